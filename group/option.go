@@ -1,0 +1,50 @@
+package group
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/step"
+)
+
+// An Option changes how one task is stopped.
+type Option interface{ apply(*Task) }
+
+type option func(*Task)
+
+func (o option) apply(t *Task) { o(t) }
+
+// MayFinish lets the task end by itself: a nil error from it, before it was asked
+// to stop, does not stop the group. An error still does.
+func MayFinish() Option {
+	return option(func(t *Task) { t.mayFinish = true })
+}
+
+// Timeout is the most that the task's stop may take, from the moment it is told.
+// Zero means as much as the group can give. It panics if d is negative.
+func Timeout(d time.Duration) Option {
+	mustNotBeNegative("Timeout", d)
+	return option(func(t *Task) { t.step.Timeout = d })
+}
+
+// Reserve is the least that is kept back for the task's stop, whatever the ones
+// before it do. Zero means the same share as every other task's, at most a
+// second. It panics if d is negative.
+func Reserve(d time.Duration) Option {
+	mustNotBeNegative("Reserve", d)
+	return option(func(t *Task) { t.step.Reserve = d })
+}
+
+func mustNotBeNegative(what string, d time.Duration) {
+	if d < 0 {
+		panic(fmt.Sprintf("group: %s(%v) is negative, at %s", what, d, caller(3)))
+	}
+}
+
+// caller is the file and line skip frames up: a programming error is named where
+// it was made.
+func caller(skip int) string {
+	_, file, line, _ := runtime.Caller(skip - 1)
+	return step.Position(file, line, true)
+}

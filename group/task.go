@@ -1,0 +1,238 @@
+package group
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/step"
+)
+
+// A Task is one member of a group. Its methods may be called by any goroutine.
+type Task struct {
+	group     *Group
+	execute   step.Func
+	interrupt step.Func // nil: the task is asked to stop through its context
+	mayFinish bool
+	done      chan struct{}
+
+	step    step.Step
+	told    step.Context // the context of a task without an interrupt
+	promise time.Duration
+
+	// Guarded by the group's lock.
+	prev, next *Task
+	asked      bool  // to stop
+	alone      bool  // by Shutdown: its result is not the group's
+	refused    bool  // it came too late to be started
+	cause      error // why it is asked to stop
+	running    int   // of execute and interrupt, how many have not returned
+	result     step.Result
+	err        error
+}
+
+// Done is closed when the task has ended: its function has returned, and its
+// interrupt if it has one. For a task that is stuck it stays open.
+func (t *Task) Done() <-chan struct{} { return t.done }
+
+// Shutdown asks this one task to stop and waits until it has ended, or until ctx
+// has. It does not stop the group.
+//
+// It returns the task's own error, which is then not the group's. If ctx ends
+// first it returns ctx's error: the task's work context has ended a little before,
+// and the task stays a member of the group, which goes on waiting for it. For a
+// task that was added too late to be started it is ErrStopped. A task that is shut
+// down before Run is never started.
+//
+// Called by the task itself, it asks and returns nil at once.
+func (t *Task) Shutdown(ctx context.Context) error {
+	g := t.group
+	g.mu.Lock()
+	switch {
+	case t.refused:
+		g.mu.Unlock()
+		return ErrStopped
+	case g.state == open:
+		if g.unlink(t) {
+			close(t.done)
+		}
+		g.mu.Unlock()
+		return nil
+	}
+	if !t.asked {
+		t.alone = true
+	}
+	g.mu.Unlock()
+	t.tell(context.Canceled, step.Asked(context.Canceled))
+	if t.inside(ctx) {
+		return nil
+	}
+	return t.wait(ctx)
+}
+
+func (t *Task) wait(ctx context.Context) error {
+	if end, ok := ctx.Deadline(); ok {
+		left := time.Until(end)
+		cut := time.AfterFunc(left-step.Margin(left), t.step.Expire)
+		defer cut.Stop()
+	}
+	select {
+	case <-t.done:
+	case <-ctx.Done():
+		t.step.Expire()
+		t.group.mu.Lock()
+		defer t.group.mu.Unlock()
+		t.alone = false
+		return ctx.Err()
+	}
+	t.group.mu.Lock()
+	defer t.group.mu.Unlock()
+	return t.err
+}
+
+// inside reports whether the caller is the task: it has a context of the task's,
+// or runs on its goroutine.
+func (t *Task) inside(ctx context.Context) bool {
+	for s := step.From(ctx); s != nil; s = s.Outer() {
+		if s == &t.step {
+			return true
+		}
+	}
+	if !step.Inside() {
+		return false
+	}
+	// Where the caller's label is hidden by one of its own making, the safe
+	// answer is the one that cannot wait for itself.
+	self := step.Self()
+	return self == "" || self == t.step.Label()
+}
+
+// tell asks the task to stop, once.
+func (t *Task) tell(cause error, end *step.Ending) {
+	t.group.mu.Lock()
+	if t.asked {
+		t.group.mu.Unlock()
+		return
+	}
+	t.asked, t.cause = true, cause
+	t.group.mu.Unlock()
+	if t.interrupt == nil {
+		t.step.Tell(end)
+		return
+	}
+	go step.Serve((*interrupter)(t))
+}
+
+// Next starts the task's function, and takes its result.
+func (t *Task) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
+	if last != nil {
+		t.returned(r)
+		return nil, nil, nil
+	}
+	if t.interrupt == nil {
+		return &t.step, t.execute, &t.told
+	}
+	return &t.step, t.execute, &t.step.Ctx
+}
+
+// An interrupter runs the task's interrupt.
+type interrupter Task
+
+func (i *interrupter) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
+	t := (*Task)(i)
+	if last != nil {
+		t.back(r)
+		return nil, nil, nil
+	}
+	return &t.step, t.interrupt, &t.step.Ctx
+}
+
+// returned is told that the task's function has come back.
+func (t *Task) returned(r step.Result) {
+	g := t.group
+	g.mu.Lock()
+	asked := t.asked
+	g.mu.Unlock()
+	if asked {
+		if t.interrupt != nil {
+			r.Err = nil // http.ErrServerClosed: the stop's result is the interrupt's
+		}
+		t.back(r)
+		return
+	}
+	if g.parentEnded(r.Err) {
+		r.Err = nil // it has seen the end of the group's context before its turn came
+	}
+	failed := r.Panic != nil || r.Goexit || r.Err != nil
+	switch {
+	case failed:
+		g.begin(t, &TaskError{t.step.Name(), t.fault(r)})
+	case !t.mayFinish:
+		g.begin(nil, nil)
+	case t.interrupt != nil:
+		t.tell(nil, nil)
+	}
+	t.back(r)
+}
+
+// fault is the error of a result of a task that was not asked to stop.
+func (t *Task) fault(r step.Result) error {
+	run := t.step.Run()
+	run.Lock()
+	defer run.Unlock()
+	_, err := t.step.Judge(0, r)
+	return err
+}
+
+// back is told that one of the task's functions has come back. When both have,
+// the task has ended.
+func (t *Task) back(r step.Result) {
+	g := t.group
+	g.mu.Lock()
+	t.result = merge(t.result, r)
+	t.running--
+	ended := t.running == 0
+	g.mu.Unlock()
+	if ended {
+		t.end()
+	}
+}
+
+// merge joins what execute and interrupt have come back with.
+func merge(a, b step.Result) step.Result {
+	switch {
+	case a.Panic != nil:
+		return a
+	case b.Panic != nil:
+		return b
+	case a.Goexit || b.Goexit:
+		return step.Result{Goexit: true}
+	case a.Err == nil || b.Err == nil:
+		return step.Result{Err: cmp.Or(a.Err, b.Err)}
+	}
+	return step.Result{Err: errors.Join(a.Err, b.Err)}
+}
+
+// end gives the task its outcome and takes it out of the group.
+func (t *Task) end() {
+	run := t.step.Run()
+	run.Lock()
+	now := run.Now()
+	outcome, err := t.step.Judge(now, t.result)
+	over := t.step.Over()
+	if !over {
+		t.step.Finish(now, outcome, err)
+	}
+	run.Unlock()
+	t.step.Close()
+	if over {
+		if run.Host != nil {
+			run.Host.Zombie(&t.step, t.result)
+		}
+		close(t.done)
+		return
+	}
+	t.group.ended(t, err)
+	close(t.done)
+}

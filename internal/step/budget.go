@@ -1,0 +1,161 @@
+package step
+
+import (
+	"math"
+	"time"
+)
+
+// maxFloor is the most that is promised to a step that asks for nothing. A
+// second closes nearly every pool, file and connection; what needs more says so
+// with a reserve.
+const maxFloor = time.Second
+
+// Never is an instant that does not come: the end of a clock without a limit.
+const Never = time.Duration(math.MaxInt64)
+
+// Terms are what a step asks for. Zero means no wish.
+type Terms struct {
+	Timeout time.Duration // the most that its stop may take
+	Reserve time.Duration // the least that is kept back for it
+}
+
+// A Budget divides the time until its end among steps that run one after the
+// other, so that none can take what the ones after it need.
+//
+// Each step to come is owed a promise: the floor, or its reserve if that is
+// more, never more than its timeout. The floor is fixed when the budget is made;
+// computed anew from what each overrun leaves, it would shrink geometrically
+// (ten deaf steps within 25 s: 1.1 s for the fourth, 35 ms for the tenth). A
+// step that starts may use all that is left less what is owed to the ones after
+// it. Where more is owed than there is, all promises shrink by one factor.
+//
+// Instants are readings of a Run's clock. A Budget is plain arithmetic and does
+// no locking.
+type Budget struct {
+	end   time.Duration
+	floor time.Duration
+	owed  time.Duration // to the steps to come, unscaled
+	scale float64       // 0 means 1
+
+	parent *Budget // the budget that gave this one its time, if any
+	unit   owing   // what the parent owed for it
+}
+
+// owing is one entry of a budget: the promise to a step and its cap.
+type owing struct{ promise, timeout time.Duration }
+
+// NewBudget divides the time from now to end among about n steps.
+func NewBudget(now, end time.Duration, n int) Budget {
+	r := max(end-now, 0)
+	return Budget{end: end, floor: max(1, min(maxFloor, r/time.Duration(2*max(n, 1))))}
+}
+
+// Promise is what a step on these terms is owed before scaling.
+func (b *Budget) Promise(t Terms) time.Duration {
+	return capped(max(b.floor, t.Reserve), t.Timeout)
+}
+
+// Owe adds a step to come.
+func (b *Budget) Owe(promise time.Duration) {
+	b.owed = Sum(b.owed, promise)
+}
+
+// Sum adds durations that are not negative: reserves of centuries must not wrap
+// around.
+func Sum(a, b time.Duration) time.Duration {
+	if sum := a + b; sum >= 0 {
+		return sum
+	}
+	return Never
+}
+
+// Forgive takes back what Owe added, for a step that will not come.
+func (b *Budget) Forgive(promise time.Duration) { b.owed = max(0, b.owed-promise) }
+
+// Fit scales the promises down where they exceed 9/10 of what is left at now, so
+// that reserves cannot leave the step that runs without time. It reports whether
+// it did.
+func (b *Budget) Fit(now time.Duration) bool {
+	most := max(b.end-now, 0) / 10 * 9
+	if b.scaled(b.owed) <= most {
+		return false
+	}
+	b.scale = float64(most) / float64(b.owed)
+	return true
+}
+
+// Take starts a step that was owed promise: it returns its allowance and what
+// the promise has become. With only set the step gets just its promise.
+func (b *Budget) Take(now, promise, timeout time.Duration, only bool) (allowance, scaled time.Duration) {
+	left := max(b.end-now, 0)
+	if left == 0 {
+		return 0, 0
+	}
+	if b.scaled(b.owed) > left {
+		// What is owed grew behind a step that has used up all it had (a late
+		// registration), or a timer fired late. To 9/10 as in Fit would make
+		// the promises shrink with each overrun.
+		b.scale = float64(left) / float64(b.owed)
+	}
+	b.Forgive(promise)
+	scaled = min(max(1, b.scaled(promise)), left)
+	allowance = scaled
+	if !only {
+		allowance = max(scaled, left-b.scaled(b.owed))
+	}
+	return capped(allowance, timeout), scaled
+}
+
+// Nest starts a part of the budget that divides its own allowance: a scope. Its
+// steps are still to be owed.
+func (b *Budget) Nest(now, promise, timeout time.Duration) *Budget {
+	allowance, _ := b.Take(now, promise, timeout, false)
+	return &Budget{end: now + allowance, floor: b.floor, parent: b, unit: owing{promise, timeout}}
+}
+
+// bound moves the end forward, through all the budgets that this one is nested
+// in, so that what is owed behind it stays owed.
+func (b *Budget) bound(now, limit time.Duration) {
+	if b.parent != nil {
+		b.parent.bound(now, limit)
+		limit = now + b.parent.again(now, b.unit)
+	}
+	b.end = min(b.end, limit)
+}
+
+// again is the allowance of an entry that has been taken, were it to start now.
+func (b *Budget) again(now time.Duration, o owing) time.Duration {
+	b.Owe(o.promise)
+	allowance, _ := b.Take(now, o.promise, o.timeout, false)
+	return allowance
+}
+
+func (b *Budget) scaled(d time.Duration) time.Duration {
+	if b.scale == 0 || b.scale >= 1 {
+		return d
+	}
+	return time.Duration(float64(d) * b.scale)
+}
+
+func capped(d, limit time.Duration) time.Duration {
+	if limit > 0 && d > limit {
+		return limit
+	}
+	return d
+}
+
+// A step's context ends before the step is given up, so that one that obeys can
+// still return: 5 % of its allowance earlier, at most half a second. For small
+// allowances 5 % is nothing (1 ms of 20) and a throttled container would turn
+// obedient steps into abandoned ones, so at least 25 ms, but never more than
+// half.
+const (
+	minMargin = 25 * time.Millisecond
+	maxMargin = 500 * time.Millisecond
+)
+
+// Margin is the time between the cut of a step with this allowance and the
+// instant at which it is given up.
+func Margin(allowance time.Duration) time.Duration {
+	return min(max(allowance/20, minMargin), allowance/2, maxMargin)
+}

@@ -1,0 +1,96 @@
+package step
+
+import (
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// An Origin is what a step is called and where it was registered. Both are kept
+// as program counters until someone asks, which for most handlers is never.
+type Origin struct {
+	name string
+	fn   uintptr // the entry of the handler function, if it is to give the name
+	site uintptr // the return address of the call that registered it
+}
+
+// Call returns an Origin with the caller's site, skip frames above the caller of
+// Call, and this name.
+func Call(skip int, name string) Origin {
+	var pc [1]uintptr
+	runtime.Callers(skip+2, pc[:])
+	return Origin{name: name, site: pc[0]}
+}
+
+// Named returns o with the name of the function f, unless it has a name. That of
+// a closure says nothing; then it is the site.
+func (o Origin) Named(f any) Origin {
+	o.fn = reflect.ValueOf(f).Pointer()
+	return o
+}
+
+// SetName replaces the name.
+func (o *Origin) SetName(name string) { o.name = name }
+
+// Name is the name of the step.
+func (o *Origin) Name() string {
+	if o.name == "" && o.fn != 0 {
+		o.name = functionName(o.fn)
+	}
+	if o.name == "" {
+		o.name = o.where(false)
+	}
+	return o.name
+}
+
+// Site is the file and line at which the step was registered, "" if unknown.
+func (o *Origin) Site() string { return o.where(true) }
+
+// where is file:line, with the directory the file is in: "http.go:12" alone is
+// in half of all packages.
+func (o *Origin) where(dir bool) string {
+	if o.site == 0 {
+		return ""
+	}
+	f, _ := runtime.CallersFrames([]uintptr{o.site}).Next()
+	return Position(f.File, f.Line, dir)
+}
+
+// Position is file:line with the last directory of file, or without.
+func Position(file string, line int, dir bool) string {
+	i := strings.LastIndexByte(file, '/')
+	if i > 0 && dir {
+		i = strings.LastIndexByte(file[:i], '/')
+	}
+	return file[i+1:] + ":" + strconv.Itoa(line)
+}
+
+// functionName is the name of a declared function or method without the path of
+// its package, "" for a closure.
+func functionName(pc uintptr) string {
+	f := runtime.FuncForPC(pc)
+	if f == nil {
+		return ""
+	}
+	name := f.Name()
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	name = strings.TrimSuffix(name, "-fm") // a method value
+	for part := range strings.SplitSeq(name, ".") {
+		if isClosure(part) {
+			return ""
+		}
+	}
+	return name
+}
+
+// isClosure knows the names that the compiler gives: func1, gowrap2, 1,
+// glob..func3, and what ranges over functions (f-range1).
+func isClosure(part string) bool {
+	for _, prefix := range [...]string{"func", "gowrap", "deferwrap", ""} {
+		if digits, ok := strings.CutPrefix(part, prefix); ok && digits != "" && strings.Trim(digits, "0123456789") == "" {
+			return true
+		}
+	}
+	return strings.Contains(part, "-range")
+}

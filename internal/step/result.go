@@ -1,0 +1,151 @@
+package step
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// ErrGrace is the cause of the end of a step's context at its cut.
+var ErrGrace error = graceError{}
+
+type graceError struct{}
+
+func (graceError) Error() string { return "shutdown: the time for this step is over" }
+func (graceError) Unwrap() error { return context.DeadlineExceeded }
+
+// ErrSkipped is the error of a step for which no time was left.
+var ErrSkipped = fmt.Errorf("not run, nothing is left of the grace period: %w", ErrGrace)
+
+// Errors makes the exported errors of package group, which sets it: the mechanism
+// is here, below both packages that use it, but their users find the types there.
+var Errors struct {
+	Panic  func(value any, stack []byte) error
+	Stuck  func(name string, elapsed time.Duration, stack string) error
+	Goexit error
+}
+
+// An Outcome is how a step ended.
+type Outcome int8
+
+// The outcomes. All but OK are failures.
+const (
+	OK Outcome = iota
+	Failed
+	Panicked
+	Goexited
+	Late
+	Abandoned
+	Skipped
+)
+
+// A Result is how the function of a step came back.
+type Result struct {
+	Err    error
+	Panic  any    // the recovered value; never nil after a panic
+	Stack  []byte // of a panic
+	Goexit bool
+	Exit   bool // it was ended by Exit: a Goexit that counts as a return
+}
+
+// A lateError is the error of a step that returned after its cut.
+type lateError struct{ err error }
+
+func (e *lateError) Error() string {
+	if e.err == nil {
+		return "returned only after its context had ended: " + ErrGrace.Error()
+	}
+	return "returned only after its context had ended: " + e.err.Error()
+}
+func (e *lateError) Unwrap() []error { return []error{ErrGrace, e.err} }
+
+// Judge says how a step that came back with r has ended. The lock is held.
+func (s *Step) Judge(now time.Duration, r Result) (Outcome, error) {
+	switch {
+	case r.Panic != nil:
+		return Panicked, Errors.Panic(r.Panic, r.Stack)
+	case r.Goexit:
+		return Goexited, Errors.Goexit
+	}
+	err := r.Err
+	if err != nil && s.excused(err) {
+		err = nil
+	}
+	// One that waited for steps within it to be given up is not to blame for
+	// the time that took them.
+	if cut := time.Duration(s.cut.Load()); s.state == running && now > cut && !s.waited {
+		return Late, &lateError{err}
+	}
+	if err != nil {
+		return Failed, err
+	}
+	return OK, nil
+}
+
+// excused reports whether err says no more than that the step was asked to stop.
+func (s *Step) excused(err error) bool {
+	var asked [4]error
+	ok := asked[:0]
+	for _, c := range [...]*Context{s.Told, &s.Ctx} {
+		if c == nil {
+			continue
+		}
+		if e := c.ended(); e != nil && e != expired {
+			ok = append(ok, e.err, context.Cause(c))
+		}
+	}
+	return len(ok) > 0 && Excused(err, ok...)
+}
+
+// Excused reports whether err is one of asked, alone or wrapped; a join is only
+// if each of its branches is. An error that merely answers errors.Is with true is
+// not: a failure may have a cancellation among its causes.
+func Excused(err error, asked ...error) bool {
+	for err != nil {
+		for _, a := range asked {
+			if same(err, a) {
+				return true
+			}
+		}
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			return all(e.Unwrap(), asked)
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+func all(errs, asked []error) bool {
+	for _, err := range errs {
+		if !Excused(err, asked...) {
+			return false
+		}
+	}
+	return len(errs) > 0
+}
+
+// same compares without the panic of == on errors of a type that cannot be
+// compared.
+func same(a, b error) (eq bool) {
+	defer func() { _ = recover() }()
+	return a == b
+}
+
+// In reports whether the very error inner is in the tree of err.
+func In(err, inner error) bool {
+	if err == nil || same(err, inner) {
+		return err != nil
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return In(e.Unwrap(), inner)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(e error) bool { return In(e, inner) })
+	}
+	return false
+}

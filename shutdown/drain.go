@@ -1,0 +1,192 @@
+package shutdown
+
+import (
+	"context"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/step"
+)
+
+// A drain runs the handlers of a scope, newest first, on one goroutine, which is
+// replaced if it gets lost in a handler. It goes down into the scopes within and up
+// again by moving a cursor, so that the depth of nesting costs nothing and a
+// successor can go on where the lost one was.
+type drain struct {
+	c      *Coordinator
+	clock  *step.Clock
+	top    *Scope // what is drained
+	at     *Scope // the innermost scope that has been reached
+	values context.Context
+	labels labels
+
+	// It ends by one of these; both may be nil.
+	done chan struct{}
+	over func(now time.Duration) // called with the lock held
+
+	errs   []error
+	parked bool // no goroutine runs it: it waits for something to be over
+}
+
+// start runs the drain on a goroutine of its own.
+func (d *drain) start() { go step.Serve(d) }
+
+// Next records how the last handler ended and takes the next from the stack.
+func (d *drain) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
+	run := d.c.lock()
+	defer run.Unlock()
+	now := run.Now()
+	if last != nil && !d.c.finish(last, now, r) {
+		return nil, nil, nil // it had been given up, and another goroutine goes on
+	}
+	next := d.next(now)
+	if next == nil {
+		return nil, nil, nil
+	}
+	return &next.step, next.handler, &next.step.Ctx
+}
+
+// next begins the next handler. It returns nil if there is none, or if something
+// has to be over first; StepOver or resume then goes on.
+func (d *drain) next(now time.Duration) *Registration {
+	for {
+		r := d.at.newest
+		switch {
+		case r == nil:
+			if !d.up(now) {
+				return nil
+			}
+		case d.at.concurrent:
+			if d.fanOut(now) {
+				return nil
+			}
+		case r.sub != nil:
+			if d.down(r, now) {
+				return nil
+			}
+		default:
+			r.remove()
+			if d.begin(r, now) {
+				return r
+			}
+			if d.parked {
+				return nil
+			}
+		}
+	}
+}
+
+// begin starts the clock of r, and reports whether its handler is to be called. A
+// task that was started is told to stop instead, and waited for.
+func (d *drain) begin(r *Registration, now time.Duration) bool {
+	task := r.step.Kind == step.Task
+	if task && !r.running {
+		d.at.budget.Forgive(r.promise)
+		return false // Run has not begun it, so there is nothing to stop
+	}
+	if !task {
+		r.step.Init(d.c.run, nil, d.labels.of(d, r))
+	}
+	r.step.Waiter = d
+	begun := d.clock.Begin(&r.step, d.at.budget, now, r.promise)
+	if task {
+		d.parked = begun
+		cause := d.c.cause
+		d.c.run.After(func() { r.step.Tell(step.Asked(cause)) })
+	}
+	if !begun {
+		r.step.Finish(now, step.Skipped, step.ErrSkipped)
+	}
+	return begun && !task
+}
+
+// StepOver is told when a handler has ended or has been given up. In the latter
+// case, and for a task, there is no goroutine that would go on.
+func (d *drain) StepOver(s *step.Step) {
+	d.failed(s)
+	if d.parked || s.Outcome == step.Abandoned {
+		d.resume()
+	}
+}
+
+func (d *drain) failed(s *step.Step) {
+	if s.Outcome != step.OK {
+		d.errs = append(d.errs, &stepError{d.c.describe(s)})
+	}
+}
+
+func (d *drain) resume() {
+	d.parked = false
+	d.c.run.After(d.start)
+}
+
+// down moves the cursor into a scope. It reports whether that has to be waited for,
+// because someone else is closing it.
+func (d *drain) down(r *Registration, now time.Duration) bool {
+	s := r.sub
+	if s.state != scopeOpen {
+		// Its own clock gives up what is stuck by then.
+		allowance, _ := d.at.budget.Take(now, r.promise, 0, false)
+		s.drain.clock.Bound(now, now+allowance)
+		s.after = append(s.after, d)
+		d.parked = true
+		return true
+	}
+	s.state, s.drain = scopeDraining, d
+	s.budget = d.at.budget.Nest(now, r.promise, r.step.Timeout)
+	if !s.concurrent {
+		for e := s.newest; e != nil; e = e.older {
+			s.budget.Owe(e.promise)
+		}
+	}
+	d.at = s
+	return false
+}
+
+// up closes the scope that has been drained and moves the cursor to the one that it
+// is in. It returns false at the top.
+func (d *drain) up(now time.Duration) bool {
+	s := d.at
+	s.state = scopeClosed
+	for _, waiting := range s.after {
+		waiting.resume()
+	}
+	s.after = nil
+	if s.entry.member {
+		s.entry.remove()
+	}
+	if s != d.top {
+		d.at = s.entry.home
+		return true
+	}
+	if d.done != nil {
+		close(d.done)
+	}
+	if d.over != nil {
+		d.over(now)
+	}
+	return false
+}
+
+// labels are the profiler labels of a drain's handlers, one for each name: making
+// one costs more than all the rest that is done for a handler.
+type labels struct {
+	last   step.Origin
+	latest context.Context
+	all    map[step.Origin]context.Context
+}
+
+func (l *labels) of(d *drain, r *Registration) context.Context {
+	if l.latest != nil && r.step.Origin == l.last {
+		return l.latest
+	}
+	ctx, ok := l.all[r.step.Origin]
+	if !ok {
+		ctx = d.c.run.Label(d.values, r.step.Name())
+		if l.all == nil {
+			l.all = make(map[step.Origin]context.Context)
+		}
+		l.all[r.step.Origin] = ctx
+	}
+	l.last, l.latest = r.step.Origin, ctx
+	return ctx
+}

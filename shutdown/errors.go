@@ -1,0 +1,64 @@
+package shutdown
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/lastcall-go/lastcall/internal/step"
+)
+
+// ErrGrace is the cause of the end of a step's context at its cut, a little before
+// the step is given up. It wraps context.DeadlineExceeded. The error of a step that
+// is Late, Abandoned or Skipped wraps it; it is never excused as a polite answer to
+// being asked to stop.
+var ErrGrace = step.ErrGrace
+
+// ErrDrained is what a Registration's Err returns if it came too late to run: the
+// drain was over, or its scope closed or released. It is also the error of main in
+// the report of a Run after the program has been drained.
+var ErrDrained = errors.New("shutdown: already drained")
+
+// ErrInProgress is returned by Shutdown to main, a task, a hold or a handler: the
+// stop has begun, but waiting for its end would be waiting for themselves.
+var ErrInProgress = errors.New("shutdown: in progress, and waits for the caller")
+
+// An ExitError sets the exit code of the program. It is returned by main, or given
+// to Stop.
+type ExitError struct {
+	Code int
+	Err  error // may be nil
+}
+
+// Error is that of Err, or tells the code.
+func (e *ExitError) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("exit status %d", e.Code)
+}
+
+// Unwrap returns Err.
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// exitCode finds the code of an *ExitError in err, 0 if there is none.
+func exitCode(err error) int {
+	var e *ExitError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}
+
+// A stepError puts the name of a step before its error.
+type stepError struct {
+	step Step
+}
+
+func (e *stepError) Error() string {
+	if e.step.Site == "" {
+		return fmt.Sprintf("%v %q: %v", e.step.Kind, e.step.Name, e.step.Err)
+	}
+	return fmt.Sprintf("%v %q (%s): %v", e.step.Kind, e.step.Name, e.step.Site, e.step.Err)
+}
+
+func (e *stepError) Unwrap() error { return e.step.Err }

@@ -1,0 +1,132 @@
+package shutdown
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/step"
+)
+
+// Exit drains the program and ends the process with this code; the first call's
+// counts. It takes the place of os.Exit, which runs no handlers.
+//
+// Within main, a task, a hold or a handler, on its goroutine, it begins the stop and
+// ends that step as if its function had returned. Anywhere else it begins the stop and
+// blocks until the process ends. After a Run that is not Main's, that is when Run's
+// caller ends it, or a second after Run has returned. In an HTTP request, whose
+// goroutine is not a step's, use Stop with an *ExitError.
+//
+// Where there is no Run it drains by itself. Deferred in main, it also serves where
+// main returns, panics or calls runtime.Goexit:
+//
+//	func main() {
+//		defer shutdown.Exit(0)
+//		...
+//	}
+//
+// After a Goexit the code is 1 if it was 0. In a panic, where Exit is itself the
+// deferred function, it drains and returns, so that the panic goes on untouched, with
+// exit code 2. It returns nowhere else.
+func (c *Coordinator) Exit(code int) { c.exitFor(code, callerOfExit()) }
+
+// The callers of a deferred function in a goroutine that does not return normally.
+// Only the immediate caller tells: after a recover, the panic is still further down.
+const (
+	byPanic  = "runtime.gopanic"
+	byGoexit = "runtime.Goexit"
+)
+
+// callerOfExit is the name of the function that called Exit.
+func callerOfExit() string {
+	var pc [1]uintptr
+	runtime.Callers(3, pc[:])
+	f, _ := runtime.CallersFrames(pc[:]).Next()
+	return f.Function
+}
+
+func (c *Coordinator) exitFor(code int, by string) {
+	c.setup()
+	if by == byGoexit && code == 0 {
+		code = 1
+	}
+	at := c.keepCode(code)
+	if at != fresh && at != finished && step.Inside() {
+		c.Stop(nil)
+		switch by {
+		case byPanic:
+		case byGoexit:
+			step.MarkLeft()
+		default:
+			step.Leave()
+		}
+		return
+	}
+	if !c.drainAlone() {
+		c.Stop(nil)
+	}
+	<-c.done
+	if by == byPanic {
+		return
+	}
+	if at != finished {
+		c.letOthersExit()
+	}
+	c.exit(c.exitStatus())
+	select {}
+}
+
+// keepCode keeps the first code. It returns where the program is.
+func (c *Coordinator) keepCode(code int) phase {
+	run := c.lock()
+	defer run.Unlock()
+	if !c.exiting {
+		c.exiting, c.code = true, code
+		if c.report != nil {
+			c.report = c.build()
+		}
+	}
+	return c.phase
+}
+
+// forRunsCaller is how long the caller of Run has to make use of the report before a
+// call of Exit elsewhere ends the process.
+const forRunsCaller = time.Second
+
+// letOthersExit gives the process's end to whoever else has it in hand.
+func (c *Coordinator) letOthersExit() {
+	switch {
+	case c.byMain:
+		select {} // Main's caller has the code
+	case !c.alone:
+		time.Sleep(forRunsCaller)
+	}
+}
+
+// exitStatus is the report's exit code. If the process is to end by the signal that
+// stopped it, it does so here.
+func (c *Coordinator) exitStatus() int {
+	r := c.Report()
+	if sig := r.reraises(); sig != nil && os.Getpid() != 1 {
+		reraise(sig.Signal)
+	}
+	time.AfterFunc(echo, c.giveBack) // a duplicate of the signal must not kill what is about to exit
+	return r.ExitCode()
+}
+
+// calledByStep reports whether the caller of Shutdown is a step of this Coordinator's:
+// by the context it has given, or because it runs on the goroutine of one.
+func (c *Coordinator) calledByStep(ctx context.Context) bool {
+	if s := step.From(ctx); s != nil && s.Run() == c.run {
+		return true
+	}
+	if !step.Inside() {
+		return false
+	}
+	// Where the label is hidden, by one of the step's own making, the safe answer is
+	// the one that cannot wait for itself.
+	self := step.Self()
+	return self == "" || strings.HasSuffix(self, "#"+c.run.ID())
+}

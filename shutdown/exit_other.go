@@ -1,0 +1,8 @@
+//go:build !unix
+
+package shutdown
+
+import "os"
+
+// reraise does nothing where a process cannot end by a signal.
+func reraise(os.Signal) {}

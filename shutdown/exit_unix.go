@@ -1,0 +1,23 @@
+//go:build unix
+
+package shutdown
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// reraise ends the process by the signal. It returns if that has not worked after
+// 200 ms: the signal may be blocked, or ignored by an ancestor's choice.
+func reraise(sig os.Signal) {
+	s, ok := sig.(syscall.Signal)
+	if !ok {
+		return
+	}
+	signal.Reset(s)
+	if syscall.Kill(os.Getpid(), s) == nil {
+		time.Sleep(200 * time.Millisecond)
+	}
+}

@@ -1,0 +1,44 @@
+package shutdown
+
+import (
+	"context"
+	"fmt"
+	"io"
+)
+
+// Closer makes a handler of an io.Closer. Close has no context: a Close that
+// hangs is given up like any other handler. A nil Closer panics here.
+func Closer(c io.Closer) func(context.Context) error {
+	if c == nil {
+		panic("shutdown: Closer(nil), at " + caller(2))
+	}
+	return func(context.Context) error { return c.Close() }
+}
+
+// Func makes a handler of a function with another signature, of a named type too,
+// such as context.CancelFunc. A nil function panics here.
+func Func[F interface {
+	~func() | ~func() error | ~func(context.Context) | ~func(context.Context) error
+}](f F) func(context.Context) error {
+	// A type switch does not see through named types, a conversion does; which
+	// is why each case converts rather than asserts.
+	switch h := convert(f).(type) {
+	case func():
+		if h != nil {
+			return func(context.Context) error { h(); return nil }
+		}
+	case func() error:
+		if h != nil {
+			return func(context.Context) error { return h() }
+		}
+	case func(context.Context):
+		if h != nil {
+			return func(ctx context.Context) error { h(ctx); return nil }
+		}
+	case func(context.Context) error:
+		if h != nil {
+			return h
+		}
+	}
+	panic(fmt.Sprintf("shutdown: Func(nil %T), at %s", f, caller(2)))
+}

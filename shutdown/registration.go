@@ -1,0 +1,121 @@
+package shutdown
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/step"
+)
+
+// A Registration is a handler that has been registered, or a task that has been
+// started. Its methods may be called by any goroutine, also by the handler itself.
+type Registration struct {
+	step    step.Step
+	handler step.Func
+	c       *Coordinator
+	sub     *Scope // what this entry of a stack stands for, if it is a scope
+	err     error
+
+	// Guarded by the run's lock.
+	home         *Scope // the scope it was registered on
+	older, newer *Registration
+	member       bool // of home's stack: it has not had its turn
+	running      bool // a task: it has been started
+	promise      time.Duration
+}
+
+// Err is ErrDrained if the registration came too late to run, else nil.
+func (r *Registration) Err() error { return r.err }
+
+// Unregister takes the handler back. True means that it will never run; false that
+// it has run, runs, or has been unregistered before. Exactly one of running and
+// unregistering wins. A task that is running already cannot be taken back, only
+// stopped, with Close.
+func (r *Registration) Unregister() bool {
+	run := r.c.lock()
+	defer run.Unlock()
+	return r.unregister()
+}
+
+func (r *Registration) unregister() bool { return !r.running && r.unlink() }
+
+// unlink takes r out of its stack, if it is there, with what it is owed.
+func (r *Registration) unlink() bool {
+	if !r.member {
+		return false
+	}
+	r.remove()
+	r.home.forgive(r)
+	return true
+}
+
+func (r *Registration) remove() {
+	if r.newer != nil {
+		r.newer.older = r.older
+	} else {
+		r.home.newest = r.older
+	}
+	if r.older != nil {
+		r.older.newer = r.newer
+	}
+	r.older, r.newer, r.member = nil, nil, false
+}
+
+// Close runs the handler now, if nothing else has or will, and returns its error:
+//
+//	defer c.Register(h).Close(ctx)
+//
+// Its context is as described at Scope.Close. For a task that was started, it asks
+// it to stop and waits until it has ended.
+func (r *Registration) Close(ctx context.Context) error {
+	run := r.c.lock()
+	if !r.unlink() {
+		run.Unlock()
+		return nil
+	}
+	alone := &Scope{c: r.c}
+	r.home = alone
+	alone.push(r)
+	return r.c.closeNow(ctx, alone)
+}
+
+// closeNow drains s, which nobody else does, and waits. The run is locked, and
+// unlocked on return.
+func (c *Coordinator) closeNow(ctx context.Context, s *Scope) error {
+	now := c.run.Now()
+	d := &drain{c: c, top: s, at: s, values: context.WithoutCancel(ctx), done: make(chan struct{})}
+	d.clock = c.clockFor(ctx, now)
+	s.drain, s.state = d, scopeDraining
+	s.budget = d.clock.Plan(now, s.count())
+	if sum := s.plan(s.budget); !s.concurrent {
+		s.budget.Owe(sum)
+	}
+	if s.budget.Fit(now) {
+		c.scaled()
+	}
+	c.run.Unlock()
+	d.start()
+	<-d.done
+	c.run.Lock()
+	defer c.run.Unlock()
+	d.clock.Close()
+	return errors.Join(d.errs...)
+}
+
+// clockFor is the clock of a Close that was given ctx: until ctx's deadline if that
+// lies ahead, else until the cut of the step that ctx belongs to, else Grace.
+func (c *Coordinator) clockFor(ctx context.Context, now time.Duration) *step.Clock {
+	outer := step.From(ctx)
+	if outer != nil && outer.Run() != c.run {
+		outer = nil
+	}
+	limit := now + c.bound()
+	if outer != nil && outer.Running() {
+		limit = step.Never
+	}
+	if t, ok := ctx.Deadline(); ok && time.Until(t) > 0 {
+		limit = now + time.Until(t)
+	}
+	return c.run.NewClock(outer, limit)
+}
