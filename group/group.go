@@ -117,7 +117,11 @@ func (g *Group) AddActor(name string, execute func() error, interrupt func(error
 	t := &Task{running: 2, step: step.Step{Origin: step.Call(1, name).Named(execute)}}
 	t.execute = func(context.Context) error { return execute() }
 	t.interrupt = func(context.Context) error {
-		interrupt(t.cause)
+		cause := t.cause
+		if failed, ok := cause.(*TaskError); ok {
+			cause = failed.Err
+		}
+		interrupt(cause)
 		return nil
 	}
 	return g.add(t, opts)
@@ -205,8 +209,7 @@ func (g *Group) open(ctx context.Context) bool {
 }
 
 func (g *Group) start(t *Task) {
-	values := context.WithoutCancel(g.ctx)
-	t.step.Init(g.run, g.outer, g.run.Unique(values, t.step.Name()))
+	t.step.Init(g.run, g.outer, g.run.Unique(g.ctx, t.step.Name()))
 	go step.Serve(t)
 }
 

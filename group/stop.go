@@ -1,7 +1,6 @@
 package group
 
 import (
-	"errors"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/step"
@@ -85,7 +84,7 @@ func (s *stopper) one(t *Task) {
 	s.g.run.Lock()
 	begun := s.begin(t)
 	s.g.run.Unlock()
-	s.tell(t)
+	t.tell(s.cause, s.end)
 	if begun {
 		<-s.g.wait
 	}
@@ -101,7 +100,7 @@ func (s *stopper) all(tasks []*Task) {
 	}
 	s.g.run.Unlock()
 	for _, t := range tasks {
-		s.tell(t)
+		t.tell(s.cause, s.end)
 	}
 	if begun {
 		<-s.g.wait
@@ -131,15 +130,6 @@ func (s *stopper) begin(t *Task) bool {
 	t.step.Waiter = s.g
 	s.g.left++
 	return true
-}
-
-func (s *stopper) tell(t *Task) {
-	cause := s.cause
-	var failed *TaskError
-	if errors.As(cause, &failed) {
-		cause = failed.Err // as an oklog/run actor expects it
-	}
-	t.tell(cause, s.end)
 }
 
 // stuck records a task that has been given up.

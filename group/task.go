@@ -1,7 +1,6 @@
 package group
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -155,34 +154,24 @@ func (t *Task) returned(r step.Result) {
 	asked := t.asked
 	g.mu.Unlock()
 	if asked {
-		if t.interrupt != nil {
+		if t.interrupt != nil && r.How == step.Returned {
 			r.Err = nil // http.ErrServerClosed: the stop's result is the interrupt's
 		}
 		t.back(r)
 		return
 	}
-	if g.parentEnded(r.Err) {
+	if r.How == step.Returned && g.parentEnded(r.Err) {
 		r.Err = nil // it has seen the end of the group's context before its turn came
 	}
-	failed := r.Panic != nil || r.Goexit || r.Err != nil
 	switch {
-	case failed:
-		g.begin(t, &TaskError{t.step.Name(), t.fault(r)})
+	case r.Err != nil:
+		g.begin(t, &TaskError{t.step.Name(), r.Err})
 	case !t.mayFinish:
 		g.begin(nil, nil)
 	case t.interrupt != nil:
 		t.tell(nil, nil)
 	}
 	t.back(r)
-}
-
-// fault is the error of a result of a task that was not asked to stop.
-func (t *Task) fault(r step.Result) error {
-	run := t.step.Run()
-	run.Lock()
-	defer run.Unlock()
-	_, err := t.step.Judge(0, r)
-	return err
 }
 
 // back is told that one of the task's functions has come back. When both have,
@@ -202,14 +191,12 @@ func (t *Task) back(r step.Result) {
 // merge joins what execute and interrupt have come back with.
 func merge(a, b step.Result) step.Result {
 	switch {
-	case a.Panic != nil:
-		return a
-	case b.Panic != nil:
+	case b.How > a.How:
 		return b
-	case a.Goexit || b.Goexit:
-		return step.Result{Goexit: true}
-	case a.Err == nil || b.Err == nil:
-		return step.Result{Err: cmp.Or(a.Err, b.Err)}
+	case a.How != step.Returned || b.Err == nil:
+		return a
+	case a.Err == nil:
+		return b
 	}
 	return step.Result{Err: errors.Join(a.Err, b.Err)}
 }

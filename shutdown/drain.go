@@ -110,7 +110,7 @@ func (d *drain) StepOver(s *step.Step) {
 
 func (d *drain) failed(s *step.Step) {
 	if s.Outcome != step.OK {
-		d.errs = append(d.errs, &stepError{d.c.describe(s)})
+		d.errs = append(d.errs, &stepError{d.c.describe(s, nil)})
 	}
 }
 
@@ -167,26 +167,37 @@ func (d *drain) up(now time.Duration) bool {
 	return false
 }
 
-// labels are the profiler labels of a drain's handlers, one for each name: making
-// one costs more than all the rest that is done for a handler.
+// labels are the profiler labels of a drain's handlers, one for each origin, and their
+// names: making one costs more than all the rest that is done for a handler.
 type labels struct {
-	last   step.Origin
-	latest context.Context
-	all    map[step.Origin]context.Context
+	origin step.Origin
+	last   label // of origin
+	all    map[step.Origin]label
+}
+
+type label struct {
+	ctx  context.Context
+	name string
 }
 
 func (l *labels) of(d *drain, r *Registration) context.Context {
-	if l.latest != nil && r.step.Origin == l.last {
-		return l.latest
+	if l.last.ctx == nil || r.step.Origin != l.origin {
+		l.origin = r.step.Origin
+		l.last = l.find(d, r)
 	}
-	ctx, ok := l.all[r.step.Origin]
-	if !ok {
-		ctx = d.c.run.Label(d.values, r.step.Name())
-		if l.all == nil {
-			l.all = make(map[step.Origin]context.Context)
-		}
-		l.all[r.step.Origin] = ctx
+	r.step.SetName(l.last.name)
+	return l.last.ctx
+}
+
+func (l *labels) find(d *drain, r *Registration) label {
+	if found, ok := l.all[l.origin]; ok {
+		return found
 	}
-	l.last, l.latest = r.step.Origin, ctx
-	return ctx
+	name := r.step.Name()
+	made := label{d.c.run.Label(d.values, name), name}
+	if l.all == nil {
+		l.all = make(map[step.Origin]label)
+	}
+	l.all[l.origin] = made
+	return made
 }

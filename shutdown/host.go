@@ -51,7 +51,7 @@ func (h host) Ended(s *step.Step) {
 		c.steps = append(c.steps, s)
 	}
 	if s.Outcome != step.OK || c.t0 != 0 && c.out.wantsAll() {
-		c.out.emit(StepEnded{c.describe(s), s.Waits()})
+		c.out.emit(StepEnded{c.describe(s, nil), s.Waits()})
 	}
 }
 
@@ -71,8 +71,8 @@ func (c *Coordinator) scaled() { c.note(promisesScaled{}) }
 
 // Zombie is told of a step that came back after it had been given up.
 func (h host) Zombie(s *step.Step, r step.Result) {
-	if r.Panic != nil || r.Goexit {
-		h.c.note(zombie{s.Name(), r})
+	if r.How == step.Panic || r.How == step.Goexit {
+		h.c.note(zombie{s.Name(), r.Err})
 	}
 }
 

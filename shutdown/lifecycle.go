@@ -47,7 +47,7 @@ func (c *Coordinator) mainFor(main step.Func, at step.Origin) int {
 	step.Inline(&c.main, f, &c.root, func(r step.Result) {
 		c.mainReturned(r)
 		<-c.done
-		if r.Goexit || r.Exit {
+		if r.How == step.Goexit || r.How == step.Exit {
 			c.exit(c.exitStatus())
 		}
 	})
@@ -147,7 +147,7 @@ func (c *Coordinator) mainReturned(r step.Result) {
 		run.After(func() { host{c}.Zombie(&c.main, r) })
 		return
 	}
-	if e := c.parent.Err(); e != nil && step.Excused(r.Err, e, context.Cause(c.parent)) {
+	if e := c.parent.Err(); e != nil && r.How == step.Returned && step.Excused(r.Err, e, context.Cause(c.parent)) {
 		r.Err = nil
 	}
 	outcome, err := c.main.Judge(now, r)
@@ -158,9 +158,6 @@ func (c *Coordinator) mainReturned(r step.Result) {
 		outcome, err = step.OK, nil
 	}
 	c.mainErr, c.panicked, c.mainOver = r.Err, outcome == step.Panicked, true
-	if c.panicked {
-		c.main.Stack = string(r.Stack)
-	}
 	c.request(now, err, nil, false)
 	c.main.Finish(now, outcome, err)
 	c.main.CloseLocked()
@@ -273,11 +270,12 @@ func (c *Coordinator) drainOver(now time.Duration) {
 	c.took = now - c.t0
 	c.clock.Close()
 	c.ticker.Stop()
-	c.run.After(func() { go c.conclude() })
+	c.run.After(c.conclude) // on the goroutine of the last handler: it has nothing else to do
 }
 
 // conclude makes the report, sees the log out, and lets everybody go.
 func (c *Coordinator) conclude() {
+	unlabel()
 	leaks := c.findLeaks()
 	run := c.lock()
 	c.phase, c.leaks = finished, leaks
@@ -315,9 +313,6 @@ func (c *Coordinator) finish(s *step.Step, now time.Duration, r step.Result) boo
 		return false
 	}
 	outcome, err := s.Judge(now, r)
-	if outcome == step.Panicked {
-		s.Stack = string(r.Stack)
-	}
 	s.Finish(now, outcome, err)
 	s.CloseLocked()
 	return true

@@ -10,8 +10,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/internal/step"
 	"github.com/lastcall-go/lastcall/signals"
 )
 
@@ -23,7 +21,7 @@ type (
 	badEnvironment struct{ err error }
 	zombie         struct {
 		name string
-		r    step.Result
+		err  error
 	}
 	dropped struct {
 		n    int
@@ -173,7 +171,7 @@ func (j *journal) writeNote(item any) {
 	case badEnvironment:
 		log(zerolog.ErrorLevel, "the environment was not understood", "error", n.err.Error(), "grace", DefaultGrace)
 	case zombie:
-		log(zerolog.WarnLevel, "a step that had been given up has ended", "step", n.name, "error", zombieText(n.r))
+		log(zerolog.WarnLevel, "a step that had been given up has ended", "step", n.name, "error", n.err.Error())
 	case dropped:
 		log(zerolog.WarnLevel, "more was to be told than could be", "queue", n.what, "dropped", n.n)
 	case lastWords:
@@ -184,13 +182,6 @@ func (j *journal) writeNote(item any) {
 	case timeline:
 		_, _ = io.WriteString(os.Stderr, n.report.String()+"\n")
 	}
-}
-
-func zombieText(r step.Result) string {
-	if r.Panic != nil {
-		return (&group.PanicError{Value: r.Panic}).Error()
-	}
-	return group.ErrGoexit.Error()
 }
 
 // unlabel takes the label of whichever step started it off a goroutine of this package.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/internal/step"
 	"github.com/lastcall-go/lastcall/signals"
 )
@@ -138,37 +139,34 @@ func (c *Coordinator) build() *Report {
 	}
 	sites := make(map[step.Origin]string)
 	for _, s := range c.steps {
-		if !s.Over() {
-			continue
+		if s.Over() {
+			r.Steps = append(r.Steps, c.describe(s, sites))
 		}
-		d := c.describeAt(s, sites)
-		r.Steps = append(r.Steps, d)
 	}
 	return r
 }
 
-func (c *Coordinator) describe(s *step.Step) Step {
-	return c.describeAt(s, nil)
-}
-
-// describeAt looks up the site, which costs more than running an empty handler, in
-// sites first.
-func (c *Coordinator) describeAt(s *step.Step, sites map[step.Origin]string) Step {
+// describe looks the site up in sites first, if that is not nil: to find it costs more
+// than to run an empty handler.
+func (c *Coordinator) describe(s *step.Step, sites map[step.Origin]string) Step {
 	d := Step{
 		Kind: StepKind(s.Kind), Name: s.Name(), Took: s.Took,
 		Outcome: Outcome(s.Outcome), Err: s.Err, Stack: s.Stack,
 	}
+	if p, ok := s.Err.(*group.PanicError); ok {
+		d.Stack = string(p.Stack)
+	}
 	if c.t0 != 0 {
 		d.Start = s.Start - c.t0
 	}
-	site, ok := sites[s.Origin]
-	if !ok {
-		site = s.Site()
-		if sites != nil {
-			sites[s.Origin] = site
-		}
+	var known bool
+	if d.Site, known = sites[s.Origin]; known {
+		return d
 	}
-	d.Site = site
+	d.Site = s.Site()
+	if sites != nil {
+		sites[s.Origin] = d.Site
+	}
 	return d
 }
 

@@ -42,7 +42,7 @@ type Ending struct {
 }
 
 // finished ends the context of a step that has returned.
-var finished = &Ending{err: context.Canceled}
+var finished = newEnding(context.Canceled, context.Canceled)
 
 func newEnding(err, cause error) *Ending {
 	c, cancel := context.WithCancelCause(context.Background())
@@ -141,7 +141,7 @@ func (c *Context) own(key any) any {
 	if key == (stepKey{}) {
 		return c.step
 	}
-	if e := c.ended(); e != nil && e.causer != nil {
+	if e := c.ended(); e != nil {
 		return e.causer.Value(key)
 	}
 	return nil

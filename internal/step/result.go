@@ -42,12 +42,23 @@ const (
 
 // A Result is how the function of a step came back.
 type Result struct {
-	Err    error
-	Panic  any    // the recovered value; never nil after a panic
-	Stack  []byte // of a panic
-	Goexit bool
-	Exit   bool // it was ended by Exit: a Goexit that counts as a return
+	Err error // what it returned, or what stands for a panic or Goexit
+	How How
 }
+
+// A How is a way to come back.
+type How int8
+
+// The ways.
+const (
+	Returned How = iota
+	Panic
+	Goexit
+	Exit // a Goexit that counts as a return, because Exit was called
+)
+
+// Failed reports whether r is a failure of a step that was not asked to stop.
+func (r Result) Failed() bool { return r.Err != nil }
 
 // A lateError is the error of a step that returned after its cut.
 type lateError struct{ err error }
@@ -62,11 +73,11 @@ func (e *lateError) Unwrap() []error { return []error{ErrGrace, e.err} }
 
 // Judge says how a step that came back with r has ended. The lock is held.
 func (s *Step) Judge(now time.Duration, r Result) (Outcome, error) {
-	switch {
-	case r.Panic != nil:
-		return Panicked, Errors.Panic(r.Panic, r.Stack)
-	case r.Goexit:
-		return Goexited, Errors.Goexit
+	switch r.How {
+	case Panic:
+		return Panicked, r.Err
+	case Goexit:
+		return Goexited, r.Err
 	}
 	err := r.Err
 	if err != nil && s.excused(err) {

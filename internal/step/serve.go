@@ -43,21 +43,11 @@ func calls(src Source, last *Step, r Result) (cur *Step, res Result, alive bool)
 		if back {
 			return
 		}
-		v := recover()
-		res, alive = Result{Panic: v}, true
-		if v != nil {
-			res.Stack = debug.Stack()
+		if v := recover(); v != nil {
+			res, alive = Result{Errors.Panic(v, debug.Stack()), Panic}, true
 			return
 		}
-		// The goroutine cannot be kept.
-		alive = false
-		res.Exit = leftByExit()
-		res.Goexit = !res.Exit
-		step := cur
-		go func() {
-			pprof.SetGoroutineLabels(step.run.values)
-			serve(src, step, res)
-		}()
+		go serve(src, cur, goexited()) // this goroutine cannot be kept
 	}()
 	for {
 		var f Func
@@ -70,7 +60,7 @@ func calls(src Source, last *Step, r Result) (cur *Step, res Result, alive bool)
 		back = false
 		err := f(ctx)
 		back = true
-		r = Result{Err: err}
+		r.Err = err
 	}
 }
 
@@ -88,11 +78,10 @@ func callsInline(s *Step, f Func, ctx context.Context, back func(Result)) {
 		}
 		v := recover()
 		if v == nil {
-			exit := leftByExit()
-			back(Result{Goexit: !exit, Exit: exit})
+			back(goexited())
 			return
 		}
-		back(Result{Panic: v, Stack: debug.Stack()})
+		back(Result{Errors.Panic(v, debug.Stack()), Panic})
 		panic(v)
 	}()
 	pprof.SetGoroutineLabels(s.Ctx.values)
@@ -144,10 +133,12 @@ func Leave() {
 // MarkLeft is Leave for a goroutine that is in a Goexit already.
 func MarkLeft() { leaving.Store(goroutine(), nil) }
 
-// leftByExit reports whether the calling goroutine is ending because of Leave.
-func leftByExit() bool {
-	_, ok := leaving.LoadAndDelete(goroutine())
-	return ok
+// goexited is the result of a step on the calling goroutine, which is ending.
+func goexited() Result {
+	if _, ok := leaving.LoadAndDelete(goroutine()); ok {
+		return Result{How: Exit}
+	}
+	return Result{Errors.Goexit, Goexit}
 }
 
 // goroutine is the number of the calling goroutine. The runtime shows it only in
