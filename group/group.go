@@ -209,7 +209,7 @@ func (g *Group) open(ctx context.Context) bool {
 }
 
 func (g *Group) start(t *Task) {
-	t.step.Init(g.run, g.outer, g.run.Unique(g.ctx, t.step.Name()))
+	t.step.Init(g.run, g.outer, g.run.Unique(g.ctx, t.step.Name(), ""))
 	go step.Serve(t)
 }
 

@@ -43,9 +43,9 @@ func (s *stopper) plan(tasks []*Task) {
 	}
 	s.budget = s.clock.Plan(now, n)
 	for _, t := range tasks {
-		t.promise = s.budget.Promise(t.step.Terms)
+		t.step.Promise = s.budget.Promise(t.step.Terms)
 		if !s.g.Concurrent {
-			s.budget.Owe(t.promise)
+			s.budget.Owe(t.step.Promise)
 		}
 	}
 	if s.budget.Fit(now) && run.Host != nil {
@@ -116,14 +116,14 @@ func (s *stopper) begin(t *Task) bool {
 	now := s.g.run.Now()
 	if t.step.Over() { // ended by itself
 		if !s.g.Concurrent {
-			s.budget.Forgive(t.promise)
+			s.budget.Forgive(t.step.Promise)
 		}
 		return false
 	}
 	if s.g.Concurrent {
-		s.budget.Owe(t.promise)
+		s.budget.Owe(t.step.Promise)
 	}
-	if !s.clock.Begin(&t.step, s.budget, now, t.promise) {
+	if !s.clock.Begin(&t.step, s.budget, now) {
 		t.step.Finish(now, step.Abandoned, step.Errors.Stuck(t.step.Name(), 0, ""))
 		return false
 	}

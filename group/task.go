@@ -16,9 +16,8 @@ type Task struct {
 	mayFinish bool
 	done      chan struct{}
 
-	step    step.Step
-	told    step.Context // the context of a task without an interrupt
-	promise time.Duration
+	step step.Step
+	told step.Context // the context of a task without an interrupt
 
 	// Guarded by the group's lock.
 	prev, next *Task

@@ -92,9 +92,10 @@ type Coordinator struct {
 	code    int   // of Exit
 
 	clock     *step.Clock
-	promise   time.Duration // to main and the holds
 	holds     map[*step.Step]struct{}
-	steps     []*step.Step
+	steps     []Step       // those recorded so far; one that is not over took a negative time
+	stuck     []*step.Step // those of them whose stacks may still come
+	sites     step.Sites
 	leaks     []Leak
 	report    *Report
 	ladder    ladder
@@ -212,7 +213,7 @@ func (c *Coordinator) Start(task func(context.Context) error, opts ...Option) *R
 	run := c.lock()
 	defer run.Unlock()
 	c.stack.add(r, run.Now)
-	if c.phase != fresh && r.err == nil {
+	if c.phase != fresh && !r.late {
 		c.startTask(r)
 	}
 	return r
@@ -220,7 +221,7 @@ func (c *Coordinator) Start(task func(context.Context) error, opts ...Option) *R
 
 func (c *Coordinator) startTask(r *Registration) {
 	r.running = true
-	r.step.Init(c.run, nil, c.run.Unique(c.run.Values(), r.step.Name()))
+	r.step.Init(c.run, nil, c.run.Unique(c.run.Values(), r.step.Name(), ""))
 	c.run.After(func() { go step.Serve((*starter)(r)) })
 }
 

@@ -79,15 +79,16 @@ func (d *drain) next(now time.Duration) *Registration {
 // task that was started is told to stop instead, and waited for.
 func (d *drain) begin(r *Registration, now time.Duration) bool {
 	task := r.step.Kind == step.Task
+	r.step.Promise = d.at.budget.Promise(r.step.Terms)
 	if task && !r.running {
-		d.at.budget.Forgive(r.promise)
+		d.at.budget.Forgive(r.step.Promise)
 		return false // Run has not begun it, so there is nothing to stop
 	}
 	if !task {
 		r.step.Init(d.c.run, nil, d.labels.of(d, r))
 	}
 	r.step.Waiter = d
-	begun := d.clock.Begin(&r.step, d.at.budget, now, r.promise)
+	begun := d.clock.Begin(&r.step, d.at.budget, now)
 	if task {
 		d.parked = begun
 		cause := d.c.cause
@@ -110,7 +111,7 @@ func (d *drain) StepOver(s *step.Step) {
 
 func (d *drain) failed(s *step.Step) {
 	if s.Outcome != step.OK {
-		d.errs = append(d.errs, &stepError{d.c.describe(s, nil)})
+		d.errs = append(d.errs, &stepError{StepKind(s.Kind), s.Name(), d.c.sites.Of(&s.Origin), s.Err})
 	}
 }
 
@@ -125,18 +126,16 @@ func (d *drain) down(r *Registration, now time.Duration) bool {
 	s := r.sub
 	if s.state != scopeOpen {
 		// Its own clock gives up what is stuck by then.
-		allowance, _ := d.at.budget.Take(now, r.promise, 0, false)
+		allowance, _ := d.at.budget.Take(now, r.step.Promise, 0, false)
 		s.drain.clock.Bound(now, now+allowance)
 		s.after = append(s.after, d)
 		d.parked = true
 		return true
 	}
 	s.state, s.drain = scopeDraining, d
-	s.budget = d.at.budget.Nest(now, r.promise, r.step.Timeout)
+	s.budget = d.at.budget.Nest(now, r.step.Promise, r.step.Timeout)
 	if !s.concurrent {
-		for e := s.newest; e != nil; e = e.older {
-			s.budget.Owe(e.promise)
-		}
+		s.budget.Owe(s.owed(s.budget))
 	}
 	d.at = s
 	return false

@@ -51,14 +51,16 @@ func exitCode(err error) int {
 
 // A stepError puts the name of a step before its error.
 type stepError struct {
-	step Step
+	kind       StepKind
+	name, site string
+	err        error
 }
 
 func (e *stepError) Error() string {
-	if e.step.Site == "" {
-		return fmt.Sprintf("%v %q: %v", e.step.Kind, e.step.Name, e.step.Err)
+	if e.site == "" {
+		return fmt.Sprintf("%v %q: %v", e.kind, e.name, e.err)
 	}
-	return fmt.Sprintf("%v %q (%s): %v", e.step.Kind, e.step.Name, e.step.Site, e.step.Err)
+	return fmt.Sprintf("%v %q (%s): %v", e.kind, e.name, e.site, e.err)
 }
 
-func (e *stepError) Unwrap() error { return e.step.Err }
+func (e *stepError) Unwrap() error { return e.err }

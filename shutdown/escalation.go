@@ -75,7 +75,7 @@ func (c *Coordinator) force(now time.Duration, cause error) {
 	c.forced = true
 	c.out.emit(Forced{Cause: cause, Left: max(0, c.end-now)})
 	c.endDelay(now)
-	c.mainEnd = min(c.mainEnd, now+c.promise)
+	c.mainEnd = min(c.mainEnd, now+c.main.Promise)
 	c.clock.Force(now, cause)
 }
 
@@ -96,7 +96,7 @@ func (c *Coordinator) waiting(now time.Duration) (ws []WaitingStep) {
 	c.clock.Waiting(func(s *step.Step) {
 		ws = append(ws, WaitingStep{
 			Kind: StepKind(s.Kind), Name: s.Name(), Site: s.Site(),
-			Elapsed: now - s.Start, Left: max(0, s.End()-now),
+			Elapsed: now - s.Start, Left: max(0, s.End-now),
 		})
 	})
 	return ws

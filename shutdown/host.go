@@ -3,6 +3,7 @@ package shutdown
 import (
 	"time"
 
+	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/internal/step"
 )
 
@@ -35,23 +36,62 @@ func (h host) Failed(s *step.Step, cause error) {
 
 // Began is told of each step whose clock starts.
 func (h host) Began(s *step.Step) {
-	if h.c.t0 == 0 {
+	c := h.c
+	if c.phase < delaying {
 		return
 	}
-	h.c.steps = append(h.c.steps, s)
-	if h.c.out.observing() {
-		h.c.out.emit(StepBegan{StepKind(s.Kind), s.Name(), s.Site(), s.Start - h.c.t0, s.End() - s.Start})
+	d := c.record(s)
+	if c.out.observing() {
+		c.out.emit(StepBegan{d.Kind, d.Name, d.Site, d.Start, s.End - s.Start})
 	}
 }
 
-// Ended is told of each step that has its outcome.
+// Ended is told of each step that has its outcome. What ends before the stop is not
+// part of the record, nor is a hold that was released before it was waited for.
 func (h host) Ended(s *step.Step) {
 	c := h.c
-	if c.t0 != 0 && !s.Begun() && (s.Kind != step.Hold || s.Outcome != step.OK) {
-		c.steps = append(c.steps, s)
+	var d *Step
+	switch {
+	case s.Slot > 0:
+		d = &c.steps[s.Slot-1]
+	case c.phase >= delaying && (s.Begun() || s.Kind != step.Hold || s.Outcome != step.OK):
+		d = c.record(s)
+	case s.Outcome == step.OK:
+		return
+	default:
+		d = new(Step)
+		*d = c.describe(s)
 	}
-	if s.Outcome != step.OK || c.t0 != 0 && c.out.wantsAll() {
-		c.out.emit(StepEnded{c.describe(s, nil), s.Waits()})
+	d.Took, d.Outcome, d.Err = s.Took(), Outcome(s.Outcome), s.Err
+	if s.Outcome != step.OK {
+		c.explain(d, s)
+	}
+	if s.Outcome != step.OK || c.out.wantsAll() {
+		c.out.emit(StepEnded{*d, s.Waits()})
+	}
+}
+
+// record makes room for the step in the record.
+func (c *Coordinator) record(s *step.Step) *Step {
+	c.steps = append(c.steps, c.describe(s))
+	s.Slot = int32(len(c.steps))
+	return &c.steps[s.Slot-1]
+}
+
+// describe is the step without its outcome, which a negative time stands for.
+func (c *Coordinator) describe(s *step.Step) Step {
+	return Step{Kind: StepKind(s.Kind), Name: s.Name(), Site: c.sites.Of(&s.Origin), Start: s.Start - c.t0, Took: -1}
+}
+
+// explain adds the stacks to a failure. Those of a stuck step may still come.
+func (c *Coordinator) explain(d *Step, s *step.Step) {
+	if p, ok := s.Err.(*group.PanicError); ok {
+		d.Stack = string(p.Stack)
+		return
+	}
+	d.Stack = s.Stack()
+	if s.Slot > 0 && (s.Outcome == step.Abandoned || s.Outcome == step.Late) {
+		c.stuck = append(c.stuck, s)
 	}
 }
 

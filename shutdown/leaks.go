@@ -44,35 +44,30 @@ func (c *Coordinator) findLeaks() []Leak {
 }
 
 func (c *Coordinator) leaksNow() (leaks []Leak) {
-	var mayLeak map[string]bool // by label; most often there is nothing to ask it for
+	stuck := c.stuckLabels()
 	for _, st := range step.Labelled() {
-		if st.Run != c.run.ID() || idleConnection(&st) {
-			continue
-		}
-		if mayLeak == nil {
-			mayLeak = c.mayLeak()
-		}
-		if mayLeak[st.Label] {
+		if st.Run == c.run.ID() && mayLeak(&st) && !stuck[st.Label] {
 			leaks = append(leaks, Leak{Step: st.Name, Count: st.Count, Stack: st.Text()})
 		}
 	}
 	return leaks
 }
 
-// mayLeak has the labels of tasks and handlers; those that were abandoned are in the
-// report already, with their stacks.
-func (c *Coordinator) mayLeak() map[string]bool {
+// stuckLabels are of steps that were abandoned: they are in the report already.
+func (c *Coordinator) stuckLabels() map[string]bool {
 	run := c.lock()
 	defer run.Unlock()
 	labels := make(map[string]bool)
-	for _, s := range c.steps {
-		if s.Kind == step.Task || s.Kind == step.Handler {
-			label := s.Label()
-			may, seen := labels[label]
-			labels[label] = s.Outcome != step.Abandoned && (may || !seen)
-		}
+	for _, s := range c.stuck {
+		labels[s.Label()] = s.Outcome == step.Abandoned
 	}
 	return labels
+}
+
+// mayLeak leaves out main and holds, which have a letter in their labels, and the
+// connections of net/http that may be used again.
+func mayLeak(st *step.Stack) bool {
+	return strings.Trim(st.Number, "0123456789") == "" && !idleConnection(st)
 }
 
 // idleConnection reports whether the goroutine is one of the two that net/http keeps

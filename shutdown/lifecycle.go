@@ -3,6 +3,7 @@ package shutdown
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/step"
@@ -70,7 +71,7 @@ func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at 
 	}
 	run.SetValues(ctx)
 	c.parent, c.byMain, c.main.Origin = ctx, byMain, at
-	c.main.Init(run, nil, run.Label(run.Values(), "main"))
+	c.main.Init(run, nil, run.Unique(run.Values(), "main", "m"))
 	if err := c.configure(); err != nil {
 		main = func(context.Context) error { return err }
 	}
@@ -225,12 +226,13 @@ func (c *Coordinator) planAll(now time.Duration) {
 	if main {
 		n++
 	}
+	c.steps = slices.Grow(c.steps, n+len(c.holds))
 	b := c.clock.Plan(now, n)
 	c.stack.budget = b
 	b.Owe(c.stack.plan(b))
 	if main {
-		c.promise = b.Promise(step.Terms{})
-		b.Owe(c.promise)
+		c.main.Promise = b.Promise(step.Terms{})
+		b.Owe(c.main.Promise)
 	}
 	if b.Fit(now) {
 		c.scaled()
@@ -238,8 +240,8 @@ func (c *Coordinator) planAll(now time.Duration) {
 	if !main {
 		return
 	}
-	allowance, promise := b.Take(now, c.promise, 0, false)
-	c.promise, c.mainEnd = promise, now+allowance
+	allowance, promise := b.Take(now, c.main.Promise, 0, false)
+	c.main.Promise, c.mainEnd = promise, now+allowance
 	if !c.mainOver {
 		c.beginWithMain(&c.main, now)
 	}
@@ -250,7 +252,8 @@ func (c *Coordinator) planAll(now time.Duration) {
 
 // beginWithMain starts the clock of main or of a hold: they share an allowance.
 func (c *Coordinator) beginWithMain(s *step.Step, now time.Duration) {
-	c.clock.BeginFor(s, c.stack.budget, now, c.promise, max(0, c.mainEnd-now))
+	s.Promise = c.main.Promise
+	c.clock.BeginFor(s, c.stack.budget, now, max(0, c.mainEnd-now))
 }
 
 // mainEnded starts the handlers when main and the holds are over.

@@ -36,10 +36,10 @@ func (d *drain) fanOut(now time.Duration) bool {
 // start starts an entry. One that comes while others run, too.
 func (p *pool) start(r *Registration, now time.Duration) {
 	p.left++
-	if r.promise == 0 {
-		r.promise = p.s.budget.Promise(r.step.Terms)
+	if r.sub == nil {
+		r.step.Promise = p.s.budget.Promise(r.step.Terms)
 	}
-	p.s.budget.Owe(r.promise)
+	p.s.budget.Owe(r.step.Promise)
 	if r.sub != nil {
 		p.startScope(r, now)
 		return
@@ -47,7 +47,7 @@ func (p *pool) start(r *Registration, now time.Duration) {
 	l := &lane{p, r}
 	r.step.Init(p.d.c.run, nil, p.d.labels.of(p.d, r))
 	r.step.Waiter = l
-	if !p.d.clock.Begin(&r.step, p.s.budget, now, r.promise) {
+	if !p.d.clock.Begin(&r.step, p.s.budget, now) {
 		r.step.Finish(now, step.Skipped, step.ErrSkipped)
 		return
 	}

@@ -54,7 +54,7 @@ func (c *Coordinator) Resume() bool {
 	if c.phase != active || !c.quiesced {
 		return false
 	}
-	c.quiesced, c.ready, c.t0, c.end, c.steps = false, true, 0, 0, nil
+	c.quiesced, c.ready, c.t0, c.end = false, true, 0, 0
 	c.stopping = make(chan struct{})
 	run.After(c.undropPipe)
 	c.out.emit(Resumed{})

@@ -15,18 +15,22 @@ type Registration struct {
 	handler step.Func
 	c       *Coordinator
 	sub     *Scope // what this entry of a stack stands for, if it is a scope
-	err     error
 
-	// Guarded by the run's lock.
+	// Guarded by the run's lock; late does not change after the registration.
 	home         *Scope // the scope it was registered on
 	older, newer *Registration
 	member       bool // of home's stack: it has not had its turn
 	running      bool // a task: it has been started
-	promise      time.Duration
+	late         bool // it came when it could not run any more
 }
 
 // Err is ErrDrained if the registration came too late to run, else nil.
-func (r *Registration) Err() error { return r.err }
+func (r *Registration) Err() error {
+	if r.late {
+		return ErrDrained
+	}
+	return nil
+}
 
 // Unregister takes the handler back. True means that it will never run; false that
 // it has run, runs, or has been unregistered before. Exactly one of running and
@@ -50,16 +54,34 @@ func (r *Registration) unlink() bool {
 	return true
 }
 
+// push puts r on top of the stack.
+func (s *Scope) push(r *Registration) {
+	r.home, r.member, r.older = s, true, s.newest
+	if s.newest != nil {
+		s.newest.newer = r
+	}
+	s.newest = r
+	s.size++
+	if r.uneven() {
+		s.uneven++
+	}
+}
+
 func (r *Registration) remove() {
+	s := r.home
 	if r.newer != nil {
 		r.newer.older = r.older
 	} else {
-		r.home.newest = r.older
+		s.newest = r.older
 	}
 	if r.older != nil {
 		r.older.newer = r.newer
 	}
 	r.older, r.newer, r.member = nil, nil, false
+	s.size--
+	if r.uneven() {
+		s.uneven--
+	}
 }
 
 // Close runs the handler now, if nothing else has or will, and returns its error:
@@ -75,7 +97,6 @@ func (r *Registration) Close(ctx context.Context) error {
 		return nil
 	}
 	alone := &Scope{c: r.c}
-	r.home = alone
 	alone.push(r)
 	return r.c.closeNow(ctx, alone)
 }

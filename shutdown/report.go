@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/internal/step"
 	"github.com/lastcall-go/lastcall/signals"
 )
@@ -128,46 +127,19 @@ func (c *Coordinator) Report() *Report {
 
 // build makes the report from what there is. The lock is held.
 func (c *Coordinator) build() *Report {
+	for _, s := range c.stuck {
+		c.steps[s.Slot-1].Stack = s.Stack()
+	}
 	r := &Report{
 		Cause: c.cause, Began: c.run.Time(c.t0), Took: c.took,
-		Grace: c.end - c.t0, Delay: c.delay, Forced: c.forced,
-		Steps: make([]Step, 0, len(c.steps)), Leaks: c.leaks,
+		Grace: c.end - c.t0, Delay: c.delay, Forced: c.forced, Steps: c.steps, Leaks: c.leaks,
 		fault: c.fault, mainErr: c.mainErr, panicked: c.panicked, code: c.code, reraise: c.Reraise,
 	}
-	if c.phase < finished && c.took == 0 {
+	if c.phase < finished {
 		r.Took = c.run.Now() - c.t0
-	}
-	sites := make(map[step.Origin]string)
-	for _, s := range c.steps {
-		if s.Over() {
-			r.Steps = append(r.Steps, c.describe(s, sites))
-		}
+		r.Steps = slices.DeleteFunc(slices.Clone(c.steps), func(s Step) bool { return s.Took < 0 })
 	}
 	return r
-}
-
-// describe looks the site up in sites first, if that is not nil: to find it costs more
-// than to run an empty handler.
-func (c *Coordinator) describe(s *step.Step, sites map[step.Origin]string) Step {
-	d := Step{
-		Kind: StepKind(s.Kind), Name: s.Name(), Took: s.Took,
-		Outcome: Outcome(s.Outcome), Err: s.Err, Stack: s.Stack,
-	}
-	if p, ok := s.Err.(*group.PanicError); ok {
-		d.Stack = string(p.Stack)
-	}
-	if c.t0 != 0 {
-		d.Start = s.Start - c.t0
-	}
-	var known bool
-	if d.Site, known = sites[s.Origin]; known {
-		return d
-	}
-	d.Site = s.Site()
-	if sites != nil {
-		sites[s.Origin] = d.Site
-	}
-	return d
 }
 
 // Err is nil if everything went well. Otherwise it joins the failures: main's first,
@@ -185,7 +157,7 @@ func (r *Report) Err() error {
 	}
 	for _, s := range r.Steps {
 		if s.Kind != KindMain && s.Outcome != OK && !contains(errs, s.Err) {
-			errs = append(errs, &stepError{s})
+			errs = append(errs, &stepError{s.Kind, s.Name, s.Site, s.Err})
 		}
 	}
 	if len(errs) == 1 {

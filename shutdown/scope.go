@@ -20,6 +20,8 @@ type Scope struct {
 
 	// Guarded by the run's lock.
 	newest *Registration
+	size   int // of the entries
+	uneven int // those of them that are scopes, or have terms of their own
 	state  scopeState
 	budget *step.Budget // what its handlers are started from, once that is planned
 	drain  *drain       // who runs them
@@ -73,7 +75,7 @@ func (s *Scope) nest(name string, at step.Origin, opts []Option) *Scope {
 	run := s.c.lock()
 	defer run.Unlock()
 	s.add(&sub.entry, run.Now)
-	if sub.entry.err != nil {
+	if sub.entry.late {
 		sub.state = scopeClosed
 	}
 	return sub
@@ -84,24 +86,14 @@ func (s *Scope) add(r *Registration, now func() time.Duration) {
 	r.home = s
 	switch {
 	case s.state == scopeClosed || s.state == scopeReleased:
-		r.err = ErrDrained
+		r.late = true
 		s.c.note(tooLate{r.step.Name(), r.step.Site()})
 	case s.pool != nil:
 		s.pool.start(r, now())
 	default:
 		s.push(r)
-		if b := s.planned(); b != nil {
-			s.owe(r, b, now())
-		}
+		s.owe(r, now)
 	}
-}
-
-func (s *Scope) push(r *Registration) {
-	r.member, r.older = true, s.newest
-	if s.newest != nil {
-		s.newest.newer = r
-	}
-	s.newest = r
 }
 
 // named calls f for each handler with this name, in s and all scopes within.
@@ -116,99 +108,6 @@ func (s *Scope) named(name string, f func(*Registration)) {
 		}
 		r = older
 	}
-}
-
-// count is how many steps s has one after the other: those of a concurrent scope
-// count as its largest.
-func (s *Scope) count() int {
-	n := 0
-	for r := s.newest; r != nil; r = r.older {
-		k := 1
-		if r.sub != nil {
-			k = r.sub.count()
-		}
-		if s.concurrent {
-			n = max(n, k)
-		} else {
-			n += k
-		}
-	}
-	return n
-}
-
-// plan works out what each entry is owed by b, and returns the sum of it: for a
-// concurrent scope, the largest.
-func (s *Scope) plan(b *step.Budget) (sum time.Duration) {
-	for r := s.newest; r != nil; r = r.older {
-		r.promise = b.Promise(r.step.Terms)
-		if r.sub != nil {
-			r.promise = r.sub.owed(r.sub.plan(b))
-		}
-		sum = s.with(sum, r.promise)
-	}
-	return sum
-}
-
-func (s *Scope) with(sum, promise time.Duration) time.Duration {
-	if s.concurrent {
-		return max(sum, promise)
-	}
-	return step.Sum(sum, promise)
-}
-
-// owed is the promise to a scope whose entries are owed sum.
-func (s *Scope) owed(sum time.Duration) time.Duration {
-	t := s.entry.step.Terms
-	sum = max(sum, t.Reserve)
-	if t.Timeout > 0 {
-		sum = min(sum, t.Timeout)
-	}
-	return sum
-}
-
-// owe adds the promise to an entry that came after the plan was made.
-func (s *Scope) owe(r *Registration, b *step.Budget, now time.Duration) {
-	r.promise = b.Promise(r.step.Terms)
-	if r.sub != nil {
-		r.promise = r.sub.owed(0)
-	}
-	delta := r.promise
-	for ; s.budget == nil; s = s.entry.home {
-		before := s.entry.promise
-		s.entry.promise = s.owed(s.with(before, delta))
-		delta = max(0, s.entry.promise-before)
-	}
-	s.budget.Owe(delta)
-	if s.budget.Fit(now) {
-		s.c.scaled()
-	}
-}
-
-// forgive takes back what r was owed. What a concurrent scope is owed for its
-// largest stays: it costs nothing but a little of the hogs' time.
-func (s *Scope) forgive(r *Registration) {
-	if s.planned() == nil {
-		return
-	}
-	for ; s.budget == nil; s = s.entry.home {
-		if s.concurrent {
-			return
-		}
-		s.entry.promise = max(0, s.entry.promise-r.promise)
-	}
-	if !s.concurrent {
-		s.budget.Forgive(r.promise)
-	}
-}
-
-// planned is the budget that s will be drained from, nil if there is none yet.
-func (s *Scope) planned() *step.Budget {
-	for ; s != nil; s = s.entry.home {
-		if s.budget != nil {
-			return s.budget
-		}
-	}
-	return nil
 }
 
 // Close runs the handlers of the scope now, newest first, and takes it out of the
@@ -255,7 +154,7 @@ func (s *Scope) close(ctx context.Context, from scopeState) error {
 		// It stays an entry, so that the program's drain waits for it. What it
 		// is owed there is its own affair now.
 		s.entry.home.forgive(&s.entry)
-		s.entry.promise = 0
+		s.entry.step.Promise = 0
 	}
 	return s.c.closeNow(ctx, s)
 }

@@ -65,22 +65,23 @@ func (c *Clock) Plan(now time.Duration, n int) *Budget {
 	return &b
 }
 
-// Begin starts s, which b owes promise. It returns false, and does not start it,
+// Begin starts s, which b owes its promise. It returns false, and does not start it,
 // where no time is left.
-func (c *Clock) Begin(s *Step, b *Budget, now, promise time.Duration) bool {
-	allowance, scaled := b.Take(now, promise, s.Timeout, c.forced)
+func (c *Clock) Begin(s *Step, b *Budget, now time.Duration) bool {
+	allowance, scaled := b.Take(now, s.Promise, s.Timeout, c.forced)
 	if allowance <= 0 {
 		return false
 	}
-	c.BeginFor(s, b, now, scaled, allowance)
+	s.Promise = scaled
+	c.BeginFor(s, b, now, allowance)
 	return true
 }
 
 // BeginFor starts s with an allowance that has been taken from b.
-func (c *Clock) BeginFor(s *Step, b *Budget, now, promise, allowance time.Duration) {
-	s.clock, s.budget, s.state, s.Start, s.promise = c, b, running, now, promise
-	s.end = now + allowance
-	cut := s.end - Margin(allowance)
+func (c *Clock) BeginFor(s *Step, b *Budget, now, allowance time.Duration) {
+	s.clock, s.budget, s.state, s.Start = c, b, running, now
+	s.End = now + allowance
+	cut := s.End - Margin(allowance)
 	s.cut.Store(int64(cut))
 	s.prev, s.next = nil, c.first
 	if c.first != nil {
@@ -124,7 +125,7 @@ func (c *Clock) Force(now time.Duration, cause error) {
 	for s := c.first; s != nil; s = s.next {
 		c.run.After(func() { s.Cut(cause) })
 		s.asked = true
-		c.shorten(s, now, s.promise)
+		c.shorten(s, now, s.Promise)
 		for i := s.inner; i != nil; i = i.sibling {
 			i.Force(now, cause)
 		}
@@ -139,17 +140,17 @@ func (c *Clock) Bound(now, limit time.Duration) {
 	c.limit = limit
 	for s := c.first; s != nil; s = s.next {
 		s.budget.bound(now, limit)
-		c.shorten(s, now, s.budget.again(now, owing{s.promise, s.Timeout}))
+		c.shorten(s, now, s.budget.again(now, owing{s.Promise, s.Timeout}))
 	}
 }
 
 // shorten gives s at most this allowance from now on.
 func (c *Clock) shorten(s *Step, now, allowance time.Duration) {
-	if now+allowance >= s.end {
+	if now+allowance >= s.End {
 		return
 	}
-	s.end = now + allowance
-	cut := min(s.end-Margin(allowance), time.Duration(s.cut.Load()))
+	s.End = now + allowance
+	cut := min(s.End-Margin(allowance), time.Duration(s.cut.Load()))
 	s.cut.Store(int64(cut))
 	c.arm(now, max(now, cut))
 	for i := s.inner; i != nil; i = i.sibling {
@@ -205,20 +206,20 @@ func (c *Clock) due(s *Step, now time.Duration) time.Duration {
 		s.waited = s.inner != nil
 		c.run.After(s.Expire)
 	}
-	if now >= s.end {
+	if now >= s.End {
 		c.giveUp(s, now)
 		return 0
 	}
-	if half := cut + (s.end-cut)/2; now < half {
+	if half := cut + (s.End-cut)/2; now < half {
 		return half
 	}
 	c.dump(s)
-	return s.end
+	return s.End
 }
 
 func (c *Clock) giveUp(s *Step, now time.Duration) {
 	c.dump(s)
-	s.Finish(now, Abandoned, Errors.Stuck(s.Name(), now-s.Start, s.Stack))
+	s.Finish(now, Abandoned, Errors.Stuck(s.Name(), now-s.Start, s.Stack()))
 }
 
 // dump has the stacks of s taken. Nobody waits for them.

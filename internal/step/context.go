@@ -3,6 +3,7 @@ package step
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,12 +27,16 @@ func From(ctx context.Context) *Step {
 // AfterFunc method. It finds the cause by asking Value for a key of its own,
 // which Ending answers.
 type Context struct {
-	step   *Step
-	values context.Context // with the step's profiler label, never cancelled
+	step *Step
+	live atomic.Pointer[live] // made when asked for; that of an Ending if nobody asked before the end
+}
+
+// live is the part of a Context that only a context that is made use of has.
+type live struct {
+	done chan struct{}
 
 	mu    sync.Mutex
-	done  chan struct{} // made when asked for
-	end   *Ending       // nil while the context lives
+	end   *Ending // nil while the context lives
 	after map[*func()]struct{}
 }
 
@@ -39,59 +44,67 @@ type Context struct {
 type Ending struct {
 	err    error
 	causer context.Context // a cancelled context that has nothing but the cause
+	live   live            // for contexts that nobody has asked about yet
 }
 
-// finished ends the context of a step that has returned.
-var finished = newEnding(context.Canceled, context.Canceled)
-
-func newEnding(err, cause error) *Ending {
-	c, cancel := context.WithCancelCause(context.Background())
-	cancel(cause)
-	return &Ending{err, c}
-}
+// finished ends the context of a step that has returned, expired that of one at its
+// cut.
+var (
+	finished = Asked(context.Canceled)
+	expired  = newEnding(context.DeadlineExceeded, ErrGrace)
+)
 
 // Asked makes the end of contexts whose steps are asked to stop because of cause.
 func Asked(cause error) *Ending { return newEnding(context.Canceled, cause) }
 
-// expired is the end of a step at its cut.
-var expired = newEnding(context.DeadlineExceeded, ErrGrace)
+func newEnding(err, cause error) *Ending {
+	c, cancel := context.WithCancelCause(context.Background())
+	cancel(cause)
+	e := &Ending{err: err, causer: c}
+	e.live.done, e.live.end = make(chan struct{}), e
+	close(e.live.done)
+	return e
+}
 
 func (c *Context) finish(e *Ending) {
-	c.mu.Lock()
-	if c.end != nil {
-		c.mu.Unlock()
+	if c.live.CompareAndSwap(nil, &e.live) {
 		return
 	}
-	c.end = e
-	if c.done != nil {
-		close(c.done)
+	l := c.live.Load()
+	l.mu.Lock()
+	if l.end != nil {
+		l.mu.Unlock()
+		return
 	}
-	after := c.after
-	c.after = nil
-	c.mu.Unlock()
+	l.end = e
+	close(l.done)
+	after := l.after
+	l.after = nil
+	l.mu.Unlock()
 	for f := range after {
 		(*f)()
 	}
 }
 
-// idle ends a context that nobody has derived from or waits for, and reports
-// whether it could.
-func (c *Context) idle(e *Ending) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.done != nil || c.after != nil {
-		return false
+// unused reports whether nobody has made use of the context.
+func (c *Context) unused() bool { return c.live.Load() == nil }
+
+func (c *Context) alive() *live {
+	if l := c.live.Load(); l != nil {
+		return l
 	}
-	if c.end == nil {
-		c.end = e
-	}
-	return true
+	c.live.CompareAndSwap(nil, &live{done: make(chan struct{})})
+	return c.live.Load()
 }
 
 func (c *Context) ended() *Ending {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.end
+	l := c.live.Load()
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.end
 }
 
 // Deadline is the cut of the step, once it is known. The context that asks a
@@ -108,17 +121,7 @@ func (c *Context) Deadline() (time.Time, bool) {
 }
 
 // Done is closed when the context ends.
-func (c *Context) Done() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.done == nil {
-		c.done = make(chan struct{})
-		if c.end != nil {
-			close(c.done)
-		}
-	}
-	return c.done
-}
+func (c *Context) Done() <-chan struct{} { return c.alive().done }
 
 // Err is nil while the context lives, context.DeadlineExceeded after the step's
 // cut, else context.Canceled.
@@ -134,7 +137,7 @@ func (c *Context) Value(key any) any {
 	if v := c.own(key); v != nil {
 		return v
 	}
-	return c.values.Value(key)
+	return c.step.values.Value(key)
 }
 
 func (c *Context) own(key any) any {
@@ -150,21 +153,22 @@ func (c *Context) own(key any) any {
 // AfterFunc calls f when the context has ended. Package context calls it for
 // derived contexts, whose functions do not block.
 func (c *Context) AfterFunc(f func()) (stop func() bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.end != nil {
+	l := c.alive()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.end != nil {
 		go f()
 		return func() bool { return false }
 	}
-	if c.after == nil {
-		c.after = make(map[*func()]struct{})
+	if l.after == nil {
+		l.after = make(map[*func()]struct{})
 	}
-	c.after[&f] = struct{}{}
+	l.after[&f] = struct{}{}
 	return func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		_, ok := c.after[&f]
-		delete(c.after, &f)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		_, ok := l.after[&f]
+		delete(l.after, &f)
 		return ok
 	}
 }

@@ -47,6 +47,31 @@ func (o *Origin) Name() string {
 // Site is the file and line at which the step was registered, "" if unknown.
 func (o *Origin) Site() string { return o.where(true) }
 
+// Sites remembers the text of sites: to find one costs more than to run an empty
+// handler, and many handlers may be registered in one place.
+type Sites struct {
+	last uintptr
+	text string
+	all  map[uintptr]string
+}
+
+// Of is the site of o.
+func (s *Sites) Of(o *Origin) string {
+	if o.site == s.last {
+		return s.text
+	}
+	text, ok := s.all[o.site]
+	if !ok {
+		text = o.Site()
+		if s.all == nil {
+			s.all = make(map[uintptr]string)
+		}
+		s.all[o.site] = text
+	}
+	s.last, s.text = o.site, text
+	return text
+}
+
 // where is file:line, with the directory the file is in: "http.go:12" alone is
 // in half of all packages.
 func (o *Origin) where(dir bool) string {

@@ -83,15 +83,16 @@ func (r *Run) Time(reading time.Duration) time.Time { return r.base.Add(reading)
 // ID is unique in the process.
 func (r *Run) ID() string { return r.id }
 
-// Label returns values with the profiler label of the step with this name. The
+// Label returns values with the profiler label of the steps with this name. The
 // label tells runs apart: equal values in two of them would mix their stacks.
 func (r *Run) Label(values context.Context, name string) context.Context {
 	return r.label(values, name, "")
 }
 
-// Unique is Label for a step that must be told from others of its name.
-func (r *Run) Unique(values context.Context, name string) context.Context {
-	return r.label(values, name, strconv.FormatInt(r.seq.Add(1), 10))
+// Unique is Label for one step that is to be told from others of its name, with a
+// letter for its kind.
+func (r *Run) Unique(values context.Context, name, letter string) context.Context {
+	return r.label(values, name, letter+strconv.FormatInt(r.seq.Add(1), 10))
 }
 
 func (r *Run) label(values context.Context, name, number string) context.Context {

@@ -56,7 +56,7 @@ func calls(src Source, last *Step, r Result) (cur *Step, res Result, alive bool)
 		if cur == nil {
 			return nil, Result{}, false
 		}
-		pprof.SetGoroutineLabels(cur.Ctx.values)
+		pprof.SetGoroutineLabels(cur.values)
 		back = false
 		err := f(ctx)
 		back = true
@@ -84,7 +84,7 @@ func callsInline(s *Step, f Func, ctx context.Context, back func(Result)) {
 		back(Result{Errors.Panic(v, debug.Stack()), Panic})
 		panic(v)
 	}()
-	pprof.SetGoroutineLabels(s.Ctx.values)
+	pprof.SetGoroutineLabels(s.values)
 	err := f(ctx)
 	pprof.SetGoroutineLabels(s.run.values)
 	returned = true

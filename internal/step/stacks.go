@@ -24,6 +24,7 @@ const maxForStates = 1000
 type Stack struct {
 	Label  string // as Step.Label
 	Name   string // of the step
+	Number string // as Run.Unique has given it
 	Run    string // its run
 	Count  int
 	frames []frame
@@ -38,9 +39,7 @@ func (s *Step) takeStacks() {
 		text, waits := render(stacks, s.Label(), states)
 		s.run.Lock()
 		defer s.run.Unlock()
-		if s.Stack == "" {
-			s.Stack, s.waits = text, waits
-		}
+		s.seen = &sight{text, waits}
 	})
 }
 
@@ -74,7 +73,21 @@ func (r *Run) lookup(f func([]Stack, map[string]string)) {
 
 // Waits says in a few words what the first goroutine of a stuck step waits for,
 // "" if that is not known. The lock is held.
-func (s *Step) Waits() string { return s.waits }
+func (s *Step) Waits() string {
+	if s.seen == nil {
+		return ""
+	}
+	return s.seen.waits
+}
+
+// Stack has the stacks of the goroutines of a step that did not obey, if they have
+// been taken. The lock is held.
+func (s *Step) Stack() string {
+	if s.seen == nil {
+		return ""
+	}
+	return s.seen.stack
+}
 
 func render(stacks []Stack, label string, states map[string]string) (text, waits string) {
 	var b strings.Builder
@@ -220,7 +233,7 @@ func (st *Stack) parse(line string) bool {
 	if number < 0 {
 		return false
 	}
-	st.Name, st.Run = st.Label[:number], st.Label[run+1:]
+	st.Name, st.Number, st.Run = st.Label[:number], st.Label[number+1:run], st.Label[run+1:]
 	return true
 }
 
@@ -300,6 +313,6 @@ const selfName = ourPrefix + "self"
 
 // Label is the value of the step's label.
 func (s *Step) Label() string {
-	label, _ := pprof.Label(s.Ctx.values, labelKey)
+	label, _ := pprof.Label(s.values, labelKey)
 	return label
 }

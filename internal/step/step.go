@@ -37,8 +37,6 @@ const (
 type Step struct {
 	Origin
 	Terms
-	Kind Kind
-
 	// Told is the context of a step that runs from the start, main or a task:
 	// its end is the request to stop. A handler has none, its start is that.
 	Told *Context
@@ -47,29 +45,34 @@ type Step struct {
 	// Waiter, if set, is told when the step has its outcome.
 	Waiter Waiter
 
-	run   *Run
-	outer *Step // the step within which this one runs, if any
-	cut   atomic.Int64
+	run    *Run
+	outer  *Step           // the step within which this one runs, if any
+	values context.Context // of its contexts, with its profiler label
+	cut    atomic.Int64    // 0: not known yet
 
-	// Guarded by the run's lock.
-	state      state
-	waited     bool // at its cut it was waiting for a clock within it
-	asked      bool // the context has ended at the cut, or by force
-	dumped     bool
+	// Guarded by the run's lock. A program may have many steps: what only few of
+	// them need is behind a pointer, and small things are side by side.
+	Kind    Kind
+	Outcome Outcome
+	state   state
+	waited  bool // at its cut it was waiting for a clock within it
+	asked   bool // its context has ended, at the cut or by force
+	dumped  bool // someone takes its stacks
+
+	Slot       int32 // for the host's use
 	clock      *Clock
 	next, prev *Step  // among the running steps of clock
 	inner      *Clock // the clocks of what stops within this step
 	budget     *Budget
-	promise    time.Duration
-	end        time.Duration
-	waits      string
-
-	Start   time.Duration // when its clock began to run
-	Took    time.Duration
-	Outcome Outcome
-	Err     error
-	Stack   string // of its goroutines, if it did not obey; of the panic
+	Promise    time.Duration // what it is owed
+	Start      time.Duration // when its clock began to run
+	End        time.Duration // when it is given up; once it is over, when it ended
+	Err        error
+	seen       *sight
 }
+
+// sight is what was seen of a step that did not obey.
+type sight struct{ stack, waits string }
 
 // A Waiter waits for steps to be over.
 type Waiter interface {
@@ -79,10 +82,9 @@ type Waiter interface {
 // Init makes s a step of the run r within outer, with contexts that have these
 // labelled values.
 func (s *Step) Init(r *Run, outer *Step, labelled context.Context) {
-	s.run, s.outer = r, outer
-	s.Ctx.step, s.Ctx.values = s, labelled
+	s.run, s.outer, s.values, s.Ctx.step = r, outer, labelled, s
 	if s.Told != nil {
-		s.Told.step, s.Told.values = s, labelled
+		s.Told.step = s
 	}
 }
 
@@ -101,8 +103,8 @@ func (s *Step) Begun() bool { return s.clock != nil }
 // Running reports whether the clock of s runs. The lock is held.
 func (s *Step) Running() bool { return s.state == running }
 
-// End is when the step will be given up; only while it is Running.
-func (s *Step) End() time.Duration { return s.end }
+// Took is how long a step that is over has taken.
+func (s *Step) Took() time.Duration { return s.End - s.Start }
 
 // Tell asks a step that has a Told to stop.
 func (s *Step) Tell(e *Ending) { s.Told.finish(e) }
@@ -124,9 +126,11 @@ func (s *Step) Close() {
 
 // CloseLocked is Close with the lock held.
 func (s *Step) CloseLocked() {
-	if s.Told != nil || !s.Ctx.idle(finished) {
+	if s.Told != nil || !s.Ctx.unused() {
 		s.run.After(s.Close)
+		return
 	}
+	s.Ctx.finish(finished) // nobody is told: no code of others runs
 }
 
 // Finish gives the step its outcome, whether a clock has begun it or it ended by
@@ -141,7 +145,7 @@ func (s *Step) Finish(now time.Duration, o Outcome, err error) bool {
 	case idle:
 		s.Start = now
 	}
-	s.state, s.Outcome, s.Err, s.Took = over, o, err, now-s.Start
+	s.state, s.Outcome, s.Err, s.End = over, o, err, now
 	if s.run.Host != nil {
 		s.run.Host.Ended(s)
 	}

@@ -1,0 +1,81 @@
+package bench_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"testing"
+
+	"go.uber.org/fx"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+func empty(context.Context) error { return nil }
+
+// quiet is a Coordinator without signals, whose log is thrown away.
+func quiet() *shutdown.Coordinator {
+	return &shutdown.Coordinator{
+		Signals: []os.Signal{},
+		Slog:    slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+}
+
+// BenchmarkRegister is the cost of one registration.
+func BenchmarkRegister(b *testing.B) {
+	c := quiet()
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Register(empty)
+	}
+}
+
+// BenchmarkDrain is what a handler costs at the end: its deadline, isolation, label and
+// timing, with the report.
+func BenchmarkDrain(b *testing.B) {
+	for _, n := range []int{1, 100, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				c := quiet()
+				for range n {
+					c.Register(empty)
+				}
+				b.StartTimer()
+				r := c.Run(context.Background(), empty)
+				if len(r.Steps) != n+1 {
+					b.Fatal(len(r.Steps))
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/handler")
+		})
+	}
+}
+
+// BenchmarkDrainFx is the same work by fx's lifecycle.
+func BenchmarkDrainFx(b *testing.B) {
+	for _, n := range []int{1, 100, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				app := fx.New(fx.NopLogger, fx.Invoke(func(l fx.Lifecycle) {
+					for range n {
+						l.Append(fx.Hook{OnStop: empty})
+					}
+				}))
+				if err := app.Start(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				if err := app.Stop(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/handler")
+		})
+	}
+}

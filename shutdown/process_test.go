@@ -1,0 +1,399 @@
+package shutdown_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// The tests in the process files look at what only a process of its own can show: its
+// exit status, signals, a stuck system call. Each runs this test binary again, as a
+// child that is told by an environment variable which scenario to play.
+
+// childVariable names the scenario.
+const childVariable = "LASTCALL_TEST_SCENARIO"
+
+// noEnd is the exit status of a child whose scenario came back instead of ending the
+// process.
+const noEnd = 99
+
+// maxLife bounds a child: only one that does not end by itself gets there.
+const maxLife = 45 * time.Second
+
+// slack is by how much a child may be late before a test fails. It is this generous
+// because a test machine may be busy with anything; how late it really was is logged.
+const slack = 2 * time.Second
+
+// scenarios are what children can play.
+var scenarios = make(map[string]func())
+
+// scenario adds one.
+func scenario(name string, play func()) {
+	if _, taken := scenarios[name]; taken {
+		panic("two scenarios are called " + name)
+	}
+	scenarios[name] = play
+}
+
+// runChild plays the scenario if this process is a child, and does not return then.
+// TestMain calls it first.
+func runChild() {
+	name, ok := os.LookupEnv(childVariable)
+	if !ok {
+		return
+	}
+	play := scenarios[name]
+	if play == nil {
+		panic("no scenario is called " + name)
+	}
+	play()
+	os.Exit(noEnd)
+}
+
+// say tells the parent something, in one write.
+func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+
+// says is a handler that only says that it ran.
+func says(what string) func(context.Context) error {
+	return func(context.Context) error {
+		say("%s", what)
+		return nil
+	}
+}
+
+// untilStopped is a main that obeys.
+func untilStopped(ctx context.Context) error {
+	say("running")
+	<-ctx.Done()
+	return nil
+}
+
+// telling is a Coordinator that tells the parent when it stops and sends its report.
+func telling(grace time.Duration) *shutdown.Coordinator {
+	return &shutdown.Coordinator{Grace: grace, Observe: tell}
+}
+
+func tell(e shutdown.Event) {
+	switch e := e.(type) {
+	case shutdown.StopRequested:
+		say("stopping")
+	case shutdown.Drained:
+		b, err := json.Marshal(e.Report)
+		if err != nil {
+			panic(err)
+		}
+		say("report %s", b)
+	}
+}
+
+// exit ends a child and says before, by the child's own clock, how long after t0.
+func exit(c *shutdown.Coordinator, code int) {
+	say("exits %d", time.Since(c.Report().Began))
+	os.Exit(code)
+}
+
+// endMain runs main and ends the process as a program does, whoever it is that ends it.
+func endMain(c *shutdown.Coordinator, main func(context.Context) error) {
+	shutdown.SetExit(c, func(code int) { exit(c, code) })
+	exit(c, c.Main(main))
+}
+
+// A child is a process that plays a scenario.
+type child struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	out, err transcript
+	began    time.Time
+	ended    chan struct{}
+	took     time.Duration
+}
+
+// A change of how the child is started.
+type change func(*child)
+
+// with sets environment variables.
+func with(variables ...string) change {
+	return func(p *child) { p.cmd.Env = append(p.cmd.Env, variables...) }
+}
+
+// start starts a child. It runs until the test is over at the latest.
+func start(t *testing.T, scenario string, changes ...change) *child {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &child{t: t, cmd: exec.Command(self), ended: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(),
+		childVariable+"="+scenario,
+		"GORACE=atexit_sleep_ms=0", // the race detector would add a second to each exit
+	)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
+	p.cmd.WaitDelay = time.Second
+	for _, c := range changes {
+		c(p)
+	}
+	p.began = time.Now()
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go p.watch()
+	t.Cleanup(func() { p.kill(); <-p.ended })
+	return p
+}
+
+// watch waits for the child, and ends one that does not end by itself.
+func (p *child) watch() {
+	overdue := time.AfterFunc(maxLife, p.kill)
+	defer overdue.Stop()
+	_ = p.cmd.Wait() // ProcessState tells
+	p.took = time.Since(p.began)
+	close(p.ended)
+}
+
+func (p *child) kill() {
+	select {
+	case <-p.ended:
+	default:
+		_ = p.cmd.Process.Kill()
+	}
+}
+
+// expect waits until the child has said a line that begins so.
+func (p *child) expect(line string) {
+	p.t.Helper()
+	select {
+	case <-p.out.seen(line):
+	case <-p.ended:
+		if !p.out.has(line) {
+			p.t.Fatalf("ended without saying %q\n%s", line, p)
+		}
+	}
+}
+
+// wait waits for the child's end.
+func (p *child) wait() {
+	p.t.Helper()
+	<-p.ended
+	if p.took >= maxLife {
+		p.t.Fatalf("did not end by itself\n%s", p)
+	}
+	if strings.Contains(p.err.String(), "DATA RACE") {
+		p.t.Errorf("a data race\n%s", p)
+	}
+}
+
+// exits waits for the end and compares the exit status.
+func (p *child) exits(want int) {
+	p.t.Helper()
+	p.wait()
+	if got := p.cmd.ProcessState.ExitCode(); got != want {
+		p.t.Errorf("exit status = %d (%v), want %d\n%s", got, p.cmd.ProcessState, want, p)
+	}
+}
+
+// dies waits for the end, which has to be by this signal.
+func (p *child) dies(want syscall.Signal) {
+	p.t.Helper()
+	p.wait()
+	status, _ := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !status.Signaled() || status.Signal() != want {
+		p.t.Errorf("ended with %v, want signal %v\n%s", p.cmd.ProcessState, want, p)
+	}
+}
+
+// said compares the lines that the child has said, without those of the harness.
+func (p *child) said(want ...string) {
+	p.t.Helper()
+	var got []string
+	for _, line := range p.out.lines() {
+		switch word, _, _ := strings.Cut(line, " "); word {
+		case "running", "stopping", "report", "exits":
+		default:
+			got = append(got, line)
+		}
+	}
+	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
+		p.t.Errorf("said\n%s\nwant\n%s\n%s", g, w, p)
+	}
+}
+
+// logs tells whether the child's standard error has all of these.
+func (p *child) logs(parts ...string) {
+	p.t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(p.err.String(), part) {
+			p.t.Errorf("standard error does not have %q\n%s", part, p)
+		}
+	}
+}
+
+// within fails if the child's exit was later after t0 than the grace period, by its own
+// clock, or by the parent's counted from the child's start. It logs what was left.
+func (p *child) within(grace time.Duration) {
+	p.t.Helper()
+	own := p.ownTime()
+	p.t.Logf("exit %v after t0, %v after start, of %v", own, p.took, grace)
+	if own > grace+slack {
+		p.t.Errorf("exit %v after t0, want %v\n%s", own, grace, p)
+	}
+}
+
+// ownTime is how long after t0 the child ended the process, by its own account.
+func (p *child) ownTime() time.Duration {
+	p.t.Helper()
+	text, ok := p.out.after("exits ")
+	if !ok {
+		p.t.Fatalf("has not said that it exits\n%s", p)
+	}
+	var d time.Duration
+	if _, err := fmt.Sscan(text, (*int64)(&d)); err != nil {
+		p.t.Fatal(err)
+	}
+	return d
+}
+
+// A report is what is read of a Report's JSON.
+type report struct {
+	Cause    string
+	ExitCode int
+	Forced   bool
+	Took     float64 `json:"tookSeconds"`
+	Error    string
+	Steps    []reportStep
+	Leaks    []struct{ Step, Stack string }
+}
+
+type reportStep struct{ Kind, Name, Site, Outcome, Error, Stack string }
+
+// report is the child's.
+func (p *child) report() (r report) {
+	p.t.Helper()
+	text, ok := p.out.after("report ")
+	if !ok {
+		p.t.Fatalf("sent no report\n%s", p)
+	}
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		p.t.Fatal(err)
+	}
+	return r
+}
+
+// step is the one with this name; the report must have it.
+func (p *child) step(name string) reportStep {
+	p.t.Helper()
+	for _, s := range p.report().Steps {
+		if s.Name == name {
+			return s
+		}
+	}
+	p.t.Fatalf("the report has no step %q\n%s", name, p)
+	return reportStep{}
+}
+
+// String is all that the child wrote.
+func (p *child) String() string {
+	return fmt.Sprintf("standard output:\n%s\nstandard error:\n%s", abridged(p.out.String()), abridged(p.err.String()))
+}
+
+func abridged(s string) string {
+	const most = 6000
+	if len(s) > most {
+		return s[:most/2] + "\n[...]\n" + s[len(s)-most/2:]
+	}
+	return s
+}
+
+// A transcript collects what a child writes.
+type transcript struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	waiting []sight
+}
+
+type sight struct {
+	line string
+	seen chan struct{}
+}
+
+func (s *transcript) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text.Write(b)
+	rest := s.waiting[:0]
+	for _, w := range s.waiting {
+		if s.found(w.line) {
+			close(w.seen)
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	s.waiting = rest
+	return len(b), nil
+}
+
+func (s *transcript) found(line string) bool {
+	return bytes.HasPrefix(s.text.Bytes(), []byte(line)) || bytes.Contains(s.text.Bytes(), []byte("\n"+line))
+}
+
+// seen is closed when a line begins like this.
+func (s *transcript) seen(line string) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := sight{line, make(chan struct{})}
+	if s.found(line) {
+		close(w.seen)
+	} else {
+		s.waiting = append(s.waiting, w)
+	}
+	return w.seen
+}
+
+func (s *transcript) has(line string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.found(line)
+}
+
+func (s *transcript) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func (s *transcript) lines() []string {
+	text := strings.TrimSuffix(s.String(), "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}
+
+// after is the rest of the first line that begins so.
+func (s *transcript) after(prefix string) (rest string, ok bool) {
+	for _, line := range s.lines() {
+		if rest, ok = strings.CutPrefix(line, prefix); ok {
+			return rest, true
+		}
+	}
+	return "", false
+}
+
+var errTest = errors.New("it went wrong")
+
+// zerologTo is a logger that writes everything to w.
+func zerologTo(w io.Writer) zerolog.Logger { return zerolog.New(w) }
