@@ -54,9 +54,6 @@ type Group struct {
 	cause          error
 	first          *Task   // the one that failed and so began the stop
 	errs           []error // of tasks, first's first, then in the order of their ends
-
-	wait chan struct{} // the stop waits here for the steps it has begun
-	left int           // how many those are; guarded by the run's lock
 }
 
 type state int
@@ -82,7 +79,7 @@ const (
 // nil task panics.
 func (g *Group) Go(name string, task func(ctx context.Context) error, opts ...Option) *Task {
 	if task == nil {
-		panic(fmt.Sprintf("group: Go(%q) was given a nil task, at %s", name, caller(2)))
+		panic(fmt.Sprintf("group: Go(%q) was given a nil task, at %s", name, step.Caller(2)))
 	}
 	t := &Task{execute: task, running: 1, step: step.Step{Origin: step.Call(1, name).Named(task)}}
 	t.step.Told = &t.told
@@ -99,7 +96,7 @@ func (g *Group) Go(name string, task func(ctx context.Context) error, opts ...Op
 // Names, and when a task is started or refused, are as described at Go.
 func (g *Group) Add(name string, execute, interrupt func(ctx context.Context) error, opts ...Option) *Task {
 	if execute == nil || interrupt == nil {
-		panic(fmt.Sprintf("group: Add(%q) was given a nil function, at %s", name, caller(2)))
+		panic(fmt.Sprintf("group: Add(%q) was given a nil function, at %s", name, step.Caller(2)))
 	}
 	t := &Task{
 		execute: execute, interrupt: interrupt, running: 2,
@@ -112,7 +109,7 @@ func (g *Group) Add(name string, execute, interrupt func(ctx context.Context) er
 // contexts. As there, interrupt gets the error that stopped the group.
 func (g *Group) AddActor(name string, execute func() error, interrupt func(error), opts ...Option) *Task {
 	if execute == nil || interrupt == nil {
-		panic(fmt.Sprintf("group: AddActor(%q) was given a nil function, at %s", name, caller(2)))
+		panic(fmt.Sprintf("group: AddActor(%q) was given a nil function, at %s", name, step.Caller(2)))
 	}
 	t := &Task{running: 2, step: step.Step{Origin: step.Call(1, name).Named(execute)}}
 	t.execute = func(context.Context) error { return execute() }
@@ -128,7 +125,7 @@ func (g *Group) AddActor(name string, execute func() error, interrupt func(error
 }
 
 func (g *Group) add(t *Task, opts []Option) *Task {
-	t.group, t.step.Kind, t.done = g, step.Task, make(chan struct{})
+	t.group, t.step.Kind = g, step.Task
 	for _, o := range opts {
 		o.apply(t)
 	}
@@ -141,8 +138,8 @@ func (g *Group) add(t *Task, opts []Option) *Task {
 		g.link(t)
 		g.start(t)
 	default:
-		t.refused, t.err = true, ErrStopped
-		close(t.done)
+		t.err = ErrStopped
+		t.over()
 	}
 	return t
 }
@@ -160,7 +157,7 @@ func (g *Group) add(t *Task, opts []Option) *Task {
 // A second Run returns ErrStopped. A negative Grace panics.
 func (g *Group) Run(ctx context.Context) error {
 	if g.Grace < 0 {
-		panic(fmt.Sprintf("group: Grace %v is negative, in Run at %s", g.Grace, caller(2)))
+		panic(fmt.Sprintf("group: Grace %v is negative, in Run at %s", g.Grace, step.Caller(2)))
 	}
 	if !g.open(ctx) {
 		return ErrStopped
@@ -197,7 +194,7 @@ func (g *Group) open(ctx context.Context) bool {
 	} else {
 		g.run = step.NewRun(ctx, nil)
 	}
-	g.began, g.wait = make(chan struct{}), make(chan struct{}, 1)
+	g.began = make(chan struct{})
 	for t := g.oldest; t != nil; t = t.next {
 		g.start(t)
 	}
@@ -209,7 +206,7 @@ func (g *Group) open(ctx context.Context) bool {
 }
 
 func (g *Group) start(t *Task) {
-	t.step.Init(g.run, g.outer, g.run.Unique(g.ctx, t.step.Name(), ""))
+	t.step.Init(g.run, g.outer, g.run.Label(g.outer, g.ctx, t.step.Name(), ""))
 	go step.Serve(t)
 }
 
@@ -240,13 +237,17 @@ func (g *Group) parentEnded(err error) bool {
 func (g *Group) ended(t *Task, err error) {
 	g.mu.Lock()
 	t.err = err
+	t.over()
 	g.unlink(t)
-	if err != nil && !t.alone {
+	if err != nil && t.waiters == 0 {
 		g.failed(t, err)
 	}
-	empty := g.members == 0
+	failed, empty := err != nil && t.waiters == 0, g.members == 0
 	g.mu.Unlock()
-	if empty {
+	switch {
+	case failed: // if it is the first to, that was the interrupt of one that has finished
+		g.begin(t, &TaskError{t.step.Name(), err})
+	case empty:
 		g.begin(nil, nil)
 	}
 }

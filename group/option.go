@@ -2,7 +2,6 @@ package group
 
 import (
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/step"
@@ -38,13 +37,6 @@ func Reserve(d time.Duration) Option {
 
 func mustNotBeNegative(what string, d time.Duration) {
 	if d < 0 {
-		panic(fmt.Sprintf("group: %s(%v) is negative, at %s", what, d, caller(3)))
+		panic(fmt.Sprintf("group: %s(%v) is negative, at %s", what, d, step.Caller(3)))
 	}
-}
-
-// caller is the file and line skip frames up: a programming error is named where
-// it was made.
-func caller(skip int) string {
-	_, file, line, _ := runtime.Caller(skip - 1)
-	return step.Position(file, line, true)
 }

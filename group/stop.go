@@ -6,43 +6,55 @@ import (
 	"github.com/lastcall-go/lastcall/internal/step"
 )
 
+// A stopper is one stop of a group. It goes from task to task like a baton: whoever
+// ends tells the next, so that the goroutine that called Run sleeps until the last.
+type stopper struct {
+	g      *Group
+	clock  *step.Clock
+	budget *step.Budget
+	cause  error
+	end    *step.Ending
+	tasks  []*Task // newest first
+
+	// Guarded by the run's lock.
+	next    int // of tasks
+	waiting int // steps that have been begun and are not over
+	over    chan struct{}
+}
+
 // stop tells the tasks to stop and waits for them, within the time there is.
 func (g *Group) stop() {
+	s := &stopper{g: g, over: make(chan struct{})}
 	g.mu.Lock()
-	tasks := make([]*Task, 0, g.members)
+	s.tasks = make([]*Task, 0, g.members)
 	for t := g.newest; t != nil; t = t.prev {
-		tasks = append(tasks, t)
+		s.tasks = append(s.tasks, t)
 	}
-	cause := g.cause
+	s.cause, s.end = g.cause, step.Asked(g.cause)
 	g.mu.Unlock()
 
-	s := stopper{g: g, cause: cause, end: step.Asked(cause)}
-	s.plan(tasks)
-	if g.Concurrent {
-		s.all(tasks)
-	} else {
-		for _, t := range tasks {
-			s.one(t)
-		}
-	}
+	g.run.Lock()
+	s.plan()
+	s.advance()
+	g.run.Unlock()
+	<-s.over
 	g.run.Lock()
 	s.clock.Close()
 	g.run.Unlock()
+	s.collect()
 }
 
 // plan makes the clock of the stop and divides the time among the tasks.
-func (s *stopper) plan(tasks []*Task) {
+func (s *stopper) plan() {
 	run := s.g.run
-	run.Lock()
-	defer run.Unlock()
 	now := run.Now()
 	s.clock = run.NewClock(s.g.outer, now+s.g.grace())
-	n := len(tasks)
+	n := len(s.tasks)
 	if s.g.Concurrent {
 		n = 1
 	}
 	s.budget = s.clock.Plan(now, n)
-	for _, t := range tasks {
+	for _, t := range s.tasks {
 		t.step.Promise = s.budget.Promise(t.step.Terms)
 		if !s.g.Concurrent {
 			s.budget.Owe(t.step.Promise)
@@ -64,86 +76,57 @@ func (g *Group) grace() time.Duration {
 }
 
 // StepOver is called when a step that the stop waits for is over.
-func (g *Group) StepOver(*step.Step) {
-	if g.left--; g.left == 0 {
-		g.wait <- struct{}{}
+func (s *stopper) StepOver(*step.Step) {
+	s.waiting--
+	s.advance()
+}
+
+// advance begins the next task, or all that are left where they are concurrent.
+func (s *stopper) advance() {
+	for s.next < len(s.tasks) && (s.waiting == 0 || s.g.Concurrent) {
+		t := s.tasks[s.next]
+		s.next++
+		s.begin(t)
+	}
+	if s.waiting == 0 {
+		close(s.over)
 	}
 }
 
-// A stopper is one stop of a group.
-type stopper struct {
-	g      *Group
-	clock  *step.Clock
-	budget *step.Budget
-	cause  error
-	end    *step.Ending
-}
-
-// one stops a task and waits until it has ended or has been given up.
-func (s *stopper) one(t *Task) {
-	s.g.run.Lock()
-	begun := s.begin(t)
-	s.g.run.Unlock()
-	t.tell(s.cause, s.end)
-	if begun {
-		<-s.g.wait
-	}
-	s.stuck(t)
-}
-
-// all stops the tasks side by side.
-func (s *stopper) all(tasks []*Task) {
-	s.g.run.Lock()
-	begun := false
-	for _, t := range tasks {
-		begun = s.begin(t) || begun
-	}
-	s.g.run.Unlock()
-	for _, t := range tasks {
-		t.tell(s.cause, s.end)
-	}
-	if begun {
-		<-s.g.wait
-	}
-	for _, t := range tasks {
-		s.stuck(t)
-	}
-}
-
-// begin starts the task's clock, and reports whether there is something to wait
-// for. A task for which no time is left is told all the same, and given up.
-func (s *stopper) begin(t *Task) bool {
-	now := s.g.run.Now()
-	if t.step.Over() { // ended by itself
+// begin starts the task's clock and tells it. A task for which no time is left is told
+// all the same, and given up.
+func (s *stopper) begin(t *Task) {
+	switch {
+	case t.step.Over(): // it has ended by itself
 		if !s.g.Concurrent {
 			s.budget.Forgive(t.step.Promise)
 		}
-		return false
-	}
-	if s.g.Concurrent {
+		return
+	case s.g.Concurrent:
 		s.budget.Owe(t.step.Promise)
 	}
+	s.g.run.After(func() { t.stop(s.cause, s.end) })
+	now := s.g.run.Now()
 	if !s.clock.Begin(&t.step, s.budget, now) {
+		s.g.run.After(t.step.Expire)
 		t.step.Finish(now, step.Abandoned, step.Errors.Stuck(t.step.Name(), 0, ""))
-		return false
-	}
-	t.step.Waiter = s.g
-	s.g.left++
-	return true
-}
-
-// stuck records a task that has been given up.
-func (s *stopper) stuck(t *Task) {
-	s.g.run.Lock()
-	stuck, err := t.step.Outcome == step.Abandoned, t.step.Err
-	s.g.run.Unlock()
-	if !stuck {
 		return
 	}
+	t.step.Waiter = s
+	s.waiting++
+}
+
+// collect records the tasks that have been given up.
+func (s *stopper) collect() {
 	s.g.mu.Lock()
 	defer s.g.mu.Unlock()
-	if s.g.unlink(t) {
-		t.err = err
-		s.g.failed(t, err)
+	for _, t := range s.tasks {
+		s.g.run.Lock()
+		stuck, err := t.step.Outcome == step.Abandoned, t.step.Err
+		s.g.run.Unlock()
+		if stuck && s.g.unlink(t) {
+			t.err = err
+			s.g.failed(t, err)
+		}
 	}
 }

@@ -14,7 +14,6 @@ type Task struct {
 	execute   step.Func
 	interrupt step.Func // nil: the task is asked to stop through its context
 	mayFinish bool
-	done      chan struct{}
 
 	step step.Step
 	told step.Context // the context of a task without an interrupt
@@ -22,17 +21,37 @@ type Task struct {
 	// Guarded by the group's lock.
 	prev, next *Task
 	asked      bool  // to stop
-	alone      bool  // by Shutdown: its result is not the group's
-	refused    bool  // it came too late to be started
+	stopped    bool  // by the group
+	waiters    int   // calls of Shutdown that will have its result, which is then not the group's
 	cause      error // why it is asked to stop
 	running    int   // of execute and interrupt, how many have not returned
 	result     step.Result
 	err        error
+	done       chan struct{} // made when asked for
+	ended      bool
 }
 
 // Done is closed when the task has ended: its function has returned, and its
 // interrupt if it has one. For a task that is stuck it stays open.
-func (t *Task) Done() <-chan struct{} { return t.done }
+func (t *Task) Done() <-chan struct{} {
+	t.group.mu.Lock()
+	defer t.group.mu.Unlock()
+	if t.done == nil {
+		t.done = make(chan struct{})
+		if t.ended {
+			close(t.done)
+		}
+	}
+	return t.done
+}
+
+// over is the end of the task. The group is locked.
+func (t *Task) over() {
+	t.ended = true
+	if t.done != nil {
+		close(t.done)
+	}
+}
 
 // Shutdown asks this one task to stop and waits until it has ended, or until ctx
 // has. It does not stop the group.
@@ -47,46 +66,50 @@ func (t *Task) Done() <-chan struct{} { return t.done }
 func (t *Task) Shutdown(ctx context.Context) error {
 	g := t.group
 	g.mu.Lock()
-	switch {
-	case t.refused:
-		g.mu.Unlock()
-		return ErrStopped
-	case g.state == open:
-		if g.unlink(t) {
-			close(t.done)
-		}
-		g.mu.Unlock()
-		return nil
+	if g.state == open && g.unlink(t) {
+		t.over()
 	}
-	if !t.asked {
-		t.alone = true
+	if t.ended {
+		defer g.mu.Unlock()
+		return t.err
+	}
+	g.mu.Unlock()
+	inside := t.inside(ctx)
+	g.mu.Lock()
+	mine := !inside && !t.stopped && t.result.Err == nil && t != g.first
+	if mine {
+		t.waiters++
 	}
 	g.mu.Unlock()
 	t.tell(context.Canceled, step.Asked(context.Canceled))
-	if t.inside(ctx) {
+	if inside {
 		return nil
 	}
-	return t.wait(ctx)
+	return t.wait(ctx, mine)
 }
 
-func (t *Task) wait(ctx context.Context) error {
+// wait waits for the end of the task, or of ctx. If the task's result is this caller's,
+// it is not lost where ctx ends first: the group will have it.
+func (t *Task) wait(ctx context.Context, mine bool) error {
 	if end, ok := ctx.Deadline(); ok {
 		left := time.Until(end)
 		cut := time.AfterFunc(left-step.Margin(left), t.step.Expire)
 		defer cut.Stop()
 	}
 	select {
-	case <-t.done:
+	case <-t.Done():
+		t.group.mu.Lock()
+		defer t.group.mu.Unlock()
+		return t.err
 	case <-ctx.Done():
 		t.step.Expire()
 		t.group.mu.Lock()
 		defer t.group.mu.Unlock()
-		t.alone = false
+		if mine {
+			t.waiters--
+		}
 		return ctx.Err()
 	}
-	t.group.mu.Lock()
-	defer t.group.mu.Unlock()
-	return t.err
 }
 
 // inside reports whether the caller is the task: it has a context of the task's,
@@ -103,7 +126,15 @@ func (t *Task) inside(ctx context.Context) bool {
 	// Where the caller's label is hidden by one of its own making, the safe
 	// answer is the one that cannot wait for itself.
 	self := step.Self()
-	return self == "" || self == t.step.Label()
+	return self == "" || t.step.Encloses(self)
+}
+
+// stop tells the task on behalf of the group.
+func (t *Task) stop(cause error, end *step.Ending) {
+	t.group.mu.Lock()
+	t.stopped = true
+	t.group.mu.Unlock()
+	t.tell(cause, end)
 }
 
 // tell asks the task to stop, once.
@@ -149,20 +180,22 @@ func (i *interrupter) Next(last *step.Step, r step.Result) (*step.Step, step.Fun
 // returned is told that the task's function has come back.
 func (t *Task) returned(r step.Result) {
 	g := t.group
+	early := r.How == step.Returned && g.parentEnded(r.Err)
+	if early {
+		r.Err = nil // it has seen the end of the group's context, perhaps before its turn
+	}
 	g.mu.Lock()
-	asked := t.asked
-	g.mu.Unlock()
-	if asked {
+	if t.asked {
 		if t.interrupt != nil && r.How == step.Returned {
 			r.Err = nil // http.ErrServerClosed: the stop's result is the interrupt's
 		}
-		t.back(r)
+		t.backLocked(r)
 		return
 	}
-	if r.How == step.Returned && g.parentEnded(r.Err) {
-		r.Err = nil // it has seen the end of the group's context before its turn came
-	}
+	g.mu.Unlock()
 	switch {
+	case early:
+		g.begin(nil, context.Cause(g.ctx))
 	case r.Err != nil:
 		g.begin(t, &TaskError{t.step.Name(), r.Err})
 	case !t.mayFinish:
@@ -173,15 +206,19 @@ func (t *Task) returned(r step.Result) {
 	t.back(r)
 }
 
-// back is told that one of the task's functions has come back. When both have,
-// the task has ended.
+// back is told that one of the task's functions has come back. When both have, the
+// task has ended.
 func (t *Task) back(r step.Result) {
-	g := t.group
-	g.mu.Lock()
+	t.group.mu.Lock()
+	t.backLocked(r)
+}
+
+// backLocked unlocks the group.
+func (t *Task) backLocked(r step.Result) {
 	t.result = merge(t.result, r)
 	t.running--
 	ended := t.running == 0
-	g.mu.Unlock()
+	t.group.mu.Unlock()
 	if ended {
 		t.end()
 	}
@@ -200,25 +237,28 @@ func merge(a, b step.Result) step.Result {
 	return step.Result{Err: errors.Join(a.Err, b.Err)}
 }
 
-// end gives the task its outcome and takes it out of the group.
+// end takes the task out of the group and gives it its outcome, in this order: when the
+// last outcome is known, Run returns, and must have all errors.
 func (t *Task) end() {
 	run := t.step.Run()
 	run.Lock()
 	now := run.Now()
 	outcome, err := t.step.Judge(now, t.result)
-	over := t.step.Over()
-	if !over {
-		t.step.Finish(now, outcome, err)
-	}
+	late := t.step.Over() // too late: it has been given up
 	run.Unlock()
+	if !late {
+		t.group.ended(t, err)
+		run.Lock()
+		t.step.Finish(now, outcome, err)
+		run.Unlock()
+	}
 	t.step.Close()
-	if over {
+	if late {
+		t.group.mu.Lock()
+		t.over()
+		t.group.mu.Unlock()
 		if run.Host != nil {
 			run.Host.Zombie(&t.step, t.result)
 		}
-		close(t.done)
-		return
 	}
-	t.group.ended(t, err)
-	close(t.done)
 }

@@ -102,8 +102,9 @@ type Coordinator struct {
 	delayOver *time.Timer
 	ticker    *time.Timer
 
-	stopping   chan struct{} // closed at t0
-	quiet      *quiet        // of the last Quiesce
+	stopping   chan struct{}       // closed at t0
+	quiet      *quiet              // of the last Quiesce
+	quiets     map[*quiet]struct{} // those that are not over, of ones that were resumed too
 	done       chan struct{}
 	restore    []func() // what to give back at the end
 	undropPipe func()
@@ -221,7 +222,7 @@ func (c *Coordinator) Start(task func(context.Context) error, opts ...Option) *R
 
 func (c *Coordinator) startTask(r *Registration) {
 	r.running = true
-	r.step.Init(c.run, nil, c.run.Unique(c.run.Values(), r.step.Name(), ""))
+	r.step.Init(c.run, nil, c.run.Label(nil, c.run.Values(), r.step.Name(), ""))
 	c.run.After(func() { go step.Serve((*starter)(r)) })
 }
 

@@ -32,7 +32,8 @@ func (d *drain) start() { go step.Serve(d) }
 
 // Next records how the last handler ended and takes the next from the stack.
 func (d *drain) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
-	run := d.c.lock()
+	run := d.c.run
+	run.Lock()
 	defer run.Unlock()
 	now := run.Now()
 	if last != nil && !d.c.finish(last, now, r) {
@@ -104,6 +105,9 @@ func (d *drain) begin(r *Registration, now time.Duration) bool {
 // case, and for a task, there is no goroutine that would go on.
 func (d *drain) StepOver(s *step.Step) {
 	d.failed(s)
+	if s.Outcome == step.Abandoned {
+		d.labels = labels{} // its goroutines keep the label: others must not have the same
+	}
 	if d.parked || s.Outcome == step.Abandoned {
 		d.resume()
 	}
@@ -193,7 +197,7 @@ func (l *labels) find(d *drain, r *Registration) label {
 		return found
 	}
 	name := r.step.Name()
-	made := label{d.c.run.Label(d.values, name), name}
+	made := label{d.c.run.Label(nil, d.values, name, ""), name}
 	if l.all == nil {
 		l.all = make(map[step.Origin]label)
 	}

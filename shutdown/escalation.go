@@ -76,7 +76,7 @@ func (c *Coordinator) force(now time.Duration, cause error) {
 	c.out.emit(Forced{Cause: cause, Left: max(0, c.end-now)})
 	c.endDelay(now)
 	c.mainEnd = min(c.mainEnd, now+c.main.Promise)
-	c.clock.Force(now, cause)
+	c.run.Force(now, cause)
 }
 
 // leave is the third signal: it says who is still running, and ends the process.

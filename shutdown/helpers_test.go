@@ -16,9 +16,9 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A program is a Coordinator in a bubble: its clock is virtual, its signals come
+// A bubble is a Coordinator in a bubble: its clock is virtual, its signals come
 // from the test, and its log stays in memory.
-type program struct {
+type bubble struct {
 	*shutdown.Coordinator
 	t       *testing.T
 	signals chan os.Signal
@@ -29,10 +29,10 @@ type program struct {
 
 // inBubble calls f with a program whose grace period is 25 s. What is stuck when f
 // returns is released, so that no goroutine outlives the test.
-func inBubble(t *testing.T, f func(p *program)) {
+func inBubble(t *testing.T, f func(p *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p := &program{
+		p := &bubble{
 			t: t, log: new(buffer), signals: make(chan os.Signal), release: make(chan struct{}), began: time.Now(),
 		}
 		p.Coordinator = p.another()
@@ -43,7 +43,7 @@ func inBubble(t *testing.T, f func(p *program)) {
 }
 
 // another is a second Coordinator with the same surroundings.
-func (p *program) another() *shutdown.Coordinator {
+func (p *bubble) another() *shutdown.Coordinator {
 	logger := zerolog.New(p.log)
 	c := &shutdown.Coordinator{Grace: 25 * time.Second, Logger: &logger}
 	shutdown.SetSignals(c, p.signals)
@@ -51,15 +51,15 @@ func (p *program) another() *shutdown.Coordinator {
 }
 
 // now is the time since the bubble was made.
-func (p *program) now() time.Duration { return time.Since(p.began) }
+func (p *bubble) now() time.Duration { return time.Since(p.began) }
 
 // runs is Run.
-func (p *program) runs(main func(context.Context) error) *shutdown.Report {
+func (p *bubble) runs(main func(context.Context) error) *shutdown.Report {
 	return p.Run(context.Background(), main)
 }
 
 // at calls f at the given time, beside everything else.
-func (p *program) at(after time.Duration, f func()) {
+func (p *bubble) at(after time.Duration, f func()) {
 	go func() {
 		select {
 		case <-time.After(after - p.now()):
@@ -70,7 +70,7 @@ func (p *program) at(after time.Duration, f func()) {
 }
 
 // signalAt sends a signal at the given time.
-func (p *program) signalAt(after time.Duration, s os.Signal) {
+func (p *bubble) signalAt(after time.Duration, s os.Signal) {
 	p.at(after, func() {
 		select {
 		case p.signals <- s:
@@ -80,13 +80,13 @@ func (p *program) signalAt(after time.Duration, s os.Signal) {
 }
 
 // hog ignores its context until the test is over.
-func (p *program) hog(context.Context) error {
+func (p *bubble) hog(context.Context) error {
 	<-p.release
 	return nil
 }
 
 // takes returns a handler that takes this long, whatever its context says.
-func (p *program) takes(d time.Duration) func(context.Context) error {
+func (p *bubble) takes(d time.Duration) func(context.Context) error {
 	return func(context.Context) error {
 		select {
 		case <-time.After(d):
@@ -106,6 +106,12 @@ func nothing(context.Context) error { return nil }
 
 func fails(err error) func(context.Context) error {
 	return func(context.Context) error { return err }
+}
+
+// quiet is a Coordinator for the real clock: without signals, without a log.
+func quiet() *shutdown.Coordinator {
+	logger := zerolog.Nop()
+	return &shutdown.Coordinator{Grace: 25 * time.Second, Signals: []os.Signal{}, Logger: &logger}
 }
 
 // A row is what is compared of a step.
@@ -161,7 +167,7 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 // waits is how long it takes until c is closed.
-func (p *program) waits(c <-chan struct{}) time.Duration {
+func (p *bubble) waits(c <-chan struct{}) time.Duration {
 	start := p.now()
 	<-c
 	return p.now() - start

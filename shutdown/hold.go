@@ -54,7 +54,7 @@ func (c *Coordinator) hold(s *step.Step, values context.Context) bool {
 	if c.phase >= draining {
 		return false
 	}
-	s.Init(run, nil, run.Unique(values, s.Name(), "h"))
+	s.Init(run, nil, run.Label(nil, values, s.Name(), "h"))
 	s.Waiter = host{c}
 	c.holds[s] = struct{}{}
 	if c.phase == ending {

@@ -9,7 +9,8 @@ import (
 )
 
 // How long the end waits for the log and for Observe, and how far beyond the grace
-// period that may go: a log that cannot be written must not hold up the exit.
+// period, or beyond the end if that is later still (a process that was suspended), that
+// may go: a log that cannot be written must not hold up the exit.
 const (
 	maxFlush   = 500 * time.Millisecond
 	afterGrace = 25 * time.Millisecond
@@ -24,6 +25,7 @@ type journal struct {
 	c    *Coordinator
 	once sync.Once
 	w    writer
+	all  bool // somebody wants to know of steps that are OK
 
 	toLog, toObserve queue
 }
@@ -31,6 +33,7 @@ type journal struct {
 func (j *journal) setup() {
 	j.once.Do(func() {
 		j.w = newWriter(j.c)
+		j.all = j.observing() || j.w.enabled(zerolog.DebugLevel)
 		j.toLog.handle = func(item any) { j.write(item) }
 		j.toObserve.handle = func(item any) { j.c.Observe(item.(Event)) }
 	})
@@ -42,7 +45,7 @@ func (j *journal) observing() bool { return j.c.Observe != nil }
 // wantsAll reports whether anybody wants to know of steps that are OK.
 func (j *journal) wantsAll() bool {
 	j.setup()
-	return j.observing() || j.w.enabled(zerolog.DebugLevel)
+	return j.all
 }
 
 // emit hands an event to the log and to Observe. It never blocks.

@@ -67,7 +67,7 @@ func (c *Coordinator) stuckLabels() map[string]bool {
 // mayLeak leaves out main and holds, which have a letter in their labels, and the
 // connections of net/http that may be used again.
 func mayLeak(st *step.Stack) bool {
-	return strings.Trim(st.Number, "0123456789") == "" && !idleConnection(st)
+	return strings.Trim(st.Number, "0123456789.") == "" && !idleConnection(st)
 }
 
 // idleConnection reports whether the goroutine is one of the two that net/http keeps

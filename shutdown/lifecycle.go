@@ -71,7 +71,7 @@ func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at 
 	}
 	run.SetValues(ctx)
 	c.parent, c.byMain, c.main.Origin = ctx, byMain, at
-	c.main.Init(run, nil, run.Unique(run.Values(), "main", "m"))
+	c.main.Init(run, nil, run.Label(nil, run.Values(), "main", "m"))
 	if err := c.configure(); err != nil {
 		main = func(context.Context) error { return err }
 	}
@@ -181,7 +181,9 @@ func (c *Coordinator) request(now time.Duration, cause, fault error, delay bool)
 	}
 	c.phase, c.cause, c.fault = delaying, cause, fault
 	c.end = max(c.t0+c.grace, now+min(minGrace, c.grace))
-	c.quiet.end()
+	for q := range c.quiets {
+		q.end()
+	}
 	c.out.emit(StopRequested{cause, c.run.Time(c.t0), c.end - c.t0, c.delay})
 	wait := c.t0 + c.delay - now
 	if !delay || wait <= 0 {
@@ -287,7 +289,7 @@ func (c *Coordinator) conclude() {
 	left := c.end + afterGrace - run.Now()
 	stuck := c.byMain && c.main.Outcome == step.Abandoned
 	run.Unlock()
-	c.out.flush(min(left, maxFlush))
+	c.out.flush(min(max(left, afterGrace), maxFlush))
 	if !c.byMain {
 		c.giveBack()
 	}

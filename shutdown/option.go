@@ -2,7 +2,6 @@ package shutdown
 
 import (
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/step"
@@ -26,7 +25,7 @@ func Name(name string) Option {
 // Timeout is the most that a handler may take, or all the handlers of a scope
 // together. Zero means as much as can be given. It panics if d is negative.
 func Timeout(d time.Duration) Option {
-	mustNotBeNegative("Timeout", d, 3)
+	mustNotBeNegative("Timeout", d)
 	return option(func(r *Registration) { r.step.Timeout = d })
 }
 
@@ -34,7 +33,7 @@ func Timeout(d time.Duration) Option {
 // runs before it: for the one that must flush to a slow disk. Without it, each is
 // promised a second, or less where there are many. It panics if d is negative.
 func Reserve(d time.Duration) Option {
-	mustNotBeNegative("Reserve", d, 3)
+	mustNotBeNegative("Reserve", d)
 	return option(func(r *Registration) { r.step.Reserve = d })
 }
 
@@ -51,14 +50,8 @@ func (concurrent) apply(r *Registration) {
 	r.sub.concurrent = true
 }
 
-func mustNotBeNegative(what string, d time.Duration, skip int) {
+func mustNotBeNegative(what string, d time.Duration) {
 	if d < 0 {
-		panic(fmt.Sprintf("shutdown: %s(%v) is negative, at %s", what, d, caller(skip+1)))
+		panic(fmt.Sprintf("shutdown: %s(%v) is negative, at %s", what, d, step.Caller(3)))
 	}
-}
-
-// caller is the file and line skip frames up, 1 being the one that asks.
-func caller(skip int) string {
-	_, file, line, _ := runtime.Caller(skip)
-	return step.Position(file, line, true)
 }

@@ -85,8 +85,8 @@ func testAll(t *testing.T, prefix string, cases []exitCase) {
 			}
 			p.said(e.said...)
 			p.logs(e.logs...)
-			if p.took > exitGrace {
-				t.Errorf("it took %v", p.took)
+			if p.took() > exitGrace {
+				t.Errorf("it took %v", p.took())
 			}
 		})
 	}

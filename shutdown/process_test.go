@@ -32,7 +32,7 @@ const childVariable = "LASTCALL_TEST_SCENARIO"
 const noEnd = 99
 
 // maxLife bounds a child: only one that does not end by itself gets there.
-const maxLife = 45 * time.Second
+const maxLife = 30 * time.Second
 
 // slack is by how much a child may be late before a test fails. It is this generous
 // because a test machine may be busy with anything; how late it really was is logged.
@@ -118,8 +118,8 @@ type child struct {
 	cmd      *exec.Cmd
 	out, err transcript
 	began    time.Time
-	ended    chan struct{}
-	took     time.Duration
+	done     chan struct{} // closed at its end
+	ended    time.Time
 }
 
 // A change of how the child is started.
@@ -137,13 +137,7 @@ func start(t *testing.T, scenario string, changes ...change) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &child{t: t, cmd: exec.Command(self), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(),
-		childVariable+"="+scenario,
-		"GORACE=atexit_sleep_ms=0", // the race detector would add a second to each exit
-	)
-	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
-	p.cmd.WaitDelay = time.Second
+	p := newChild(t, self, scenario)
 	for _, c := range changes {
 		c(p)
 	}
@@ -152,7 +146,18 @@ func start(t *testing.T, scenario string, changes ...change) *child {
 		t.Fatal(err)
 	}
 	go p.watch()
-	t.Cleanup(func() { p.kill(); <-p.ended })
+	t.Cleanup(func() { p.kill(); <-p.done })
+	return p
+}
+
+func newChild(t *testing.T, executable, scenario string) *child {
+	p := &child{t: t, cmd: exec.Command(executable), done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(),
+		childVariable+"="+scenario,
+		"GORACE=atexit_sleep_ms=0", // the race detector would add a second to each exit
+	)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
+	p.cmd.WaitDelay = time.Second
 	return p
 }
 
@@ -161,13 +166,13 @@ func (p *child) watch() {
 	overdue := time.AfterFunc(maxLife, p.kill)
 	defer overdue.Stop()
 	_ = p.cmd.Wait() // ProcessState tells
-	p.took = time.Since(p.began)
-	close(p.ended)
+	p.ended = time.Now()
+	close(p.done)
 }
 
 func (p *child) kill() {
 	select {
-	case <-p.ended:
+	case <-p.done:
 	default:
 		_ = p.cmd.Process.Kill()
 	}
@@ -178,7 +183,7 @@ func (p *child) expect(line string) {
 	p.t.Helper()
 	select {
 	case <-p.out.seen(line):
-	case <-p.ended:
+	case <-p.done:
 		if !p.out.has(line) {
 			p.t.Fatalf("ended without saying %q\n%s", line, p)
 		}
@@ -188,8 +193,8 @@ func (p *child) expect(line string) {
 // wait waits for the child's end.
 func (p *child) wait() {
 	p.t.Helper()
-	<-p.ended
-	if p.took >= maxLife {
+	<-p.done
+	if p.took() >= maxLife {
 		p.t.Fatalf("did not end by itself\n%s", p)
 	}
 	if strings.Contains(p.err.String(), "DATA RACE") {
@@ -247,11 +252,17 @@ func (p *child) logs(parts ...string) {
 func (p *child) within(grace time.Duration) {
 	p.t.Helper()
 	own := p.ownTime()
-	p.t.Logf("exit %v after t0, %v after start, of %v", own, p.took, grace)
+	p.t.Logf("exit %v after t0, %v after start, of %v", own, p.took(), grace)
 	if own > grace+slack {
 		p.t.Errorf("exit %v after t0, want %v\n%s", own, grace, p)
 	}
 }
+
+// took is how long the child has lived.
+func (p *child) took() time.Duration { return p.ended.Sub(p.began) }
+
+// t0 is when the child's stop began.
+func (p *child) t0() time.Time { return p.report().Began }
 
 // ownTime is how long after t0 the child ended the process, by its own account.
 func (p *child) ownTime() time.Duration {
@@ -270,6 +281,7 @@ func (p *child) ownTime() time.Duration {
 // A report is what is read of a Report's JSON.
 type report struct {
 	Cause    string
+	Began    time.Time
 	ExitCode int
 	Forced   bool
 	Took     float64 `json:"tookSeconds"`

@@ -11,11 +11,7 @@ type quiet struct {
 	once sync.Once
 }
 
-func (q *quiet) end() {
-	if q != nil {
-		q.once.Do(func() { close(q.over) })
-	}
-}
+func (q *quiet) end() { q.once.Do(func() { close(q.over) }) }
 
 // Quiesce announces that a stop will follow: Ready turns false and the delay starts,
 // as for a preStop hook. It does not end the program. The returned channel is closed
@@ -32,9 +28,7 @@ func (c *Coordinator) Quiesce() <-chan struct{} {
 		now := run.Now()
 		c.stamp(now)
 		c.quiesced, c.end = true, now+c.grace
-		q := &quiet{over: make(chan struct{})}
-		c.quiet = q
-		time.AfterFunc(c.delay, q.end)
+		c.quiet = c.hush()
 		c.out.emit(Quiesced{c.delay})
 	}
 	if c.phase != active {
@@ -43,6 +37,22 @@ func (c *Coordinator) Quiesce() <-chan struct{} {
 		return q.over
 	}
 	return c.quiet.over
+}
+
+// hush makes a quiet that is over after the delay, if the stop does not begin before.
+func (c *Coordinator) hush() *quiet {
+	q := &quiet{over: make(chan struct{})}
+	if c.quiets == nil {
+		c.quiets = make(map[*quiet]struct{})
+	}
+	c.quiets[q] = struct{}{}
+	time.AfterFunc(c.delay, func() {
+		q.end()
+		run := c.lock()
+		defer run.Unlock()
+		delete(c.quiets, q)
+	})
+	return q
 }
 
 // Resume undoes Quiesce: Ready is true again, and Stopping returns a new channel. It

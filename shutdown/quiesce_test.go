@@ -27,7 +27,7 @@ func TestQuiesceThenStop(t *testing.T) {
 		{"without a delay", 1 * s, 2 * s, 25 * s, 0, 1 * s, 2 * s, 26 * s},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(p *program) {
+			inBubble(t, func(p *bubble) {
 				p.Grace, p.Delay = tt.grace, tt.delay
 				p.Register(p.hog, shutdown.Name("hog"))
 				p.at(tt.quiesce, func() { p.Quiesce() })
@@ -59,7 +59,7 @@ func TestQuiesceThenStop(t *testing.T) {
 }
 
 func TestQuiesceThenMainReturns(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Delay = 10 * s
 		p.at(s, func() { p.Quiesce() })
 		report := p.runs(p.takes(3 * s))
@@ -70,7 +70,7 @@ func TestQuiesceThenMainReturns(t *testing.T) {
 }
 
 func TestQuiesceAloneDoesNotEndTheProgram(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Delay = 10 * s
 		p.at(s, func() { p.Quiesce() })
 		p.at(time.Hour, func() {
@@ -95,7 +95,7 @@ func TestQuiesceReturnsAChannel(t *testing.T) {
 		{"that is closed when the stop begins", 4 * s, 3 * s},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(p *program) {
+			inBubble(t, func(p *bubble) {
 				p.Delay = 10 * s
 				p.signalAt(tt.stop, sigterm)
 				p.at(s, func() {
@@ -118,7 +118,7 @@ func TestQuiesceReturnsAChannel(t *testing.T) {
 }
 
 func TestQuiesceBeforeRunIsNothing(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Delay = 10 * s
 		if !isClosed(p.Quiesce()) {
 			t.Error("the channel is open")
@@ -136,7 +136,7 @@ func TestQuiesceBeforeRunIsNothing(t *testing.T) {
 }
 
 func TestResume(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Delay = 10 * s
 		if p.Resume() {
 			t.Error("Resume before Run")
@@ -174,16 +174,19 @@ func TestResume(t *testing.T) {
 }
 
 func TestResumedThenQuiescedAgain(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Delay = 10 * s
-		var first, second <-chan struct{}
-		p.at(s, func() { first = p.Quiesce() })
-		p.at(2*s, func() { p.Resume() })
-		p.at(3*s, func() { second = p.Quiesce() })
-		p.signalAt(5*s, sigterm)
-		p.at(6*s, func() {
+		p.at(s, func() {
+			first := p.Quiesce()
+			time.Sleep(s)
+			p.Resume()
+			time.Sleep(s)
+			second := p.Quiesce()
+			time.Sleep(s)
+			p.Stop(nil)
 			if !isClosed(first) || !isClosed(second) {
-				t.Error("the stop has begun, but a channel of Quiesce is open")
+				t.Errorf("the stop has begun; closed: %v the first channel of Quiesce, %v the second; want both",
+					isClosed(first), isClosed(second))
 			}
 		})
 		if report := p.runs(obey); report.Began.Sub(p.began) != 3*s || report.Took != 10*s {
@@ -193,7 +196,7 @@ func TestResumedThenQuiescedAgain(t *testing.T) {
 }
 
 func TestStepsBeforeALateStopAreNotInItsReport(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		scope := p.Scope("tenant")
 		scope.Register(nothing, shutdown.Name("of the tenant"))
 		p.at(s, func() { p.Quiesce() })

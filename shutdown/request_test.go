@@ -41,25 +41,25 @@ func TestWhatStampsT0(t *testing.T) {
 	cause := errors.New("disk full")
 	for _, tt := range []struct {
 		name    string
-		prepare func(*program) // makes it happen at 10 s
+		prepare func(*bubble) // makes it happen at 10 s
 		main    func(context.Context) error
 		delayed bool
 		cause   error
 	}{
-		{"a signal", func(p *program) { p.signalAt(10*s, sigterm) }, obey, true, &signals.Error{Signal: sigterm}},
-		{"Stop", func(p *program) { p.at(10*s, func() { p.Stop(cause) }) }, obey, true, cause},
-		{"Stop without a cause", func(p *program) { p.at(10*s, func() { p.Stop(nil) }) }, obey, true, nil},
-		{"Shutdown", func(p *program) { p.at(10*s, func() { _ = p.Shutdown(context.Background()) }) }, obey, true, nil},
-		{"main's return", func(*program) {}, func(context.Context) error {
+		{"a signal", func(p *bubble) { p.signalAt(10*s, sigterm) }, obey, true, &signals.Error{Signal: sigterm}},
+		{"Stop", func(p *bubble) { p.at(10*s, func() { p.Stop(cause) }) }, obey, true, cause},
+		{"Stop without a cause", func(p *bubble) { p.at(10*s, func() { p.Stop(nil) }) }, obey, true, nil},
+		{"Shutdown", func(p *bubble) { p.at(10*s, func() { _ = p.Shutdown(context.Background()) }) }, obey, true, nil},
+		{"main's return", func(*bubble) {}, func(context.Context) error {
 			time.Sleep(10 * s)
 			return nil
 		}, false, nil},
-		{"main's failure", func(*program) {}, failsAfter(10 * s), false, errTask},
-		{"a failing task of main's group", func(*program) {}, groupOf(obey, failsAfter(10*s)), false, errTask},
-		{"a started task that fails", func(p *program) { p.Start(failsAfter(10 * s)) }, obey, false, errTask},
+		{"main's failure", func(*bubble) {}, failsAfter(10 * s), false, errTask},
+		{"a failing task of main's group", func(*bubble) {}, groupOf(obey, failsAfter(10*s)), false, errTask},
+		{"a started task that fails", func(p *bubble) { p.Start(failsAfter(10 * s)) }, obey, false, errTask},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(p *program) {
+			inBubble(t, func(p *bubble) {
 				p.Delay = delay
 				tt.prepare(p)
 				var handled time.Duration
@@ -87,7 +87,7 @@ func TestWhatStampsT0(t *testing.T) {
 }
 
 func TestTheParentsEndStopsTheProgram(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Delay = 4 * s
 		cause := errors.New("the parent has had enough")
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -108,7 +108,7 @@ func TestTheParentsEndStopsTheProgram(t *testing.T) {
 }
 
 func TestNothingOfAGroupInsideATaskStopsTheProgramAtOnce(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		var inner time.Duration
 		report := p.runs(func(ctx context.Context) error {
 			var g group.Group
@@ -138,17 +138,17 @@ func TestNothingOfAGroupInsideATaskStopsTheProgramAtOnce(t *testing.T) {
 func TestWhatEndsARunningDelay(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		main func(*program) func(context.Context) error
+		main func(*bubble) func(context.Context) error
 	}{
-		{"main's return", func(p *program) func(context.Context) error { return p.takes(3 * s) }},
-		{"a failing task", func(*program) func(context.Context) error { return groupOf(obey, failsAfter(3*s)) }},
-		{"a started task that fails", func(p *program) func(context.Context) error {
+		{"main's return", func(p *bubble) func(context.Context) error { return p.takes(3 * s) }},
+		{"a failing task", func(*bubble) func(context.Context) error { return groupOf(obey, failsAfter(3*s)) }},
+		{"a started task that fails", func(p *bubble) func(context.Context) error {
 			p.Start(failsAfter(3 * s))
 			return obey
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(p *program) {
+			inBubble(t, func(p *bubble) {
 				p.Delay = 10 * s
 				p.signalAt(s, sigterm)
 				report := p.runs(tt.main(p))
@@ -165,7 +165,7 @@ func TestWhatEndsARunningDelay(t *testing.T) {
 }
 
 func TestAnotherRequestDoesNotEndTheDelay(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Delay = 10 * s
 		p.at(s, func() { p.Stop(nil) })
 		p.at(2*s, func() { p.Stop(errors.New("second")) })
@@ -180,7 +180,7 @@ func TestAnotherRequestDoesNotEndTheDelay(t *testing.T) {
 }
 
 func TestADelayOfMoreThanHalfIsCutToHalf(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Grace, p.Delay = 10*s, 9*s
 		p.at(0, func() { p.Stop(nil) })
 		report := p.runs(obey)
@@ -194,7 +194,7 @@ func TestADelayOfMoreThanHalfIsCutToHalf(t *testing.T) {
 }
 
 func TestMainsReturnEndsTheRootContext(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		var root context.Context
 		p.Register(shutdown.Func(func() {
 			if root.Err() != context.Canceled {
@@ -209,7 +209,7 @@ func TestMainsReturnEndsTheRootContext(t *testing.T) {
 }
 
 func TestReadyAndStopping(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Delay = 4 * s
 		if p.Ready() {
 			t.Error("Ready before Run")

@@ -47,7 +47,7 @@ func TestAllowances(t *testing.T) {
 		{"a very short grace period is shared too", 100 * ms, 0, []stuck{{nil, 75 * ms}, {nil, 25 * ms}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(p *program) {
+			inBubble(t, func(p *bubble) {
 				p.Grace, p.Delay = tt.grace, tt.delay
 				for i := len(tt.hogs) - 1; i >= 0; i-- {
 					p.Register(p.hog, tt.hogs[i].opts...)
@@ -80,7 +80,7 @@ func TestAllowances(t *testing.T) {
 }
 
 func TestTimeThatIsNotUsedGoesToTheNext(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Grace = 10 * s
 		p.Register(p.hog, shutdown.Name("second"))
 		p.Register(p.takes(3*s), shutdown.Name("first"))
@@ -92,7 +92,7 @@ func TestTimeThatIsNotUsedGoesToTheNext(t *testing.T) {
 }
 
 func TestReservesThatExceedTheGracePeriodAreScaled(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Grace = 10 * s
 		p.Register(p.hog, shutdown.Name("b"), shutdown.Reserve(6*s))
 		p.Register(p.hog, shutdown.Name("a"), shutdown.Reserve(6*s))
@@ -118,7 +118,7 @@ func TestReservesThatExceedTheGracePeriodAreScaled(t *testing.T) {
 }
 
 func TestPromisesWithinNineTenthsAreNotScaled(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Grace = 10 * s
 		p.Register(p.hog, shutdown.Name("b"), shutdown.Reserve(8*s))
 		p.Register(p.hog, shutdown.Name("a"))
@@ -144,7 +144,7 @@ func TestMargins(t *testing.T) {
 		{1 * ms, 500 * 1000}, //
 	} {
 		t.Run(fmt.Sprint(tt.allowance), func(t *testing.T) {
-			inBubble(t, func(p *program) {
+			inBubble(t, func(p *bubble) {
 				p.Grace = time.Hour
 				cuts, deadlines := make(chan time.Duration, 1), make(chan time.Duration, 1)
 				p.Register(func(ctx context.Context) error {
@@ -172,7 +172,7 @@ func TestMargins(t *testing.T) {
 }
 
 func TestOutcomesByTime(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Grace = time.Minute
 		failure := errors.New("flush failed")
 		register := func(name string, after time.Duration, err error) {
@@ -206,7 +206,7 @@ func TestOutcomesByTime(t *testing.T) {
 }
 
 func TestNothingIsStartedAfterTheGracePeriod(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Grace = 10 * s
 		p.Register(func(ctx context.Context) error {
 			// It has all there is, and is the last: for these nothing is left.
@@ -227,7 +227,7 @@ func TestNothingIsStartedAfterTheGracePeriod(t *testing.T) {
 }
 
 func TestMainHoldsAndHandlersShareTheGracePeriod(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Grace = 20 * s
 		p.Register(p.hog, shutdown.Name("second"))
 		p.Register(p.hog, shutdown.Name("first"))
@@ -246,7 +246,7 @@ func TestMainHoldsAndHandlersShareTheGracePeriod(t *testing.T) {
 }
 
 func TestALateRegistrationIsOwedItsPromise(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Grace = 20 * s
 		p.Register(p.hog, shutdown.Name("last"))
 		p.Register(func(context.Context) error {
@@ -263,7 +263,7 @@ func TestALateRegistrationIsOwedItsPromise(t *testing.T) {
 }
 
 func TestUnregisteringReturnsWhatWasPromised(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		p.Grace = 20 * s
 		p.Register(p.hog, shutdown.Name("last"))
 		gone := p.Register(p.hog, shutdown.Reserve(5*s))
@@ -277,7 +277,7 @@ func TestUnregisteringReturnsWhatWasPromised(t *testing.T) {
 }
 
 func TestHandlersOfTheReportAreInOrderOfTheirStart(t *testing.T) {
-	inBubble(t, func(p *program) {
+	inBubble(t, func(p *bubble) {
 		for i := range 5 {
 			p.Register(p.takes(s), shutdown.Name(fmt.Sprint(i)))
 		}

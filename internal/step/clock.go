@@ -17,7 +17,7 @@ import (
 type Clock struct {
 	run     *Run
 	outer   *Step
-	sibling *Clock // the next within outer
+	sibling *Clock // the next within outer, or in no step
 	limit   time.Duration
 	first   *Step // the steps that are ending: one, except in what is concurrent
 	forced  bool
@@ -29,13 +29,20 @@ type Clock struct {
 // NewClock makes a clock that ends at limit, within outer if that is not nil.
 func (r *Run) NewClock(outer *Step, limit time.Duration) *Clock {
 	c := &Clock{run: r, outer: outer, limit: limit}
-	if outer != nil {
-		c.sibling, outer.inner = outer.inner, c
-		if outer.state == running {
-			c.limit = min(limit, time.Duration(outer.cut.Load()))
-		}
+	list := c.list()
+	c.sibling, *list = *list, c
+	if outer != nil && outer.state == running {
+		c.limit = min(limit, time.Duration(outer.cut.Load()))
 	}
 	return c
+}
+
+// list is the head of the list that c is in.
+func (c *Clock) list() **Clock {
+	if c.outer != nil {
+		return &c.outer.inner
+	}
+	return &c.run.clocks
 }
 
 // Close ends the clock when its last step has ended.
@@ -44,10 +51,7 @@ func (c *Clock) Close() {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	if c.outer == nil {
-		return
-	}
-	for p := &c.outer.inner; *p != nil; p = &(*p).sibling {
+	for p := c.list(); *p != nil; p = &(*p).sibling {
 		if *p == c {
 			*p = c.sibling
 			return
@@ -118,6 +122,13 @@ func (c *Clock) Waiting(f func(*Step)) bool {
 	return c.first != nil
 }
 
+// Force forces all clocks of the run.
+func (r *Run) Force(now time.Duration, cause error) {
+	for c := r.clocks; c != nil; c = c.sibling {
+		c.Force(now, cause)
+	}
+}
+
 // Force gives each step that is ending, and each still to come, just its
 // promise. The contexts of the former end now, because of cause.
 func (c *Clock) Force(now time.Duration, cause error) {
@@ -179,6 +190,7 @@ func (c *Clock) fire() {
 		return
 	}
 	now := c.run.Now()
+	c.armed = 0 // giving a step up may begin the next, which sets the timer
 	next := Never
 	for s := c.first; s != nil; {
 		after := s.next
@@ -187,7 +199,6 @@ func (c *Clock) fire() {
 		}
 		s = after
 	}
-	c.armed = 0
 	if next != Never {
 		c.arm(now, next)
 	}
@@ -218,6 +229,9 @@ func (c *Clock) due(s *Step, now time.Duration) time.Duration {
 }
 
 func (c *Clock) giveUp(s *Step, now time.Duration) {
+	if c.outer != nil && c.outer.state == running && c.limit >= time.Duration(c.outer.cut.Load()) {
+		c.outer.waited = true
+	}
 	c.dump(s)
 	s.Finish(now, Abandoned, Errors.Stuck(s.Name(), now-s.Start, s.Stack()))
 }

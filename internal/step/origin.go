@@ -79,11 +79,18 @@ func (o *Origin) where(dir bool) string {
 		return ""
 	}
 	f, _ := runtime.CallersFrames([]uintptr{o.site}).Next()
-	return Position(f.File, f.Line, dir)
+	return position(f.File, f.Line, dir)
 }
 
-// Position is file:line with the last directory of file, or without.
-func Position(file string, line int, dir bool) string {
+// Caller is the site skip frames up, 1 being that of the call of Caller: a programming
+// error is named where it was made.
+func Caller(skip int) string {
+	_, file, line, _ := runtime.Caller(skip)
+	return position(file, line, true)
+}
+
+// position is file:line with the last directory of file, or without.
+func position(file string, line int, dir bool) string {
 	i := strings.LastIndexByte(file, '/')
 	if i > 0 && dir {
 		i = strings.LastIndexByte(file[:i], '/')

@@ -40,6 +40,7 @@ type Run struct {
 	id      string
 	values  context.Context
 	seq     atomic.Int64
+	clocks  *Clock // those that are in no step
 }
 
 // labelKey is the profiler label that every goroutine of a step carries.
@@ -83,19 +84,15 @@ func (r *Run) Time(reading time.Duration) time.Time { return r.base.Add(reading)
 // ID is unique in the process.
 func (r *Run) ID() string { return r.id }
 
-// Label returns values with the profiler label of the steps with this name. The
-// label tells runs apart: equal values in two of them would mix their stacks.
-func (r *Run) Label(values context.Context, name string) context.Context {
-	return r.label(values, name, "")
-}
-
-// Unique is Label for one step that is to be told from others of its name, with a
-// letter for its kind.
-func (r *Run) Unique(values context.Context, name, letter string) context.Context {
-	return r.label(values, name, letter+strconv.FormatInt(r.seq.Add(1), 10))
-}
-
-func (r *Run) label(values context.Context, name, number string) context.Context {
+// Label returns values with a profiler label that no other step has, in this run or
+// another: equal ones would mix their stacks. It is name#number#run, with a letter
+// before the number where the step's goroutines may outlive it. For what runs within a
+// task, that task's number and a dot come first.
+func (r *Run) Label(outer *Step, values context.Context, name, letter string) context.Context {
+	number := letter + strconv.FormatInt(r.seq.Add(1), 10)
+	if outer != nil && outer.Kind == Task {
+		number = outer.number() + "." + number
+	}
 	return pprof.WithLabels(values, pprof.Labels(labelKey, name+"#"+number+"#"+r.id))
 }
 

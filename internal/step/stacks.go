@@ -17,14 +17,19 @@ import (
 const maxStacks = 20
 
 // Wait states come from a dump for which the world is stopped: 9 to 16 ms with
-// 1 000 goroutines, 0.7 s with 100 000. Beyond this many the report does without.
-const maxForStates = 1000
+// 1 000 goroutines, 69 ms with 10 000, 0.7 s with 100 000. Beyond this many the report
+// does without.
+const maxForStates = 10_000
+
+// dumpPerGoroutine is what a traceback takes of the buffer for it, amply: what does not
+// fit is cut off.
+const dumpPerGoroutine = 1 << 10
 
 // A Stack is one or more goroutines with a step's label and equal stacks.
 type Stack struct {
 	Label  string // as Step.Label
 	Name   string // of the step
-	Number string // as Run.Unique has given it
+	Number string // as Run.Label has given it
 	Run    string // its run
 	Count  int
 	frames []frame
@@ -217,7 +222,7 @@ func parseBlock(block string) (st Stack, ok bool) {
 	return st, ok
 }
 
-// parse reads the label out of the line that lists all of them: name#number#run.
+// parse finds the label in the line that lists all of them.
 func (st *Stack) parse(line string) bool {
 	_, rest, ok := strings.Cut(line, strconv.Quote(labelKey)+":")
 	if !ok {
@@ -227,13 +232,18 @@ func (st *Stack) parse(line string) bool {
 	if err != nil {
 		return false
 	}
-	st.Label, _ = strconv.Unquote(quoted)
-	run := strings.LastIndexByte(st.Label, '#')
-	number := strings.LastIndexByte(st.Label[:max(run, 0)], '#')
+	label, _ := strconv.Unquote(quoted)
+	return st.read(label)
+}
+
+// read takes the value of a label apart: name#number#run.
+func (st *Stack) read(label string) bool {
+	run := strings.LastIndexByte(label, '#')
+	number := strings.LastIndexByte(label[:max(run, 0)], '#')
 	if number < 0 {
 		return false
 	}
-	st.Name, st.Number, st.Run = st.Label[:number], st.Label[number+1:run], st.Label[run+1:]
+	st.Label, st.Name, st.Number, st.Run = label, label[:number], label[number+1:run], label[run+1:]
 	return true
 }
 
@@ -254,10 +264,11 @@ func parseFrame(line string) frame {
 // it: "sync.Mutex.Lock", "chan receive". A traceback has no labels; what joins
 // the two is the stack itself.
 func waitStates() map[string]string {
-	if runtime.NumGoroutine() > maxForStates || cannotPreempt() {
+	n := runtime.NumGoroutine()
+	if n > maxForStates || cannotPreempt() {
 		return nil
 	}
-	buf := make([]byte, 4<<20)
+	buf := make([]byte, (n+64)*dumpPerGoroutine)
 	buf = buf[:runtime.Stack(buf, true)]
 	states := make(map[string]string)
 	for block := range strings.SplitSeq(string(buf), "\n\n") {
@@ -310,6 +321,20 @@ func self() string {
 }
 
 const selfName = ourPrefix + "self"
+
+// number is the part of the step's label that tells it from others.
+func (s *Step) number() string {
+	st := Stack{}
+	st.read(s.Label())
+	return st.Number
+}
+
+// Encloses reports whether a goroutine with this label belongs to s, or to a step
+// within it.
+func (s *Step) Encloses(label string) bool {
+	st := Stack{}
+	return st.read(label) && st.Run == s.run.id && strings.HasPrefix(st.Number+".", s.number()+".")
+}
 
 // Label is the value of the step's label.
 func (s *Step) Label() string {

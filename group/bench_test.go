@@ -1,0 +1,68 @@
+package group_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/oklog/run"
+
+	"github.com/lastcall-go/lastcall/group"
+)
+
+// The tasks wait on their contexts; one stops the group once it runs.
+const benchTasks = 100
+
+func BenchmarkGroup100(b *testing.B)           { benchGroup(b, false) }
+func BenchmarkGroup100Concurrent(b *testing.B) { benchGroup(b, true) }
+
+func benchGroup(b *testing.B, concurrent bool) {
+	b.ReportAllocs()
+	for b.Loop() {
+		g := group.Group{Concurrent: concurrent}
+		for range benchTasks - 1 {
+			g.Go("task", waits)
+		}
+		g.Go("task", succeeds)
+		if err := g.Run(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkOklogRun100 is run.Group's own way, the counterpart of a concurrent group:
+// it tells all actors and then waits for all. They bring their own contexts.
+func BenchmarkOklogRun100(b *testing.B) {
+	benchOklogRun(b, func(g *run.Group) {
+		ctx, cancel := context.WithCancel(context.Background())
+		g.Add(func() error { return waits(ctx) }, func(error) { cancel() })
+	})
+}
+
+// BenchmarkOklogRun100InOrder has each actor awaited before the next is told.
+func BenchmarkOklogRun100InOrder(b *testing.B) {
+	benchOklogRun(b, func(g *run.Group) {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		g.Add(func() error {
+			defer close(done)
+			return waits(ctx)
+		}, func(error) {
+			cancel()
+			<-done
+		})
+	})
+}
+
+func benchOklogRun(b *testing.B, add func(*run.Group)) {
+	b.ReportAllocs()
+	for b.Loop() {
+		var g run.Group
+		for range benchTasks - 1 {
+			add(&g)
+		}
+		g.Add(func() error { return nil }, func(error) {})
+		if err := g.Run(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package group_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// coordinator is one that hears no signals and says nothing.
+func coordinator(grace, delay time.Duration) *shutdown.Coordinator {
+	nop := zerolog.Nop()
+	return &shutdown.Coordinator{Grace: grace, Delay: delay, Signals: []os.Signal{}, Logger: &nop}
+}
+
+func TestCoordinatorBoundsTheStop(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		grace time.Duration // the group's
+		stop  func(*shutdown.Coordinator, *group.Group)
+		want  []string
+		stuck string
+	}{
+		{
+			"by what is left for main", 0,
+			func(c *shutdown.Coordinator, _ *group.Group) { c.Stop(nil) },
+			// 10 s less the promise to the handler, less 5 %, less 5 % of that.
+			[]string{"1s deaf told", "9.1225s deaf cut", "9.55s handler"},
+			"deaf: stuck 8.55s",
+		}, {
+			"by main's end also where the group stops by itself", 0,
+			func(_ *shutdown.Coordinator, g *group.Group) { g.Go("bad", fails(0, errBoom)) },
+			[]string{"1s deaf told", "9.1225s deaf cut", "9.55s handler"},
+			"deaf: stuck 8.55s",
+		}, {
+			"by its own Grace if that is less", 2 * s,
+			func(_ *shutdown.Coordinator, g *group.Group) { g.Go("done", succeeds) },
+			[]string{"1s deaf told", "2.9s deaf cut", "3s handler"},
+			"deaf: stuck 2s",
+		}, {
+			"by the Coordinator's while the program does not stop", 0,
+			func(_ *shutdown.Coordinator, g *group.Group) { g.Go("done", succeeds) },
+			[]string{"1s deaf told", "10.5s deaf cut", "11s handler"},
+			"deaf: stuck 10s",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, release := newDiary(), make(chan struct{})
+				c, g := coordinator(10*s, 0), group.Group{Grace: tt.grace}
+				c.Register(func(context.Context) error { d.note("handler"); return nil })
+				g.Go("deaf", d.deaf("deaf", release))
+				var result error
+				done := make(chan *shutdown.Report, 1)
+				go func() {
+					done <- c.Run(context.Background(), func(ctx context.Context) error {
+						result = g.Run(ctx)
+						return result
+					})
+				}()
+				time.Sleep(s)
+				tt.stop(c, &g)
+				report := <-done
+				close(release)
+				d.check(t, tt.want...)
+				for _, f := range failures(result) {
+					if f == tt.stuck {
+						checkMain(t, report)
+						return
+					}
+				}
+				t.Errorf("the group's error = %q, want %q in it", failures(result), tt.stuck)
+			})
+		})
+	}
+}
+
+// checkMain wants main to be no more than the bearer of the group's error.
+func checkMain(t *testing.T, report *shutdown.Report) {
+	t.Helper()
+	for _, step := range report.Steps {
+		if step.Kind == shutdown.KindMain && step.Outcome != shutdown.Failed {
+			t.Errorf("main's outcome = %v, want failed", step.Outcome)
+		}
+	}
+}
+
+// TestFailureStampsTheStop wants the program to count its grace period from the
+// failure of a task of the group that main runs; of a group in a task, that task's
+// result counts.
+func TestFailureStampsTheStop(t *testing.T) {
+	failing := func() *group.Group {
+		var g group.Group
+		g.Go("slow", newDiary().obeys("slow", 3*s))
+		g.Go("bad", fails(s, errBoom))
+		return &g
+	}
+	for _, tt := range []struct {
+		name string
+		main task
+		want time.Duration
+	}{
+		{"in main's group", failing().Run, 1 * s},
+		{"in main's group with a context derived from main's", func(ctx context.Context) error {
+			ctx, cancel := context.WithCancel(context.WithValue(ctx, key{}, s))
+			defer cancel()
+			return failing().Run(ctx)
+		}, 1 * s},
+		{"in a group within a task, when that ends", func(ctx context.Context) error {
+			var g group.Group
+			g.Go("inner", failing().Run)
+			return g.Run(ctx)
+		}, 4 * s},
+		{"in a group within a task that goes on, not at all", func(ctx context.Context) error {
+			var g group.Group
+			g.Go("supervisor", func(ctx context.Context) error {
+				_ = failing().Run(ctx)
+				<-time.After(6 * s)
+				return nil
+			})
+			return g.Run(ctx)
+		}, 10 * s},
+		{"not where a task of main's group ends with nil", func(ctx context.Context) error {
+			var g group.Group
+			g.Go("slow", newDiary().obeys("slow", 3*s))
+			g.Go("done", fails(s, nil))
+			return g.Run(ctx)
+		}, 4 * s},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start, c := time.Now(), coordinator(20*s, 5*s)
+				report := c.Run(context.Background(), tt.main)
+				if got := report.Began.Sub(start).Round(time.Microsecond); got != tt.want {
+					t.Errorf("the stop began after %v, want %v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestFailureEndsTheDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, c := newDiary(), coordinator(20*s, 5*s)
+		report := c.Run(context.Background(), func(ctx context.Context) error {
+			var g group.Group
+			g.Go("a", d.obeys("a", s))
+			g.Go("bad", fails(3*s, errBoom))
+			c.Stop(nil)
+			return g.Run(ctx)
+		})
+		d.check(t, "3s a told", "4s a ends")
+		if report.Took.Round(time.Microsecond) != 4*s {
+			t.Errorf("Took = %v, want 4s", report.Took)
+		}
+	})
+}

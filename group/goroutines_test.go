@@ -1,0 +1,44 @@
+package group_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"testing/synctest"
+
+	"github.com/lastcall-go/lastcall/group"
+)
+
+// TestGoroutines counts those of a group with idle tasks.
+func TestGoroutines(t *testing.T) {
+	const tasks = 100
+	const constant = 3 // Run's own and those of its two actors
+	for _, tt := range []struct {
+		name string
+		add  func(g *group.Group, idle task)
+	}{
+		{"one a task", func(g *group.Group, idle task) { g.Go("idle", idle) }},
+		{"one a pair", func(g *group.Group, idle task) { g.Add("idle", idle, succeeds) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				var g group.Group
+				for range tasks {
+					tt.add(&g, func(context.Context) error { <-release; return nil })
+				}
+				before := runtime.NumGoroutine()
+				wait := started(context.Background(), &g)
+				if got := runtime.NumGoroutine() - before; got > tasks+constant {
+					t.Errorf("%d tasks have %d goroutines, want %d", tasks, got, tasks+constant)
+				}
+				close(release)
+				checkFailures(t, wait())
+				synctest.Wait()
+				if got := runtime.NumGoroutine() - before; got > 0 {
+					t.Errorf("%d goroutines are left", got)
+				}
+			})
+		})
+	}
+}

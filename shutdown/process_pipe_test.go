@@ -1,0 +1,320 @@
+//go:build unix
+
+package shutdown_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// A pipe that nobody reads takes 64 KiB, and then blocks whoever writes to it. As
+// standard error it is what a process gets whose log collector hangs.
+
+// pipeGrace is the grace period of the children that write to one.
+const pipeGrace = 2 * time.Second
+
+// pipeCases are programs whose standard error is full. Each has a handler, called last,
+// that says so on standard output.
+var pipeCases = []struct {
+	name string
+	play func(c *shutdown.Coordinator)
+	code int
+}{
+	{"all is well", func(c *shutdown.Coordinator) { endMain(c, untilStopped) }, 0},
+	{
+		"there is very much to log", func(c *shutdown.Coordinator) {
+			for range 20000 {
+				c.Register(func(context.Context) error { return errTest })
+			}
+			endMain(c, untilStopped)
+		}, 1,
+	},
+	{
+		"a handler is stuck", func(c *shutdown.Coordinator) {
+			c.Register(func(context.Context) error { stuckOnMutex(); return nil })
+			endMain(c, untilStopped)
+		}, 1,
+	},
+	{
+		"main is stuck", func(c *shutdown.Coordinator) {
+			endMain(c, func(context.Context) error { say("running"); stuckOnMutex(); return nil })
+		}, 1,
+	},
+	{
+		"a handler writes to it", func(c *shutdown.Coordinator) {
+			c.Register(func(context.Context) error {
+				fmt.Fprintln(os.Stderr, "stuck")
+				return nil
+			})
+			endMain(c, untilStopped)
+		}, 1,
+	},
+	{
+		"main writes to it and calls Exit", func(c *shutdown.Coordinator) {
+			endMain(c, func(context.Context) error {
+				say("running")
+				go fmt.Fprintln(os.Stderr, "stuck")
+				c.Exit(5)
+				return nil
+			})
+		}, 5,
+	},
+	{
+		"there is no Main, only Exit", func(c *shutdown.Coordinator) {
+			say("running")
+			shutdown.SetExit(c, func(code int) { exit(c, code) })
+			c.Exit(6)
+		}, 6,
+	},
+	{
+		"Observe writes to it", func(c *shutdown.Coordinator) {
+			c.Observe = func(e shutdown.Event) { fmt.Fprintln(os.Stderr, e) }
+			endMain(c, untilStopped)
+		}, 0,
+	},
+	{
+		"the log is a slog.Logger", func(c *shutdown.Coordinator) {
+			c.Slog = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			endMain(c, untilStopped)
+		}, 0,
+	},
+	{
+		"it stops by itself, after an error", func(c *shutdown.Coordinator) {
+			endMain(c, func(context.Context) error { say("running"); return errTest })
+		}, 1,
+	},
+}
+
+func init() {
+	for _, tt := range pipeCases {
+		scenario("standard error is full, "+tt.name, func() {
+			c := &shutdown.Coordinator{Grace: pipeGrace}
+			c.Register(says("last"))
+			tt.play(c)
+		})
+	}
+}
+
+func TestProcessStandardErrorIsFull(t *testing.T) {
+	t.Parallel()
+	for _, tt := range pipeCases {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "standard error is full, "+tt.name, intoFullPipe(t))
+			p.expect("running")
+			p.signal(syscall.SIGTERM)
+			p.exits(tt.code)
+			p.within(pipeGrace)
+			p.said("last")
+		})
+	}
+}
+
+// intoFullPipe gives the child a full pipe for its standard error.
+func intoFullPipe(t *testing.T) change {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	fill(t, w)
+	return func(p *child) { p.cmd.Stderr = w }
+}
+
+// fill writes to w until there is room for not a single byte.
+func fill(t *testing.T, w *os.File) {
+	t.Helper()
+	for _, n := range []int{1 << 20, 1} {
+		if err := w.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(make([]byte, n)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("filling a pipe: %v, want it to be full", err)
+		}
+	}
+}
+
+// Writing out a crash is the runtime's affair, and there is nothing to be done about a
+// pipe that does not take it; but the process must not survive its grace period by that,
+// nor be deaf to further signals.
+func TestProcessPanicsIntoAFullPipe(t *testing.T) {
+	t.Parallel()
+	p := start(t, "a panic into a full pipe", intoFullPipe(t))
+	p.expect("last")
+	select {
+	case <-p.done:
+	case <-time.After(pipeGrace + slack):
+		t.Errorf("it has not ended by itself %v after its grace period", slack)
+		for range 3 {
+			p.signal(syscall.SIGTERM)
+			time.Sleep(apart)
+		}
+	}
+	select {
+	case <-p.done:
+	default:
+		t.Error("it cannot be ended by three SIGTERM either")
+	}
+}
+
+func init() {
+	scenario("a panic into a full pipe", func() {
+		c := &shutdown.Coordinator{Grace: pipeGrace}
+		c.Register(says("last"))
+		panics("boom")(c)
+	})
+}
+
+// The third signal waits for its print only so long.
+func TestProcessThirdSignalWithAFullPipe(t *testing.T) {
+	t.Parallel()
+	p := start(t, "a stuck handler of many", intoFullPipe(t))
+	p.expect("running")
+	for range 3 {
+		p.signal(syscall.SIGTERM)
+		time.Sleep(apart)
+	}
+	p.exits(128 + int(syscall.SIGTERM))
+	if took := p.took(); took > 3*apart+slack {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// What a user's writer, slog handler or Observe does must not hold up the drain, nor make
+// the process unkillable, however odd it is.
+var oddLogs = []struct {
+	name string
+	set  func(c *shutdown.Coordinator)
+}{
+	{"a zerolog writer that blocks", func(c *shutdown.Coordinator) {
+		l := zerologTo(odd(func() { select {} }))
+		c.Logger = &l
+	}},
+	{"a zerolog writer that panics", func(c *shutdown.Coordinator) {
+		l := zerologTo(odd(func() { panic("boom") }))
+		c.Logger = &l
+	}},
+	{"a zerolog writer that asks for the report", func(c *shutdown.Coordinator) {
+		l := zerologTo(odd(func() { _ = c.Report() }))
+		c.Logger = &l
+	}},
+	{"a zerolog writer that waits for the end", func(c *shutdown.Coordinator) {
+		l := zerologTo(odd(func() { _ = c.Shutdown(context.Background()) }))
+		c.Logger = &l
+	}},
+	{"a slog handler that blocks", func(c *shutdown.Coordinator) {
+		c.Slog = slog.New(&oddSlog{handle: func() { select {} }})
+	}},
+	{"a slog handler that blocks when asked for its level", func(c *shutdown.Coordinator) {
+		c.Slog = slog.New(&oddSlog{enabled: func() { select {} }})
+	}},
+	{"a slog handler that looks at the Coordinator when asked for its level", func(c *shutdown.Coordinator) {
+		c.Slog = slog.New(&oddSlog{enabled: func() { _ = c.Ready() }})
+	}},
+	{"Observe blocks", func(c *shutdown.Coordinator) { c.Observe = func(shutdown.Event) { select {} } }},
+	{"Observe panics", func(c *shutdown.Coordinator) { c.Observe = func(shutdown.Event) { panic("boom") } }},
+	{"Observe asks to stop and waits", func(c *shutdown.Coordinator) {
+		c.Observe = func(shutdown.Event) { _ = c.Shutdown(context.Background()) }
+	}},
+}
+
+// odd is a writer that does this at each write.
+type odd func()
+
+func (o odd) Write(b []byte) (int, error) {
+	o()
+	return len(b), nil
+}
+
+// oddSlog is a slog handler that does these.
+type oddSlog struct{ enabled, handle func() }
+
+func (o *oddSlog) Enabled(context.Context, slog.Level) bool {
+	if o.enabled != nil {
+		o.enabled()
+	}
+	return true
+}
+
+func (o *oddSlog) Handle(context.Context, slog.Record) error {
+	if o.handle != nil {
+		o.handle()
+	}
+	return nil
+}
+
+func (o *oddSlog) WithAttrs([]slog.Attr) slog.Handler { return o }
+func (o *oddSlog) WithGroup(string) slog.Handler      { return o }
+
+func init() {
+	for _, o := range oddLogs {
+		scenario("odd log: "+o.name, func() {
+			c := &shutdown.Coordinator{Grace: pipeGrace}
+			c.Register(says("last"))
+			o.set(c)
+			endMain(c, untilStopped)
+		})
+	}
+}
+
+func TestProcessOddLog(t *testing.T) {
+	t.Parallel()
+	for _, o := range oddLogs {
+		t.Run(o.name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "odd log: "+o.name)
+			p.expect("running")
+			p.signal(syscall.SIGTERM)
+			p.mustEnd(pipeGrace)
+			p.exits(0)
+			p.said("last")
+		})
+	}
+}
+
+// mustEnd fails if the child does not end within the grace period, counted from now, and
+// then sees to it that it does.
+func (p *child) mustEnd(grace time.Duration) {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(grace + slack):
+		p.kill()
+		<-p.done
+		p.t.Fatalf("it has not ended %v after its grace period\n%s", slack, p)
+	}
+}
+
+// Where standard output and standard error are closed from the start, or are a full disk,
+// the drain goes on, too.
+func TestProcessOutputCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	file := filepath.Join(t.TempDir(), "saved")
+	p := start(t, "a drain whose readers leave", with("LASTCALL_TEST_FILE="+file), func(p *child) {
+		p.cmd.Stderr = full
+	})
+	p.expect("running")
+	p.signal(syscall.SIGTERM)
+	p.exits(1) // chatter has failed
+	if b, err := os.ReadFile(file); string(b) != "saved" {
+		t.Errorf("the last handler's file has %q, %v; want it saved", b, err)
+	}
+}
+
+var _ io.Writer = odd(nil)

@@ -1,0 +1,583 @@
+//go:build unix
+
+package shutdown_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/signals"
+)
+
+// signal sends one to the child and to nobody else.
+func (p *child) signal(sig syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Fatal(err)
+	}
+}
+
+// apart is more than what makes two signals one request.
+const apart = 300 * time.Millisecond
+
+// sleeps is a handler that says when it begins, sleeps whatever its context says, and
+// says when it has ended.
+func sleeps(name string, d time.Duration) func(context.Context) error {
+	return func(context.Context) error {
+		say("%s begins", name)
+		time.Sleep(d)
+		say("%s ends", name)
+		return nil
+	}
+}
+
+// obeys is a handler that waits for the end of its context, and says why that ended.
+func obeys(name string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		say("%s begins", name)
+		<-ctx.Done()
+		say("%s: %v", name, context.Cause(ctx))
+		return nil
+	}
+}
+
+func init() {
+	scenario("a service", func() {
+		c := telling(exitGrace)
+		c.Register(says("last"))
+		endMain(c, untilStopped)
+	})
+	scenario("a service that takes a moment to stop", func() {
+		c := telling(exitGrace)
+		c.Register(says("last"))
+		c.Register(sleeps("slow", 2*time.Second))
+		endMain(c, untilStopped)
+	})
+	scenario("a program that starts slowly", func() {
+		c := telling(exitGrace)
+		c.Register(says("last"))
+		say("starting")
+		time.Sleep(exitGrace)
+		endMain(c, untilStopped)
+	})
+	scenario("a service that registers HUP", func() {
+		c := telling(exitGrace)
+		c.Signals = []os.Signal{syscall.SIGHUP, syscall.SIGTERM}
+		c.Register(says("last"))
+		endMain(c, untilStopped)
+	})
+	scenario("a service that registers HUP and INT", func() {
+		c := telling(exitGrace)
+		c.Signals = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM}
+		c.Register(says("last"))
+		endMain(c, untilStopped)
+	})
+	scenario("a service that listens to no signal", func() {
+		c := telling(exitGrace)
+		c.Signals = []os.Signal{}
+		c.Register(says("last"))
+		endMain(c, untilStopped)
+	})
+	scenario("a service with a failing handler that dies by its signal otherwise", func() {
+		c := telling(exitGrace)
+		c.Reraise = true
+		c.Register(func(context.Context) error { return errTest })
+		os.Exit(c.Main(untilStopped))
+	})
+	scenario("a command that dies by its signal", func() {
+		c := telling(exitGrace)
+		c.Reraise = true
+		c.Register(says("last"))
+		os.Exit(c.Main(func(ctx context.Context) error {
+			return fmt.Errorf("main: %w", untilStopped(ctx))
+		}))
+	})
+	scenario("a command that dies by its signal, if it is stuck", func() {
+		c := telling(time.Second)
+		c.Reraise = true
+		c.Register(says("last"))
+		os.Exit(c.Main(func(context.Context) error { say("running"); select {} }))
+	})
+	scenario("a command that obeys and dies by its signal", func() {
+		c := telling(exitGrace)
+		c.Reraise = true
+		c.Register(says("last"))
+		os.Exit(c.Main(func(ctx context.Context) error {
+			say("running")
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}))
+	})
+}
+
+func TestProcessEndsByItsSignal(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "a command that obeys and dies by its signal")
+			p.expect("running")
+			p.signal(sig)
+			p.dies(sig)
+			p.said("last")
+		})
+	}
+	t.Run("but not where a step failed", func(t *testing.T) {
+		t.Parallel()
+		p := start(t, "a service with a failing handler that dies by its signal otherwise")
+		p.expect("running")
+		p.signal(syscall.SIGTERM)
+		p.exits(1)
+	})
+	t.Run("but not where main is stuck", func(t *testing.T) {
+		t.Parallel()
+		p := start(t, "a command that dies by its signal, if it is stuck")
+		p.expect("running")
+		p.signal(syscall.SIGTERM)
+		p.exits(1)
+		p.said("last")
+	})
+	t.Run("but not where main returned an error", func(t *testing.T) {
+		t.Parallel()
+		p := start(t, "a command that dies by its signal")
+		p.expect("running")
+		p.signal(syscall.SIGTERM)
+		p.exits(1)
+		p.said("last")
+	})
+}
+
+func TestProcessSignal(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		scenario string
+		sig      syscall.Signal
+		code     int            // if it exits
+		dies     syscall.Signal // if it does not
+	}{
+		"SIGTERM drains":                      {"a service", syscall.SIGTERM, 0, 0},
+		"SIGINT drains":                       {"a service", syscall.SIGINT, 0, 0},
+		"SIGHUP kills if it is not listed":    {"a service", syscall.SIGHUP, 0, syscall.SIGHUP},
+		"SIGHUP drains if it is listed":       {"a service that registers HUP", syscall.SIGHUP, 0, 0},
+		"SIGINT kills if others are listed":   {"a service that registers HUP", syscall.SIGINT, 0, syscall.SIGINT},
+		"SIGTERM kills if none is listed":     {"a service that listens to no signal", syscall.SIGTERM, 0, syscall.SIGTERM},
+		"SIGQUIT is the operator's tool":      {"a service", syscall.SIGQUIT, 2, 0},
+		"SIGKILL kills":                       {"a service", syscall.SIGKILL, 0, syscall.SIGKILL},
+		"SIGTERM before Main kills, like any": {"a program that starts slowly", syscall.SIGTERM, 0, syscall.SIGTERM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, tt.scenario)
+			if tt.scenario == "a program that starts slowly" {
+				p.expect("starting")
+			} else {
+				p.expect("running")
+			}
+			p.signal(tt.sig)
+			switch {
+			case tt.dies != 0:
+				p.dies(tt.dies)
+			case tt.code != 0:
+				p.exits(tt.code)
+			default:
+				p.exits(0)
+				p.said("last")
+				cause := (&signals.Error{Signal: tt.sig}).Error()
+				if got := p.report().Cause; got != cause {
+					t.Errorf("Cause = %q, want %q", got, cause)
+				}
+			}
+		})
+	}
+}
+
+func init() {
+	scenario("a service with a delay", func() {
+		c := telling(exitGrace)
+		c.Delay = exitGrace / 2
+		c.Register(says("last"))
+		endMain(c, untilStopped)
+	})
+	scenario("a service with a delay that fails in it", func() {
+		c := telling(exitGrace)
+		c.Delay = exitGrace / 2
+		c.Register(says("last"))
+		endMain(c, func(ctx context.Context) error {
+			say("running")
+			<-c.Stopping()
+			return errTest
+		})
+	})
+	scenario("three handlers that obey", func() {
+		c := telling(exitGrace)
+		c.Register(says("last"))
+		c.Register(obeys("second"), shutdown.Name("second"))
+		c.Register(obeys("first"), shutdown.Name("first"))
+		endMain(c, untilStopped)
+	})
+	scenario("a stuck handler of many", func() {
+		c := telling(exitGrace)
+		c.Register(says("last"))
+		c.Register(func(context.Context) error { say("stuck begins"); select {} }, shutdown.Name("stuck"))
+		endMain(c, untilStopped)
+	})
+	scenario("a stuck main", func() {
+		c := telling(exitGrace)
+		c.Register(says("last"))
+		endMain(c, func(context.Context) error { say("running"); select {} })
+	})
+}
+
+// The delay of exitGrace / 2 is far more than what these tests allow for, so that an end
+// before it tells that it was cut short.
+func TestProcessSecondSignalInTheDelayEndsIt(t *testing.T) {
+	t.Parallel()
+	p := start(t, "a service with a delay")
+	p.expect("running")
+	p.signal(syscall.SIGTERM)
+	p.expect("stopping")
+	time.Sleep(apart)
+	p.signal(syscall.SIGINT)
+	p.exits(0)
+	p.said("last")
+	if r := p.report(); !r.Forced || p.ownTime() > exitGrace/2 {
+		t.Errorf("Forced = %v after %v, want true before %v", r.Forced, p.ownTime(), exitGrace/2)
+	}
+}
+
+func TestProcessFailingMainEndsTheDelay(t *testing.T) {
+	t.Parallel()
+	p := start(t, "a service with a delay that fails in it")
+	p.expect("running")
+	p.signal(syscall.SIGTERM)
+	p.exits(1)
+	p.said("last")
+	if p.ownTime() > exitGrace/2 {
+		t.Errorf("exit after %v, want before the delay of %v", p.ownTime(), exitGrace/2)
+	}
+}
+
+func TestProcessSecondSignalCutsTheRunningStep(t *testing.T) {
+	t.Parallel()
+	p := start(t, "three handlers that obey")
+	p.expect("running")
+	p.signal(syscall.SIGTERM)
+	p.expect("first begins")
+	time.Sleep(apart)
+	p.signal(syscall.SIGTERM)
+	// The first's context ends by the signal, the second's only at its own cut, which
+	// makes it late.
+	p.exits(1)
+	p.said("first begins", "first: received signal terminated", "second begins",
+		"second: shutdown: the time for this step is over", "last")
+	if took := p.ownTime(); took > exitGrace/2 {
+		t.Errorf("exit %v after t0, want just the promises of a second each", took)
+	}
+}
+
+// A signal that finds the stop begun by something else is the first one.
+func TestProcessFirstSignalAfterStopDoesNotForce(t *testing.T) {
+	t.Parallel()
+	p := start(t, "main returns, then a slow handler")
+	p.expect("slow begins")
+	p.signal(syscall.SIGTERM)
+	p.exits(0)
+	p.said("slow begins", "slow ends", "last")
+	if p.report().Forced {
+		t.Error("Forced = true after one signal")
+	}
+}
+
+func init() {
+	scenario("main returns, then a slow handler", func() {
+		c := telling(exitGrace)
+		c.Register(says("last"))
+		c.Register(sleeps("slow", time.Second))
+		endMain(c, func(context.Context) error { return nil })
+	})
+}
+
+func TestProcessThirdSignalExitsAtOnce(t *testing.T) {
+	t.Parallel()
+	for scenario, tt := range map[string]struct{ ready, name string }{
+		"a stuck handler of many": {"stuck begins", "stuck"},
+		"a stuck main":            {"stopping", "main"},
+	} {
+		for _, third := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+			t.Run(scenario+", "+third.String(), func(t *testing.T) {
+				t.Parallel()
+				p := start(t, scenario)
+				p.expect("running")
+				p.signal(syscall.SIGTERM)
+				p.expect(tt.ready)
+				time.Sleep(apart)
+				p.signal(syscall.SIGINT)
+				time.Sleep(apart)
+				p.signal(third)
+				p.exits(128 + int(third))
+				p.logs(`"step":"`+tt.name+`"`, "still running", fmt.Sprintf(`"exit_code":%d`, 128+int(third)), "shutdown/process_")
+				if strings.Contains(p.out.String(), "last") {
+					t.Errorf("handlers ran after the third signal\n%s", p)
+				}
+			})
+		}
+	}
+}
+
+func TestProcessBurstOfSignalsIsOneRequest(t *testing.T) {
+	t.Parallel()
+	p := start(t, "a service that takes a moment to stop")
+	p.expect("running")
+	began := time.Now()
+	for range 100 {
+		p.signal(syscall.SIGTERM)
+	}
+	if took := time.Since(began); took > 150*time.Millisecond {
+		t.Skipf("the burst took %v: the machine is too busy to send one", took)
+	}
+	p.exits(0)
+	p.said("slow begins", "slow ends", "last")
+	if r := p.report(); r.Forced {
+		t.Error("Forced = true after one burst")
+	}
+}
+
+// A storm that goes on for a second is someone who insists: first, second and third
+// signal are each heard out of it.
+func TestProcessStormOfSignalsEscalates(t *testing.T) {
+	t.Parallel()
+	p := start(t, "a stuck handler of many")
+	p.expect("running")
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		p.signal(syscall.SIGTERM)
+	}
+	p.exits(128 + int(syscall.SIGTERM))
+}
+
+// In a storm that begins when everything is as good as over, nothing is lost and the exit
+// status stays what it is.
+func TestProcessStormDoesNotKillAQuickDrain(t *testing.T) {
+	t.Parallel()
+	p := start(t, "a service")
+	p.expect("running")
+	for {
+		select {
+		case <-p.done:
+			p.exits(0)
+			p.said("last")
+			return
+		default:
+			p.signal(syscall.SIGTERM)
+		}
+	}
+}
+
+// nohup and a shell's background jobs start programs with signals ignored, and want them
+// to stay so.
+func TestProcessIgnoredSignalStaysIgnored(t *testing.T) {
+	t.Parallel()
+	// Go itself keeps no other signal than these two as it was.
+	for sig, name := range map[syscall.Signal]string{syscall.SIGHUP: "HUP", syscall.SIGINT: "INT"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "a service that registers HUP and INT", ignoring(name))
+			p.expect("running")
+			p.signal(sig)
+			time.Sleep(apart)
+			if p.out.has("stopping") {
+				t.Errorf("it stopped for a signal that was ignored\n%s", p)
+			}
+			p.signal(syscall.SIGTERM)
+			p.exits(0)
+			p.said("last")
+		})
+	}
+}
+
+// ignoring starts the child as nohup does.
+func ignoring(name string) change {
+	return func(p *child) {
+		p.cmd.Args = []string{"sh", "-c", fmt.Sprintf(`trap "" %s; exec "$0"`, name), p.cmd.Path}
+		sh, err := exec.LookPath("sh")
+		if err != nil {
+			p.t.Skip(err)
+		}
+		p.cmd.Path = sh
+	}
+}
+
+func init() {
+	scenario("a stop that will be suspended", func() {
+		c := telling(suspendGrace)
+		c.Register(says("last"), shutdown.Name("last"))
+		c.Register(obeys("obedient"), shutdown.Name("obedient"))
+		endMain(c, untilStopped)
+	})
+	scenario("a service whose log only is read", func() {
+		c := &shutdown.Coordinator{Grace: suspendGrace}
+		c.Register(says("last"), shutdown.Name("last"))
+		c.Register(obeys("obedient"), shutdown.Name("obedient"))
+		endMain(c, untilStopped)
+	})
+}
+
+const suspendGrace = time.Second
+
+// suspend stops the child in the middle of its drain until its grace period is over.
+func (p *child) suspend() {
+	p.expect("running")
+	p.signal(syscall.SIGTERM)
+	p.expect("obedient begins")
+	p.signal(syscall.SIGSTOP)
+	time.Sleep(suspendGrace + apart)
+	p.signal(syscall.SIGCONT)
+}
+
+func TestProcessSuspendedAcrossTheDeadline(t *testing.T) {
+	t.Parallel()
+	p := start(t, "a stop that will be suspended")
+	p.suspend()
+	resumed := time.Now()
+	p.exits(1)
+	t.Logf("exit %v after SIGCONT", time.Since(resumed))
+	if d := time.Since(resumed); d > slack {
+		t.Errorf("exit %v after SIGCONT, want at once", d)
+	}
+	if got := p.step("last").Outcome; got != "skipped" {
+		t.Errorf("the handler whose turn came after the deadline was %s, want skipped\n%s", got, p)
+	}
+	if got := p.step("obedient").Outcome; got != "abandoned" && got != "late" {
+		t.Errorf("the handler that was running across the deadline was %s, want abandoned or late", got)
+	}
+	if strings.Contains(p.out.String(), "last\n") {
+		t.Errorf("a handler was started after the deadline\n%s", p)
+	}
+}
+
+// The log is all there is in production: it has to say what did not run, also where the
+// time for that is over.
+func TestProcessSuspendedAcrossTheDeadlineSaysSo(t *testing.T) {
+	t.Parallel()
+	p := start(t, "a service whose log only is read")
+	p.suspend()
+	p.exits(1)
+	p.logs(`"step":"last"`, `"outcome":"skipped"`, `"step":"obedient"`, "stopped with failures")
+}
+
+func init() {
+	scenario("a drain whose readers leave", func() {
+		c := &shutdown.Coordinator{Grace: exitGrace}
+		c.Register(func(context.Context) error {
+			return os.WriteFile(os.Getenv("LASTCALL_TEST_FILE"), []byte("saved"), 0o600)
+		})
+		c.Register(chatter, shutdown.Name("chatter"))
+		c.Register(sleeps("pause", apart), shutdown.Name("pause"))
+		os.Exit(c.Main(untilStopped))
+	})
+}
+
+// chatter writes to standard output and standard error, whether anybody reads it or not,
+// and fails, so that this is to be logged.
+func chatter(context.Context) error {
+	failed := false
+	for range 100 {
+		_, err := fmt.Println("chatter")
+		_, err2 := fmt.Fprintln(os.Stderr, "chatter")
+		failed = failed || err != nil || err2 != nil
+		time.Sleep(time.Millisecond)
+	}
+	if failed {
+		return errTest
+	}
+	return nil
+}
+
+// In `service | tee log`, Ctrl-C ends tee as well. That must not be the end of a drain.
+func TestProcessReadersThatLeaveDoNotKillIt(t *testing.T) {
+	t.Parallel()
+	for _, which := range []string{"standard output", "standard error", "both"} {
+		t.Run(which, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "saved")
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			p := start(t, "a drain whose readers leave", with("LASTCALL_TEST_FILE="+file), func(p *child) {
+				if which != "standard error" {
+					p.cmd.Stdout = w
+				}
+				if which != "standard output" {
+					p.cmd.Stderr = w
+				}
+			})
+			w.Close()
+			if which == "standard error" {
+				p.expect("running")
+			} else {
+				awaitLine(t, r, "running")
+			}
+			p.signal(syscall.SIGTERM)
+			time.Sleep(apart / 3)
+			r.Close()
+			p.exits(1) // chatter has failed
+			if b, err := os.ReadFile(file); string(b) != "saved" {
+				t.Errorf("the last handler's file has %q, %v; want it saved", b, err)
+			}
+		})
+	}
+}
+
+// awaitLine reads until there is this line.
+func awaitLine(t *testing.T, r *os.File, line string) {
+	t.Helper()
+	var got []byte
+	b := make([]byte, 256)
+	for !strings.Contains(string(got), line+"\n") {
+		n, err := r.Read(b)
+		if err != nil {
+			t.Fatalf("reading: %v after %q", err, got)
+		}
+		got = append(got, b[:n]...)
+	}
+}
+
+func init() {
+	scenario("a group in main", func() {
+		c := telling(exitGrace)
+		c.Register(says("last"))
+		endMain(c, func(ctx context.Context) error {
+			var g group.Group
+			for _, name := range []string{"a", "b", "c"} {
+				g.Go(name, func(ctx context.Context) error {
+					<-ctx.Done()
+					say("task %s: %v", name, context.Cause(ctx))
+					return ctx.Err()
+				})
+			}
+			say("running")
+			return g.Run(ctx)
+		})
+	})
+}
+
+func TestProcessSignalStopsTasksNewestFirst(t *testing.T) {
+	t.Parallel()
+	p := start(t, "a group in main")
+	p.expect("running")
+	p.signal(syscall.SIGTERM)
+	p.exits(0)
+	p.said("task c: received signal terminated", "task b: received signal terminated",
+		"task a: received signal terminated", "last")
+}

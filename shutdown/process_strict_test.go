@@ -1,0 +1,88 @@
+//go:build unix
+
+package shutdown_test
+
+import (
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The strict mode measures what the tests of a busy machine can only bound: that a
+// process with a stuck step ends at its grace period and 50 ms, 100 times of 100, by its
+// own clock and as its parent sees it.
+//
+//	LASTCALL_STRICT=1 go test -run ProcessStrict -v -timeout 2h -parallel 8 ./shutdown
+//
+// What spins has the machine to itself; of the others, which only wait, several run at
+// once.
+const strictVariable = "LASTCALL_STRICT"
+
+const (
+	strictRuns   = 100
+	strictMargin = 50 * time.Millisecond
+)
+
+// childIsStrict reports whether this process plays for the strict mode.
+func childIsStrict() bool { return os.Getenv(strictVariable) == "child" }
+
+func TestProcessStrict(t *testing.T) {
+	if os.Getenv(strictVariable) != "1" {
+		t.Skipf("only with %s=1: it takes half an hour", strictVariable)
+	}
+	for step := range stuckIn {
+		for _, s := range stuckCases {
+			t.Run(step+" in "+s.name, func(t *testing.T) {
+				if s.stack != "stuckInLoop" {
+					t.Parallel()
+				}
+				measure(t, step+" stuck in "+s.name, step, s)
+			})
+		}
+	}
+	for _, c := range crowds {
+		t.Run(c.name, func(t *testing.T) {
+			if runtime.NumCPU() < c.cpus {
+				t.Skipf("needs %d processors", c.cpus)
+			}
+			name := "handler"
+			if c.s.name == "main" {
+				name = "main"
+			}
+			measure(t, "stuck "+c.name, name, c.s, c.env...)
+		})
+	}
+}
+
+// measure plays the scenario again and again.
+func measure(t *testing.T, scenario, name string, s stuckCase, env ...string) {
+	var own, parents []time.Duration
+	stacks, states := 0, 0
+	for range strictRuns {
+		p := start(t, scenario, with(strictVariable+"=child"), with(env...))
+		p.expect("running")
+		p.signal(syscall.SIGTERM)
+		p.exits(1)
+		own = append(own, p.ownTime()-stuckGrace)
+		parents = append(parents, p.ended.Sub(p.t0())-stuckGrace)
+		stack := p.step(name).Stack
+		if s.stack != "" && strings.Contains(stack, s.stack) {
+			stacks++
+		}
+		if s.state != "" && strings.Contains(stack, "["+s.state) {
+			states++
+		}
+	}
+	slices.Sort(own)
+	slices.Sort(parents)
+	last := len(own) - 1
+	t.Logf("after the grace period: by its own clock %v to %v, median %v; as the parent saw it up to %v; %d stacks, %d states of %d",
+		own[0], own[last], own[last/2], parents[last], stacks, states, strictRuns)
+	if own[last] > strictMargin {
+		t.Errorf("%v later than the grace period, want at most %v", own[last], strictMargin)
+	}
+}

@@ -1,0 +1,435 @@
+//go:build unix
+
+package shutdown_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// The ways to be stuck. Each function is named in the stack that the report has to show.
+
+//go:noinline
+func stuckOnMutex() {
+	var mu sync.Mutex
+	mu.Lock()
+	mu.Lock()
+}
+
+//go:noinline
+func stuckOnRWMutex() {
+	var mu sync.RWMutex
+	mu.RLock()
+	mu.Lock()
+}
+
+//go:noinline
+func stuckOnWaitGroup() {
+	var wg sync.WaitGroup
+	wg.Add(1)
+	wg.Wait()
+}
+
+//go:noinline
+func stuckOnChannel() { <-make(chan int) }
+
+//go:noinline
+func stuckOnSend() { make(chan int) <- 1 }
+
+//go:noinline
+func stuckOnNilChannel() { <-(chan int)(nil) }
+
+//go:noinline
+func stuckInSelect() { select {} }
+
+//go:noinline
+func stuckInSleep() { time.Sleep(time.Hour) }
+
+//go:noinline
+func stuckInLoop() {
+	for n := 0; n >= 0; n &= 0xff {
+		n++
+	}
+}
+
+// stuckInRead waits in the runtime's poller.
+//
+//go:noinline
+func stuckInRead() {
+	r, w, err := os.Pipe()
+	if err != nil {
+		panic(err)
+	}
+	_, _ = r.Read(make([]byte, 1))
+	runtime.KeepAlive(w)
+}
+
+// stuckInSystemCall holds a thread in the kernel.
+//
+//go:noinline
+func stuckInSystemCall() {
+	var fds [2]int
+	if err := syscall.Pipe(fds[:]); err != nil {
+		panic(err)
+	}
+	_, _ = syscall.Read(fds[0], make([]byte, 1))
+}
+
+// stuckInOpen opens a FIFO that nobody writes to.
+//
+//go:noinline
+func stuckInOpen() {
+	dir, err := os.MkdirTemp("", "lastcall")
+	if err != nil {
+		panic(err)
+	}
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		panic(err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { os.RemoveAll(dir) }) // not the open end
+	_, _ = os.Open(fifo)
+}
+
+// A stuckCase is one of them, with the wait state that the runtime has for it.
+type stuckCase struct {
+	name  string
+	stick func()
+	stack string
+	state string
+}
+
+var stuckCases = []stuckCase{
+	{"a mutex", stuckOnMutex, "stuckOnMutex", "sync.Mutex.Lock"},
+	{"a read-write mutex", stuckOnRWMutex, "stuckOnRWMutex", "sync.RWMutex.Lock"},
+	{"a wait group", stuckOnWaitGroup, "stuckOnWaitGroup", "sync.WaitGroup.Wait"},
+	{"a channel", stuckOnChannel, "stuckOnChannel", "chan receive"},
+	{"a send", stuckOnSend, "stuckOnSend", "chan send"},
+	{"a nil channel", stuckOnNilChannel, "stuckOnNilChannel", "chan receive (nil chan)"},
+	{"an empty select", stuckInSelect, "stuckInSelect", "select (no cases)"},
+	{"a sleep", stuckInSleep, "stuckInSleep", "sleep"},
+	{"a tight loop", stuckInLoop, "stuckInLoop", "run"}, // runnable, running
+	{"a read", stuckInRead, "stuckInRead", "IO wait"},
+	{"a system call", stuckInSystemCall, "stuckInSystemCall", "syscall"},
+	{"the open of a FIFO", stuckInOpen, "stuckInOpen", "syscall"},
+}
+
+// stuckGrace is small because most of these tests take that long.
+const stuckGrace = time.Second
+
+// stuckIn makes a program of which one step is stuck.
+var stuckIn = map[string]func(stick func()){
+	"handler": func(stick func()) {
+		c := stuckCoordinator()
+		c.Register(func(context.Context) error { stick(); return nil }, shutdown.Name("handler"))
+		endMain(c, untilStopped)
+	},
+	"main": func(stick func()) {
+		c := stuckCoordinator()
+		endMain(c, func(context.Context) error { say("running"); stick(); return nil })
+	},
+	"task": func(stick func()) {
+		c := stuckCoordinator()
+		endMain(c, func(ctx context.Context) error {
+			var g group.Group
+			g.Go("task", func(context.Context) error { say("running"); stick(); return nil })
+			return g.Run(ctx)
+		})
+	},
+	"started": func(stick func()) {
+		c := stuckCoordinator()
+		c.Start(func(context.Context) error { stick(); return nil }, shutdown.Name("started"))
+		endMain(c, untilStopped)
+	},
+	"hold": func(stick func()) {
+		c := stuckCoordinator()
+		endMain(c, func(ctx context.Context) error {
+			c.Go(ctx, "hold", func(context.Context) error { stick(); return nil })
+			return untilStopped(ctx)
+		})
+	},
+}
+
+// stuckCoordinator has a handler that is called when the stuck step has been given up. It
+// takes a moment, in which the stacks can arrive on a machine that is busy; in the strict
+// mode there is none, so that the end is at the end of the grace period.
+func stuckCoordinator() *shutdown.Coordinator {
+	c := telling(stuckGrace)
+	if !childIsStrict() {
+		c.Register(func(context.Context) error {
+			time.Sleep(100 * time.Millisecond)
+			say("last")
+			return nil
+		})
+	}
+	return c
+}
+
+func init() {
+	for step, play := range stuckIn {
+		for _, s := range stuckCases {
+			scenario(step+" stuck in "+s.name, func() { play(s.stick) })
+		}
+	}
+}
+
+func TestProcessStuck(t *testing.T) {
+	t.Parallel()
+	for step := range stuckIn {
+		for _, s := range stuckCases {
+			t.Run(step+" in "+s.name, func(t *testing.T) {
+				t.Parallel()
+				p := start(t, step+" stuck in "+s.name)
+				p.expect("running")
+				p.signal(syscall.SIGTERM)
+				p.exits(1)
+				p.within(stuckGrace)
+				p.said("last")
+				p.isStuck(step, s)
+			})
+		}
+	}
+}
+
+// isStuck checks what report and log say of a stuck step.
+func (p *child) isStuck(name string, s stuckCase) {
+	p.t.Helper()
+	got := p.step(name)
+	if got.Outcome != "abandoned" {
+		p.t.Errorf("outcome of %s = %s, want abandoned\n%s", name, got.Outcome, p)
+	}
+	if !strings.HasPrefix(got.Site, "shutdown/process_") {
+		p.t.Errorf("site of %s = %q, want one of these files", name, got.Site)
+	}
+	if !strings.Contains(got.Stack, s.stack) {
+		p.t.Errorf("the stack of %s has no %s\n%s", name, s.stack, p)
+	}
+	if !strings.Contains(got.Stack, "["+s.state) {
+		p.t.Errorf("the stack of %s has no state %q\n%s", name, s.state, p)
+	}
+	p.logs(`"step":"`+name+`"`, `"outcome":"abandoned"`, got.Site)
+}
+
+// crowds are other circumstances in which a handler is stuck.
+var crowds = []struct {
+	name string
+	play func(stick func()) // stick blocks for ever
+	env  []string
+	s    stuckCase
+	// With very many goroutines, or where a look at them could stop the process for
+	// good, the report does without the stack or the state.
+	noStack, noState bool
+	cpus             int
+}{
+	{
+		name: "among 2000 other goroutines", s: stuckCases[0],
+		play: func(stick func()) { spawn(2000, func() { select {} }); stuckIn["handler"](stick) },
+	},
+	{
+		name: "among 20000 other goroutines", s: stuckCases[0], noState: true,
+		play: func(stick func()) { spawn(20000, func() { select {} }); stuckIn["handler"](stick) },
+	},
+	{
+		name: "on one processor", s: stuckCases[0],
+		play: stuckIn["handler"], env: []string{"GOMAXPROCS=1"},
+	},
+	{
+		name: "in a tight loop on one processor", s: stuckCase{stick: stuckInLoop, stack: "stuckInLoop", state: "run"},
+		play: stuckIn["handler"], env: []string{"GOMAXPROCS=1"},
+	},
+	{
+		name: "main in a tight loop on one processor", s: stuckCase{name: "main", stick: stuckInLoop, stack: "stuckInLoop", state: "run"},
+		play: stuckIn["main"], env: []string{"GOMAXPROCS=1"},
+	},
+	{
+		name: "in a tight loop that cannot be interrupted", noStack: true, noState: true, cpus: 2,
+		s:    stuckCase{stick: stuckInLoop},
+		play: stuckIn["handler"], env: []string{"GODEBUG=asyncpreemptoff=1"},
+	},
+	{
+		name: "main in a tight loop that cannot be interrupted", noStack: true, noState: true, cpus: 2,
+		s:    stuckCase{name: "main", stick: stuckInLoop},
+		play: stuckIn["main"], env: []string{"GODEBUG=asyncpreemptoff=1"},
+	},
+}
+
+func spawn(n int, f func()) {
+	for range n {
+		go f()
+	}
+}
+
+func init() {
+	for _, c := range crowds {
+		scenario("stuck "+c.name, func() { c.play(c.s.stick) })
+	}
+}
+
+func TestProcessStuckInACrowd(t *testing.T) {
+	t.Parallel()
+	for _, c := range crowds {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if runtime.NumCPU() < c.cpus {
+				t.Skipf("needs %d processors", c.cpus)
+			}
+			p := start(t, "stuck "+c.name, with(c.env...))
+			p.expect("running")
+			p.signal(syscall.SIGTERM)
+			p.exits(1)
+			p.within(stuckGrace)
+			p.said("last")
+			name := "handler"
+			if c.s.name == "main" {
+				name = "main"
+			}
+			want := c.s
+			if c.noStack {
+				want.stack = ""
+			}
+			got := p.step(name)
+			if got.Outcome != "abandoned" || !strings.Contains(got.Stack, want.stack) {
+				t.Errorf("outcome = %s, want abandoned with %q in the stack\n%s", got.Outcome, want.stack, p)
+			}
+			if !c.noState && !strings.Contains(got.Stack, "["+want.state) {
+				t.Errorf("the stack has no state %q\n%s", want.state, p)
+			}
+			p.logs(`"step":"`+name+`"`, `"outcome":"abandoned"`, got.Site)
+		})
+	}
+}
+
+//go:noinline
+func stuckChild() { select {} }
+
+//go:noinline
+func stuckGrandchild() { var mu sync.Mutex; mu.Lock(); mu.Lock() }
+
+func init() {
+	scenario("a handler with stuck children", func() {
+		c := stuckCoordinator()
+		c.Register(func(context.Context) error {
+			// The first ends; only its own child is left of it.
+			go func() { go stuckGrandchild() }()
+			go stuckChild()
+			stuckOnChannel()
+			return nil
+		}, shutdown.Name("handler"))
+		endMain(c, untilStopped)
+	})
+	scenario("a handler with hundreds of stuck children", func() {
+		c := stuckCoordinator()
+		c.Register(func(context.Context) error {
+			spawn(500, stuckChild)
+			stuckOnChannel()
+			return nil
+		}, shutdown.Name("handler"))
+		endMain(c, untilStopped)
+	})
+	scenario("hundreds of stuck handlers", func() {
+		c := stuckCoordinator()
+		s := c.Scope("many", shutdown.Concurrent())
+		for i := range 300 {
+			s.Register(func(context.Context) error { stuckOnChannel(); return nil }, shutdown.Name("stuck "+strconv.Itoa(i)))
+		}
+		endMain(c, untilStopped)
+	})
+	scenario("forty stuck handlers, one after the other", func() {
+		c := telling(stuckGrace)
+		c.Register(says("last"))
+		for range 40 {
+			c.Register(func(context.Context) error { stuckOnChannel(); return nil })
+		}
+		endMain(c, untilStopped)
+	})
+	scenario("everything is stuck", func() {
+		c := stuckCoordinator()
+		c.Register(func(context.Context) error { stuckOnMutex(); return nil }, shutdown.Name("handler"))
+		c.Start(func(context.Context) error { stuckInSleep(); return nil }, shutdown.Name("started"))
+		endMain(c, func(ctx context.Context) error {
+			c.Go(ctx, "hold", func(context.Context) error { stuckInSystemCall(); return nil })
+			var g group.Group
+			for i := range 3 {
+				g.Go(fmt.Sprintf("task %d", i), func(context.Context) error { stuckOnChannel(); return nil })
+			}
+			say("running")
+			_ = g.Run(ctx)
+			stuckInSelect()
+			return nil
+		})
+	})
+}
+
+func TestProcessStuckChildrenAreNamed(t *testing.T) {
+	t.Parallel()
+	p := stopped(t, "a handler with stuck children")
+	for _, want := range []string{"stuckChild", "stuckGrandchild", "stuckOnChannel"} {
+		if got := p.step("handler").Stack; !strings.Contains(got, want) {
+			t.Errorf("the stacks have no %s:\n%s", want, got)
+		}
+	}
+	p = stopped(t, "a handler with hundreds of stuck children")
+	for _, want := range []string{"500 goroutines", "stuckChild", "stuckOnChannel"} {
+		if got := p.step("handler").Stack; !strings.Contains(got, want) {
+			t.Errorf("the stacks have no %s:\n%s", want, got)
+		}
+	}
+}
+
+// stopped is a child that was stopped by SIGTERM and ended with 1 and in time.
+func stopped(t *testing.T, scenario string, changes ...change) *child {
+	t.Helper()
+	p := start(t, scenario, changes...)
+	p.expect("running")
+	p.signal(syscall.SIGTERM)
+	p.exits(1)
+	p.within(stuckGrace)
+	return p
+}
+
+func TestProcessManyAreStuck(t *testing.T) {
+	t.Parallel()
+	p := stopped(t, "hundreds of stuck handlers")
+	p.said("last")
+	if got := p.count("abandoned"); got != 300 {
+		t.Errorf("%d handlers were abandoned, want 300\n%s", got, p)
+	}
+	p = stopped(t, "forty stuck handlers, one after the other")
+	if got := p.count("abandoned"); got != 40 {
+		t.Errorf("%d handlers were abandoned, want 40\n%s", got, p)
+	}
+	p.said("last")
+}
+
+// count is how many steps of the report have this outcome.
+func (p *child) count(outcome string) (n int) {
+	for _, s := range p.report().Steps {
+		if s.Outcome == outcome {
+			n++
+		}
+	}
+	return n
+}
+
+func TestProcessEverythingIsStuck(t *testing.T) {
+	t.Parallel()
+	p := stopped(t, "everything is stuck")
+	p.said("last")
+	for _, name := range []string{"handler", "started", "main", "hold", "task 0", "task 1", "task 2"} {
+		if got := p.step(name).Outcome; got != "abandoned" {
+			t.Errorf("%s is %s, want abandoned\n%s", name, got, p)
+		}
+	}
+}
