@@ -1,0 +1,22 @@
+# The checks are defined once, in .ci/run, which needs nothing but bash and Go.
+
+CHECKS := version test race vet staticcheck format tidy alone cross fuzz
+
+.DEFAULT_GOAL := help
+.PHONY: help run ci fix $(CHECKS)
+
+help: ## this list
+	@echo 'make TARGET, where TARGET is one of'
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
+	@echo
+	@bash .ci/run help
+
+run: ## start the example server; Ctrl-C shows how it ends
+	go run ./examples/http-server
+
+ci: ## every check below, in that order
+	@bash .ci/run
+
+$(CHECKS) fix:
+	@bash .ci/run $@

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+type config struct {
+	addr, admin  string
+	grace, delay time.Duration
+	db           string
+}
+
+// setting is one value that a flag or, where the flag is absent, an
+// environment variable brings. Both go through set, so that they accept the
+// same and complain in the same words.
+type setting struct {
+	flag, env, usage string
+	set              func(string) error
+}
+
+func (c *config) settings() []setting {
+	return []setting{
+		{"addr", "HTTP_SERVER_ADDR", "`host:port` to serve on, port 0 for a free one (default " + c.addr + ")", address(&c.addr)},
+		{"admin", "HTTP_SERVER_ADMIN", "`host:port` of the admin listener (default " + c.admin + ")", address(&c.admin)},
+		{"grace", "HTTP_SERVER_GRACE", "`time` from the request to stop to the exit, such as 25s (default: shutdown's own)", duration(&c.grace)},
+		{"delay", "HTTP_SERVER_DELAY", "`time` within the grace in which everything is still served after /readyz turned to 503 (default 0s)", duration(&c.delay)},
+		{"db", "HTTP_SERVER_DB", "SQLite `file` for the orders (default " + c.db + ")", file(&c.db)},
+	}
+}
+
+// parseConfig reads flags and environment; a flag wins. Its errors name the
+// flag or the variable together with the value. Help goes to out.
+func parseConfig(args []string, getenv func(string) string, out io.Writer) (config, error) {
+	c := config{addr: "127.0.0.1:8080", admin: "127.0.0.1:9090", db: defaultDB()}
+	settings := c.settings()
+
+	fs := flag.NewFlagSet("http-server", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	for _, s := range settings {
+		fs.Func(s.flag, s.usage+"; also $"+s.env, s.set)
+	}
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fs.SetOutput(out)
+			fs.Usage()
+		}
+		return config{}, err
+	}
+	if fs.NArg() > 0 {
+		return config{}, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if err := fromEnvironment(fs, settings, getenv); err != nil {
+		return config{}, err
+	}
+	return c, nil
+}
+
+func fromEnvironment(fs *flag.FlagSet, settings []setting, getenv func(string) string) error {
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for _, s := range settings {
+		value := getenv(s.env)
+		if value == "" || given[s.flag] {
+			continue
+		}
+		if err := s.set(value); err != nil {
+			return fmt.Errorf("invalid value %q for $%s: %w", value, s.env, err)
+		}
+	}
+	return nil
+}
+
+func address(to *string) func(string) error {
+	return func(s string) error {
+		_, port, err := net.SplitHostPort(s)
+		if err != nil {
+			return errors.New("want host:port, such as 127.0.0.1:8080")
+		}
+		if _, err := net.LookupPort("tcp", port); err != nil {
+			return fmt.Errorf("port %q is neither a number up to 65535 nor a known service", port)
+		}
+		*to = s
+		return nil
+	}
+}
+
+func duration(to *time.Duration) func(string) error {
+	return func(s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return errors.New("want a duration, such as 25s or 1m30s")
+		}
+		if d < 0 {
+			return errors.New("must not be negative")
+		}
+		*to = d
+		return nil
+	}
+}
+
+func file(to *string) func(string) error {
+	return func(s string) error {
+		if s == "" {
+			return errors.New("want the name of a file")
+		}
+		*to = s
+		return nil
+	}
+}
+
+// defaultDB lies in the user's cache, so that orders survive a restart; where
+// there is no home directory, as in many containers, in the temporary one.
+func defaultDB() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "lastcall", "http-server", "orders.db")
+}

@@ -1,0 +1,16 @@
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// newLogger writes JSON, and lines for people where f is a terminal.
+func newLogger(f *os.File) zerolog.Logger {
+	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		return zerolog.New(zerolog.ConsoleWriter{Out: f, TimeFormat: time.TimeOnly}).With().Timestamp().Logger()
+	}
+	return zerolog.New(f).With().Timestamp().Logger()
+}

@@ -1,0 +1,74 @@
+// Command http-server is a small service that ends well: slow requests are
+// answered, streams say goodbye, and an order that was confirmed is in the
+// database, whatever was going on when the signal came.
+//
+// Run it, open the page it names, start some slow work, and press Ctrl-C:
+//
+//	go run ./examples/http-server
+//
+// What ends when is the order of a few lines in run: the HTTP server first,
+// then the database, and last the admin listener, which tells how it goes on.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+func main() {
+	cfg, err := parseConfig(os.Args[1:], os.Getenv, os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "http-server:", err)
+		os.Exit(2)
+	}
+
+	log := newLogger(os.Stderr)
+	c := &shutdown.Coordinator{Grace: cfg.grace, Delay: cfg.delay, Logger: &log}
+	os.Exit(c.Main(func(ctx context.Context) error { return run(ctx, cfg, log) }))
+}
+
+func run(ctx context.Context, cfg config, log zerolog.Logger) error {
+	c := shutdown.FromContext(ctx)
+	b := &board{coordinator: c, stop: ctx.Done()}
+
+	// Handlers run newest first: what is set up first here goes last.
+	adminListener, err := listen(ctx, "admin", cfg.admin)
+	if err != nil {
+		return err
+	}
+	admin := newServer(adminRoutes(b), log)
+	c.Start(serveAdmin(admin, adminListener), shutdown.Name("admin"))
+
+	db, err := openStore(ctx, cfg.db)
+	if err != nil {
+		return err
+	}
+	c.Register(shutdown.Closer(db), shutdown.Name("db"))
+	if err := b.countOrders(ctx, db); err != nil {
+		return err
+	}
+
+	listener, err := listen(ctx, "addr", cfg.addr)
+	if err != nil {
+		return err
+	}
+	app := &app{board: b, store: db, log: log, admin: adminListener.Addr()}
+	srv := newServer(app.routes(), log)
+	announce(log, listener.Addr(), adminListener.Addr(), cfg.db)
+	b.serving.Store(true)
+
+	var g group.Group
+	g.Add("http", serve(srv, listener), srv.Shutdown)
+	return g.Run(ctx)
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/group"
+)
+
+const (
+	maxWork = time.Minute // of ?for=: more than any grace period, so that being cut can be seen
+	maxItem = 1 << 10     // bytes of an order
+	tick    = 500 * time.Millisecond
+)
+
+//go:embed page.html
+var pageHTML string
+
+var page = template.Must(template.New("page").Parse(pageHTML))
+
+type app struct {
+	*board
+	store *store
+	log   zerolog.Logger
+	admin net.Addr
+}
+
+func (a *app) routes() http.Handler {
+	work := http.NewServeMux()
+	work.HandleFunc("GET /{$}", a.page)
+	work.HandleFunc("GET /work", a.work)
+	work.HandleFunc("GET /stream", a.stream)
+	work.HandleFunc("GET /orders", a.listOrders)
+	work.HandleFunc("POST /orders", a.addOrder)
+
+	mux := http.NewServeMux()
+	mux.Handle("/", a.counted(work))
+	mux.Handle("GET /state", a.board) // looking is not work in flight
+	return mux
+}
+
+func (a *app) page(w http.ResponseWriter, _ *http.Request) {
+	_, port, _ := net.SplitHostPort(a.admin.String())
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if err := page.Execute(w, map[string]string{"AdminPort": port}); err != nil {
+		a.log.Debug().Err(err).Msg("page not written")
+	}
+}
+
+// work is slow. It is answered although the program was told to stop while it
+// ran; what does not fit into the grace period is told so.
+func (a *app) work(w http.ResponseWriter, r *http.Request) {
+	d, err := howLong(r, time.Second)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	select {
+	case <-time.After(d):
+		fmt.Fprintf(w, "worked for %v\n", d)
+	case <-r.Context().Done():
+		http.Error(w, "given up: "+context.Cause(r.Context()).Error(), http.StatusServiceUnavailable)
+	}
+}
+
+// stream writes a line a tick. Unlike work it ends when the program is told to
+// stop, because a client can take up a stream again elsewhere.
+func (a *app) stream(w http.ResponseWriter, r *http.Request) {
+	d, err := howLong(r, 10*time.Second)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	ticker, end := time.NewTicker(tick), time.After(d)
+	defer ticker.Stop()
+	for n := 1; ; n++ {
+		fmt.Fprintf(w, "%d %s\n", n, a.phase())
+		if http.NewResponseController(w).Flush() != nil {
+			return // the client has gone
+		}
+		select {
+		case <-ticker.C:
+		case <-end:
+			fmt.Fprintln(w, "end")
+			return
+		case <-a.stop:
+			fmt.Fprintln(w, "goodbye: the server is stopping")
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (a *app) listOrders(w http.ResponseWriter, r *http.Request) {
+	orders, err := a.store.last(r.Context(), 10)
+	if err != nil {
+		a.unavailable(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"count": a.orders.Load(), "last": orders})
+}
+
+// addOrder answers when the order is safe. A client that leaves meanwhile does
+// not take it back: it could not know whether it had been too late.
+func (a *app) addOrder(w http.ResponseWriter, r *http.Request) {
+	item, code, err := readItem(w, r)
+	if err != nil {
+		http.Error(w, err.Error(), code)
+		return
+	}
+	o, err := a.store.add(group.WorkContext(r.Context()), item)
+	if err != nil {
+		a.unavailable(w, err)
+		return
+	}
+	a.orders.Add(1)
+	writeJSON(w, http.StatusCreated, o)
+}
+
+func (a *app) unavailable(w http.ResponseWriter, err error) {
+	a.log.Error().Err(err).Msg("database request failed")
+	http.Error(w, "the database is not available", http.StatusServiceUnavailable)
+}
+
+// howLong reads ?for=.
+func howLong(r *http.Request, otherwise time.Duration) (time.Duration, error) {
+	s := r.URL.Query().Get("for")
+	if s == "" {
+		return otherwise, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("for=%q: want a duration, such as 2s or 300ms", s)
+	}
+	if d < 0 || d > maxWork {
+		return 0, fmt.Errorf("for=%q: want between 0s and %v", s, maxWork)
+	}
+	return d, nil
+}
+
+// readItem takes the order from ?item= or, where that is absent, from the
+// body. With an error comes the status that fits it.
+func readItem(w http.ResponseWriter, r *http.Request) (item string, code int, err error) {
+	item = r.URL.Query().Get("item")
+	if item == "" {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxItem))
+		var tooLarge *http.MaxBytesError
+		if err != nil && !errors.As(err, &tooLarge) {
+			return "", http.StatusBadRequest, err
+		}
+		if err != nil {
+			return "", http.StatusRequestEntityTooLarge, fmt.Errorf("an order has at most %d bytes", maxItem)
+		}
+		item = string(body)
+	}
+	switch item = strings.TrimSpace(item); {
+	case item == "":
+		return "", http.StatusBadRequest, errors.New("say what to order: ?item=tea, or as the body")
+	case len(item) > maxItem:
+		return "", http.StatusRequestEntityTooLarge, fmt.Errorf("an order has at most %d bytes", maxItem)
+	case !utf8.ValidString(item):
+		return "", http.StatusBadRequest, errors.New("an order is text in UTF-8")
+	}
+	return item, 0, nil
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+func TestEverythingIsServedDuringTheDelay(t *testing.T) {
+	s := startInProcess(t, time.Minute, time.Millisecond)
+	if code, _ := s.get(t, s.admin+"/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz = %d before the stop, want 200", code)
+	}
+
+	// Quiesce alone does not end the program, so the delay lasts as long as
+	// this test needs.
+	<-s.coordinator.Quiesce()
+	if code, _ := s.get(t, s.admin+"/readyz"); code != http.StatusServiceUnavailable {
+		t.Errorf("/readyz = %d during the delay, want 503", code)
+	}
+	if st := s.state(t); st.Phase != delaying || st.LeftMS == nil {
+		t.Errorf("state during the delay: %+v, want %q and the time left", st, delaying)
+	}
+	if code, body, err := s.do(t.Context(), "POST", s.page+"/orders?item=tea"); code != http.StatusCreated {
+		t.Errorf("POST during the delay = %d %q, %v, want 201", code, body, err)
+	}
+
+	s.coordinator.Stop(nil)
+	if r := s.report(); r.ExitCode() != 0 {
+		t.Errorf("exit code %d, want 0:\n%v", r.ExitCode(), r)
+	}
+}
+
+func TestWorkInFlightIsAnsweredAndTheAdminListenerTellsOfIt(t *testing.T) {
+	s := startInProcess(t, time.Minute, 0)
+	type answer struct {
+		code int
+		body string
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		code, body, err := s.do(t.Context(), "GET", s.page+"/work?for=2s")
+		answers <- answer{code, body, err}
+	}()
+	s.until(t, "working", func(st state) bool { return st.InFlight == 1 })
+
+	s.coordinator.Stop(nil)
+	st := s.until(t, "draining", func(st state) bool { return st.Phase == draining })
+	if st.LeftMS == nil || *st.LeftMS > time.Minute.Milliseconds() {
+		t.Errorf("time left: %v, want at most the grace period", st.LeftMS)
+	}
+	if a := <-answers; a.code != http.StatusOK || a.body != "worked for 2s\n" {
+		t.Errorf("work = %d %q, %v, want an answer", a.code, a.body, a.err)
+	}
+
+	r := s.report()
+	if r.Err() != nil || len(r.Leaks) > 0 {
+		t.Errorf("want no error and nothing left behind:\n%v", r)
+	}
+	if diff := cmp.Diff([]string{"http", "db", "admin"}, ends(r, "http", "db", "admin")); diff != "" {
+		t.Errorf("order of the end, want -, got +:\n%s\n%v", diff, r)
+	}
+}
+
+// ends returns the steps of those names, in the order in which they ended.
+func ends(r *shutdown.Report, names ...string) (order []string) {
+	for _, step := range r.Steps {
+		for _, name := range names {
+			if step.Name == name {
+				order = append(order, name)
+			}
+		}
+	}
+	return order
+}
+
+func TestWhatDoesNotFitIsCut(t *testing.T) {
+	s := startInProcess(t, 2*time.Second, 0)
+	cut := make(chan struct{})
+	go func() {
+		defer close(cut)
+		_, _, _ = s.do(t.Context(), "GET", s.page+"/work?for=1m")
+	}()
+	s.until(t, "working", func(st state) bool { return st.InFlight == 1 })
+	if code, _, err := s.do(t.Context(), "POST", s.page+"/orders?item=tea"); code != http.StatusCreated {
+		t.Fatalf("POST = %d, %v", code, err)
+	}
+
+	s.coordinator.Stop(nil)
+	r := s.report()
+	if r.ExitCode() != 1 || !strings.Contains(r.Err().Error(), "http") {
+		t.Errorf("exit code %d, want 1, and an error that names http:\n%v", r.ExitCode(), r)
+	}
+	<-cut
+	if n, err := newStore(t, s.db).count(t.Context()); n != 1 || err != nil {
+		t.Errorf("%d orders in the database, %v, want 1", n, err)
+	}
+}
+
+func TestAPortThatIsTakenIsAnErrorThatNamesTheFlag(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, flag := range []string{"addr", "admin"} {
+		cfg := config{addr: "127.0.0.1:0", admin: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "orders.db")}
+		*map[string]*string{"addr": &cfg.addr, "admin": &cfg.admin}[flag] = taken.Addr().String()
+
+		log := zerolog.Nop()
+		c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &log}
+		r := c.Run(t.Context(), func(ctx context.Context) error { return run(ctx, cfg, log) })
+		if r.ExitCode() != 1 || !strings.Contains(r.Err().Error(), "-"+flag+" ") {
+			t.Errorf("-%s: exit code %d, error %v, want 1 and the flag's name", flag, r.ExitCode(), r.Err())
+		}
+	}
+}
+
+func TestAStopDuringTheStartIsNoError(t *testing.T) {
+	cfg := config{addr: "127.0.0.1:0", admin: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "orders.db")}
+	log := zerolog.Nop()
+	c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &log}
+	c.Stop(nil)
+	if r := c.Run(t.Context(), func(ctx context.Context) error { return run(ctx, cfg, log) }); r.ExitCode() != 0 {
+		t.Errorf("exit code %d, want 0: %v", r.ExitCode(), r.Err())
+	}
+}

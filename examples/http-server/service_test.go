@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// patience is for what happens at once on any machine that is not overloaded.
+// Nothing is concluded from how long something took.
+const patience = 2 * time.Minute
+
+// journal reads the log of a service while it is written.
+type journal struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	partial []byte
+	serving chan entry // the line that tells the addresses
+}
+
+type entry struct{ Message, Page, Admin, Step, Kind, Outcome string }
+
+func newJournal() *journal { return &journal{serving: make(chan entry, 1)} }
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.text.Write(p)
+	j.partial = append(j.partial, p...)
+	for {
+		line, rest, whole := bytes.Cut(j.partial, []byte("\n"))
+		if !whole {
+			return len(p), nil
+		}
+		j.partial = rest
+		if e := parseEntry(line); e.Page != "" {
+			j.serving <- e
+		}
+	}
+}
+
+func parseEntry(line []byte) (e entry) {
+	_ = json.Unmarshal(line, &e) // what is no JSON, a panic say, is no entry
+	return e
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// service is a running http-server, in this process or in one of its own.
+type service struct {
+	page, admin string
+	client      *http.Client
+	journal     *journal
+}
+
+// await waits until the service has told its addresses.
+func await(t *testing.T, j *journal, ended <-chan struct{}) *service {
+	t.Helper()
+	var e entry
+	select {
+	case e = <-j.serving:
+	case <-ended:
+		t.Fatalf("ended before it served:\n%s", j)
+	case <-time.After(patience):
+		t.Fatalf("does not serve:\n%s", j)
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 1 << 14}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &service{
+		page:    strings.TrimSuffix(e.Page, "/"),
+		admin:   strings.TrimSuffix(e.Admin, "/state"),
+		client:  &http.Client{Transport: transport},
+		journal: j,
+	}
+}
+
+// do returns what a whole answer says; an error means that there was none.
+func (s *service) do(ctx context.Context, method, url string) (code int, body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	res, err := s.client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	return res.StatusCode, string(b), err
+}
+
+func (s *service) get(t *testing.T, url string) (code int, body string) {
+	t.Helper()
+	code, body, err := s.do(t.Context(), "GET", url)
+	if err != nil {
+		t.Fatalf("GET %s: %v\n%s", url, err, s.journal)
+	}
+	return code, body
+}
+
+// state asks the admin listener, which is there until the end.
+func (s *service) state(t *testing.T) (st state) {
+	t.Helper()
+	_, body := s.get(t, s.admin+"/state")
+	if err := json.Unmarshal([]byte(body), &st); err != nil {
+		t.Fatalf("state %q: %v", body, err)
+	}
+	return st
+}
+
+// until asks for the state until it is as wanted.
+func (s *service) until(t *testing.T, what string, ok func(state) bool) state {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		st := s.state(t)
+		if ok(st) {
+			return st
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still not %s: %+v\n%s", what, st, s.journal)
+		}
+	}
+}
+
+// inProcess is a service in this process: its Coordinator sees no signals.
+type inProcess struct {
+	*service
+	coordinator *shutdown.Coordinator
+	db          string
+	report      func() *shutdown.Report // waits for the end
+}
+
+func startInProcess(t *testing.T, grace, delay time.Duration) inProcess {
+	t.Helper()
+	j := newJournal()
+	log := zerolog.New(j)
+	cfg := config{addr: "127.0.0.1:0", admin: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "orders.db")}
+	c := &shutdown.Coordinator{Grace: grace, Delay: delay, Signals: []os.Signal{}, Logger: &log}
+
+	var report *shutdown.Report
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		report = c.Run(t.Context(), func(ctx context.Context) error { return run(ctx, cfg, log) })
+	}()
+	wait := func() *shutdown.Report { <-ended; return report }
+	t.Cleanup(func() { c.Stop(nil); wait() })
+	return inProcess{await(t, j, ended), c, cfg.db, wait}
+}
