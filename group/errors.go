@@ -63,7 +63,7 @@ type StuckError struct {
 // Error says for how long; the name is that of the TaskError, or of the report's step,
 // around it.
 func (e *StuckError) Error() string {
-	return fmt.Sprintf("still running %v after it was to end", e.Elapsed.Round(time.Microsecond))
+	return fmt.Sprintf("still running %v after it was to end", e.Elapsed.Round(time.Millisecond))
 }
 
 // Unwrap returns shutdown.ErrGrace, which wraps context.DeadlineExceeded.

@@ -31,21 +31,25 @@ func TestLimit(t *testing.T) {
 		stuck []string
 	}{
 		{
-			"by default is 25 s", &group.Group{}, tasks{{"a", nil}},
+			"by default is 25 s", &group.Group{},
+			tasks{{"a", nil}},
 			[]string{"0s a told", "24.5s a cut", "25s Run returns"},
 			[]string{"a: stuck 25s"},
 		}, {
-			"is the Grace of the group", &group.Group{Grace: 10 * s}, tasks{{"a", nil}},
+			"is the Grace of the group", &group.Group{Grace: 10 * s},
+			tasks{{"a", nil}},
 			[]string{"0s a told", "9.5s a cut", "10s Run returns"},
 			[]string{"a: stuck 10s"},
 		}, {
-			"leaves each task its share", &group.Group{Grace: 10 * s}, tasks{{"a", nil}, {"b", nil}, {"c", nil}},
+			"leaves each task its share", &group.Group{Grace: 10 * s},
+			tasks{{"a", nil}, {"b", nil}, {"c", nil}},
 			[]string{
 				"0s c told", "7.6s c cut", "8s b told", "8.95s b cut", "9s a told", "9.95s a cut", "10s Run returns",
 			},
 			[]string{"c: stuck 8s", "b: stuck 1s", "a: stuck 1s"},
 		}, {
-			"leaves small shares of a small Grace", &group.Group{Grace: 1 * s}, tasks{{"a", nil}, {"b", nil}},
+			"leaves small shares of a small Grace", &group.Group{Grace: 1 * s},
+			tasks{{"a", nil}, {"b", nil}},
 			[]string{"0s b told", "712.5ms b cut", "750ms a told", "975ms a cut", "1s Run returns"},
 			[]string{"b: stuck 750ms", "a: stuck 250ms"},
 		}, {
@@ -55,7 +59,8 @@ func TestLimit(t *testing.T) {
 			[]string{"0s told", "0s told", "0s told", "1.9s a cut", "3.8s b cut", "9.5s c cut", "10s Run returns"},
 			[]string{"c: stuck 10s", "b: stuck 4s", "a: stuck 2s"},
 		}, {
-			"is a task's Timeout", &group.Group{}, tasks{{"a", nil}, {"b", []group.Option{group.Timeout(2 * s)}}},
+			"is a task's Timeout", &group.Group{},
+			tasks{{"a", nil}, {"b", []group.Option{group.Timeout(2 * s)}}},
 			[]string{"0s b told", "1.9s b cut", "2s a told", "24.5s a cut", "25s Run returns"},
 			[]string{"b: stuck 2s", "a: stuck 23s"},
 		}, {

@@ -71,10 +71,12 @@ func TestAdd(t *testing.T) {
 	}{
 		{
 			"interrupts in the task's turn", 2 * s, nil, nil,
-			[]string{"1m0s z told", "1m1s z ends", "1m1s shutdown", "1m3s Run returns"}, nil,
+			[]string{"1m0s z told", "1m1s z ends", "1m1s shutdown", "1m3s Run returns"},
+			nil,
 		}, {
 			"does not report what execute returns after its interrupt was called", 2 * s, errServe, nil,
-			[]string{"1m0s z told", "1m1s z ends", "1m1s shutdown", "1m3s Run returns"}, nil,
+			[]string{"1m0s z told", "1m1s z ends", "1m1s shutdown", "1m3s Run returns"},
+			nil,
 		}, {
 			"reports what interrupt returns", 2 * s, errServe, errShutdown,
 			[]string{"1m0s z told", "1m1s z ends", "1m1s shutdown", "1m3s Run returns"},
@@ -108,7 +110,7 @@ func TestAdd(t *testing.T) {
 			g := group.Group{Grace: 10 * s}
 			g.Add("pair", srv.serve, func(ctx context.Context) error {
 				err := srv.shutdown(ctx)
-				time.Sleep(1) // serve is first
+				time.Sleep(time.Nanosecond) // serve is first
 				return err
 			})
 			g.Go("first", succeeds)
@@ -164,6 +166,19 @@ func TestAdd(t *testing.T) {
 				t.Errorf("Run() = %v, want both errors", err)
 			}
 			srv.checkInterrupts(t)
+		})
+	})
+	t.Run("reports a panic of execute and the error of its interrupt", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv := newDiary().server()
+			srv.shutdownErr = errShutdown
+			var g group.Group
+			g.Add("pair", func(context.Context) error { thrower(); return nil }, srv.shutdown)
+			err := g.Run(context.Background())
+			var p *group.PanicError
+			if !errors.As(err, &p) || !errors.Is(err, errShutdown) {
+				t.Errorf("Run() = %v, want the panic and the error", err)
+			}
 		})
 	})
 	t.Run("interrupts an execute that has finished, at once if it may", func(t *testing.T) {

@@ -74,7 +74,7 @@ func (t *Task) Shutdown(ctx context.Context) error {
 		return t.err
 	}
 	g.mu.Unlock()
-	inside := t.inside(ctx)
+	inside := t.step.Calls(ctx)
 	g.mu.Lock()
 	mine := !inside && !t.stopped && t.result.Err == nil && t != g.first
 	if mine {
@@ -105,28 +105,14 @@ func (t *Task) wait(ctx context.Context, mine bool) error {
 		t.step.Expire()
 		t.group.mu.Lock()
 		defer t.group.mu.Unlock()
+		if t.ended {
+			return t.err // just now: nobody else has it
+		}
 		if mine {
 			t.waiters--
 		}
 		return ctx.Err()
 	}
-}
-
-// inside reports whether the caller is the task: it has a context of the task's,
-// or runs on its goroutine.
-func (t *Task) inside(ctx context.Context) bool {
-	for s := step.From(ctx); s != nil; s = s.Outer() {
-		if s == &t.step {
-			return true
-		}
-	}
-	if !step.Inside() {
-		return false
-	}
-	// Where the caller's label is hidden by one of its own making, the safe
-	// answer is the one that cannot wait for itself.
-	self := step.Self()
-	return self == "" || t.step.Encloses(self)
 }
 
 // stop tells the task on behalf of the group.
@@ -227,14 +213,12 @@ func (t *Task) backLocked(r step.Result) {
 // merge joins what execute and interrupt have come back with.
 func merge(a, b step.Result) step.Result {
 	switch {
-	case b.How > a.How:
-		return b
-	case a.How != step.Returned || b.Err == nil:
+	case b.Err == nil:
 		return a
 	case a.Err == nil:
 		return b
 	}
-	return step.Result{Err: errors.Join(a.Err, b.Err)}
+	return step.Result{Err: errors.Join(a.Err, b.Err), How: max(a.How, b.How)}
 }
 
 // end takes the task out of the group and gives it its outcome, in this order: when the

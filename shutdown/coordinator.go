@@ -79,6 +79,7 @@ type Coordinator struct {
 	exiting  bool // Exit was called
 	panicked bool // main
 	mainOver bool
+	logStuck bool // at the end, the log could not be written
 
 	grace, delay time.Duration // in effect
 	t0           time.Duration // when the stop, or the delay before it, began; 0: not yet
@@ -148,6 +149,7 @@ func (c *Coordinator) setup() {
 	c.once.Do(func() {
 		c.run = step.NewRun(context.Background(), host{c})
 		c.stack.c, c.out.c = c, c
+		c.out.setup()
 		c.stopping, c.done = make(chan struct{}), make(chan struct{})
 		c.holds = make(map[*step.Step]struct{})
 		c.main.Origin, c.main.Kind, c.main.Told, c.main.Waiter = step.Call(0, "main"), step.Main, &c.root, host{c}
@@ -272,8 +274,9 @@ func (c *Coordinator) stop(cause error) {
 func faultOf(cause error) error {
 	var sig *signals.Error
 	var exit *ExitError
+	errors.As(cause, &sig) // one that is there need not be all there is
 	switch {
-	case cause == nil, cause == context.Canceled, errors.As(cause, &sig):
+	case cause == nil, step.Excused(cause, context.Canceled, sig):
 		return nil
 	case errors.As(cause, &exit) && exit.Err == nil && exit.Code == 0:
 		return nil

@@ -90,10 +90,7 @@ func (c *Coordinator) leave(cause *signals.Error) {
 
 // waiting lists the steps that are being waited for.
 func (c *Coordinator) waiting(now time.Duration) (ws []WaitingStep) {
-	if c.clock == nil {
-		return nil
-	}
-	c.clock.Waiting(func(s *step.Step) {
+	c.run.Waiting(func(s *step.Step) {
 		ws = append(ws, WaitingStep{
 			Kind: StepKind(s.Kind), Name: s.Name(), Site: s.Site(),
 			Elapsed: now - s.Start, Left: max(0, s.End-now),

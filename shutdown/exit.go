@@ -100,9 +100,26 @@ func (c *Coordinator) letOthersExit() {
 	switch {
 	case c.byMain:
 		select {} // Main's caller has the code
-	case !c.alone:
+	case c.calledByRun():
 		time.Sleep(forRunsCaller)
 	}
+}
+
+// letPanic prepares for the runtime's report of main's panic, which stops the world for
+// good: where standard error is a pipe that nobody reads, it would block in it for ever,
+// with nobody left to hear a signal.
+func (c *Coordinator) letPanic() {
+	if c.logStuck {
+		unblockStderr()
+	}
+	c.giveBack()
+}
+
+// calledByRun reports whether there is a caller of Run to wait for.
+func (c *Coordinator) calledByRun() bool {
+	run := c.lock()
+	defer run.Unlock()
+	return !c.alone || c.main.Over()
 }
 
 // exitStatus is the report's exit code. If the process is to end by the signal that

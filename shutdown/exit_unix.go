@@ -21,3 +21,11 @@ func reraise(sig os.Signal) {
 		time.Sleep(200 * time.Millisecond)
 	}
 }
+
+// unblockStderr has standard error, if it is a pipe, lose what does not fit into it. The
+// other processes that write to the pipe have to live with that.
+func unblockStderr() {
+	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
+		_ = syscall.SetNonblock(syscall.Stderr, true)
+	}
+}

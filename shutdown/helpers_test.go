@@ -108,12 +108,6 @@ func fails(err error) func(context.Context) error {
 	return func(context.Context) error { return err }
 }
 
-// quiet is a Coordinator for the real clock: without signals, without a log.
-func quiet() *shutdown.Coordinator {
-	logger := zerolog.Nop()
-	return &shutdown.Coordinator{Grace: 25 * time.Second, Signals: []os.Signal{}, Logger: &logger}
-}
-
 // A row is what is compared of a step.
 type row struct {
 	Kind        shutdown.StepKind

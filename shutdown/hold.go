@@ -12,8 +12,7 @@ import (
 // library that starts goroutines of its own. It is awaited like main, within the same
 // allowance; one that is not released by then is abandoned by name.
 //
-// It returns false if it is too late: main has ended, with all that held it, and the
-// handlers run. release is never nil, and may be called more than once.
+// It returns false if it is too late: main has ended or been given up. release is never nil, and may be called more than once.
 func (c *Coordinator) Hold(name string) (release func(), ok bool) {
 	return c.holdFor(name, step.Call(1, name))
 }
@@ -51,7 +50,7 @@ func (c *Coordinator) Go(ctx context.Context, name string, work func(context.Con
 func (c *Coordinator) hold(s *step.Step, values context.Context) bool {
 	run := c.lock()
 	defer run.Unlock()
-	if c.phase >= draining {
+	if c.mainOver || c.phase >= draining {
 		return false
 	}
 	s.Init(run, nil, run.Label(nil, values, s.Name(), "h"))

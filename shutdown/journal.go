@@ -3,9 +3,8 @@ package shutdown
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/rs/zerolog"
 )
 
 // How long the end waits for the log and for Observe, and how far beyond the grace
@@ -22,31 +21,32 @@ const queueLimit = 8192
 
 // A journal is where events go: to the log, and to Observe.
 type journal struct {
-	c    *Coordinator
-	once sync.Once
-	w    writer
-	all  bool // somebody wants to know of steps that are OK
+	c     *Coordinator
+	once  sync.Once // for w, when something is logged: the fields are set by then
+	w     writer
+	terse atomic.Bool // the log does not want to know of steps that are OK
 
 	toLog, toObserve queue
 }
 
+// ask is the first item of the log: a slog.Handler is the user's code, and may block, or
+// call the Coordinator, when it is asked for its level.
+type ask struct{}
+
+// setup is for the start of a Run.
 func (j *journal) setup() {
-	j.once.Do(func() {
-		j.w = newWriter(j.c)
-		j.all = j.observing() || j.w.enabled(zerolog.DebugLevel)
-		j.toLog.handle = func(item any) { j.write(item) }
-		j.toObserve.handle = func(item any) { j.c.Observe(item.(Event)) }
-	})
+	j.toObserve.handle = func(item any) { j.c.Observe(item.(Event)) }
+	j.toLog.handle = func(item any) {
+		j.once.Do(func() { j.w = newWriter(j.c) })
+		j.write(item)
+	}
 }
 
 // observing reports whether anybody wants to know of each step's beginning.
 func (j *journal) observing() bool { return j.c.Observe != nil }
 
 // wantsAll reports whether anybody wants to know of steps that are OK.
-func (j *journal) wantsAll() bool {
-	j.setup()
-	return j.all
-}
+func (j *journal) wantsAll() bool { return j.observing() || !j.terse.Load() }
 
 // emit hands an event to the log and to Observe. It never blocks.
 func (j *journal) emit(e Event) {
@@ -58,13 +58,11 @@ func (j *journal) emit(e Event) {
 
 // log is emit for what is not an Event.
 func (j *journal) log(item any) {
-	j.setup()
 	j.toLog.put(item, queueLimit)
 }
 
 // conclude emits the last event, for which there is always room, and what was dropped.
 func (j *journal) conclude(e Drained) {
-	j.setup()
 	if n := j.toLog.lost(); n > 0 {
 		j.toLog.put(dropped{n, "log"}, queueLimit+1)
 	}
@@ -81,20 +79,18 @@ func (j *journal) conclude(e Drained) {
 }
 
 // flush waits until everything has been written and observed, at most for the time
-// given.
-func (j *journal) flush(atMost time.Duration) {
-	if atMost <= 0 {
-		return
-	}
+// given. It reports whether it was.
+func (j *journal) flush(atMost time.Duration) bool {
 	timeout := time.NewTimer(atMost)
 	defer timeout.Stop()
 	for _, q := range []*queue{&j.toLog, &j.toObserve} {
 		select {
 		case <-q.idle():
 		case <-timeout.C:
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // A queue hands items to one function, one after the other, on a goroutine that exists

@@ -64,10 +64,11 @@ func (c *Coordinator) stuckLabels() map[string]bool {
 	return labels
 }
 
-// mayLeak leaves out main and holds, which have a letter in their labels, and the
-// connections of net/http that may be used again.
+// mayLeak leaves out main and holds, which have a letter in their labels, the connections
+// of net/http that may be used again, and goroutines of these packages: a timer's may have
+// inherited a label from whichever goroutine gave way to it.
 func mayLeak(st *step.Stack) bool {
-	return strings.Trim(st.Number, "0123456789.") == "" && !idleConnection(st)
+	return strings.Trim(st.Number, "0123456789.") == "" && !st.Ours() && !idleConnection(st)
 }
 
 // idleConnection reports whether the goroutine is one of the two that net/http keeps

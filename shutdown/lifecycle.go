@@ -48,8 +48,11 @@ func (c *Coordinator) mainFor(main step.Func, at step.Origin) int {
 	step.Inline(&c.main, f, &c.root, func(r step.Result) {
 		c.mainReturned(r)
 		<-c.done
-		if r.How == step.Goexit || r.How == step.Exit {
+		switch r.How {
+		case step.Goexit, step.Exit:
 			c.exit(c.exitStatus())
+		case step.Panic:
+			c.letPanic()
 		}
 	})
 	return c.exitStatus()
@@ -76,6 +79,7 @@ func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at 
 		main = func(context.Context) error { return err }
 	}
 	c.phase, c.ready = active, true
+	c.note(ask{})
 	c.hearSignals()
 	c.stack.startTasks()
 	switch {
@@ -289,7 +293,7 @@ func (c *Coordinator) conclude() {
 	left := c.end + afterGrace - run.Now()
 	stuck := c.byMain && c.main.Outcome == step.Abandoned
 	run.Unlock()
-	c.out.flush(min(max(left, afterGrace), maxFlush))
+	c.logStuck = !c.out.flush(min(max(left, afterGrace), maxFlush))
 	if !c.byMain {
 		c.giveBack()
 	}
@@ -357,6 +361,7 @@ func (c *Coordinator) drainAlone() bool {
 		c.note(badEnvironment{err})
 	}
 	c.alone, c.mainOver, c.phase, c.parent = true, true, active, context.Background()
+	c.note(ask{})
 	c.hearSignals()
 	c.request(run.Now(), c.cause, c.fault, false)
 	return true

@@ -46,16 +46,17 @@ func newWriter(c *Coordinator) writer {
 	case c.Slog != nil:
 		return slogWriter{c.Slog}
 	case c.Logger != nil:
-		return zerologWriter{c.Logger}
+		return zerologWriter{c.Logger, false}
 	}
 	// The wrapping hides Close: zerolog's Fatal closes what it writes to if it can,
 	// and with it standard error for the rest of the drain.
 	var out io.Writer = struct{ io.Writer }{os.Stderr}
-	if isTerminal(os.Stderr) {
+	forPeople := isTerminal(os.Stderr)
+	if forPeople {
 		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != ""}
 	}
 	l := zerolog.New(out).Level(zerolog.InfoLevel).With().Timestamp().Logger()
-	return zerologWriter{&l}
+	return zerologWriter{&l, forPeople}
 }
 
 // isTerminal reports whether f is a character device other than the null device: near
@@ -69,13 +70,23 @@ func isTerminal(f *os.File) bool {
 	return err != nil || !os.SameFile(info, null)
 }
 
-type zerologWriter struct{ l *zerolog.Logger }
+type zerologWriter struct {
+	l         *zerolog.Logger
+	forPeople bool // durations as they are read, not in zerolog.DurationFieldUnit
+}
 
 func (w zerologWriter) enabled(level zerolog.Level) bool {
 	return w.l.GetLevel() <= level && zerolog.GlobalLevel() <= level
 }
 
 func (w zerologWriter) log(level zerolog.Level, message string, fields ...any) {
+	if w.forPeople {
+		for i, f := range fields {
+			if d, ok := f.(time.Duration); ok {
+				fields[i] = short(d)
+			}
+		}
+	}
 	w.l.WithLevel(level).Fields(fields).Msg(message)
 }
 
@@ -161,6 +172,8 @@ func (j *journal) writeEnd(r *Report) {
 func (j *journal) writeNote(item any) {
 	log := j.w.log
 	switch n := item.(type) {
+	case ask:
+		j.terse.Store(!j.w.enabled(zerolog.DebugLevel))
 	case tooLate:
 		log(zerolog.ErrorLevel, "registered too late: the handler will not run", "step", n.name, "site", n.site)
 	case delayCut:

@@ -29,26 +29,27 @@ var pipeCases = []struct {
 	name string
 	play func(c *shutdown.Coordinator)
 	code int
+	self bool // it stops by itself
 }{
-	{"all is well", func(c *shutdown.Coordinator) { endMain(c, untilStopped) }, 0},
+	{"all is well", func(c *shutdown.Coordinator) { endMain(c, untilStopped) }, 0, false},
 	{
 		"there is very much to log", func(c *shutdown.Coordinator) {
 			for range 20000 {
 				c.Register(func(context.Context) error { return errTest })
 			}
 			endMain(c, untilStopped)
-		}, 1,
+		}, 1, false,
 	},
 	{
 		"a handler is stuck", func(c *shutdown.Coordinator) {
 			c.Register(func(context.Context) error { stuckOnMutex(); return nil })
 			endMain(c, untilStopped)
-		}, 1,
+		}, 1, false,
 	},
 	{
 		"main is stuck", func(c *shutdown.Coordinator) {
 			endMain(c, func(context.Context) error { say("running"); stuckOnMutex(); return nil })
-		}, 1,
+		}, 1, false,
 	},
 	{
 		"a handler writes to it", func(c *shutdown.Coordinator) {
@@ -57,7 +58,7 @@ var pipeCases = []struct {
 				return nil
 			})
 			endMain(c, untilStopped)
-		}, 1,
+		}, 1, false,
 	},
 	{
 		"main writes to it and calls Exit", func(c *shutdown.Coordinator) {
@@ -67,31 +68,31 @@ var pipeCases = []struct {
 				c.Exit(5)
 				return nil
 			})
-		}, 5,
+		}, 5, true,
 	},
 	{
 		"there is no Main, only Exit", func(c *shutdown.Coordinator) {
 			say("running")
 			shutdown.SetExit(c, func(code int) { exit(c, code) })
 			c.Exit(6)
-		}, 6,
+		}, 6, true,
 	},
 	{
 		"Observe writes to it", func(c *shutdown.Coordinator) {
 			c.Observe = func(e shutdown.Event) { fmt.Fprintln(os.Stderr, e) }
 			endMain(c, untilStopped)
-		}, 0,
+		}, 0, false,
 	},
 	{
 		"the log is a slog.Logger", func(c *shutdown.Coordinator) {
 			c.Slog = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			endMain(c, untilStopped)
-		}, 0,
+		}, 0, false,
 	},
 	{
 		"it stops by itself, after an error", func(c *shutdown.Coordinator) {
 			endMain(c, func(context.Context) error { say("running"); return errTest })
-		}, 1,
+		}, 1, true,
 	},
 }
 
@@ -112,7 +113,9 @@ func TestProcessStandardErrorIsFull(t *testing.T) {
 			t.Parallel()
 			p := start(t, "standard error is full, "+tt.name, intoFullPipe(t))
 			p.expect("running")
-			p.signal(syscall.SIGTERM)
+			if !tt.self {
+				p.signal(syscall.SIGTERM)
+			}
 			p.exits(tt.code)
 			p.within(pipeGrace)
 			p.said("last")

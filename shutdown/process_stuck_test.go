@@ -167,12 +167,14 @@ var stuckIn = map[string]func(stick func()){
 // mode there is none, so that the end is at the end of the grace period.
 func stuckCoordinator() *shutdown.Coordinator {
 	c := telling(stuckGrace)
-	if !childIsStrict() {
+	if childIsStrict() {
+		c.Grace = strictGrace
+	} else {
 		c.Register(func(context.Context) error {
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(stuckGrace / 5)
 			say("last")
 			return nil
-		})
+		}, shutdown.Reserve(stuckGrace*3/10))
 	}
 	return c
 }
@@ -187,20 +189,39 @@ func init() {
 
 func TestProcessStuck(t *testing.T) {
 	t.Parallel()
-	for step := range stuckIn {
-		for _, s := range stuckCases {
-			t.Run(step+" in "+s.name, func(t *testing.T) {
-				t.Parallel()
-				p := start(t, step+" stuck in "+s.name)
+	for _, s := range stuckCases {
+		t.Run("in "+s.name, func(t *testing.T) {
+			t.Parallel()
+			children := make(map[string]*child)
+			for step := range stuckIn {
+				children[step] = start(t, step+" stuck in "+s.name)
+				if s.spins() { // they take turns
+					children[step].expect("running")
+					children[step].signal(syscall.SIGTERM)
+					children[step].wait()
+				}
+			}
+			for _, p := range children {
 				p.expect("running")
 				p.signal(syscall.SIGTERM)
-				p.exits(1)
-				p.within(stuckGrace)
-				p.said("last")
-				p.isStuck(step, s)
-			})
-		}
+			}
+			for step, p := range children {
+				p.wasStuck(step, s)
+			}
+		})
 	}
+}
+
+// spins reports whether it takes a processor.
+func (s stuckCase) spins() bool { return s.stack == "stuckInLoop" }
+
+// wasStuck checks how a child ended in which this step was stuck.
+func (p *child) wasStuck(step string, s stuckCase) {
+	p.t.Helper()
+	p.exits(1)
+	p.within(stuckGrace)
+	p.said("last")
+	p.isStuck(step, s)
 }
 
 // isStuck checks what report and log say of a stuck step.

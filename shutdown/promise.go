@@ -88,12 +88,13 @@ func (r *Registration) capped(sum time.Duration) time.Duration {
 
 // planned is the budget that s will be drained from, nil if there is none yet.
 func (s *Scope) planned() *step.Budget {
-	for ; s != nil; s = s.entry.home {
-		if s.budget != nil {
-			return s.budget
+	for s.budget == nil {
+		if !s.entry.member {
+			return nil // released, or the top
 		}
+		s = s.entry.home
 	}
-	return nil
+	return s.budget
 }
 
 // owe adds what is owed to an entry that came after the plan was made.

@@ -67,6 +67,24 @@ func (s *Scope) push(r *Registration) {
 	}
 }
 
+// takePlace puts r where old is, and takes old out. Nothing is owed to r: it is not the
+// drain's to run.
+func (r *Registration) takePlace(old *Registration) {
+	older, newer, s := old.older, old.newer, old.home
+	old.unlink()
+	r.home, r.member, r.older, r.newer = s, true, older, newer
+	if older != nil {
+		older.newer = r
+	}
+	if newer != nil {
+		newer.older = r
+	} else {
+		s.newest = r
+	}
+	s.size++
+	s.uneven++
+}
+
 func (r *Registration) remove() {
 	s := r.home
 	if r.newer != nil {
@@ -92,13 +110,26 @@ func (r *Registration) remove() {
 // it to stop and waits until it has ended.
 func (r *Registration) Close(ctx context.Context) error {
 	run := r.c.lock()
-	if !r.unlink() {
+	if !r.member {
 		run.Unlock()
 		return nil
 	}
-	alone := &Scope{c: r.c}
-	alone.push(r)
-	return r.c.closeNow(ctx, alone)
+	if r.running && r.step.Calls(ctx) {
+		defer run.Unlock()
+		run.After(func() { r.step.Tell(step.Asked(context.Canceled)) })
+		return nil
+	}
+	return r.c.closeNow(ctx, r.alone())
+}
+
+// alone puts r into a scope of its own, which takes its place in the stack, so that the
+// program's drain waits for it.
+func (r *Registration) alone() *Scope {
+	s := &Scope{c: r.c}
+	s.entry.c, s.entry.sub = r.c, s
+	s.entry.takePlace(r)
+	s.push(r)
+	return s
 }
 
 // closeNow drains s, which nobody else does, and waits. The run is locked, and
@@ -106,7 +137,7 @@ func (r *Registration) Close(ctx context.Context) error {
 func (c *Coordinator) closeNow(ctx context.Context, s *Scope) error {
 	now := c.run.Now()
 	d := &drain{c: c, top: s, at: s, values: context.WithoutCancel(ctx), done: make(chan struct{})}
-	d.clock = c.clockFor(ctx, now)
+	d.clock = c.clockFor(ctx, s, now)
 	s.drain, s.state = d, scopeDraining
 	s.budget = d.clock.Plan(now, s.count())
 	if sum := s.plan(s.budget); !s.concurrent {
@@ -125,8 +156,9 @@ func (c *Coordinator) closeNow(ctx context.Context, s *Scope) error {
 }
 
 // clockFor is the clock of a Close that was given ctx: until ctx's deadline if that
-// lies ahead, else until the cut of the step that ctx belongs to, else Grace.
-func (c *Coordinator) clockFor(ctx context.Context, now time.Duration) *step.Clock {
+// lies ahead, else until the cut of the step that ctx belongs to, else Grace; and never
+// longer than the scope's Timeout.
+func (c *Coordinator) clockFor(ctx context.Context, s *Scope, now time.Duration) *step.Clock {
 	outer := step.From(ctx)
 	if outer != nil && outer.Run() != c.run {
 		outer = nil
@@ -137,6 +169,9 @@ func (c *Coordinator) clockFor(ctx context.Context, now time.Duration) *step.Clo
 	}
 	if t, ok := ctx.Deadline(); ok && time.Until(t) > 0 {
 		limit = now + time.Until(t)
+	}
+	if t := s.entry.step.Timeout; t > 0 {
+		limit = min(limit, now+t)
 	}
 	return c.run.NewClock(outer, limit)
 }

@@ -15,7 +15,7 @@ func (r *Report) String() string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range r.Steps {
 		fmt.Fprintf(w, "  %8s\t%8s\t%v\t%s\t%v\t%s\n",
-			"+"+short(s.Start), short(s.Took), s.Kind, s.Name, s.Outcome, s.remark())
+			sign(s.Start)+short(s.Start), short(s.Took), s.Kind, s.Name, s.Outcome, s.remark())
 	}
 	_ = w.Flush() // to a strings.Builder
 	out := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
@@ -63,14 +63,29 @@ func (r *Report) mainStopped() bool {
 
 // remark is what there is to say of a step that did not end well.
 func (s Step) remark() string {
-	if s.Outcome == OK {
+	if s.Outcome == OK || s.Err == nil {
 		return ""
 	}
 	remark := firstLine(s.Err.Error())
+	if state := s.waitState(); state != "" {
+		remark += ", in " + state
+	}
 	if s.Site != "" {
 		remark += " (" + s.Site + ")"
 	}
 	return remark
+}
+
+// waitState is what the first goroutine of a stuck step waits for: the part of its stack
+// in brackets.
+func (s Step) waitState() string {
+	head, _, _ := strings.Cut(s.Stack, "\n")
+	_, state, _ := strings.Cut(head, "[")
+	state, _, ok := strings.Cut(state, "]:")
+	if !ok || s.Outcome == Panicked {
+		return ""
+	}
+	return state
 }
 
 func firstLine(s string) string {
@@ -88,9 +103,21 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// sign is that of a step which began before the stop or, most often, after it.
+func sign(d time.Duration) string {
+	if d < 0 {
+		return ""
+	}
+	return "+"
+}
+
 // short is d with about three digits.
 func short(d time.Duration) string {
 	switch {
+	case d < 0:
+		return "-" + short(-d)
+	case d == 0:
+		return "0s"
 	case d >= time.Second:
 		return fmt.Sprintf("%.2fs", d.Seconds())
 	case d >= time.Millisecond:

@@ -69,7 +69,7 @@ func TestMisusePanicsWithTheCallersLine(t *testing.T) {
 					t.Errorf("panic %q, want one that names %s", got, at)
 				}
 			}()
-			tt.f(quiet())
+			tt.f(silent())
 		})
 	}
 }

@@ -34,8 +34,8 @@ type Terms struct {
 type Budget struct {
 	end   time.Duration
 	floor time.Duration
-	owed  time.Duration // to the steps to come, unscaled
-	scale float64       // 0 means 1
+	owed  float64 // to the steps to come, unscaled; reserves of centuries must not overflow
+	scale float64 // 0 means 1
 
 	parent *Budget // the budget that gave this one its time, if any
 	unit   owing   // what the parent owed for it
@@ -56,12 +56,9 @@ func (b *Budget) Promise(t Terms) time.Duration {
 }
 
 // Owe adds a step to come.
-func (b *Budget) Owe(promise time.Duration) {
-	b.owed = Sum(b.owed, promise)
-}
+func (b *Budget) Owe(promise time.Duration) { b.owed += float64(promise) }
 
-// Sum adds durations that are not negative: reserves of centuries must not wrap
-// around.
+// Sum adds durations that are not negative, and stops at the longest there is.
 func Sum(a, b time.Duration) time.Duration {
 	if sum := a + b; sum >= 0 {
 		return sum
@@ -70,17 +67,17 @@ func Sum(a, b time.Duration) time.Duration {
 }
 
 // Forgive takes back what Owe added, for a step that will not come.
-func (b *Budget) Forgive(promise time.Duration) { b.owed = max(0, b.owed-promise) }
+func (b *Budget) Forgive(promise time.Duration) { b.owed = max(0, b.owed-float64(promise)) }
 
 // Fit scales the promises down where they exceed 9/10 of what is left at now, so
 // that reserves cannot leave the step that runs without time. It reports whether
 // it did.
 func (b *Budget) Fit(now time.Duration) bool {
-	most := max(b.end-now, 0) / 10 * 9
+	most := float64(max(b.end-now, 0)) * 0.9
 	if b.scaled(b.owed) <= most {
 		return false
 	}
-	b.scale = float64(most) / float64(b.owed)
+	b.scale = most / b.owed
 	return true
 }
 
@@ -91,19 +88,19 @@ func (b *Budget) Take(now, promise, timeout time.Duration, only bool) (allowance
 	if left == 0 {
 		return 0, 0
 	}
-	if b.scaled(b.owed) > left {
+	if b.scaled(b.owed) > float64(left) {
 		// What is owed grew behind a step that has used up all it had (a late
 		// registration), or a timer fired late. To 9/10 as in Fit would make
 		// the promises shrink with each overrun.
-		b.scale = float64(left) / float64(b.owed)
+		b.scale = float64(left) / b.owed
 	}
 	b.Forgive(promise)
-	scaled = min(max(1, b.scaled(promise)), left)
+	scaled = time.Duration(min(max(1, b.scaled(float64(promise))), float64(left)))
 	allowance = scaled
 	if !only {
-		allowance = max(scaled, left-b.scaled(b.owed))
+		allowance = max(scaled, left-time.Duration(b.scaled(b.owed)))
 	}
-	return capped(allowance, timeout), scaled
+	return capped(min(allowance, left), timeout), scaled
 }
 
 // Nest starts a part of the budget that divides its own allowance: a scope. Its
@@ -130,11 +127,11 @@ func (b *Budget) again(now time.Duration, o owing) time.Duration {
 	return allowance
 }
 
-func (b *Budget) scaled(d time.Duration) time.Duration {
-	if b.scale == 0 || b.scale >= 1 {
+func (b *Budget) scaled(d float64) float64 {
+	if b.scale == 0 {
 		return d
 	}
-	return time.Duration(float64(d) * b.scale)
+	return d * b.scale
 }
 
 func capped(d, limit time.Duration) time.Duration {

@@ -113,11 +113,17 @@ func (c *Clock) remove(s *Step) {
 	s.prev, s.next = nil, nil
 }
 
-// Waiting calls f for each step that is being waited for, the innermost ones. It
-// reports whether there was one.
-func (c *Clock) Waiting(f func(*Step)) bool {
+// Waiting calls f for each step of the run that is being waited for.
+func (r *Run) Waiting(f func(*Step)) {
+	for c := r.clocks; c != nil; c = c.sibling {
+		c.waiting(f)
+	}
+}
+
+// waiting calls f for the innermost steps. It reports whether there was one.
+func (c *Clock) waiting(f func(*Step)) bool {
 	for s := c.first; s != nil; s = s.next {
-		s.Waiting(f)
+		s.waitingFor(f)
 	}
 	return c.first != nil
 }
@@ -214,7 +220,7 @@ func (c *Clock) due(s *Step, now time.Duration) time.Duration {
 	}
 	if !s.asked {
 		s.asked = true
-		s.waited = s.inner != nil
+		s.waited = s.waited || s.inner != nil
 		c.run.After(s.Expire)
 	}
 	if now >= s.End {

@@ -148,7 +148,27 @@ func (st *Stack) Has(match func(function string) bool) bool {
 	return false
 }
 
-const ourPrefix = "github.com/lastcall-go/lastcall/internal/step."
+const (
+	module    = "github.com/lastcall-go/lastcall/"
+	ourPrefix = module + "internal/step."
+)
+
+// Ours reports whether the goroutine was started by one of the packages that this one is
+// for, rather than by what a step calls.
+func (st *Stack) Ours() bool {
+	entry := ""
+	for _, f := range st.frames {
+		if !strings.HasPrefix(f.function, "runtime.") {
+			entry = f.function
+		}
+	}
+	for _, p := range [...]string{ourPrefix, module + "group.", module + "shutdown."} {
+		if strings.HasPrefix(entry, p) {
+			return true
+		}
+	}
+	return entry == ""
+}
 
 // place is the first frame outside the standard library, which is where a reader
 // wants to look, else the first.
@@ -334,6 +354,23 @@ func (s *Step) number() string {
 func (s *Step) Encloses(label string) bool {
 	st := Stack{}
 	return st.read(label) && st.Run == s.run.id && strings.HasPrefix(st.Number+".", s.number()+".")
+}
+
+// Calls reports whether the caller is s, or within it: it has a context of the step's, or
+// runs on its goroutine.
+func (s *Step) Calls(ctx context.Context) bool {
+	for in := From(ctx); in != nil; in = in.outer {
+		if in == s {
+			return true
+		}
+	}
+	if !Inside() {
+		return false
+	}
+	// Where the caller's label is hidden by one of its own making, the safe answer is the
+	// one that cannot wait for itself.
+	self := Self()
+	return self == "" || s.Encloses(self)
 }
 
 // Label is the value of the step's label.

@@ -155,12 +155,12 @@ func (s *Step) Finish(now time.Duration, o Outcome, err error) bool {
 	return true
 }
 
-// Waiting calls f for each step that is being waited for within s, s itself if
-// there is none. The lock is held.
-func (s *Step) Waiting(f func(*Step)) {
+// waitingFor calls f for each step that is being waited for within s, for s itself if
+// there is none.
+func (s *Step) waitingFor(f func(*Step)) {
 	found := false
 	for c := s.inner; c != nil; c = c.sibling {
-		found = c.Waiting(f) || found
+		found = c.waiting(f) || found
 	}
 	if !found {
 		f(s)

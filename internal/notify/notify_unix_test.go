@@ -1,0 +1,132 @@
+//go:build unix
+
+package notify_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/notify"
+)
+
+func init() {
+	programs["deliver"] = func() {
+		c, stop := notify.Signals(notify.Defaults)
+		kill(syscall.SIGTERM)
+		fmt.Println(<-c)
+		stop()
+		stop()
+		kill(syscall.SIGTERM)
+		time.Sleep(time.Minute)
+	}
+	programs["keep"] = func() { // nobody looks while they arrive
+		c, stop := notify.Signals(notify.Defaults)
+		defer stop()
+		seen, _ := notify.Signals(notify.Defaults)
+		for range 5 { // a signal that is sent while it is pending is lost in the kernel
+			kill(os.Interrupt)
+			<-seen
+		}
+		// Receivers are served one after the other, in no order: the last is still to come.
+		for len(c) < 5 {
+			time.Sleep(time.Millisecond)
+		}
+		fmt.Println(len(c))
+	}
+	programs["none"] = func() { // to package os/signal it means all
+		c, stop := notify.Signals(nil)
+		defer stop()
+		select {
+		case s := <-c:
+			fmt.Println(s)
+		case <-time.After(50 * time.Millisecond): // the runtime preempts itself by SIGURG
+			fmt.Println("nothing")
+		}
+		kill(syscall.SIGTERM)
+		time.Sleep(time.Minute)
+	}
+	programs["ignored"] = func() {
+		signal.Ignore(syscall.SIGHUP)
+		c, stop := notify.Signals([]os.Signal{syscall.SIGHUP, syscall.SIGTERM})
+		kill(syscall.SIGHUP)
+		kill(syscall.SIGTERM)
+		fmt.Println(<-c)
+		stop()
+		fmt.Println(signal.Ignored(syscall.SIGHUP))
+	}
+	programs["only ignored"] = func() {
+		signal.Ignore(syscall.SIGHUP)
+		_, stop := notify.Signals([]os.Signal{syscall.SIGHUP})
+		stop()
+		fmt.Println(signal.Ignored(syscall.SIGHUP))
+	}
+	programs["pipe"] = func() {
+		undo := notify.DropPipe()
+		for range 3 { // more than its channel holds
+			_, err := fmt.Println("nobody reads this")
+			fmt.Fprintln(os.Stderr, strings.Contains(fmt.Sprint(err), "broken pipe"))
+		}
+		undo()
+		fmt.Println("nor this")
+		fmt.Fprintln(os.Stderr, "not reached")
+	}
+}
+
+func kill(sig os.Signal) { _ = syscall.Kill(os.Getpid(), sig.(syscall.Signal)) }
+
+func TestNotify(t *testing.T) {
+	for _, tt := range []struct{ name, program, out, ends string }{
+		{"delivers until it is stopped", "deliver", "terminated", "signal: terminated"},
+		{"keeps what arrives while nobody looks", "keep", "5", "exit status 0"},
+		{"takes no signals for none", "none", "nothing", "signal: terminated"},
+		{"leaves ignored signals ignored", "ignored", "terminated\ntrue", "exit status 0"},
+		{"leaves a sole ignored signal ignored", "only ignored", "true", "exit status 0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			out, ends := run(t, tt.program)
+			if out != tt.out || ends != tt.ends {
+				t.Errorf("the child said %q and ended with %q, want %q, %q", out, ends, tt.out, tt.ends)
+			}
+		})
+	}
+}
+
+func command(t *testing.T, program string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+program, noSleep)
+	return cmd
+}
+
+func run(t *testing.T, program string) (out, ends string) {
+	cmd := command(t, program)
+	text, _ := cmd.Output()
+	return strings.TrimSpace(string(text)), cmd.ProcessState.String()
+}
+
+// TestDropPipe writes to a pipe that nobody reads, which ends a process.
+func TestDropPipe(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Close()
+	defer func() { _ = w.Close() }()
+	var stderr strings.Builder
+	cmd := command(t, "pipe")
+	cmd.Stdout, cmd.Stderr = w, &stderr
+	_ = cmd.Run()
+	if got, want := stderr.String(), "true\ntrue\ntrue\n"; got != want {
+		t.Errorf("the child wrote %q, want %q", got, want)
+	}
+	if got, want := cmd.ProcessState.String(), "signal: broken pipe"; got != want {
+		t.Errorf("the child ended with %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,58 @@
+package shutdown_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/lastcall-go/lastcall/"
+
+// Dependencies go downward only, and what a package may import outside of the standard
+// library is part of what it promises.
+func TestDependencies(t *testing.T) {
+	step, notify := module+"internal/step", module+"internal/notify"
+	zerolog := []string{"github.com/rs/zerolog", "github.com/mattn/go-colorable", "github.com/mattn/go-isatty", "golang.org/x/sys"}
+	for _, tt := range []struct {
+		pkg     string
+		allowed []string
+	}{
+		{"internal/step", nil},
+		{"internal/notify", nil},
+		{"signals", []string{notify}},
+		{"group", []string{step, "github.com/oklog/run"}},
+		{"shutdown", append(zerolog, step, notify, module+"signals", module+"group", "github.com/oklog/run")},
+	} {
+		t.Run(tt.pkg, func(t *testing.T) {
+			for _, dep := range dependencies(t, module+tt.pkg) {
+				if dep != module+tt.pkg && !isOneOf(dep, tt.allowed) {
+					t.Errorf("%s depends on %s", tt.pkg, dep)
+				}
+			}
+		})
+	}
+}
+
+// dependencies are those outside of the standard library.
+func dependencies(t *testing.T, pkg string) []string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v", cmd, err)
+	}
+	deps := strings.Fields(string(out))
+	if len(deps) == 0 {
+		t.Fatalf("%v: no output", cmd)
+	}
+	return deps
+}
+
+func isOneOf(pkg string, allowed []string) bool {
+	for _, a := range allowed {
+		if pkg == a || strings.HasPrefix(pkg, a+"/") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,306 @@
+package shutdown_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// A line is one of the log.
+type line map[string]any
+
+func lines(t *testing.T, log string) (all []line) {
+	t.Helper()
+	for sc := bufio.NewScanner(strings.NewReader(log)); sc.Scan(); {
+		l := line{}
+		if err := json.Unmarshal(sc.Bytes(), &l); err != nil {
+			t.Fatalf("%v in %q", err, sc.Text())
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+// normal gives lines of both loggers one form: lower-case levels, "message", no time.
+func normal(l line) line {
+	delete(l, "time")
+	l["level"] = strings.ToLower(fmt.Sprint(l["level"]))
+	if m, ok := l["msg"]; ok {
+		l["message"] = m
+		delete(l, "msg")
+	}
+	return l
+}
+
+func (l line) keys() (keys []string) {
+	for k := range l {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// eventful is a run that has a bit of everything.
+func eventful(p *bubble) {
+	p.Delay = 2 * s
+	p.Register(p.hog, shutdown.Name("stuck"))
+	p.Register(fails(errTask), shutdown.Name("failing"))
+	p.Register(p.takes(2500*ms), shutdown.Name("slow"))
+	p.at(s, func() { p.Quiesce(); p.Resume() })
+	p.signalAt(2*s, sigint)
+	p.signalAt(10*s, sigint)
+	p.runs(obey)
+}
+
+func withSlog(p *bubble) {
+	p.Logger = nil
+	p.Slog = slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func TestBothLoggersHaveTheSameFields(t *testing.T) {
+	var zero, structured []line
+	inBubble(t, func(p *bubble) {
+		eventful(p)
+		zero = lines(t, p.log.String())
+	})
+	inBubble(t, func(p *bubble) {
+		withSlog(p)
+		eventful(p)
+		structured = lines(t, p.log.String())
+	})
+	if len(zero) != len(structured) || len(zero) == 0 {
+		t.Fatalf("%d lines by zerolog, %d by slog", len(zero), len(structured))
+	}
+	for i := range zero {
+		z, s := normal(zero[i]), normal(structured[i])
+		if d := cmp.Diff(z.keys(), s.keys()); d != "" || z["message"] != s["message"] || z["level"] != s["level"] {
+			t.Errorf("zerolog %v\nslog %v\nkeys (-zerolog +slog):\n%s", z, s, d)
+		}
+	}
+}
+
+func TestTheLogOfAStop(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		eventful(p)
+		var got []string
+		for _, l := range lines(t, p.log.String()) {
+			text := fmt.Sprintf("%v: %v", l["level"], l["message"])
+			if step, ok := l["step"]; ok {
+				text += fmt.Sprintf(" [%v %v]", l["kind"], step)
+			}
+			if outcome, ok := l["outcome"]; ok {
+				text += fmt.Sprintf(" %v", outcome)
+			}
+			got = append(got, text)
+		}
+		want := []string{
+			"info: not ready: a stop was announced",
+			"info: ready again: the stop that was announced has not come",
+			"info: stopping",
+			"debug: telling main and its tasks to stop",
+			"debug: step ended [main main] ok",
+			"info: waiting for a step [handler slow]", // at 1 s and 2 s
+			"info: waiting for a step [handler slow]",
+			"debug: step ended [handler slow] ok",
+			"error: step did not end well [handler failing] failed",
+			"info: waiting for a step [handler stuck]",
+			"info: waiting for a step [handler stuck]",
+			"info: waiting for a step [handler stuck]",
+			"info: waiting for a step [handler stuck]",
+			"warn: forced: each step gets only what it was promised",
+			"info: waiting for a step [handler stuck]",
+			"error: step did not end well [handler stuck] abandoned",
+			"error: stopped with failures",
+		}
+		got = slices.DeleteFunc(got, func(l string) bool { return strings.Contains(l, "step began") })
+		// At 6 s the second signal and a progress line coincide; at 7 s a progress
+		// line and the end.
+		if d := cmp.Diff(sorted(want), sorted(got)); d != "" {
+			t.Errorf("log (-want +got):\n%s\n%s", d, p.log)
+		}
+	})
+}
+
+func sorted(s []string) []string {
+	s = slices.Clone(s)
+	slices.Sort(s)
+	return slices.Compact(s)
+}
+
+func TestTheFieldsOfTheLog(t *testing.T) {
+	known := []string{
+		"step", "kind", "outcome", "elapsed", "remaining", "cause", // of steps and stops
+		"level", "message", "error", "site", "stack", "waits_for", "grace", "delay", "steps", "exit_code",
+	}
+	inBubble(t, func(p *bubble) {
+		eventful(p)
+		for _, l := range lines(t, p.log.String()) {
+			for _, k := range l.keys() {
+				if !slices.Contains(known, k) {
+					t.Errorf("an unknown field %q in %v", k, l)
+				}
+			}
+			if l["message"] == "waiting for a step" {
+				for _, k := range []string{"step", "kind", "elapsed", "remaining"} {
+					if l[k] == nil {
+						t.Errorf("a progress line has no %q: %v", k, l)
+					}
+				}
+			}
+			if (l["outcome"] == nil) != (l["message"] != "step ended" && l["message"] != "step did not end well") {
+				t.Errorf("an outcome where there is none, or none where there is one: %v", l)
+			}
+		}
+	})
+}
+
+func TestAProgressLineEachSecond(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		var at []time.Duration
+		var left []time.Duration
+		p.Observe = func(e shutdown.Event) {
+			if w, ok := e.(shutdown.Waiting); ok {
+				at = append(at, p.now())
+				for _, step := range w.Steps {
+					left = append(left, step.Left)
+				}
+			}
+		}
+		p.Grace = 10 * s
+		p.Register(p.hog, shutdown.Name("b"))
+		p.Register(p.takes(2500*ms), shutdown.Name("a"))
+		p.runs(nothing)
+		want := []time.Duration{s, 2 * s, 3 * s, 4 * s, 5 * s, 6 * s, 7 * s, 8 * s, 9 * s}
+		if d := cmp.Diff(want, at[:min(9, len(at))]); d != "" {
+			t.Errorf("progress at (-want +got):\n%s", d)
+		}
+		if d := cmp.Diff([]time.Duration{8 * s, 7 * s, 7 * s}, left[:3]); d != "" {
+			t.Errorf("what is left (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestProgressNamesAScopeThatSomeoneElseCloses(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		scope := p.Scope("tenant")
+		scope.Register(p.takes(5*s), shutdown.Name("of the tenant"))
+		p.at(s, func() { _ = scope.Close(context.Background()) })
+		p.at(s, func() { p.Stop(nil) })
+		p.runs(obey)
+		if !strings.Contains(p.log.String(), `"waiting for a step","step":"of the tenant"`) &&
+			!strings.Contains(p.log.String(), `"step":"of the tenant","kind":"handler","site"`) {
+			t.Errorf("nobody says what is waited for:\n%s", p.log)
+		}
+	})
+}
+
+func TestABlockedLogNeverHoldsUpTheDrain(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		block func(p *bubble)
+	}{
+		{"zerolog", func(p *bubble) {
+			l := zerolog.New(blocked{p.release})
+			p.Logger = &l
+		}},
+		{"slog", func(p *bubble) {
+			p.Slog = slog.New(slog.NewTextHandler(blocked{p.release}, nil))
+		}},
+		{"Observe", func(p *bubble) { p.Observe = func(shutdown.Event) { <-p.release } }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				tt.block(p)
+				for range 10000 { // more than the queues can take
+					p.Register(fails(errTask))
+				}
+				p.Register(p.takes(3 * s))
+				report := p.runs(p.takes(s))
+				if report.Took != 3*s || len(report.Steps) != 10002 {
+					t.Errorf("took %v with %d steps, want 3 s and all", report.Took, len(report.Steps))
+				}
+				if got := p.now(); got != 4500*ms {
+					t.Errorf("Run returned at %v, want half a second after the end, at 4.5 s", got)
+				}
+			})
+			inBubble(t, func(p *bubble) {
+				tt.block(p)
+				p.Register(p.hog)
+				p.runs(nothing)
+				if got := p.now(); got != 25025*ms {
+					t.Errorf("Run returned at %v, want 25 ms after the grace period", got)
+				}
+			})
+		})
+	}
+}
+
+type blocked struct{ release <-chan struct{} }
+
+func (b blocked) Write(p []byte) (int, error) {
+	<-b.release
+	return len(p), nil
+}
+
+func TestWhatWasDroppedIsCounted(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		gate := make(chan struct{})
+		p.Observe = func(shutdown.Event) { <-gate }
+		for range 10000 {
+			p.Register(nothing)
+		}
+		p.Register(p.takes(s))
+		p.at(s+100*ms, func() { close(gate) })
+		p.runs(nothing)
+		dropped := 0.0
+		for _, l := range lines(t, p.log.String()) {
+			if n, ok := l["dropped"].(float64); ok && l["queue"] == "observe" {
+				dropped += n
+			}
+		}
+		// Begin and end of each, less what fits.
+		if dropped < 10000 || dropped > 20010-8192 {
+			t.Errorf("%v events were dropped, want about %d", dropped, 20000-8192)
+		}
+	})
+}
+
+func TestALoggerThatPanicsLosesOnlyThatLine(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		n := 0
+		p.Observe = func(e shutdown.Event) {
+			n++
+			if _, ok := e.(shutdown.StopRequested); ok {
+				panic("boom")
+			}
+		}
+		p.runs(nothing)
+		if p.now() > 500*ms || n < 3 {
+			t.Errorf("Run returned at %v after %d events", p.now(), n)
+		}
+	})
+}
+
+func TestOKStepsAreLoggedAtDebugOnly(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		l := zerolog.New(p.log).Level(zerolog.InfoLevel)
+		p.Logger = &l
+		p.Register(nothing, shutdown.Name("fine"))
+		p.Register(fails(errTask), shutdown.Name("bad"))
+		p.runs(nothing)
+		if log := p.log.String(); strings.Contains(log, "fine") || !strings.Contains(log, `"step":"bad"`) {
+			t.Errorf("the log at level info is\n%s", log)
+		}
+	})
+}
