@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"testing"
 
+	"github.com/rs/zerolog"
 	"go.uber.org/fx"
 
 	"github.com/lastcall-go/lastcall/shutdown"
@@ -15,11 +15,13 @@ import (
 
 func empty(context.Context) error { return nil }
 
+var silent = zerolog.New(io.Discard).Level(zerolog.InfoLevel)
+
 // quiet is a Coordinator without signals, whose log is thrown away.
 func quiet() *shutdown.Coordinator {
 	return &shutdown.Coordinator{
 		Signals: []os.Signal{},
-		Slog:    slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger:  &silent,
 	}
 }
 

@@ -207,7 +207,7 @@ func (g *Group) open(ctx context.Context) bool {
 
 func (g *Group) start(t *Task) {
 	t.step.Init(g.run, g.outer, g.run.Label(g.outer, g.ctx, t.step.Name(), ""))
-	go step.Serve(t)
+	go step.Serve((*executor)(t))
 }
 
 // begin begins the stop, unless it has begun. If that is because t has failed, the

@@ -34,8 +34,9 @@ func (g *Group) stop() {
 	g.mu.Unlock()
 
 	g.run.Lock()
-	s.plan()
-	s.advance()
+	now := g.run.Now()
+	s.plan(now)
+	s.advance(now)
 	g.run.Unlock()
 	<-s.over
 	g.run.Lock()
@@ -45,9 +46,8 @@ func (g *Group) stop() {
 }
 
 // plan makes the clock of the stop and divides the time among the tasks.
-func (s *stopper) plan() {
+func (s *stopper) plan(now time.Duration) {
 	run := s.g.run
-	now := run.Now()
 	s.clock = run.NewClock(s.g.outer, now+s.g.grace())
 	n := len(s.tasks)
 	if s.g.Concurrent {
@@ -76,17 +76,17 @@ func (g *Group) grace() time.Duration {
 }
 
 // StepOver is called when a step that the stop waits for is over.
-func (s *stopper) StepOver(*step.Step) {
+func (s *stopper) StepOver(last *step.Step) {
 	s.waiting--
-	s.advance()
+	s.advance(last.End)
 }
 
 // advance begins the next task, or all that are left where they are concurrent.
-func (s *stopper) advance() {
+func (s *stopper) advance(now time.Duration) {
 	for s.next < len(s.tasks) && (s.waiting == 0 || s.g.Concurrent) {
 		t := s.tasks[s.next]
 		s.next++
-		s.begin(t)
+		s.begin(t, now)
 	}
 	if s.waiting == 0 {
 		close(s.over)
@@ -95,7 +95,7 @@ func (s *stopper) advance() {
 
 // begin starts the task's clock and tells it. A task for which no time is left is told
 // all the same, and given up.
-func (s *stopper) begin(t *Task) {
+func (s *stopper) begin(t *Task, now time.Duration) {
 	switch {
 	case t.step.Over(): // it has ended by itself
 		if !s.g.Concurrent {
@@ -105,8 +105,8 @@ func (s *stopper) begin(t *Task) {
 	case s.g.Concurrent:
 		s.budget.Owe(t.step.Promise)
 	}
-	s.g.run.After(func() { t.stop(s.cause, s.end) })
-	now := s.g.run.Now()
+	t.stopper = s
+	s.g.run.Defer((*teller)(t))
 	if !s.clock.Begin(&t.step, s.budget, now) {
 		s.g.run.After(t.step.Expire)
 		t.step.Finish(now, step.Abandoned, step.Errors.Stuck(t.step.Name(), 0, ""))

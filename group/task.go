@@ -15,8 +15,9 @@ type Task struct {
 	interrupt step.Func // nil: the task is asked to stop through its context
 	mayFinish bool
 
-	step step.Step
-	told step.Context // the context of a task without an interrupt
+	step    step.Step
+	told    step.Context // the context of a task without an interrupt
+	stopper *stopper     // who stops it; guarded by the run lock until it is told
 
 	// Guarded by the group's lock.
 	prev, next *Task
@@ -81,7 +82,7 @@ func (t *Task) Shutdown(ctx context.Context) error {
 		t.waiters++
 	}
 	g.mu.Unlock()
-	t.tell(context.Canceled, step.Asked(context.Canceled))
+	t.tell(context.Canceled, step.Asked(context.Canceled), false)
 	if inside {
 		return nil
 	}
@@ -115,17 +116,15 @@ func (t *Task) wait(ctx context.Context, mine bool) error {
 	}
 }
 
-// stop tells the task on behalf of the group.
-func (t *Task) stop(cause error, end *step.Ending) {
-	t.group.mu.Lock()
-	t.stopped = true
-	t.group.mu.Unlock()
-	t.tell(cause, end)
-}
+// A teller tells a task on behalf of the group, when its clock has been started.
+type teller Task
+
+func (t *teller) Unlocked() { (*Task)(t).tell(t.stopper.cause, t.stopper.end, true) }
 
 // tell asks the task to stop, once.
-func (t *Task) tell(cause error, end *step.Ending) {
+func (t *Task) tell(cause error, end *step.Ending, byGroup bool) {
 	t.group.mu.Lock()
+	t.stopped = t.stopped || byGroup
 	if t.asked {
 		t.group.mu.Unlock()
 		return
@@ -139,8 +138,11 @@ func (t *Task) tell(cause error, end *step.Ending) {
 	go step.Serve((*interrupter)(t))
 }
 
-// Next starts the task's function, and takes its result.
-func (t *Task) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
+// An executor runs the task's function, and takes its result.
+type executor Task
+
+func (e *executor) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
+	t := (*Task)(e)
 	if last != nil {
 		t.returned(r)
 		return nil, nil, nil
@@ -187,7 +189,7 @@ func (t *Task) returned(r step.Result) {
 	case !t.mayFinish:
 		g.begin(nil, nil)
 	case t.interrupt != nil:
-		t.tell(nil, nil)
+		t.tell(nil, nil, false)
 	}
 	t.back(r)
 }

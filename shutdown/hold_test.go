@@ -190,14 +190,17 @@ func TestAPanicOfGoBeforeTheStopIsLoggedAndDoesNotEndTheProgram(t *testing.T) {
 
 func TestAHoldAfterMainHasEnded(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		var ok bool
-		p.at(2*s, func() { _, ok = p.Hold("late") })
+		late := make(chan bool, 1)
+		p.at(2*s, func() {
+			_, ok := p.Hold("late")
+			late <- ok
+		})
 		report := p.runs(func(context.Context) error {
 			release, _ := p.Hold("held")
 			p.at(3*s, release)
 			return nil
 		})
-		if ok || report.Took != 3*s {
+		if ok := <-late; ok || report.Took != 3*s {
 			t.Errorf("ok = %v, took %v; a hold is refused when main's step has ended", ok, report.Took)
 		}
 	})

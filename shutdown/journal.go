@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // How long the end waits for the log and for Observe, and how far beyond the grace
@@ -33,7 +35,17 @@ type journal struct {
 // call the Coordinator, when it is asked for its level.
 type ask struct{}
 
-// setup is for the start of a Run.
+// begin is for the start of a Run, when the fields are set: it finds out what the log wants.
+func (j *journal) begin() {
+	if j.c.Slog != nil {
+		j.log(ask{})
+		return
+	}
+	j.once.Do(func() { j.w = newWriter(j.c) })
+	j.terse.Store(!j.w.enabled(zerolog.DebugLevel))
+}
+
+// setup makes the queues ready.
 func (j *journal) setup() {
 	j.toObserve.handle = func(item any) { j.c.Observe(item.(Event)) }
 	j.toLog.handle = func(item any) {

@@ -79,7 +79,7 @@ func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at 
 		main = func(context.Context) error { return err }
 	}
 	c.phase, c.ready = active, true
-	c.note(ask{})
+	c.out.begin()
 	c.hearSignals()
 	c.stack.startTasks()
 	switch {
@@ -361,7 +361,7 @@ func (c *Coordinator) drainAlone() bool {
 		c.note(badEnvironment{err})
 	}
 	c.alone, c.mainOver, c.phase, c.parent = true, true, active, context.Background()
-	c.note(ask{})
+	c.out.begin()
 	c.hearSignals()
 	c.request(run.Now(), c.cause, c.fault, false)
 	return true

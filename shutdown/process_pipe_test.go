@@ -179,6 +179,20 @@ func init() {
 	})
 }
 
+// That nobody reads it any more is not the same: then the crash is lost, but its exit
+// status is not.
+func TestProcessPanicsIntoAClosedPipe(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	p := start(t, "a panic into a full pipe", func(p *child) { r.Close(); p.cmd.Stderr = w })
+	p.exits(2)
+	p.said("last")
+}
+
 // The third signal waits for its print only so long.
 func TestProcessThirdSignalWithAFullPipe(t *testing.T) {
 	t.Parallel()

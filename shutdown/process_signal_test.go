@@ -581,3 +581,67 @@ func TestProcessSignalStopsTasksNewestFirst(t *testing.T) {
 	p.said("task c: received signal terminated", "task b: received signal terminated",
 		"task a: received signal terminated", "last")
 }
+
+func init() {
+	scenario("Exit without Run, with slow handlers", func() {
+		c := telling(exitGrace)
+		c.Register(says("last"))
+		c.Register(sleeps("slow", time.Second))
+		c.Exit(3)
+	})
+	scenario("Exit without Run, with a stuck handler", func() {
+		c := telling(exitGrace)
+		c.Register(func(context.Context) error { say("slow begins"); select {} }, shutdown.Name("stuck"))
+		c.Exit(3)
+	})
+	scenario("a program that goes on after Run", func() {
+		c := telling(exitGrace)
+		c.Run(context.Background(), func(context.Context) error { return nil })
+		say("over")
+		time.Sleep(exitGrace)
+	})
+	scenario("a program that goes on after Main", func() {
+		c := telling(exitGrace)
+		c.Main(func(context.Context) error { return nil })
+		say("over")
+		time.Sleep(exitGrace)
+	})
+}
+
+func TestProcessSignalDuringExitWithoutRun(t *testing.T) {
+	t.Parallel()
+	t.Run("counts as the first", func(t *testing.T) {
+		t.Parallel()
+		p := start(t, "Exit without Run, with slow handlers")
+		p.expect("slow begins")
+		p.signal(syscall.SIGTERM)
+		p.exits(3)
+		p.said("slow begins", "slow ends", "last")
+	})
+	t.Run("ends it the third time", func(t *testing.T) {
+		t.Parallel()
+		p := start(t, "Exit without Run, with a stuck handler")
+		p.expect("slow begins")
+		for range 3 {
+			p.signal(syscall.SIGINT)
+			time.Sleep(apart)
+		}
+		p.exits(128 + int(syscall.SIGINT))
+		p.logs("still running", `"step":"stuck"`)
+	})
+}
+
+// The signals are given back when there is nothing left to drain.
+func TestProcessSignalAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, scenario := range []string{"a program that goes on after Run", "a program that goes on after Main"} {
+		t.Run(scenario, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, scenario)
+			p.expect("over")
+			time.Sleep(2 * apart) // Main keeps them a moment longer, for duplicates
+			p.signal(syscall.SIGTERM)
+			p.dies(syscall.SIGTERM)
+		})
+	}
+}

@@ -254,8 +254,8 @@ func TestReportStringOfSimpleEnds(t *testing.T) {
 		report *shutdown.Report
 		want   string
 	}{
-		{"empty", &shutdown.Report{}, "stopped in 0µs of 0µs: asked to"},
-		{"main returned", &shutdown.Report{Grace: s, Steps: []shutdown.Step{{Kind: shutdown.KindMain, Name: "main"}}}, "stopped in 0µs of 1.00s: main returned"},
+		{"empty", &shutdown.Report{}, "stopped in 0s of 0s: asked to"},
+		{"main returned", &shutdown.Report{Grace: s, Steps: []shutdown.Step{{Kind: shutdown.KindMain, Name: "main"}}}, "stopped in 0s of 1.00s: main returned"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got, _, _ := strings.Cut(tt.report.String(), "\n"); got != tt.want {

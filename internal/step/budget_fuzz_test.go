@@ -217,7 +217,7 @@ func FuzzBudget(f *testing.F) {
 		d := min(time.Duration(delay&longest), g/2)
 		es := r.entries(int(r.byte()), 0)
 		play := &schedule{t: t, r: r, now: 1 + d, end: 1 + g}
-		play.slack = time.Duration(float64(g)*1e-12) + time.Duration(4*count(es)+4)
+		play.slack = time.Duration(float64(g)*1e-12) + time.Duration(4*count(es)+20)
 		b := step.NewBudget(play.now, play.end, count(es))
 		sum := promise(&b, es)
 		b.Owe(sum)

@@ -34,7 +34,8 @@ type Run struct {
 	Host Host
 
 	mu      sync.Mutex
-	after   []func()
+	first   Deferred // what waits for the lock's release; most often there is at most one
+	after   []Deferred
 	looking []func([]Stack, map[string]string) // who waits for a look at the stacks
 	base    time.Time
 	id      string
@@ -63,17 +64,36 @@ func (r *Run) Lock() { r.mu.Lock() }
 
 // Unlock unlocks, and then does what had to wait for that.
 func (r *Run) Unlock() {
-	after := r.after
-	r.after = nil
+	first, after := r.first, r.after
+	r.first, r.after = nil, nil
 	r.mu.Unlock()
-	for _, f := range after {
-		f()
+	if first != nil {
+		first.Unlocked()
+	}
+	for _, d := range after {
+		d.Unlocked()
 	}
 }
 
-// After has f called when the lock is released: ending a context calls into
+// Deferred is something to do when the lock is released: ending a context calls into
 // package context, and from there perhaps into the user's.
-func (r *Run) After(f func()) { r.after = append(r.after, f) }
+type Deferred interface{ Unlocked() }
+
+// Defer has d.Unlocked called when the lock is released.
+func (r *Run) Defer(d Deferred) {
+	if r.first == nil {
+		r.first = d
+		return
+	}
+	r.after = append(r.after, d)
+}
+
+// After is Defer for a function.
+func (r *Run) After(f func()) { r.Defer(deferredFunc(f)) }
+
+type deferredFunc func()
+
+func (f deferredFunc) Unlocked() { f() }
 
 // Now reads the clock.
 func (r *Run) Now() time.Duration { return time.Since(r.base) }
@@ -89,11 +109,14 @@ func (r *Run) ID() string { return r.id }
 // before the number where the step's goroutines may outlive it. For what runs within a
 // task, that task's number and a dot come first.
 func (r *Run) Label(outer *Step, values context.Context, name, letter string) context.Context {
-	number := letter + strconv.FormatInt(r.seq.Add(1), 10)
+	var buf [96]byte
+	b := append(append(buf[:0], name...), '#')
 	if outer != nil && outer.Kind == Task {
-		number = outer.number() + "." + number
+		b = append(append(b, outer.number()...), '.')
 	}
-	return pprof.WithLabels(values, pprof.Labels(labelKey, name+"#"+number+"#"+r.id))
+	b = strconv.AppendInt(append(b, letter...), r.seq.Add(1), 10)
+	b = append(append(b, '#'), r.id...)
+	return pprof.WithLabels(values, pprof.Labels(labelKey, string(b)))
 }
 
 // SetValues replaces the values, before the first step is made.

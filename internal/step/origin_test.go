@@ -1,0 +1,61 @@
+package step_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/lastcall-go/lastcall/internal/step"
+)
+
+func declared(context.Context) error { return nil }
+
+type receiver struct{}
+
+func (*receiver) method(context.Context) error { return nil }
+func (receiver) valued(context.Context) error  { return nil }
+func generic[T any](context.Context) error     { return nil }
+func makes() func(context.Context) error       { return func(context.Context) error { return nil } }
+func (receiver) func1(context.Context) error   { return nil }
+func functional(context.Context) error         { return nil }
+
+var global = func(context.Context) error { return nil }
+
+func TestNames(t *testing.T) {
+	const pkg = "step_test."
+	for _, tt := range []struct {
+		f    step.Func
+		want string // "" for a closure, whose name is its site
+	}{
+		{declared, pkg + "declared"},
+		{functional, pkg + "functional"},
+		{new(receiver).method, pkg + "(*receiver).method"},
+		{receiver{}.valued, pkg + "receiver.valued"},
+		{generic[int], pkg + "generic[...]"},
+		{makes(), ""},
+		{global, ""},
+		{func(context.Context) error { return nil }, ""},
+	} {
+		o := step.Call(0, "").Named(tt.f)
+		switch got := o.Name(); {
+		case tt.want == "" && !strings.HasPrefix(got, "origin_test.go:"):
+			t.Errorf("the name of a closure is %q, want file and line", got)
+		case tt.want != "" && got != tt.want:
+			t.Errorf("Name = %q, want %q", got, tt.want)
+		}
+		if site := o.Site(); !strings.HasPrefix(site, "step/origin_test.go:") {
+			t.Errorf("Site = %q, want this file", site)
+		}
+	}
+	o := step.Call(0, "given").Named(declared)
+	if o.Name() != "given" {
+		t.Errorf("Name = %q, want the given one", o.Name())
+	}
+	o.SetName("set")
+	if o.Name() != "set" {
+		t.Errorf("Name = %q, want the one that was set", o.Name())
+	}
+	if none := (&step.Origin{}); none.Name() != "" || none.Site() != "" {
+		t.Errorf("of nothing: %q, %q", none.Name(), none.Site())
+	}
+}
