@@ -2,6 +2,7 @@ package step_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,7 +41,6 @@ type entry struct {
 	terms   step.Terms
 	promise time.Duration
 	within  []*entry
-	factor  float64 // what is left at least of the promise
 }
 
 func (r *reader) entries(n int, depth int) (es []*entry) {
@@ -94,6 +94,13 @@ func promise(b *step.Budget, es []*entry) (sum time.Duration) {
 	return sum
 }
 
+func owed(es []*entry) (sum time.Duration) {
+	for _, e := range es {
+		sum = step.Sum(sum, e.promise)
+	}
+	return sum
+}
+
 // part is the part of a promise of sum that can be kept with what is left.
 func part(sum, left time.Duration) float64 {
 	if sum <= 0 {
@@ -103,13 +110,22 @@ func part(sum, left time.Duration) float64 {
 }
 
 func (f *schedule) play(b *step.Budget, es []*entry, factor float64) {
-	for i, e := range es {
-		if f.bent {
-			return
-		}
-		if f.r.byte() == 250 {
+	for i := 0; i < len(es) && !f.bent; i++ {
+		switch f.r.byte() {
+		case 250:
 			f.forced = true
+		case 251: // another is registered: it is the newest, and runs next
+			late := &entry{terms: step.Terms{Timeout: f.r.duration(), Reserve: f.r.duration()}}
+			late.promise = b.Promise(late.terms)
+			b.Owe(late.promise)
+			b.Fit(f.now)
+			es = slices.Insert(es, i, late)
+			factor = min(factor, part(owed(es[i:]), b.End()-f.now))
+		case 252: // the next is unregistered
+			b.Forgive(es[i].promise)
+			continue
 		}
+		e := es[i]
 		if e.within != nil {
 			f.nest(b, e, factor)
 			continue
@@ -157,12 +173,9 @@ func (f *schedule) nest(b *step.Budget, e *entry, factor float64) {
 	if in.End() > b.End() || f.now < b.End() && in.End() <= f.now {
 		f.t.Fatalf("a scope ends at %v, at %v of %v", in.End(), f.now, b.End())
 	}
-	sum := time.Duration(0)
-	for _, w := range e.within {
-		in.Owe(w.promise)
-		sum = step.Sum(sum, w.promise)
-	}
-	if sum > e.promise && sum > 0 {
+	sum := owed(e.within)
+	in.Owe(sum)
+	if sum > e.promise {
 		factor *= float64(e.promise) / float64(sum)
 	}
 	f.play(in, e.within, factor)
@@ -208,6 +221,7 @@ func FuzzBudget(f *testing.F) {
 	seed(10*s, 0, 3, 100, 40, 100, 200, 0, 100, 90, 255, 255, 1, 0, 200, 200, 200)
 	seed(10*s, 0, 4, 0, 0, 7, 3, 0, 100, 90, 0, 0, 100, 0, 200, 200, 250, 200, 200, 200, 245, 4, 100)
 	seed(100*ms, 60*ms, 20)
+	seed(10*s, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 251, 100, 90, 100, 200, 200, 251, 0, 0, 200, 252, 200, 200)
 	seed(1, 0, 255)
 	seed(0, 0, 3)
 	seed(math.MaxInt64/4, 0, 255, 255, 255, 255, 255, 255, 255)
