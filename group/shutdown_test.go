@@ -215,6 +215,25 @@ func TestShutdownWhoseContextEnds(t *testing.T) {
 			checkFailures(t, wait())
 		})
 	})
+	t.Run("at the very end of the task does not lose its error", func(t *testing.T) {
+		for range 200 {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(context.Background(), s)
+				defer cancel()
+				var g group.Group
+				a := g.Go("a", func(ctx context.Context) error { <-ctx.Done(); time.Sleep(s); return errBoom })
+				g.Go("b", fails(time.Minute, nil))
+				wait := started(context.Background(), &g)
+				taken, left := a.Shutdown(ctx), wait()
+				if errors.Is(taken, errBoom) == errors.Is(left, errBoom) {
+					t.Errorf("Shutdown() = %v, Run() = %v, want the error in one of them", taken, left)
+				}
+			})
+			if t.Failed() {
+				return
+			}
+		}
+	})
 	t.Run("can be tried again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			short, cancel := context.WithTimeout(context.Background(), s)

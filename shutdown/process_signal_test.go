@@ -341,6 +341,7 @@ func TestProcessBurstOfSignalsIsOneRequest(t *testing.T) {
 	began := time.Now()
 	for range 100 {
 		p.signal(syscall.SIGTERM)
+		time.Sleep(100 * time.Microsecond) // the kernel makes one of what is sent at once
 	}
 	if took := time.Since(began); took > 150*time.Millisecond {
 		t.Skipf("the burst took %v: the machine is too busy to send one", took)

@@ -37,8 +37,9 @@ type Budget struct {
 	owed  float64 // to the steps to come, unscaled; reserves of centuries must not overflow
 	scale float64 // 0 means 1
 
-	parent *Budget // the budget that gave this one its time, if any
-	unit   owing   // what the parent owed for it
+	limit  time.Duration // of the clock, as far as it has been taken into account
+	parent *Budget       // the budget that gave this one its time, if any
+	unit   owing         // what the parent owed for it
 }
 
 // owing is one entry of a budget: the promise to a step and its cap.
@@ -47,7 +48,7 @@ type owing struct{ promise, timeout time.Duration }
 // NewBudget divides the time from now to end among about n steps.
 func NewBudget(now, end time.Duration, n int) Budget {
 	r := max(end-now, 0)
-	return Budget{end: end, floor: max(1, min(maxFloor, r/time.Duration(2*max(n, 1))))}
+	return Budget{end: end, limit: end, floor: max(1, min(maxFloor, r/time.Duration(2*max(n, 1))))}
 }
 
 // Promise is what a step on these terms is owed before scaling.
@@ -107,12 +108,16 @@ func (b *Budget) Take(now, promise, timeout time.Duration, only bool) (allowance
 // steps are still to be owed.
 func (b *Budget) Nest(now, promise, timeout time.Duration) *Budget {
 	allowance, _ := b.Take(now, promise, timeout, false)
-	return &Budget{end: now + allowance, floor: b.floor, parent: b, unit: owing{promise, timeout}}
+	return &Budget{end: now + allowance, limit: b.limit, floor: b.floor, parent: b, unit: owing{promise, timeout}}
 }
 
-// bound moves the end forward, through all the budgets that this one is nested
-// in, so that what is owed behind it stays owed.
+// bound brings the end forward to the limit of the clock, through all the budgets that
+// this one is nested in, so that what is owed behind it stays owed.
 func (b *Budget) bound(now, limit time.Duration) {
+	if limit >= b.limit {
+		return
+	}
+	b.limit = limit
 	if b.parent != nil {
 		b.parent.bound(now, limit)
 		limit = now + b.parent.again(now, b.unit)

@@ -72,6 +72,7 @@ func (c *Clock) Plan(now time.Duration, n int) *Budget {
 // Begin starts s, which b owes its promise. It returns false, and does not start it,
 // where no time is left.
 func (c *Clock) Begin(s *Step, b *Budget, now time.Duration) bool {
+	b.bound(now, c.limit) // it may have come while no step ran
 	allowance, scaled := b.Take(now, s.Promise, s.Timeout, c.forced)
 	if allowance <= 0 {
 		return false
