@@ -48,7 +48,7 @@ func (g *Group) stop() {
 // plan makes the clock of the stop and divides the time among the tasks.
 func (s *stopper) plan(now time.Duration) {
 	run := s.g.run
-	s.clock = run.NewClock(s.g.outer, now+s.g.grace())
+	s.clock = run.NewClock(s.g.outer, step.Sum(now, s.g.grace()))
 	n := len(s.tasks)
 	if s.g.Concurrent {
 		n = 1

@@ -109,6 +109,8 @@ func TestAStoppedAfterFuncIsNotCalled(t *testing.T) {
 func TestContextsEndWhenTheirStepHasReturned(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		var of, child context.Context
+		cancel := func() {}
+		defer func() { cancel() }()
 		p.Register(shutdown.Func(func() {
 			if of.Err() != context.Canceled || child.Err() != context.Canceled {
 				t.Errorf("of the handler before: Err = %v, of its child %v; want Canceled", of.Err(), child.Err())
@@ -116,7 +118,7 @@ func TestContextsEndWhenTheirStepHasReturned(t *testing.T) {
 		}))
 		p.Register(func(ctx context.Context) error {
 			of = ctx
-			child, _ = context.WithCancel(ctx)
+			child, cancel = context.WithCancel(ctx)
 			return nil
 		})
 		p.runs(nothing)

@@ -249,3 +249,34 @@ func TestSignalsThatAreNotTheFirstOfAStopDoNotChangeItsCause(t *testing.T) {
 		}
 	})
 }
+
+func TestASecondSignalReachesAllThatRunSideBySide(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(p.hog, shutdown.Name("older"))
+		scope := p.Scope("all", shutdown.Concurrent())
+		obeys := func(ctx context.Context) error {
+			<-ctx.Done()
+			if p.now() != 3*s {
+				t.Errorf("ended at %v, want the second signal, 3 s", p.now())
+			}
+			return ctx.Err()
+		}
+		scope.Register(obeys)
+		scope.Register(obeys)
+		scope.Register(p.hog, shutdown.Name("stuck"))
+		nested := scope.Scope("one by one")
+		nested.Register(p.hog, shutdown.Name("second"))
+		nested.Register(p.hog, shutdown.Name("first"))
+		p.signalAt(s, sigint)
+		p.signalAt(3*s, sigint)
+		report := p.runs(obey)
+		for name, want := range map[string]row{
+			"stuck": {Start: 0, Took: 3 * s}, "first": {Start: 0, Took: 3 * s}, "second": {Start: 3 * s, Took: s},
+			"older": {Start: 4 * s, Took: s},
+		} {
+			if got := step(t, report, name); got.Start != want.Start || got.Took != want.Took {
+				t.Errorf("%s: from %v for %v, want from %v for %v", name, got.Start, got.Took, want.Start, want.Took)
+			}
+		}
+	})
+}

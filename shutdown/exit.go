@@ -69,6 +69,7 @@ func (c *Coordinator) exitFor(code int, by string) {
 	}
 	<-c.done
 	if by == byPanic {
+		c.letPanic()
 		return
 	}
 	if at != finished {

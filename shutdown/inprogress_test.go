@@ -211,3 +211,16 @@ func TestExitOutsideOfARunDrains(t *testing.T) {
 		})
 	}
 }
+
+func TestShutdownAfterTheEndReturnsTheResult(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.runs(fails(errTask))
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		for range 50 {
+			if err := p.Shutdown(ctx); !errors.Is(err, errTask) {
+				p.t.Fatalf("Shutdown = %v, want the report's error: all is over", err)
+			}
+		}
+	})
+}

@@ -180,11 +180,11 @@ func (c *Coordinator) request(now time.Duration, cause, fault error, delay bool)
 	switch {
 	case c.t0 == 0:
 		c.stamp(now)
-	case now > c.t0+c.grace: // a preStop hook that nothing followed in time
+	case now > step.Sum(c.t0, c.grace): // a preStop hook that nothing followed in time
 		c.t0, delay = now, false
 	}
 	c.phase, c.cause, c.fault = delaying, cause, fault
-	c.end = max(c.t0+c.grace, now+min(minGrace, c.grace))
+	c.end = max(step.Sum(c.t0, c.grace), now+min(minGrace, c.grace))
 	for q := range c.quiets {
 		q.end()
 	}
@@ -290,7 +290,7 @@ func (c *Coordinator) conclude() {
 	c.phase, c.leaks = finished, leaks
 	c.report = c.build()
 	c.out.conclude(Drained{c.report})
-	left := c.end + afterGrace - run.Now()
+	left := step.Sum(c.end, afterGrace) - run.Now()
 	stuck := c.byMain && c.main.Outcome == step.Abandoned
 	run.Unlock()
 	c.logStuck = !c.out.flush(min(max(left, afterGrace), maxFlush))
@@ -344,10 +344,14 @@ func (c *Coordinator) Shutdown(ctx context.Context) error {
 	}
 	select {
 	case <-c.done:
-		return c.Report().Err()
 	case <-ctx.Done():
-		return ctx.Err()
+		select {
+		case <-c.done: // as well
+		default:
+			return ctx.Err()
+		}
 	}
+	return c.Report().Err()
 }
 
 // drainAlone begins a drain without a Run, if nothing has begun yet.

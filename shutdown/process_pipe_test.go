@@ -153,21 +153,29 @@ func fill(t *testing.T, w *os.File) {
 // nor be deaf to further signals.
 func TestProcessPanicsIntoAFullPipe(t *testing.T) {
 	t.Parallel()
-	p := start(t, "a panic into a full pipe", intoFullPipe(t))
-	p.expect("last")
-	select {
-	case <-p.done:
-	case <-time.After(pipeGrace + slack):
-		t.Errorf("it has not ended by itself %v after its grace period", slack)
-		for range 3 {
-			p.signal(syscall.SIGTERM)
-			time.Sleep(apart)
-		}
+	for _, scenario := range []string{"a panic into a full pipe", "a panic into a full pipe, Exit deferred"} {
+		t.Run(scenario, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, scenario, intoFullPipe(t))
+			p.expect("last")
+			if !p.endsWithin(pipeGrace + slack) {
+				t.Errorf("it has not ended by itself %v after its grace period", slack)
+				p.signal(syscall.SIGTERM)
+			}
+			if !p.endsWithin(slack) {
+				t.Error("it cannot be ended by SIGTERM either")
+			}
+		})
 	}
+}
+
+// endsWithin reports whether the child ends within this time.
+func (p *child) endsWithin(d time.Duration) bool {
 	select {
 	case <-p.done:
-	default:
-		t.Error("it cannot be ended by three SIGTERM either")
+		return true
+	case <-time.After(d):
+		return false
 	}
 }
 
@@ -176,6 +184,12 @@ func init() {
 		c := &shutdown.Coordinator{Grace: pipeGrace}
 		c.Register(says("last"))
 		panics("boom")(c)
+	})
+	scenario("a panic into a full pipe, Exit deferred", func() {
+		c := &shutdown.Coordinator{Grace: pipeGrace}
+		c.Register(says("last"))
+		defer c.Exit(3)
+		explode("boom")
 	})
 }
 
@@ -304,9 +318,7 @@ func TestProcessOddLog(t *testing.T) {
 // then sees to it that it does.
 func (p *child) mustEnd(grace time.Duration) {
 	p.t.Helper()
-	select {
-	case <-p.done:
-	case <-time.After(grace + slack):
+	if !p.endsWithin(grace + slack) {
 		p.kill()
 		<-p.done
 		p.t.Fatalf("it has not ended %v after its grace period\n%s", slack, p)

@@ -3,6 +3,8 @@ package shutdown
 import (
 	"sync"
 	"time"
+
+	"github.com/lastcall-go/lastcall/internal/step"
 )
 
 // A quiet is one announcement of a stop, by Quiesce.
@@ -27,7 +29,7 @@ func (c *Coordinator) Quiesce() <-chan struct{} {
 	if c.phase == active && !c.quiesced {
 		now := run.Now()
 		c.stamp(now)
-		c.quiesced, c.end = true, now+c.grace
+		c.quiesced, c.end = true, step.Sum(now, c.grace)
 		c.quiet = c.hush()
 		c.out.emit(Quiesced{c.delay})
 	}

@@ -257,7 +257,7 @@ func TestAllErrorsAreJoinedWithMainsFirst(t *testing.T) {
 		err := p.runs(fails(m)).Err()
 		joined, ok := err.(interface{ Unwrap() []error })
 		if !ok {
-			t.Fatalf("Err = %v, want a join", err)
+			p.t.Fatalf("Err = %v, want a join", err)
 		}
 		var order []error
 		for _, e := range joined.Unwrap() {

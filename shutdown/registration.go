@@ -163,15 +163,15 @@ func (c *Coordinator) clockFor(ctx context.Context, s *Scope, now time.Duration)
 	if outer != nil && outer.Run() != c.run {
 		outer = nil
 	}
-	limit := now + c.bound()
+	limit := step.Sum(now, c.bound())
 	if outer != nil && outer.Running() {
 		limit = step.Never
 	}
 	if t, ok := ctx.Deadline(); ok && time.Until(t) > 0 {
-		limit = now + time.Until(t)
+		limit = step.Sum(now, time.Until(t))
 	}
 	if t := s.entry.step.Timeout; t > 0 {
-		limit = min(limit, now+t)
+		limit = min(limit, step.Sum(now, t))
 	}
 	return c.run.NewClock(outer, limit)
 }

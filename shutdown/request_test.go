@@ -245,3 +245,22 @@ func TestReadyAndStopping(t *testing.T) {
 		}
 	})
 }
+
+func TestTheParentsDeadlineIsACleanStop(t *testing.T) {
+	for name, result := range map[string]func(context.Context) error{"Err": context.Context.Err, "Cause": context.Cause} {
+		t.Run("main returns "+name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				ctx, cancel := context.WithTimeout(context.Background(), 10*s)
+				defer cancel()
+				report := p.Run(ctx, func(ctx context.Context) error {
+					<-ctx.Done()
+					return result(ctx)
+				})
+				if report.Began.Sub(p.began) != 10*s || report.Err() != nil || !errors.Is(report.Cause, context.DeadlineExceeded) {
+					t.Errorf("began at %v, Err = %v, Cause = %v; want 10 s, nil, DeadlineExceeded",
+						report.Began.Sub(p.began), report.Err(), report.Cause)
+				}
+			})
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -287,6 +288,34 @@ func TestHandlersOfTheReportAreInOrderOfTheirStart(t *testing.T) {
 		}
 		if d := cmp.Diff([]string{"main", "4", "3", "2", "1", "0"}, names); d != "" {
 			t.Errorf("names (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestAGracePeriodWithoutEnd(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Grace = math.MaxInt64
+		p.Register(p.takes(time.Hour), shutdown.Name("slow"))
+		report := p.runs(p.takes(s))
+		if got := step(t, report, "slow"); got.Outcome != shutdown.OK || got.Took != time.Hour {
+			t.Errorf("the handler: %v after %v, want ok after an hour", got.Outcome, got.Took)
+		}
+		if report.Grace < time.Hour {
+			t.Errorf("Grace = %v", report.Grace)
+		}
+	})
+}
+
+func TestAMainThatWaitsForItsStuckTasksIsNotLate(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.at(0, func() { p.Stop(nil) })
+		report := p.runs(func(ctx context.Context) error {
+			_ = groupOf(p.hog)(ctx)
+			time.Sleep(ms) // after its cut
+			return nil
+		})
+		if got := step(t, report, "main"); got.Outcome != shutdown.OK {
+			t.Errorf("main: %v, want ok: the time went to its task", got.Outcome)
 		}
 	})
 }

@@ -305,7 +305,7 @@ func TestTheReportDoesNotChangeAfterTheEnd(t *testing.T) {
 		time.Sleep(time.Minute)
 		after := rows(p.Report())
 		if len(before) != len(after) {
-			t.Fatalf("%d steps, then %d", len(before), len(after))
+			p.t.Fatalf("%d steps, then %d", len(before), len(after))
 		}
 		for i := range before {
 			if before[i] != after[i] {
@@ -567,5 +567,45 @@ func TestClosingAScopeInADrainFreesItsPromise(t *testing.T) {
 		if got := step(t, p.runs(nothing), "hog").Took; got != 19*s {
 			t.Errorf("the hog had %v, want 19 s", got)
 		}
+	})
+}
+
+func TestCloseWithADeadlineCenturiesAhead(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		r := p.Register(p.takes(time.Hour))
+		ctx, cancel := context.WithDeadline(context.Background(), time.Now().AddDate(1000, 0, 0))
+		defer cancel()
+		if err := r.Close(ctx); err != nil || p.now() != time.Hour {
+			t.Errorf("Close = %v after %v, want nil after an hour", err, p.now())
+		}
+		p.runs(nothing)
+	})
+}
+
+func TestASecondCloseDoesNotWait(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		scope := p.Scope("")
+		scope.Register(p.takes(5 * s))
+		p.at(0, func() { _ = scope.Close(context.Background()) })
+		time.Sleep(s)
+		if err := scope.Close(context.Background()); err != nil || p.now() != s {
+			t.Errorf("Close = %v after %v, want nil at once", err, p.now())
+		}
+		p.runs(p.takes(10 * s))
+	})
+}
+
+func TestAScopesHandlersMayCloseOtherScopes(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		var j journal
+		older, newer := p.Scope("older"), p.Scope("newer")
+		older.Register(j.note("older"))
+		newer.Register(func(ctx context.Context) error {
+			err := older.Close(ctx)
+			j.add("newer")
+			return err
+		})
+		p.runs(nothing)
+		j.want(t, "older", "newer")
 	})
 }

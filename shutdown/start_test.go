@@ -67,7 +67,7 @@ func TestAStartedTaskThatEndsEarlyStopsTheProgram(t *testing.T) {
 				}
 				err := report.Err()
 				if err == nil || tt.want != nil && !errors.Is(err, tt.want) || report.ExitCode() != 1 {
-					t.Fatalf("Err = %v, exit code %d; want the task's, 1", err, report.ExitCode())
+					p.t.Fatalf("Err = %v, exit code %d; want the task's, 1", err, report.ExitCode())
 				}
 				if n := strings.Count(err.Error(), tt.text); n != 1 {
 					t.Errorf("Err names the failure %d times, want once:\n%v", n, err)

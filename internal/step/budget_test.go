@@ -153,7 +153,9 @@ func TestBoundReachesTheBudgetsAround(t *testing.T) {
 
 func TestMargin(t *testing.T) {
 	for _, tt := range []struct{ allowance, want time.Duration }{
-		{0, 0}, {1, 0}, {2, 1},
+		{0, 0},
+		{1, 0},
+		{2, 1},
 		{20 * ms, 10 * ms},
 		{50 * ms, 25 * ms},
 		{100 * ms, 25 * ms},

@@ -16,7 +16,6 @@ func (*receiver) method(context.Context) error { return nil }
 func (receiver) valued(context.Context) error  { return nil }
 func generic[T any](context.Context) error     { return nil }
 func makes() func(context.Context) error       { return func(context.Context) error { return nil } }
-func (receiver) func1(context.Context) error   { return nil }
 func functional(context.Context) error         { return nil }
 
 var global = func(context.Context) error { return nil }
