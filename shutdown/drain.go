@@ -86,7 +86,7 @@ func (d *drain) begin(r *Registration, now time.Duration) bool {
 		return false // Run has not begun it, so there is nothing to stop
 	}
 	if !task {
-		r.step.Init(d.c.run, nil, d.labels.of(d, r))
+		r.step.Init(d.c.run, d.clock.Outer(), d.labels.of(d, r))
 	}
 	r.step.Waiter = d
 	begun := d.clock.Begin(&r.step, d.at.budget, now)

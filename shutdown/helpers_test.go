@@ -58,7 +58,8 @@ func (p *bubble) runs(main func(context.Context) error) *shutdown.Report {
 	return p.Run(context.Background(), main)
 }
 
-// at calls f at the given time, beside everything else.
+// at calls f at the given time, beside everything else. At 0 that may be before what the
+// test does next; a nanosecond later all else has come to rest.
 func (p *bubble) at(after time.Duration, f func()) {
 	go func() {
 		select {

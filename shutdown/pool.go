@@ -45,7 +45,7 @@ func (p *pool) start(r *Registration, now time.Duration) {
 		return
 	}
 	l := &lane{p, r}
-	r.step.Init(p.d.c.run, nil, p.d.labels.of(p.d, r))
+	r.step.Init(p.d.c.run, p.d.clock.Outer(), p.d.labels.of(p.d, r))
 	r.step.Waiter = l
 	if !p.d.clock.Begin(&r.step, p.s.budget, now) {
 		r.step.Finish(now, step.Skipped, step.ErrSkipped)

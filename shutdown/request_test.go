@@ -182,7 +182,7 @@ func TestAnotherRequestDoesNotEndTheDelay(t *testing.T) {
 func TestADelayOfMoreThanHalfIsCutToHalf(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace, p.Delay = 10*s, 9*s
-		p.at(0, func() { p.Stop(nil) })
+		p.at(1, func() { p.Stop(nil) })
 		report := p.runs(obey)
 		if report.Took != 5*s || report.Delay != 5*s {
 			t.Errorf("took %v with a delay of %v, want 5 s", report.Took, report.Delay)

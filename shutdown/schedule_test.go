@@ -58,7 +58,7 @@ func TestAllowances(t *testing.T) {
 				main := nothing
 				if tt.delay > 0 {
 					main = obey
-					p.at(0, func() { p.Stop(nil) })
+					p.at(1, func() { p.Stop(nil) })
 				}
 				report := p.runs(main)
 
@@ -232,7 +232,7 @@ func TestMainHoldsAndHandlersShareTheGracePeriod(t *testing.T) {
 		p.Grace = 20 * s
 		p.Register(p.hog, shutdown.Name("second"))
 		p.Register(p.hog, shutdown.Name("first"))
-		p.at(0, func() {
+		p.at(1, func() {
 			p.Hold("held")
 			p.Stop(nil)
 		})
@@ -308,7 +308,7 @@ func TestAGracePeriodWithoutEnd(t *testing.T) {
 
 func TestAMainThatWaitsForItsStuckTasksIsNotLate(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.at(0, func() { p.Stop(nil) })
+		p.at(1, func() { p.Stop(nil) })
 		report := p.runs(func(ctx context.Context) error {
 			_ = groupOf(p.hog)(ctx)
 			time.Sleep(ms) // after its cut

@@ -149,7 +149,7 @@ func TestHowLongCloseMayTake(t *testing.T) {
 			p.runs(nothing)
 		}, 8550 * ms},
 		{"until the cut of main", 10 * s, func(p *bubble, closeIt func(context.Context) error) {
-			p.at(0, func() { p.Stop(nil) })
+			p.at(1, func() { p.Stop(nil) })
 			p.runs(func(ctx context.Context) error {
 				<-ctx.Done()
 				return closeIt(ctx)

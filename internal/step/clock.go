@@ -59,8 +59,8 @@ func (c *Clock) Close() {
 	}
 }
 
-// Limit is when the last step is given up, at the latest.
-func (c *Clock) Limit() time.Duration { return c.limit }
+// Outer is the step within which the clock runs, nil if there is none.
+func (c *Clock) Outer() *Step { return c.outer }
 
 // Plan divides the time from now to the limit among about n steps. The steps are
 // still to be owed.

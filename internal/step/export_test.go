@@ -11,3 +11,6 @@ func (b *Budget) Bound(now, limit, promise, timeout time.Duration) time.Duration
 
 // End is when the budget's time is over.
 func (b *Budget) End() time.Duration { return b.end }
+
+// Limit is when the last step is given up, at the latest.
+func (c *Clock) Limit() time.Duration { return c.limit }
