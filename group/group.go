@@ -35,9 +35,9 @@ const DefaultGrace = 25 * time.Second
 // be copied; its methods may be called by any goroutine.
 type Group struct {
 	// Grace bounds the group's stop where the context given to Run does not: the
-	// time from the first reason to stop until Run returns. Under a Coordinator,
-	// the stop of the program is a bound as well. Zero means the Coordinator's
-	// grace period, or DefaultGrace.
+	// time from the first reason to stop until Run returns. Where the program stops,
+	// under a Coordinator, it is the bound; where that begins later than the group's
+	// own stop, both are. Zero means the Coordinator's grace period, or DefaultGrace.
 	Grace time.Duration
 	// Concurrent tells all tasks to stop at once instead of newest first, each
 	// awaited before the next. It suits a pool of equals.

@@ -48,7 +48,7 @@ func (g *Group) stop() {
 // plan makes the clock of the stop and divides the time among the tasks.
 func (s *stopper) plan(now time.Duration) {
 	run := s.g.run
-	s.clock = run.NewClock(s.g.outer, step.Sum(now, s.g.grace()))
+	s.clock = run.NewClock(s.g.outer, s.g.limit(now))
 	n := len(s.tasks)
 	if s.g.Concurrent {
 		n = 1
@@ -65,14 +65,18 @@ func (s *stopper) plan(now time.Duration) {
 	}
 }
 
-func (g *Group) grace() time.Duration {
+// limit is when the stop has to be over. Where the step around is stopping as well, that
+// is its affair: the clock knows its cut.
+func (g *Group) limit(now time.Duration) time.Duration {
 	switch {
+	case g.outer != nil && g.outer.Running():
+		return step.Never
 	case g.Grace > 0:
-		return g.Grace
+		return step.Sum(now, g.Grace)
 	case g.run.Host != nil:
-		return g.run.Host.Grace()
+		return step.Sum(now, g.run.Host.Grace())
 	}
-	return DefaultGrace
+	return now + DefaultGrace
 }
 
 // StepOver is called when a step that the stop waits for is over.
@@ -126,6 +130,7 @@ func (s *stopper) collect() {
 		s.g.run.Unlock()
 		if stuck && s.g.unlink(t) {
 			t.err = err
+			t.giveUp()
 			s.g.failed(t, err)
 		}
 	}

@@ -30,6 +30,8 @@ type Task struct {
 	err        error
 	done       chan struct{} // made when asked for
 	ended      bool
+	gone       chan struct{} // made when waited for: closed when the task has been given up
+	stuck      bool          // it has been
 }
 
 // Done is closed when the task has ended: its function has returned, and its
@@ -61,7 +63,8 @@ func (t *Task) over() {
 // first it returns ctx's error: the task's work context has ended a little before,
 // and the task stays a member of the group, which goes on waiting for it. For a
 // task that was added too late to be started it is ErrStopped. A task that is shut
-// down before Run is never started.
+// down before Run is never started. For one that the group has given up it is its
+// *StuckError.
 //
 // Called by the task itself, it asks and returns nil at once.
 func (t *Task) Shutdown(ctx context.Context) error {
@@ -70,7 +73,7 @@ func (t *Task) Shutdown(ctx context.Context) error {
 	if g.state == open && g.unlink(t) {
 		t.over()
 	}
-	if t.ended {
+	if t.ended || t.stuck {
 		defer g.mu.Unlock()
 		return t.err
 	}
@@ -99,20 +102,39 @@ func (t *Task) wait(ctx context.Context, mine bool) error {
 	}
 	select {
 	case <-t.Done():
-		t.group.mu.Lock()
-		defer t.group.mu.Unlock()
-		return t.err
+	case <-t.givenUp():
 	case <-ctx.Done():
 		t.step.Expire()
-		t.group.mu.Lock()
-		defer t.group.mu.Unlock()
-		if t.ended {
-			return t.err // just now: nobody else has it
+	}
+	t.group.mu.Lock()
+	defer t.group.mu.Unlock()
+	if t.ended || t.stuck {
+		return t.err // perhaps just now, when ctx ended: nobody else has it
+	}
+	if mine {
+		t.waiters--
+	}
+	return ctx.Err()
+}
+
+// givenUp is closed when the task is stuck, and the group has stopped without it.
+func (t *Task) givenUp() <-chan struct{} {
+	t.group.mu.Lock()
+	defer t.group.mu.Unlock()
+	if t.gone == nil {
+		t.gone = make(chan struct{})
+		if t.stuck {
+			close(t.gone)
 		}
-		if mine {
-			t.waiters--
-		}
-		return ctx.Err()
+	}
+	return t.gone
+}
+
+// giveUp is the end of waiting for the task. The group is locked.
+func (t *Task) giveUp() {
+	t.stuck = true
+	if t.gone != nil {
+		close(t.gone)
 	}
 }
 

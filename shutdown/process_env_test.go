@@ -20,12 +20,12 @@ func init() {
 	scenario("the environment's grace period", func() {
 		c := &shutdown.Coordinator{Observe: tell}
 		c.Register(says("last"))
-		os.Exit(c.Main(func(context.Context) error {
+		endMain(c, func(context.Context) error {
 			say("main")
 			c.Stop(nil)
 			say("grace %v", c.Report().Grace)
 			return nil
-		}))
+		})
 	})
 	scenario("a grace period that was set", func() {
 		c := &shutdown.Coordinator{Grace: 3 * time.Second}

@@ -126,8 +126,8 @@ var stuckCases = []stuckCase{
 	{"the open of a FIFO", stuckInOpen, "stuckInOpen", "syscall"},
 }
 
-// stuckGrace is small because most of these tests take that long.
-const stuckGrace = time.Second
+// stuckGrace is small because many of these tests take half of that.
+const stuckGrace = 2 * time.Second
 
 // stuckIn makes a program of which one step is stuck.
 var stuckIn = map[string]func(stick func()){
@@ -162,21 +162,33 @@ var stuckIn = map[string]func(stick func()){
 	},
 }
 
-// stuckCoordinator has a handler that is called when the stuck step has been given up. It
-// takes a moment, in which the stacks can arrive on a machine that is busy; in the strict
-// mode there is none, so that the end is at the end of the grace period.
+// stuckCoordinator has a handler that is called when the stuck step has been given up, and
+// looks whether the stacks have arrived, which may take a while on a machine that is busy.
+// In the strict mode there is none, so that the end is at the end of the grace period.
 func stuckCoordinator() *shutdown.Coordinator {
 	c := telling(stuckGrace)
 	if childIsStrict() {
 		c.Grace = strictGrace
-	} else {
-		c.Register(func(context.Context) error {
-			time.Sleep(stuckGrace / 5)
-			say("last")
-			return nil
-		}, shutdown.Reserve(stuckGrace*3/10))
+		return c
 	}
+	c.Register(func(context.Context) error {
+		for end := time.Now().Add(stuckGrace / 4); !hasStacks(c.Report()) && time.Now().Before(end); {
+			time.Sleep(5 * time.Millisecond)
+		}
+		say("last")
+		return nil
+	}, shutdown.Reserve(stuckGrace/2))
 	return c
+}
+
+// hasStacks reports whether it has those of all steps that were abandoned.
+func hasStacks(r *shutdown.Report) bool {
+	for _, s := range r.Steps {
+		if s.Outcome == shutdown.Abandoned && s.Stack == "" {
+			return false
+		}
+	}
+	return true
 }
 
 func init() {
@@ -250,7 +262,7 @@ var crowds = []struct {
 	env  []string
 	s    stuckCase
 	// With very many goroutines, or where a look at them could stop the process for
-	// good, the report does without the stack or the state.
+	// good, the report may do without the stack or the state.
 	noStack, noState bool
 	cpus             int
 }{
@@ -259,7 +271,7 @@ var crowds = []struct {
 		play: func(stick func()) { spawn(2000, func() { select {} }); stuckIn["handler"](stick) },
 	},
 	{
-		name: "among 20000 other goroutines", s: stuckCases[0], noState: true,
+		name: "among 20000 other goroutines", s: stuckCases[0], noStack: true, noState: true,
 		play: func(stick func()) { spawn(20000, func() { select {} }); stuckIn["handler"](stick) },
 	},
 	{

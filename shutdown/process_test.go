@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -82,27 +83,27 @@ func untilStopped(ctx context.Context) error {
 	return nil
 }
 
-// telling is a Coordinator that tells the parent when it stops and sends its report.
+// telling is a Coordinator that tells the parent when it stops.
 func telling(grace time.Duration) *shutdown.Coordinator {
 	return &shutdown.Coordinator{Grace: grace, Observe: tell}
 }
 
 func tell(e shutdown.Event) {
-	switch e := e.(type) {
-	case shutdown.StopRequested:
+	if _, ok := e.(shutdown.StopRequested); ok {
 		say("stopping")
-	case shutdown.Drained:
-		b, err := json.Marshal(e.Report)
-		if err != nil {
-			panic(err)
-		}
-		say("report %s", b)
 	}
 }
 
-// exit ends a child and says before, by the child's own clock, how long after t0.
+// exit ends a child. Before, it says how long after t0 that is by the child's own clock,
+// and sends the report.
 func exit(c *shutdown.Coordinator, code int) {
-	say("exits %d", time.Since(c.Report().Began))
+	r := c.Report()
+	say("exits %d", time.Since(r.Began))
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic(err)
+	}
+	say("report %s", b)
 	os.Exit(code)
 }
 
@@ -137,6 +138,7 @@ func start(t *testing.T, scenario string, changes ...change) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
+	heedIgnored()
 	p := newChild(t, self, scenario)
 	for _, c := range changes {
 		c(p)
@@ -149,6 +151,16 @@ func start(t *testing.T, scenario string, changes ...change) *child {
 	t.Cleanup(func() { p.kill(); <-p.done })
 	return p
 }
+
+// heedIgnored catches the signals that are ignored in this process, as in a script's
+// background job, since children would inherit that.
+var heedIgnored = sync.OnceFunc(func() {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
+})
 
 func newChild(t *testing.T, executable, scenario string) *child {
 	p := &child{t: t, cmd: exec.Command(executable), done: make(chan struct{})}

@@ -389,3 +389,29 @@ type closer struct{ err error }
 
 func (c closer) Close() error                { return c.err }
 func (c closer) close(context.Context) error { return c.err }
+
+// One goroutine runs all handlers: what one has done must not stick to the next.
+func TestWhatAHandlerDoesIsItsOwn(t *testing.T) {
+	for name, newer := range map[string]func(context.Context) error{
+		"a panic": func(context.Context) error { panic("x") },
+		"Goexit":  func(context.Context) error { runtime.Goexit(); return nil },
+		"Exit":    nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				if newer == nil {
+					newer = func(context.Context) error { p.Exit(0); return nil }
+				}
+				p.Register(func(context.Context) error { return nil }, shutdown.Name("oldest"))
+				p.Register(func(context.Context) error { return nil }, shutdown.Name("old"))
+				p.Register(newer, shutdown.Name("new"))
+				report := p.runs(func(context.Context) error { return nil })
+				for _, name := range []string{"old", "oldest"} {
+					if got := step(t, report, name); got.Outcome != shutdown.OK || got.Err != nil {
+						t.Errorf("%s: %v, %v after %s; want ok", name, got.Outcome, got.Err, "the newer one's end")
+					}
+				}
+			})
+		})
+	}
+}

@@ -43,6 +43,7 @@ type live struct {
 // An Ending is why and how contexts end; one can end many.
 type Ending struct {
 	err    error
+	cause  error
 	causer context.Context // a cancelled context that has nothing but the cause
 	live   live            // for contexts that nobody has asked about yet
 }
@@ -60,7 +61,7 @@ func Asked(cause error) *Ending { return newEnding(context.Canceled, cause) }
 func newEnding(err, cause error) *Ending {
 	c, cancel := context.WithCancelCause(context.Background())
 	cancel(cause)
-	e := &Ending{err: err, causer: c}
+	e := &Ending{err: err, cause: context.Cause(c), causer: c}
 	e.live.done, e.live.end = make(chan struct{}), e
 	close(e.live.done)
 	return e

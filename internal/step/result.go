@@ -94,19 +94,35 @@ func (s *Step) Judge(now time.Duration, r Result) (Outcome, error) {
 	return OK, nil
 }
 
-// excused reports whether err says no more than that the step was asked to stop.
+// excused reports whether err says no more than that the step was asked to stop. The
+// answer that nearly all tasks give costs little, and little of the goroutine's stack.
 func (s *Step) excused(err error) bool {
-	var asked [4]error
-	ok := asked[:0]
-	for _, c := range [...]*Context{s.Told, &s.Ctx} {
-		if c == nil {
-			continue
-		}
-		if e := c.ended(); e != nil && e != expired {
-			ok = append(ok, e.err, context.Cause(c))
+	var told *Ending
+	if s.Told != nil {
+		told = s.Told.ended()
+	}
+	work := s.Ctx.ended()
+	if work == expired {
+		work = nil // its own deadline is no excuse
+	}
+	switch {
+	case told == nil && work == nil:
+		return false
+	case err == context.Canceled:
+		return true
+	}
+	return excusedBy(err, told, work)
+}
+
+//go:noinline
+func excusedBy(err error, endings ...*Ending) bool {
+	asked := []error{context.Canceled}
+	for _, e := range endings {
+		if e != nil {
+			asked = append(asked, e.cause)
 		}
 	}
-	return len(ok) > 0 && Excused(err, ok...)
+	return Excused(err, asked...)
 }
 
 // Excused reports whether err is one of asked, alone or wrapped; a join is only

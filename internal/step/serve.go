@@ -60,7 +60,7 @@ func calls(src Source, last *Step, r Result) (cur *Step, res Result, alive bool)
 		back = false
 		err := f(ctx)
 		back = true
-		r.Err = err
+		r = Result{Err: err} // not r.Err: the last one may have panicked
 	}
 }
 
