@@ -92,16 +92,18 @@ type Coordinator struct {
 	mainErr error // what main returned
 	code    int   // of Exit
 
-	clock     *step.Clock
-	holds     map[*step.Step]struct{}
-	steps     []Step       // those recorded so far; one that is not over took a negative time
-	stuck     []*step.Step // those of them whose stacks may still come
-	sites     step.Sites
-	leaks     []Leak
-	report    *Report
-	ladder    ladder
-	delayOver *time.Timer
-	ticker    *time.Timer
+	clock      *step.Clock
+	holds      map[*step.Step]struct{}
+	steps      []Step       // those recorded so far; one that is not over took a negative time
+	stuck      []*step.Step // those of them whose stacks may still come
+	sites      step.Sites
+	unfinished int             // of steps
+	tasks      []*Registration // that Run is to start
+	leaks      []Leak
+	report     *Report
+	ladder     ladder
+	delayOver  *time.Timer
+	ticker     *time.Timer
 
 	stopping   chan struct{}       // closed at t0
 	quiet      *quiet              // of the last Quiesce
@@ -216,7 +218,10 @@ func (c *Coordinator) Start(task func(context.Context) error, opts ...Option) *R
 	run := c.lock()
 	defer run.Unlock()
 	c.stack.add(r, run.Now)
-	if c.phase != fresh && !r.late {
+	switch {
+	case c.phase == fresh:
+		c.tasks = append(c.tasks, r)
+	case !r.late:
 		c.startTask(r)
 	}
 	return r

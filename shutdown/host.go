@@ -62,6 +62,9 @@ func (h host) Ended(s *step.Step) {
 		d = new(Step)
 		*d = c.describe(s)
 	}
+	if s.Slot > 0 {
+		c.unfinished--
+	}
 	d.Took, d.Outcome, d.Err = s.Took(), Outcome(s.Outcome), s.Err
 	if s.Outcome != step.OK {
 		c.explain(d, s)
@@ -73,6 +76,7 @@ func (h host) Ended(s *step.Step) {
 
 // record makes room for the step in the record.
 func (c *Coordinator) record(s *step.Step) *Step {
+	c.unfinished++
 	c.steps = append(c.steps, c.describe(s))
 	s.Slot = int32(len(c.steps))
 	return &c.steps[s.Slot-1]

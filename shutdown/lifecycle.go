@@ -81,7 +81,7 @@ func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at 
 	c.phase, c.ready = active, true
 	c.out.begin()
 	c.hearSignals()
-	c.stack.startTasks()
+	c.startTasks()
 	switch {
 	case c.early:
 		c.request(run.Now(), c.cause, c.fault, false)
@@ -117,16 +117,13 @@ func (c *Coordinator) watch(ctx context.Context) (stop func()) {
 	return func() { after() }
 }
 
-func (s *Scope) startTasks() {
-	r := s.newest
-	for r != nil && r.older != nil {
-		r = r.older
-	}
-	for ; r != nil; r = r.newer {
-		if r.step.Kind == step.Task {
-			s.c.startTask(r)
+func (c *Coordinator) startTasks() {
+	for _, r := range c.tasks {
+		if r.member {
+			c.startTask(r)
 		}
 	}
+	c.tasks = nil
 }
 
 // A mainRun is main on a goroutine of its own.

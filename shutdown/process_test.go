@@ -214,12 +214,36 @@ func (p *child) wait() {
 	}
 }
 
-// exits waits for the end and compares the exit status.
-func (p *child) exits(want int) {
+// attempt is for what a machine that is too busy can spoil: it tries three times, and
+// fails if each one did.
+func attempt(t *testing.T, try func() error) {
+	t.Helper()
+	var errs []error
+	for range 3 {
+		err := try()
+		if err == nil {
+			return
+		}
+		errs = append(errs, err)
+	}
+	t.Error(errors.Join(errs...))
+}
+
+// exited waits for the end and tells if the exit status is another one.
+func (p *child) exited(want int) error {
 	p.t.Helper()
 	p.wait()
 	if got := p.cmd.ProcessState.ExitCode(); got != want {
-		p.t.Errorf("exit status = %d (%v), want %d\n%s", got, p.cmd.ProcessState, want, p)
+		return fmt.Errorf("exit status = %d (%v), want %d\n%s", got, p.cmd.ProcessState, want, p)
+	}
+	return nil
+}
+
+// exits waits for the end and compares the exit status.
+func (p *child) exits(want int) {
+	p.t.Helper()
+	if err := p.exited(want); err != nil {
+		p.t.Error(err)
 	}
 }
 

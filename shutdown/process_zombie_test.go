@@ -17,8 +17,8 @@ import (
 // A zombie is a step that comes back after it was given up, while others are still being
 // waited for. What it does then is nobody's any more.
 
-// zombieGrace leaves a step about 600 ms, and the handler after it the rest.
-const zombieGrace = time.Second
+// zombieGrace leaves a step 6/10 of it, and the handler after it the rest.
+const zombieGrace = 2 * time.Second
 
 var zombieSteps = map[string]func(c *shutdown.Coordinator, rise func()){
 	"handler": func(c *shutdown.Coordinator, rise func()) {
@@ -57,7 +57,7 @@ func init() {
 				risen := make(chan struct{})
 				c.Register(func(context.Context) error {
 					close(risen)
-					time.Sleep(zombieGrace / 4)
+					time.Sleep(zombieGrace / 10)
 					say("last")
 					return nil
 				}, shutdown.Reserve(zombieGrace*4/10))

@@ -138,15 +138,13 @@ func (c *Coordinator) build() *Report {
 	if c.phase < finished {
 		r.Took = c.run.Now() - c.t0
 	}
-	if c.phase < finished || slices.ContainsFunc(c.steps, running) {
-		r.Steps = slices.DeleteFunc(slices.Clone(c.steps), running)
+	if c.phase < finished || c.unfinished > 0 {
+		// One that is not over takes a negative time. At the end, it is of a scope that
+		// was released, and runs although the program does not wait for it.
+		r.Steps = slices.DeleteFunc(slices.Clone(c.steps), func(s Step) bool { return s.Took < 0 })
 	}
 	return r
 }
-
-// running reports whether the step is recorded but not over: before the end, or one of a
-// scope that was released, and runs when the program does not wait for it.
-func running(s Step) bool { return s.Took < 0 }
 
 // Err is nil if everything went well. Otherwise it joins the failures: main's first,
 // or the cause of Stop, then those of the other steps, each with its name. What main
