@@ -46,7 +46,9 @@ func (c *Coordinator) mainFor(main step.Func, at step.Origin) int {
 		return c.Report().ExitCode()
 	}
 	step.Inline(&c.main, f, &c.root, func(r step.Result) {
-		c.mainReturned(r)
+		if !c.mainReturned(r) {
+			select {} // it was given up, and Main ends the process elsewhere
+		}
 		<-c.done
 		switch r.How {
 		case step.Goexit, step.Exit:
@@ -140,14 +142,15 @@ func (m *mainRun) Next(last *step.Step, r step.Result) (*step.Step, step.Func, c
 	return nil, nil, nil
 }
 
-// mainReturned is told that main has come back.
-func (c *Coordinator) mainReturned(r step.Result) {
+// mainReturned is told that main has come back. It returns false if main had been given
+// up before.
+func (c *Coordinator) mainReturned(r step.Result) bool {
 	run := c.lock()
 	defer run.Unlock()
 	now := run.Now()
 	if c.main.Over() {
 		run.After(func() { host{c}.Zombie(&c.main, r) })
-		return
+		return false
 	}
 	if e := c.parent.Err(); e != nil && r.How == step.Returned && step.Excused(r.Err, e, context.Cause(c.parent)) {
 		r.Err = nil
@@ -163,6 +166,7 @@ func (c *Coordinator) mainReturned(r step.Result) {
 	c.request(now, err, nil, false)
 	c.main.Finish(now, outcome, err)
 	c.main.CloseLocked()
+	return true
 }
 
 // request asks the program to stop. The first request counts; a later one at most
