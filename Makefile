@@ -3,7 +3,7 @@
 CHECKS := version test race vet staticcheck format tidy alone cross fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help run ci fix $(CHECKS)
+.PHONY: help run strict ci fix $(CHECKS)
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is one of'
@@ -14,6 +14,9 @@ help: ## this list
 
 run: ## start the example server; Ctrl-C shows how it ends
 	go run ./examples/http-server
+
+strict: ## 100 runs of each way to be stuck: the exit is within the grace period and 50 ms (a quarter of an hour, on a quiet machine)
+	go test -tags strict -run ProcessStrict -v -timeout 1h -parallel 8 ./shutdown
 
 ci: ## every check below, in that order
 	@bash .ci/run

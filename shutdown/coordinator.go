@@ -244,7 +244,7 @@ func (s *starter) Next(last *step.Step, res step.Result) (*step.Step, step.Func,
 	run := r.c.lock()
 	defer run.Unlock()
 	now := run.Now()
-	if r.unlink() { // before its turn
+	if r.unlink() && !r.closing { // before its turn
 		_, err := r.step.Judge(now, res)
 		if err != nil {
 			err = &group.TaskError{Name: r.step.Name(), Err: err}

@@ -36,31 +36,33 @@ func (c *Coordinator) configure() (err error) {
 
 // graceFromEnvironment is DefaultGrace where the environment says nothing.
 func graceFromEnvironment(lookup func(string) (string, bool)) (time.Duration, error) {
-	text, ok := lookup(graceVariable)
-	if !ok {
-		return DefaultGrace, nil
-	}
-	total, err := seconds(graceVariable, text)
+	total, set, err := seconds(lookup, graceVariable)
 	if err != nil {
 		return 0, err
 	}
-	if text, ok := lookup(preStopVariable); ok {
-		sleep, err := seconds(preStopVariable, text)
-		if err != nil {
-			return 0, err
-		}
-		if total -= sleep; total <= 0 {
-			return 0, fmt.Errorf("shutdown: %s=%s leaves nothing of %s", preStopVariable, text, graceVariable)
-		}
+	sleep, _, err := seconds(lookup, preStopVariable)
+	switch {
+	case err != nil:
+		return 0, err
+	case !set:
+		return DefaultGrace, nil
+	case sleep >= total:
+		return 0, fmt.Errorf("shutdown: %s, %v, leaves nothing of %s, %v", preStopVariable, sleep, graceVariable, total)
 	}
+	total -= sleep
 	return max(total-graceMargin, total/2), nil
 }
 
-func seconds(name, text string) (time.Duration, error) {
-	s, err := strconv.ParseFloat(text, 64)
-	d := s * float64(time.Second)
-	if err != nil || !(d >= 1) || d > math.MaxInt64/2 {
-		return 0, fmt.Errorf("shutdown: %s=%q is not a positive number of seconds", name, text)
+// seconds reads a variable, and reports whether it is set.
+func seconds(lookup func(string) (string, bool), name string) (d time.Duration, set bool, err error) {
+	text, set := lookup(name)
+	if !set {
+		return 0, false, nil
 	}
-	return time.Duration(d), nil
+	s, err := strconv.ParseFloat(text, 64)
+	s *= float64(time.Second)
+	if err != nil || !(s >= 1) || s > math.MaxInt64/2 {
+		return 0, true, fmt.Errorf("shutdown: %s=%q is not a positive number of seconds", name, text)
+	}
+	return time.Duration(s), true, nil
 }

@@ -1,9 +1,8 @@
-//go:build unix
+//go:build unix && strict
 
 package shutdown_test
 
 import (
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,25 +15,16 @@ import (
 // process with a stuck step ends at its grace period and 50 ms, 100 times of 100, by its
 // own clock and as its parent sees it.
 //
-//	LASTCALL_STRICT=1 go test -run ProcessStrict -v -timeout 1h -parallel 8 ./shutdown
+//	go test -tags strict -run ProcessStrict -v -timeout 1h -parallel 8 ./shutdown
 //
 // What spins has the machine to itself; of the others, which only wait, several run at
 // once.
-const strictVariable = "LASTCALL_STRICT"
-
 const (
 	strictRuns   = 100
-	strictGrace  = 500 * time.Millisecond
 	strictMargin = 50 * time.Millisecond
 )
 
-// childIsStrict reports whether this process plays for the strict mode.
-func childIsStrict() bool { return os.Getenv(strictVariable) == "child" }
-
 func TestProcessStrict(t *testing.T) {
-	if os.Getenv(strictVariable) != "1" {
-		t.Skipf("only with %s=1: it takes a quarter of an hour", strictVariable)
-	}
 	for step := range stuckIn {
 		for _, s := range stuckCases {
 			t.Run(step+" in "+s.name, func(t *testing.T) {

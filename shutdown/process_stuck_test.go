@@ -466,3 +466,12 @@ func TestProcessEverythingIsStuck(t *testing.T) {
 		}
 	}
 }
+
+// What strict mode needs of the children, which are this file's.
+const (
+	strictVariable = "LASTCALL_STRICT"
+	strictGrace    = 500 * time.Millisecond
+)
+
+// childIsStrict reports whether this process plays for the strict mode.
+func childIsStrict() bool { return os.Getenv(strictVariable) == "child" }

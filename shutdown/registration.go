@@ -21,6 +21,7 @@ type Registration struct {
 	older, newer *Registration
 	member       bool // of home's stack: it has not had its turn
 	running      bool // a task: it has been started
+	closing      bool // a task: it has closed itself, and will return
 	late         bool // it came when it could not run any more
 }
 
@@ -116,6 +117,7 @@ func (r *Registration) Close(ctx context.Context) error {
 	}
 	if r.running && r.step.Calls(ctx) {
 		defer run.Unlock()
+		r.closing = true
 		run.After(func() { r.step.Tell(step.Asked(context.Canceled)) })
 		return nil
 	}

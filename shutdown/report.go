@@ -153,7 +153,7 @@ func (r *Report) Err() error {
 	var errs []error
 	for _, s := range r.Steps {
 		if s.Kind == KindMain && s.Outcome != OK {
-			errs = append(errs, s.Err)
+			errs = append(errs, s.mainErr())
 		}
 	}
 	if r.fault != nil && !contains(errs, r.fault) {
@@ -168,6 +168,14 @@ func (r *Report) Err() error {
 		return errs[0]
 	}
 	return errors.Join(errs...)
+}
+
+// mainErr is what main returned, or what became of it.
+func (s Step) mainErr() error {
+	if s.Outcome == Failed || s.Outcome == Panicked {
+		return s.Err
+	}
+	return &stepError{s.Kind, s.Name, s.Site, s.Err}
 }
 
 // contains reports whether the very error err is in the tree of one of errs.

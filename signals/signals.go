@@ -21,8 +21,8 @@ import (
 // After a signal, context.Cause of it is an *Error.
 //
 // No signals means SIGINT and SIGTERM, never all there are. A signal that was
-// ignored when the program was started (SIGHUP under nohup, SIGINT of a shell
-// script's background job) stays ignored.
+// ignored when the program was started stays ignored: SIGHUP under nohup, SIGINT of a
+// shell script's background job. Go tells a program of no others.
 //
 // The signals are caught until stop is called, also after the first one: a second
 // Ctrl-C does nothing then. Call stop as soon as the context has ended where the

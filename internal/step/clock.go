@@ -212,8 +212,8 @@ func (c *Clock) fire() {
 }
 
 // due does what is due for s and returns when the next thing is, 0 if s has been
-// given up. First the context ends; halfway from there to the end the stacks are
-// taken, when a step that obeys has had time to return.
+// given up. First the context ends; a quarter of the way from there to the end the stacks
+// are taken, when a step that obeys has had time to return.
 func (c *Clock) due(s *Step, now time.Duration) time.Duration {
 	cut := time.Duration(s.cut.Load())
 	if now < cut {
@@ -228,8 +228,8 @@ func (c *Clock) due(s *Step, now time.Duration) time.Duration {
 		c.giveUp(s, now)
 		return 0
 	}
-	if half := cut + (s.End-cut)/2; now < half {
-		return half
+	if look := cut + (s.End-cut)/4; now < look {
+		return look
 	}
 	c.dump(s)
 	return s.End
