@@ -59,7 +59,7 @@ func measure(t *testing.T, scenario, name string, s stuckCase, env ...string) {
 		p.signal(syscall.SIGTERM)
 		p.exits(1)
 		own = append(own, p.ownTime()-strictGrace)
-		parents = append(parents, p.ended.Sub(p.t0())-strictGrace)
+		parents = append(parents, p.ended.Sub(p.report().Began)-strictGrace)
 		stack := p.step(name).Stack
 		if s.stack != "" && strings.Contains(stack, s.stack) {
 			stacks++

@@ -297,9 +297,6 @@ func (p *child) within(grace time.Duration) {
 // took is how long the child has lived.
 func (p *child) took() time.Duration { return p.ended.Sub(p.began) }
 
-// t0 is when the child's stop began.
-func (p *child) t0() time.Time { return p.report().Began }
-
 // ownTime is how long after t0 the child ended the process, by its own account.
 func (p *child) ownTime() time.Duration {
 	p.t.Helper()
