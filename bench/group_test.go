@@ -2,7 +2,6 @@ package bench_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/oklog/run"
@@ -10,37 +9,67 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 )
 
-const tasks = 100
+// The tasks wait on their contexts; one stops the group once it runs.
+const benchTasks = 100
 
-var errStop = errors.New("stop")
+func BenchmarkGroup100(b *testing.B)           { benchGroup(b, false) }
+func BenchmarkGroup100Concurrent(b *testing.B) { benchGroup(b, true) }
 
-// BenchmarkGroup is a hundred tasks from start to stopped, newest first, each awaited.
-func BenchmarkGroup(b *testing.B) {
+func benchGroup(b *testing.B, concurrent bool) {
 	b.ReportAllocs()
 	for b.Loop() {
-		var g group.Group
-		for range tasks {
-			g.Go("task", func(ctx context.Context) error { <-ctx.Done(); return nil })
+		g := group.Group{Concurrent: concurrent}
+		for range benchTasks - 1 {
+			g.Go("task", waits)
 		}
-		g.Go("first", func(context.Context) error { return errStop })
-		if err := g.Run(context.Background()); !errors.Is(err, errStop) {
+		g.Go("task", succeeds)
+		if err := g.Run(context.Background()); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-// BenchmarkGroupOklog is the same work by oklog/run, all at once.
-func BenchmarkGroupOklog(b *testing.B) {
+// BenchmarkOklogRun100 is run.Group's own way, the counterpart of a concurrent group:
+// it tells all actors and then waits for all. They bring their own contexts.
+func BenchmarkOklogRun100(b *testing.B) {
+	benchOklogRun(b, func(g *run.Group) {
+		ctx, cancel := context.WithCancel(context.Background())
+		g.Add(func() error { return waits(ctx) }, func(error) { cancel() })
+	})
+}
+
+// BenchmarkOklogRun100InOrder has each actor awaited before the next is told.
+func BenchmarkOklogRun100InOrder(b *testing.B) {
+	benchOklogRun(b, func(g *run.Group) {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		g.Add(func() error {
+			defer close(done)
+			return waits(ctx)
+		}, func(error) {
+			cancel()
+			<-done
+		})
+	})
+}
+
+func benchOklogRun(b *testing.B, add func(*run.Group)) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var g run.Group
-		for range tasks {
-			ctx, cancel := context.WithCancel(context.Background())
-			g.Add(func() error { <-ctx.Done(); return nil }, func(error) { cancel() })
+		for range benchTasks - 1 {
+			add(&g)
 		}
-		g.Add(func() error { return errStop }, func(error) {})
-		if err := g.Run(); err != errStop {
+		g.Add(func() error { return nil }, func(error) {})
+		if err := g.Run(); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
+
+func waits(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func succeeds(context.Context) error { return nil }
