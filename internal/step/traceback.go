@@ -1,0 +1,52 @@
+package step
+
+import (
+	"runtime"
+	"strings"
+)
+
+// Wait states come from a dump for which the world is stopped: 9 to 16 ms with
+// 1 000 goroutines, 69 ms with 10 000, 0.7 s with 100 000. Beyond this many the report
+// does without.
+const maxForStates = 10_000
+
+// dumpPerGoroutine is what a traceback takes of the buffer for it, amply: what does not
+// fit is cut off.
+const dumpPerGoroutine = 1 << 10
+
+// waitStates maps stacks to what their goroutines wait for, as a traceback says
+// it: "sync.Mutex.Lock", "chan receive". A traceback has no labels; what joins
+// the two is the stack itself.
+func waitStates() map[string]string {
+	n := runtime.NumGoroutine()
+	if n > maxForStates || cannotPreempt() {
+		return nil
+	}
+	buf := make([]byte, (n+64)*dumpPerGoroutine)
+	buf = buf[:runtime.Stack(buf, true)]
+	states := make(map[string]string)
+	for block := range strings.SplitSeq(string(buf), "\n\n") {
+		head, rest, _ := strings.Cut(block, "\n")
+		_, state, _ := strings.Cut(head, "[")
+		state, _, _ = strings.Cut(state, "]")
+		state, _, _ = strings.Cut(state, ",") // ", 2 minutes"
+		states[key(parseTraceback(rest))] = strings.TrimSpace(state)
+	}
+	return states
+}
+
+func parseTraceback(text string) (frames []frame) {
+	function := ""
+	for line := range strings.SplitSeq(text, "\n") {
+		switch {
+		case strings.HasPrefix(line, "created by "):
+			return frames
+		case strings.HasPrefix(line, "\t"):
+			position, _, _ := strings.Cut(strings.TrimSpace(line), " +0x")
+			frames = append(frames, frame{function, position})
+		default:
+			function = line
+		}
+	}
+	return frames
+}

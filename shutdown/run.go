@@ -1,0 +1,218 @@
+package shutdown
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lastcall-go/lastcall/internal/step"
+)
+
+// Run calls main, on a goroutine of its own, and drains the program when main
+// returns, when a signal comes, on Stop, or when ctx ends: it cancels main's context,
+// waits for main, and runs the handlers. It returns when all is over, or has been
+// given up, with the report of it.
+//
+// Run never panics because main did, and does not end the process; a third signal
+// does. A nil main and a second Run panic. After a drain without a Run, by Shutdown or
+// Exit, main is skipped and the report of that drain is returned.
+func (c *Coordinator) Run(ctx context.Context, main func(context.Context) error) *Report {
+	if f, ok := c.open(ctx, main, false, step.Call(1, "main")); ok {
+		go step.Serve(&mainRun{c, f})
+	}
+	<-c.done
+	return c.Report()
+}
+
+// Main calls main on the caller's goroutine, drains the program as Run does, writes
+// the log, and returns the exit code:
+//
+//	func main() { os.Exit(shutdown.Main(run)) }
+//
+// The code is, by the first that applies: 2 if main panicked, and then Main panics
+// again with the same value, when everything has been drained; that of Exit or of an
+// *ExitError, if it is not 0; 1 if any step failed; 0. With Reraise, after a clean stop
+// by a signal, it ends the process by that signal; so it does, with the code, where
+// main is stuck or has called runtime.Goexit. A third signal ends it with 128 + n.
+func (c *Coordinator) Main(main func(context.Context) error) int {
+	return c.mainFor(main, step.Call(1, "main"))
+}
+
+func (c *Coordinator) mainFor(main step.Func, at step.Origin) int {
+	f, ok := c.open(context.Background(), main, true, at)
+	if !ok {
+		<-c.done
+		return c.Report().ExitCode()
+	}
+	step.Inline(&c.main, f, &c.root, func(r step.Result) {
+		if !c.mainReturned(r) {
+			select {} // it was given up, and Main ends the process elsewhere
+		}
+		<-c.done
+		switch r.How {
+		case step.Goexit, step.Exit:
+			c.exit(c.exitStatus())
+		case step.Panic:
+			c.letPanic()
+		}
+	})
+	return c.exitStatus()
+}
+
+// open begins a Run. It returns false if the program has been drained already.
+func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at step.Origin) (step.Func, bool) {
+	switch {
+	case main == nil:
+		panic("shutdown: main is nil, at " + at.Site())
+	case c.Grace < 0 || c.Delay < 0:
+		panic(fmt.Sprintf("shutdown: Grace %v or Delay %v is negative, at %s", c.Grace, c.Delay, at.Site()))
+	}
+	run := c.lock()
+	defer run.Unlock()
+	if c.phase != fresh {
+		c.mustBeAlone(at)
+		return nil, false
+	}
+	run.SetValues(ctx)
+	c.parent, c.byMain, c.main.Origin = ctx, byMain, at
+	c.main.Init(run, nil, run.Label(nil, run.Values(), "main", "m"))
+	if err := c.configure(); err != nil {
+		main = func(context.Context) error { return err }
+	}
+	c.phase, c.ready = active, true
+	c.out.begin()
+	c.hearSignals()
+	c.startTasks()
+	switch {
+	case c.early:
+		c.request(run.Now(), c.cause, c.fault, false)
+	case ctx.Err() != nil:
+		c.request(run.Now(), context.Cause(ctx), nil, false)
+	default:
+		c.restore = append(c.restore, c.watch(ctx))
+	}
+	return main, true
+}
+
+// mustBeAlone panics unless what has begun already is a drain without a Run, of
+// which main's step is then a part.
+func (c *Coordinator) mustBeAlone(at step.Origin) {
+	if !c.alone || c.main.Over() {
+		panic("shutdown: a Coordinator runs once; it was run again at " + at.Site())
+	}
+	c.main.Origin = at
+	c.main.Init(c.run, nil, c.run.Values())
+	c.main.Finish(c.run.Now(), step.Skipped, ErrDrained)
+	if c.report != nil {
+		c.report = c.build()
+	}
+}
+
+// watch stops the program when ctx ends.
+func (c *Coordinator) watch(ctx context.Context) (stop func()) {
+	after := context.AfterFunc(ctx, func() {
+		run := c.lock()
+		defer run.Unlock()
+		c.request(run.Now(), context.Cause(ctx), nil, true)
+	})
+	return func() { after() }
+}
+
+func (c *Coordinator) startTasks() {
+	for _, r := range c.tasks {
+		if r.member {
+			c.startTask(r)
+		}
+	}
+	c.tasks = nil
+}
+
+// A mainRun is main on a goroutine of its own.
+type mainRun struct {
+	c *Coordinator
+	f step.Func
+}
+
+func (m *mainRun) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
+	if last == nil {
+		return &m.c.main, m.f, &m.c.root
+	}
+	m.c.mainReturned(r)
+	return nil, nil, nil
+}
+
+// mainReturned is told that main has come back. It returns false if main had been given
+// up before.
+func (c *Coordinator) mainReturned(r step.Result) bool {
+	run := c.lock()
+	defer run.Unlock()
+	now := run.Now()
+	if c.main.Over() {
+		run.After(func() { host{c}.Zombie(&c.main, r) })
+		return false
+	}
+	if e := c.parent.Err(); e != nil && r.How == step.Returned && step.Excused(r.Err, e, context.Cause(c.parent)) {
+		r.Err = nil
+	}
+	outcome, err := c.main.Judge(now, r)
+	if code := exitCode(r.Err); outcome == step.OK && code != 0 {
+		outcome, err = step.Failed, r.Err
+	}
+	if e, ok := r.Err.(*ExitError); ok && outcome == step.Failed && e.Code == 0 && e.Err == nil {
+		outcome, err = step.OK, nil
+	}
+	c.mainErr, c.panicked, c.mainOver = r.Err, outcome == step.Panicked, true
+	c.request(now, err, nil, false)
+	c.main.Finish(now, outcome, err)
+	c.main.CloseLocked()
+	return true
+}
+
+// Shutdown asks the program to stop, like Stop(nil), and waits until everything is
+// over, or ctx ends. It returns the report's error, or ctx's.
+//
+// Called by main, a task, a hold or a handler, on its goroutine or with a context that
+// descends from its own, it returns ErrInProgress at once, since it would wait for
+// itself. Without a Run, it drains by itself, with signals caught for the duration.
+func (c *Coordinator) Shutdown(ctx context.Context) error {
+	c.setup()
+	if c.calledByStep(ctx) {
+		c.Stop(nil)
+		return ErrInProgress
+	}
+	if !c.drainAlone() {
+		c.Stop(nil)
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		select {
+		case <-c.done: // as well
+		default:
+			return ctx.Err()
+		}
+	}
+	return c.Report().Err()
+}
+
+// drainAlone begins a drain without a Run, if nothing has begun yet.
+func (c *Coordinator) drainAlone() bool {
+	run := c.lock()
+	defer run.Unlock()
+	if c.phase != fresh {
+		return false
+	}
+	if err := c.configure(); err != nil {
+		c.note(badEnvironment{err})
+	}
+	c.alone, c.mainOver, c.phase, c.parent = true, true, active, context.Background()
+	c.out.begin()
+	c.hearSignals()
+	c.request(run.Now(), c.cause, c.fault, false)
+	return true
+}
+
+// Done is closed when the drain is over and the report is final.
+func (c *Coordinator) Done() <-chan struct{} {
+	c.setup()
+	return c.done
+}
