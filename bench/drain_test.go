@@ -25,13 +25,26 @@ func quiet() *shutdown.Coordinator {
 	}
 }
 
-// BenchmarkRegister is the cost of one registration.
+// BenchmarkRegister is the cost of one registration: of a thousand, and of millions,
+// where it is the heap's growth that is measured for the most part.
 func BenchmarkRegister(b *testing.B) {
-	c := quiet()
-	b.ReportAllocs()
-	for b.Loop() {
-		c.Register(empty)
-	}
+	b.Run("thousand", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; i < b.N; {
+			c := quiet()
+			for range min(1000, b.N-i) {
+				c.Register(empty)
+				i++
+			}
+		}
+	})
+	b.Run("endless", func(b *testing.B) {
+		c := quiet()
+		b.ReportAllocs()
+		for b.Loop() {
+			c.Register(empty)
+		}
+	})
 }
 
 // BenchmarkDrain is what a handler costs at the end: its deadline, isolation, label and
