@@ -249,9 +249,10 @@ func merge(a, b step.Result) step.Result {
 // last outcome is known, Run returns, and must have all errors.
 func (t *Task) end() {
 	run := t.step.Run()
+	result := t.step.Excuse(t.result)
 	run.Lock()
 	now := run.Now()
-	outcome, err := t.step.Judge(now, t.result)
+	outcome, err := t.step.Judge(now, result)
 	late := t.step.Over() // too late: it has been given up
 	run.Unlock()
 	if !late {

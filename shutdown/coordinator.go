@@ -241,6 +241,7 @@ func (s *starter) Next(last *step.Step, res step.Result) (*step.Step, step.Func,
 	if last == nil {
 		return &r.step, r.handler, r.step.Told
 	}
+	res = r.step.Excuse(res)
 	run := r.c.lock()
 	defer run.Unlock()
 	now := run.Now()
@@ -260,19 +261,15 @@ func (s *starter) Next(last *step.Step, res step.Result) (*step.Step, step.Func,
 // returned it. If the stop has begun already, it does nothing. A Stop before Run is
 // remembered.
 func (c *Coordinator) Stop(cause error) {
+	fault := faultOf(cause) // before the lock: it may call the error's methods
 	run := c.lock()
 	defer run.Unlock()
-	c.stop(cause)
-}
-
-func (c *Coordinator) stop(cause error) {
-	if c.phase == fresh {
-		if !c.early {
-			c.early, c.cause, c.fault = true, cause, faultOf(cause)
-		}
-		return
+	switch {
+	case c.phase != fresh:
+		c.request(run.Now(), cause, fault, true)
+	case !c.early:
+		c.early, c.cause, c.fault = true, cause, fault
 	}
-	c.request(c.run.Now(), cause, faultOf(cause), true)
 }
 
 // faultOf is the cause of a Stop if it counts as a failure, else nil.

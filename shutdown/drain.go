@@ -32,6 +32,9 @@ func (d *drain) start() { go step.Serve(d) }
 
 // Next records how the last handler ended and takes the next from the stack.
 func (d *drain) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
+	if last != nil {
+		r = last.Excuse(r)
+	}
 	run := d.c.run
 	run.Lock()
 	defer run.Unlock()

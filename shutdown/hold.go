@@ -63,6 +63,7 @@ func (c *Coordinator) hold(s *step.Step, values context.Context) bool {
 }
 
 func (c *Coordinator) release(s *step.Step, r step.Result) {
+	r = s.Excuse(r)
 	run := c.lock()
 	defer run.Unlock()
 	c.finish(s, run.Now(), r)

@@ -88,6 +88,7 @@ func (l *lane) Next(last *step.Step, r step.Result) (*step.Step, step.Func, cont
 	if last == nil {
 		return &l.r.step, l.r.handler, &l.r.step.Ctx
 	}
+	r = last.Excuse(r)
 	run := l.p.d.c.lock()
 	defer run.Unlock()
 	l.p.d.c.finish(last, run.Now(), r)

@@ -140,9 +140,27 @@ func (m *mainRun) Next(last *step.Step, r step.Result) (*step.Step, step.Func, c
 	return nil, nil, nil
 }
 
+// excuseMain is Step.Excuse with what only main may return: the end of the context given to
+// Run, which it may see before its own ends, and an *ExitError that says that all is well.
+func (c *Coordinator) excuseMain(r step.Result) step.Result {
+	r = c.main.Excuse(r)
+	if r.Err == nil || r.How != step.Returned {
+		return r
+	}
+	if e, ok := r.Err.(*ExitError); ok && e.Code == 0 && e.Err == nil {
+		r.Err = nil
+	}
+	if e := c.parent.Err(); e != nil && step.Excused(r.Err, e, context.Cause(c.parent)) {
+		r.Err = nil
+	}
+	return r
+}
+
 // mainReturned is told that main has come back. It returns false if main had been given
 // up before.
 func (c *Coordinator) mainReturned(r step.Result) bool {
+	returned, code := r.Err, exitCode(r.Err)
+	r = c.excuseMain(r)
 	run := c.lock()
 	defer run.Unlock()
 	now := run.Now()
@@ -150,17 +168,11 @@ func (c *Coordinator) mainReturned(r step.Result) bool {
 		run.After(func() { host{c}.Zombie(&c.main, r) })
 		return false
 	}
-	if e := c.parent.Err(); e != nil && r.How == step.Returned && step.Excused(r.Err, e, context.Cause(c.parent)) {
-		r.Err = nil
-	}
 	outcome, err := c.main.Judge(now, r)
-	if code := exitCode(r.Err); outcome == step.OK && code != 0 {
-		outcome, err = step.Failed, r.Err
+	if outcome == step.OK && code != 0 {
+		outcome, err = step.Failed, returned // however polite it is otherwise
 	}
-	if e, ok := r.Err.(*ExitError); ok && outcome == step.Failed && e.Code == 0 && e.Err == nil {
-		outcome, err = step.OK, nil
-	}
-	c.mainErr, c.panicked, c.mainOver = r.Err, outcome == step.Panicked, true
+	c.mainErr, c.panicked, c.mainOver = returned, outcome == step.Panicked, true
 	c.request(now, err, nil, false)
 	c.main.Finish(now, outcome, err)
 	c.main.CloseLocked()

@@ -71,7 +71,16 @@ func (e *lateError) Error() string {
 }
 func (e *lateError) Unwrap() []error { return []error{ErrGrace, e.err} }
 
-// Judge says how a step that came back with r has ended. The lock is held.
+// Excuse returns r without an error that says no more than that the step was asked to stop.
+// It may call methods of the error, which are the user's: the lock must not be held.
+func (s *Step) Excuse(r Result) Result {
+	if r.Err != nil && r.How == Returned && s.excused(r.Err) {
+		r.Err = nil
+	}
+	return r
+}
+
+// Judge says how a step that came back with r, after Excuse, has ended. The lock is held.
 func (s *Step) Judge(now time.Duration, r Result) (Outcome, error) {
 	switch r.How {
 	case Panic:
@@ -80,9 +89,6 @@ func (s *Step) Judge(now time.Duration, r Result) (Outcome, error) {
 		return Goexited, r.Err
 	}
 	err := r.Err
-	if err != nil && s.excused(err) {
-		err = nil
-	}
 	// One that waited for steps within it to be given up is not to blame for
 	// the time that took them.
 	if cut := time.Duration(s.cut.Load()); s.state == running && now > cut && !s.waited {
