@@ -90,7 +90,8 @@ func (g *Group) Go(name string, task func(ctx context.Context) error, opts ...Op
 // it return, such as an http.Server's Serve and Shutdown. The context of execute
 // is not ended by the request to stop, only at the cut; that of interrupt ends
 // there too. The task has ended when both have returned. interrupt is called once,
-// also for an execute that has returned already; what execute returns after that
+// also for an execute that has returned already, and, where the stop comes at once,
+// perhaps before execute has begun; what execute returns after that
 // is not an error, since it was made to: the result of the stop is interrupt's.
 //
 // Names, and when a task is started or refused, are as described at Go.
