@@ -18,7 +18,7 @@ type pool struct {
 // fanOut starts all entries of the scope under the cursor, and reports whether the
 // drain has to wait for them.
 func (d *drain) fanOut(now time.Duration) bool {
-	p := &pool{d: d, s: d.at}
+	p := &pool{d: d, s: d.at, left: 1} // until all have been started
 	d.at.pool = p
 	d.parked = true
 	for d.at.newest != nil {
@@ -26,7 +26,7 @@ func (d *drain) fanOut(now time.Duration) bool {
 		r.remove()
 		p.start(r, now)
 	}
-	if p.left == 0 {
+	if p.left--; p.left == 0 {
 		d.at.pool, d.parked = nil, false
 		return false
 	}

@@ -159,8 +159,9 @@ func (r *Report) Err() error {
 	if r.fault != nil && !contains(errs, r.fault) {
 		errs = append(errs, r.fault)
 	}
+	told := errs[:len(errs):len(errs)]
 	for _, s := range r.Steps {
-		if s.Kind != KindMain && s.Outcome != OK && !contains(errs, s.Err) {
+		if s.Kind != KindMain && s.Outcome != OK && (s.Kind != KindTask || !contains(told, s.Err)) {
 			errs = append(errs, &stepError{s.Kind, s.Name, s.Site, s.Err})
 		}
 	}
