@@ -57,9 +57,6 @@ const (
 	Exit // a Goexit that counts as a return, because Exit was called
 )
 
-// Failed reports whether r is a failure of a step that was not asked to stop.
-func (r Result) Failed() bool { return r.Err != nil }
-
 // A lateError is the error of a step that returned after its cut.
 type lateError struct{ err error }
 
