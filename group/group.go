@@ -48,6 +48,7 @@ type Group struct {
 	newest, oldest *Task
 	members        int
 	ctx            context.Context
+	values         step.Values // of ctx
 	run            *step.Run
 	outer          *step.Step    // the step within which the group runs
 	began          chan struct{} // closed when the stop begins
@@ -160,7 +161,7 @@ func (g *Group) Run(ctx context.Context) error {
 	if g.Grace < 0 {
 		panic(fmt.Sprintf("group: Grace %v is negative, in Run at %s", g.Grace, step.Caller(2)))
 	}
-	if !g.open(ctx) {
+	if !g.open(ctx, step.ValuesOf(ctx), step.From(ctx)) {
 		return ErrStopped
 	}
 	// Two actors, however many tasks: one ends with the first task, the other
@@ -183,17 +184,17 @@ func (g *Group) watch() error {
 	return nil
 }
 
-func (g *Group) open(ctx context.Context) bool {
+func (g *Group) open(ctx context.Context, values step.Values, outer *step.Step) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.state != open {
 		return false
 	}
-	g.state, g.ctx, g.outer = running, ctx, step.From(ctx)
+	g.state, g.ctx, g.values, g.outer = running, ctx, values, outer
 	if g.outer != nil {
 		g.run = g.outer.Run()
 	} else {
-		g.run = step.NewRun(ctx, nil)
+		g.run = step.NewRun(values, nil)
 	}
 	g.began = make(chan struct{})
 	for t := g.oldest; t != nil; t = t.next {
@@ -207,7 +208,7 @@ func (g *Group) open(ctx context.Context) bool {
 }
 
 func (g *Group) start(t *Task) {
-	t.step.Init(g.run, g.outer, g.run.Label(g.outer, g.ctx, t.step.Name(), ""))
+	t.step.Init(g.run, g.outer, g.run.Label(g.outer, g.values, t.step.Name(), ""))
 	go step.Serve((*executor)(t))
 }
 
@@ -234,23 +235,33 @@ func (g *Group) parentEnded(err error) bool {
 	return err != nil && ended != nil && step.Excused(err, ended, context.Cause(g.ctx))
 }
 
-// ended takes a task that has ended out of the group.
-func (g *Group) ended(t *Task, err error) {
+// ended gives a task that has come back its outcome and takes it out of the group, in one
+// go: when the last outcome is known, Run returns, and must have all errors. It returns
+// false if the task has been given up before.
+func (g *Group) ended(t *Task, r step.Result) bool {
 	g.mu.Lock()
-	t.err = err
+	g.run.Lock()
+	err, inTime := t.step.Return(g.run.Now(), r)
 	t.over()
-	g.unlink(t)
-	if err != nil && t.waiters == 0 {
+	failed := inTime && err != nil && t.waiters == 0
+	if inTime {
+		t.err = err
+		g.unlink(t)
+	}
+	if failed {
 		g.failed(t, err)
 	}
-	failed, empty := err != nil && t.waiters == 0, g.members == 0
+	empty := g.members == 0
 	g.mu.Unlock()
+	g.run.Unlock() // in this order: what waits for it may lock the group
 	switch {
+	case !inTime:
 	case failed: // if it is the first to, that was the interrupt of one that has finished
 		g.begin(t, &TaskError{t.step.Name(), err})
 	case empty:
 		g.begin(nil, nil)
 	}
+	return inTime
 }
 
 func (g *Group) failed(t *Task, err error) {

@@ -112,8 +112,6 @@ func (s *stopper) begin(t *Task, now time.Duration) {
 	t.stopper = s
 	s.g.run.Defer((*teller)(t))
 	if !s.clock.Begin(&t.step, s.budget, now) {
-		s.g.run.After(t.step.Expire)
-		t.step.Finish(now, step.Abandoned, step.Errors.Stuck(t.step.Name(), 0, ""))
 		return
 	}
 	t.step.Waiter = s

@@ -242,32 +242,20 @@ func merge(a, b step.Result) step.Result {
 	case a.Err == nil:
 		return b
 	}
+	if b.How == step.Panic {
+		a, b = b, a // its stack is looked for first
+	}
 	return step.Result{Err: errors.Join(a.Err, b.Err), How: max(a.How, b.How)}
 }
 
-// end takes the task out of the group and gives it its outcome, in this order: when the
-// last outcome is known, Run returns, and must have all errors.
+// end is the end of a task of which nothing runs any more.
 func (t *Task) end() {
 	run := t.step.Run()
-	result := t.step.Excuse(t.result)
-	run.Lock()
-	now := run.Now()
-	outcome, err := t.step.Judge(now, result)
-	late := t.step.Over() // too late: it has been given up
-	run.Unlock()
-	if !late {
-		t.group.ended(t, err)
-		run.Lock()
-		t.step.Finish(now, outcome, err)
-		run.Unlock()
+	if t.group.ended(t, t.step.Excuse(t.result)) {
+		return
 	}
 	t.step.Close()
-	if late {
-		t.group.mu.Lock()
-		t.over()
-		t.group.mu.Unlock()
-		if run.Host != nil {
-			run.Host.Zombie(&t.step, t.result)
-		}
+	if run.Host != nil {
+		run.Host.Zombie(&t.step, t.result)
 	}
 }

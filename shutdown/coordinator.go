@@ -2,7 +2,6 @@ package shutdown
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -72,6 +71,7 @@ type Coordinator struct {
 	parent   context.Context
 	byMain   bool // Run was called by Main, which ends the process
 	alone    bool // it drains without a Run
+	byExit   bool // because of an Exit, which ends the process
 	early    bool // a stop came before Run
 	ready    bool
 	quiesced bool
@@ -149,7 +149,7 @@ func (c *Coordinator) lock() *step.Run {
 
 func (c *Coordinator) setup() {
 	c.once.Do(func() {
-		c.run = step.NewRun(context.Background(), host{c})
+		c.run = step.NewRun(step.ValuesOf(context.Background()), host{c})
 		c.stack.c, c.out.c = c, c
 		c.out.setup()
 		c.stopping, c.done = make(chan struct{}), make(chan struct{})
@@ -172,7 +172,8 @@ func (c *Coordinator) setup() {
 // period. One that is stuck is given up at its time, named, and the others are still
 // called. One that fails or panics does not stop the others.
 //
-// A handler that is registered by a handler runs next. After the end, Err of the
+// A handler that is registered by a handler runs next; by one of a scope, when that
+// scope is done, which is one entry of the stack. After the end, Err of the
 // result is ErrDrained, and it is logged. A nil handler panics.
 func (c *Coordinator) Register(h func(context.Context) error, opts ...Option) *Registration {
 	c.setup()
@@ -274,13 +275,12 @@ func (c *Coordinator) Stop(cause error) {
 
 // faultOf is the cause of a Stop if it counts as a failure, else nil.
 func faultOf(cause error) error {
-	var sig *signals.Error
-	var exit *ExitError
-	errors.As(cause, &sig) // one that is there need not be all there is
+	sig := find[*signals.Error](cause) // one that is there need not be all there is
+	exit := find[*ExitError](cause)
 	switch {
 	case cause == nil, step.Excused(cause, context.Canceled, sig):
 		return nil
-	case errors.As(cause, &exit) && exit.Err == nil && exit.Code == 0:
+	case exit != nil && exit.Err == nil && exit.Code == 0:
 		return nil
 	}
 	return cause

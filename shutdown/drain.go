@@ -16,7 +16,7 @@ type drain struct {
 	clock  *step.Clock
 	top    *Scope // what is drained
 	at     *Scope // the innermost scope that has been reached
-	values context.Context
+	values step.Values
 	labels labels
 
 	// It ends by one of these; both may be nil.
@@ -91,17 +91,16 @@ func (d *drain) begin(r *Registration, now time.Duration) bool {
 	if !task {
 		r.step.Init(d.c.run, d.clock.Outer(), d.labels.of(d, r))
 	}
-	r.step.Waiter = d
-	begun := d.clock.Begin(&r.step, d.at.budget, now)
 	if task {
-		d.parked = begun
 		cause := d.c.cause
 		d.c.run.After(func() { r.step.Tell(step.Asked(cause)) })
 	}
-	if !begun {
-		r.step.Finish(now, step.Skipped, step.ErrSkipped)
+	if !d.clock.Begin(&r.step, d.at.budget, now) {
+		d.failed(&r.step)
+		return false
 	}
-	return begun && !task
+	r.step.Waiter, d.parked = d, task
+	return !task
 }
 
 // StepOver is told when a handler has ended or has been given up. In the latter
@@ -132,9 +131,7 @@ func (d *drain) resume() {
 func (d *drain) down(r *Registration, now time.Duration) bool {
 	s := r.sub
 	if s.state != scopeOpen {
-		// Its own clock gives up what is stuck by then.
-		allowance, _ := d.at.budget.Take(now, r.step.Promise, 0, false)
-		s.drain.clock.Bound(now, now+allowance)
+		d.clock.Await(s.drain.clock, d.at.budget, now, r.step.Promise)
 		s.after = append(s.after, d)
 		d.parked = true
 		return true

@@ -42,11 +42,18 @@ func (e *ExitError) Unwrap() error { return e.Err }
 
 // exitCode finds the code of an *ExitError in err, 0 if there is none.
 func exitCode(err error) int {
-	var e *ExitError
-	if errors.As(err, &e) {
+	if e := find[*ExitError](err); e != nil {
 		return e.Code
 	}
 	return 0
+}
+
+// find is errors.As, and finds nothing where a method of the error panics: errors come
+// from everywhere, and are looked into when the program ends.
+func find[E error](err error) (e E) {
+	defer func() { _ = recover() }()
+	errors.As(err, &e)
+	return e
 }
 
 // A stepError puts the name of a step before its error.
@@ -58,9 +65,9 @@ type stepError struct {
 
 func (e *stepError) Error() string {
 	if e.site == "" {
-		return fmt.Sprintf("%v %q: %v", e.kind, e.name, e.err)
+		return fmt.Sprintf("%v %q: %s", e.kind, e.name, errorText(e.err))
 	}
-	return fmt.Sprintf("%v %q (%s): %v", e.kind, e.name, e.site, e.err)
+	return fmt.Sprintf("%v %q (%s): %s", e.kind, e.name, e.site, errorText(e.err))
 }
 
 func (e *stepError) Unwrap() error { return e.err }

@@ -27,7 +27,8 @@ import (
 //		...
 //	}
 //
-// After a Goexit the code is 1 if it was 0. In a panic, where Exit is itself the
+// After a Goexit the code is 1 if it was 0; on Unix, so it is for a code other than 0 of
+// which the low eight bits, all that counts there, are 0. In a panic, where Exit is itself the
 // deferred function, it drains and returns, so that the panic goes on untouched, with
 // exit code 2. It returns nowhere else.
 func (c *Coordinator) Exit(code int) { c.exitFor(code, callerOfExit()) }
@@ -53,7 +54,7 @@ func (c *Coordinator) exitFor(code int, by string) {
 		code = 1
 	}
 	at := c.keepCode(code)
-	if at != fresh && at != finished && step.Inside() {
+	if at != fresh && at != finished && c.calledByStep(context.Background()) {
 		c.Stop(nil)
 		switch by {
 		case byPanic:
@@ -64,7 +65,7 @@ func (c *Coordinator) exitFor(code int, by string) {
 		}
 		return
 	}
-	if !c.drainAlone() {
+	if !c.drainAlone(true) {
 		c.Stop(nil)
 	}
 	<-c.done
@@ -86,7 +87,9 @@ func (c *Coordinator) keepCode(code int) phase {
 	if !c.exiting {
 		c.exiting, c.code = true, code
 		if c.report != nil {
-			c.report = c.build()
+			r := *c.report // who has it keeps what was final
+			r.code = code
+			c.report = &r
 		}
 	}
 	return c.phase

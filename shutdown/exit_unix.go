@@ -22,6 +22,15 @@ func reraise(sig os.Signal) {
 	}
 }
 
+// exitStatus is the code that makes the process fail as code asks for: of a code that is
+// not 0, the system keeps the low eight bits, which may be.
+func exitStatus(code int) int {
+	if code&0xff == 0 {
+		return 1
+	}
+	return code
+}
+
 // unblockStderr has standard error, if it is a pipe, lose what does not fit into it. The
 // other processes that write to the pipe have to live with that.
 func unblockStderr() {

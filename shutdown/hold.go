@@ -12,7 +12,8 @@ import (
 // library that starts goroutines of its own. It is awaited like main, within the same
 // allowance; one that is not released by then is abandoned by name.
 //
-// It returns false if it is too late: main has ended or been given up. release is never nil, and may be called more than once.
+// It returns false if it is too late: main has ended or been given up. release is never
+// nil, and may be called more than once.
 func (c *Coordinator) Hold(name string) (release func(), ok bool) {
 	return c.holdFor(name, step.Call(1, name))
 }
@@ -20,14 +21,15 @@ func (c *Coordinator) Hold(name string) (release func(), ok bool) {
 func (c *Coordinator) holdFor(name string, at step.Origin) (release func(), ok bool) {
 	s := &step.Step{Origin: at, Kind: step.Hold}
 	c.setup()
-	if !c.hold(s, context.Background()) {
+	if !c.hold(s, step.ValuesOf(context.Background())) {
 		return func() {}, false
 	}
 	return sync.OnceFunc(func() { c.release(s, step.Result{}) }), true
 }
 
 // Go runs work on a goroutine of its own, as a Hold. The context of work has the
-// values of ctx but not its end: it is cut with the drain. An error, a panic or a
+// values of ctx but not its end: it is cut with the drain, and not told before that the
+// program stops. An error, a panic or a
 // Goexit is logged, and is one of the report's failures if it comes after the stop has
 // begun; it is never the end of the process.
 //
@@ -40,14 +42,14 @@ func (c *Coordinator) Go(ctx context.Context, name string, work func(context.Con
 	}
 	s := &step.Step{Origin: at.Named(work), Kind: step.Hold}
 	c.setup()
-	if !c.hold(s, context.WithoutCancel(ctx)) {
+	if !c.hold(s, step.ValuesOf(ctx)) {
 		return false
 	}
 	go step.Serve(&holder{c, s, work})
 	return true
 }
 
-func (c *Coordinator) hold(s *step.Step, values context.Context) bool {
+func (c *Coordinator) hold(s *step.Step, values step.Values) bool {
 	run := c.lock()
 	defer run.Unlock()
 	if c.mainOver || c.phase >= draining {

@@ -37,7 +37,7 @@ func (h host) Failed(s *step.Step, cause error) {
 // Began is told of each step whose clock starts.
 func (h host) Began(s *step.Step) {
 	c := h.c
-	if c.phase < delaying {
+	if !c.recording() {
 		return
 	}
 	d := c.record(s)
@@ -54,7 +54,7 @@ func (h host) Ended(s *step.Step) {
 	switch {
 	case s.Slot > 0:
 		d = &c.steps[s.Slot-1]
-	case c.phase >= delaying && (s.Begun() || s.Kind != step.Hold || s.Outcome != step.OK):
+	case c.recording() && (s.Begun() || s.Kind != step.Hold || s.Outcome != step.OK):
 		d = c.record(s)
 	case s.Outcome == step.OK:
 		return
@@ -74,6 +74,9 @@ func (h host) Ended(s *step.Step) {
 	}
 }
 
+// recording reports whether what happens is part of the report.
+func (c *Coordinator) recording() bool { return c.phase >= delaying && c.phase < finished }
+
 // record makes room for the step in the record.
 func (c *Coordinator) record(s *step.Step) *Step {
 	c.unfinished++
@@ -89,8 +92,8 @@ func (c *Coordinator) describe(s *step.Step) Step {
 
 // explain adds the stacks to a failure. Those of a stuck step may still come.
 func (c *Coordinator) explain(d *Step, s *step.Step) {
-	if p, ok := s.Err.(*group.PanicError); ok {
-		d.Stack = string(p.Stack)
+	if s.Outcome == step.Panicked { // the error is a PanicError, or a join with one
+		d.Stack = string(find[*group.PanicError](s.Err).Stack)
 		return
 	}
 	d.Stack = s.Stack()

@@ -2,6 +2,7 @@ package shutdown
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -56,10 +57,16 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-func errorText(err error) string {
+// errorText is what err says, if it does not panic.
+func errorText(err error) (text string) {
 	if err == nil {
 		return ""
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			text = fmt.Sprintf("%T, whose Error panicked: %v", err, v)
+		}
+	}()
 	return err.Error()
 }
 

@@ -27,6 +27,7 @@ func (c *Coordinator) request(now time.Duration, cause, fault error, delay bool)
 	}
 	c.phase, c.cause, c.fault = delaying, cause, fault
 	c.end = max(step.Sum(c.t0, c.grace), now+min(minGrace, c.grace))
+	c.run.Bound(now, c.end)
 	for q := range c.quiets {
 		q.end()
 	}
@@ -129,6 +130,7 @@ func (c *Coordinator) conclude() {
 	unlabel()
 	leaks := c.findLeaks()
 	run := c.lock()
+	run.Unbound()
 	c.phase, c.leaks = finished, leaks
 	c.report = c.build()
 	c.out.conclude(Drained{c.report})
@@ -136,7 +138,7 @@ func (c *Coordinator) conclude() {
 	stuck := c.byMain && c.main.Outcome == step.Abandoned
 	run.Unlock()
 	c.logStuck = !c.out.flush(min(max(left, afterGrace), maxFlush))
-	if !c.byMain {
+	if !c.byMain && !c.byExit {
 		c.giveBack()
 	}
 	close(c.done)
@@ -159,12 +161,9 @@ func (c *Coordinator) giveBack() {
 // finish records how a step has come back. It returns false if the step had been
 // given up before. The lock is held.
 func (c *Coordinator) finish(s *step.Step, now time.Duration, r step.Result) bool {
-	if s.Over() {
+	_, inTime := s.Return(now, r)
+	if !inTime {
 		c.run.After(func() { host{c}.Zombie(s, r) })
-		return false
 	}
-	outcome, err := s.Judge(now, r)
-	s.Finish(now, outcome, err)
-	s.CloseLocked()
-	return true
+	return inTime
 }

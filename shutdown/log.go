@@ -124,10 +124,7 @@ func (j *journal) write(item any) {
 	case StepEnded:
 		j.writeStep(e)
 	case Waiting:
-		for _, s := range e.Steps {
-			log(zerolog.InfoLevel, "waiting for a step", "step", s.Name, "kind", s.Kind.String(), "site", s.Site,
-				"elapsed", s.Elapsed, "remaining", s.Left)
-		}
+		j.writeWaiting(zerolog.InfoLevel, "waiting for a step", e.Steps)
 	case Forced:
 		log(zerolog.WarnLevel, "forced: each step gets only what it was promised",
 			"cause", errorText(e.Cause), "remaining", e.Left)
@@ -135,6 +132,19 @@ func (j *journal) write(item any) {
 		j.writeEnd(e.Report)
 	default:
 		j.writeNote(item)
+	}
+}
+
+// maxWaiting is how many of the steps that are being waited for have a line each second.
+const maxWaiting = 10
+
+func (j *journal) writeWaiting(level zerolog.Level, message string, steps []WaitingStep) {
+	for _, s := range steps[:min(len(steps), maxWaiting)] {
+		j.w.log(level, message, "step", s.Name, "kind", s.Kind.String(), "site", s.Site,
+			"elapsed", s.Elapsed, "remaining", s.Left)
+	}
+	if more := len(steps) - maxWaiting; more > 0 {
+		j.w.log(level, message, "more", more)
 	}
 }
 
@@ -161,7 +171,7 @@ func (j *journal) writeEnd(r *Report) {
 	}
 	fields := []any{"cause", errorText(r.Cause), "elapsed", r.Took, "grace", r.Grace, "steps", len(r.Steps)}
 	if err := r.Err(); err != nil {
-		fields = append(fields, "error", err.Error())
+		fields = append(fields, "error", errorText(err))
 	}
 	for _, l := range r.Leaks {
 		j.w.log(zerolog.DebugLevel, "a step left goroutines behind", "step", l.Step, "count", l.Count, "stack", l.Stack)
@@ -184,13 +194,11 @@ func (j *journal) writeNote(item any) {
 	case badEnvironment:
 		log(zerolog.ErrorLevel, "the environment was not understood", "error", n.err.Error(), "grace", DefaultGrace)
 	case zombie:
-		log(zerolog.WarnLevel, "a step that had been given up has ended", "step", n.name, "error", n.err.Error())
+		log(zerolog.WarnLevel, "a step that had been given up has ended", "step", n.name, "error", errorText(n.err))
 	case dropped:
 		log(zerolog.WarnLevel, "more was to be told than could be", "queue", n.what, "dropped", n.n)
 	case lastWords:
-		for _, s := range n.steps {
-			log(zerolog.ErrorLevel, "still running", "step", s.Name, "kind", s.Kind.String(), "site", s.Site, "elapsed", s.Elapsed)
-		}
+		j.writeWaiting(zerolog.ErrorLevel, "still running", n.steps)
 		log(zerolog.ErrorLevel, "exiting at once", "cause", n.cause.Error(), "exit_code", n.cause.ExitCode())
 	case timeline:
 		_, _ = io.WriteString(os.Stderr, n.report.String()+"\n")

@@ -47,11 +47,9 @@ func (p *pool) start(r *Registration, now time.Duration) {
 	l := &lane{p, r}
 	r.step.Init(p.d.c.run, p.d.clock.Outer(), p.d.labels.of(p.d, r))
 	r.step.Waiter = l
-	if !p.d.clock.Begin(&r.step, p.s.budget, now) {
-		r.step.Finish(now, step.Skipped, step.ErrSkipped)
-		return
+	if p.d.clock.Begin(&r.step, p.s.budget, now) {
+		p.d.c.run.After(func() { go step.Serve(l) })
 	}
-	p.d.c.run.After(func() { go step.Serve(l) })
 }
 
 // startScope drains a scope within a concurrent one.

@@ -112,6 +112,9 @@ func (s *Scope) owe(r *Registration, now func() time.Duration) {
 		s.entry.step.Promise = s.entry.capped(s.and(before, more))
 		more = max(0, s.entry.step.Promise-before)
 	}
+	if s.concurrent {
+		return // it owes to what it starts, when it does
+	}
 	s.budget.Owe(more)
 	if s.budget.Fit(now()) {
 		s.c.scaled()

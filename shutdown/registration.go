@@ -110,18 +110,26 @@ func (r *Registration) remove() {
 // Its context is as described at Scope.Close. For a task that was started, it asks
 // it to stop and waits until it has ended.
 func (r *Registration) Close(ctx context.Context) error {
+	by := callerOf(ctx)
+	byItself := r.isRunning() && r.step.Calls(ctx)
 	run := r.c.lock()
-	if !r.member {
+	switch {
+	case !r.member:
 		run.Unlock()
 		return nil
-	}
-	if r.running && r.step.Calls(ctx) {
+	case byItself:
 		defer run.Unlock()
 		r.closing = true
 		run.After(func() { r.step.Tell(step.Asked(context.Canceled)) })
 		return nil
 	}
-	return r.c.closeNow(ctx, r.alone())
+	return r.c.closeNow(by, r.alone())
+}
+
+func (r *Registration) isRunning() bool {
+	run := r.c.lock()
+	defer run.Unlock()
+	return r.running
 }
 
 // alone puts r into a scope of its own, which takes its place in the stack, so that the
@@ -134,12 +142,28 @@ func (r *Registration) alone() *Scope {
 	return s
 }
 
+// A caller is who calls Close, as far as the context tells that it gives. Methods of that
+// may be the user's, so this is found out before the lock is taken.
+type caller struct {
+	step   *step.Step
+	values step.Values
+	left   time.Duration // until the deadline, 0 if there is none ahead
+}
+
+func callerOf(ctx context.Context) caller {
+	by := caller{step: step.From(ctx), values: step.ValuesOf(ctx)}
+	if t, ok := ctx.Deadline(); ok {
+		by.left = max(0, time.Until(t))
+	}
+	return by
+}
+
 // closeNow drains s, which nobody else does, and waits. The run is locked, and
 // unlocked on return.
-func (c *Coordinator) closeNow(ctx context.Context, s *Scope) error {
+func (c *Coordinator) closeNow(by caller, s *Scope) error {
 	now := c.run.Now()
-	d := &drain{c: c, top: s, at: s, values: context.WithoutCancel(ctx), done: make(chan struct{})}
-	d.clock = c.clockFor(ctx, s, now)
+	d := &drain{c: c, top: s, at: s, values: by.values, done: make(chan struct{})}
+	d.clock = c.clockFor(by, s, now)
 	s.drain, s.state = d, scopeDraining
 	s.budget = d.clock.Plan(now, s.count())
 	if sum := s.plan(s.budget); !s.concurrent {
@@ -157,20 +181,20 @@ func (c *Coordinator) closeNow(ctx context.Context, s *Scope) error {
 	return errors.Join(d.errs...)
 }
 
-// clockFor is the clock of a Close that was given ctx: until ctx's deadline if that
-// lies ahead, else until the cut of the step that ctx belongs to, else Grace; and never
-// longer than the scope's Timeout.
-func (c *Coordinator) clockFor(ctx context.Context, s *Scope, now time.Duration) *step.Clock {
-	outer := step.From(ctx)
+// clockFor is the clock of a Close: until the deadline that the caller gives, if that
+// lies ahead, else until the cut of the step that calls, else Grace; and never longer than
+// the scope's Timeout.
+func (c *Coordinator) clockFor(by caller, s *Scope, now time.Duration) *step.Clock {
+	outer := by.step
 	if outer != nil && outer.Run() != c.run {
 		outer = nil
 	}
 	limit := step.Sum(now, c.bound())
-	if outer != nil && outer.Running() {
+	switch {
+	case by.left > 0:
+		limit = step.Sum(now, by.left)
+	case outer != nil && outer.Running():
 		limit = step.Never
-	}
-	if t, ok := ctx.Deadline(); ok && time.Until(t) > 0 {
-		limit = step.Sum(now, time.Until(t))
 	}
 	if t := s.entry.step.Timeout; t > 0 {
 		limit = min(limit, step.Sum(now, t))

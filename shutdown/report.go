@@ -143,6 +143,7 @@ func (c *Coordinator) build() *Report {
 		// was released, and runs although the program does not wait for it.
 		r.Steps = slices.DeleteFunc(slices.Clone(c.steps), func(s Step) bool { return s.Took < 0 })
 	}
+	r.Steps = slices.Clip(r.Steps)
 	return r
 }
 
@@ -190,9 +191,8 @@ func (r *Report) clean() bool {
 
 // reraises is the signal by which the process is to end, nil if it is not to.
 func (r *Report) reraises() *signals.Error {
-	var sig *signals.Error
-	if r.reraise && r.exitCode() == 0 && errors.As(r.Cause, &sig) {
-		return sig
+	if r.reraise && r.exitCode() == 0 {
+		return find[*signals.Error](r.Cause)
 	}
 	return nil
 }
@@ -208,16 +208,15 @@ func (r *Report) ExitCode() int {
 }
 
 func (r *Report) exitCode() int {
-	switch {
-	case r.panicked:
+	if r.panicked {
 		return 2
-	case r.code != 0:
-		return r.code
-	case exitCode(r.mainErr) != 0:
-		return exitCode(r.mainErr)
-	case exitCode(r.fault) != 0:
-		return exitCode(r.fault)
-	case !r.clean():
+	}
+	for _, code := range []int{r.code, exitCode(r.mainErr), exitCode(r.fault)} {
+		if code != 0 {
+			return exitStatus(code)
+		}
+	}
+	if !r.clean() {
 		return 1
 	}
 	return 0

@@ -3,6 +3,7 @@ package shutdown
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/lastcall-go/lastcall/internal/step"
 )
@@ -66,13 +67,14 @@ func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at 
 	case c.Grace < 0 || c.Delay < 0:
 		panic(fmt.Sprintf("shutdown: Grace %v or Delay %v is negative, at %s", c.Grace, c.Delay, at.Site()))
 	}
+	values, ended, cause := step.ValuesOf(ctx), ctx.Err() != nil, context.Cause(ctx)
 	run := c.lock()
 	defer run.Unlock()
 	if c.phase != fresh {
 		c.mustBeAlone(at)
 		return nil, false
 	}
-	run.SetValues(ctx)
+	run.SetValues(values)
 	c.parent, c.byMain, c.main.Origin = ctx, byMain, at
 	c.main.Init(run, nil, run.Label(nil, run.Values(), "main", "m"))
 	if err := c.configure(); err != nil {
@@ -85,10 +87,10 @@ func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at 
 	switch {
 	case c.early:
 		c.request(run.Now(), c.cause, c.fault, false)
-	case ctx.Err() != nil:
-		c.request(run.Now(), context.Cause(ctx), nil, false)
+	case ended:
+		c.request(run.Now(), cause, nil, false)
 	default:
-		c.restore = append(c.restore, c.watch(ctx))
+		run.After(func() { c.watch(ctx) })
 	}
 	return main, true
 }
@@ -100,21 +102,28 @@ func (c *Coordinator) mustBeAlone(at step.Origin) {
 		panic("shutdown: a Coordinator runs once; it was run again at " + at.Site())
 	}
 	c.main.Origin = at
-	c.main.Init(c.run, nil, c.run.Values())
+	c.main.Init(c.run, nil, c.run.Label(nil, c.run.Values(), "main", "m"))
 	c.main.Finish(c.run.Now(), step.Skipped, ErrDrained)
 	if c.report != nil {
-		c.report = c.build()
+		r := *c.report
+		r.Steps = append(slices.Clone(r.Steps), c.describe(&c.main))
+		main := &r.Steps[len(r.Steps)-1]
+		main.Took, main.Outcome, main.Err = 0, Skipped, ErrDrained
+		c.report = &r
 	}
 }
 
 // watch stops the program when ctx ends.
-func (c *Coordinator) watch(ctx context.Context) (stop func()) {
-	after := context.AfterFunc(ctx, func() {
+func (c *Coordinator) watch(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() {
+		cause := context.Cause(ctx)
 		run := c.lock()
 		defer run.Unlock()
-		c.request(run.Now(), context.Cause(ctx), nil, true)
+		c.request(run.Now(), cause, nil, true)
 	})
-	return func() { after() }
+	run := c.lock()
+	defer run.Unlock()
+	c.restore = append(c.restore, func() { stop() })
 }
 
 func (c *Coordinator) startTasks() {
@@ -191,7 +200,7 @@ func (c *Coordinator) Shutdown(ctx context.Context) error {
 		c.Stop(nil)
 		return ErrInProgress
 	}
-	if !c.drainAlone() {
+	if !c.drainAlone(false) {
 		c.Stop(nil)
 	}
 	select {
@@ -207,7 +216,7 @@ func (c *Coordinator) Shutdown(ctx context.Context) error {
 }
 
 // drainAlone begins a drain without a Run, if nothing has begun yet.
-func (c *Coordinator) drainAlone() bool {
+func (c *Coordinator) drainAlone(byExit bool) bool {
 	run := c.lock()
 	defer run.Unlock()
 	if c.phase != fresh {
@@ -216,7 +225,7 @@ func (c *Coordinator) drainAlone() bool {
 	if err := c.configure(); err != nil {
 		c.note(badEnvironment{err})
 	}
-	c.alone, c.mainOver, c.phase, c.parent = true, true, active, context.Background()
+	c.alone, c.byExit, c.mainOver, c.phase, c.parent = true, byExit, true, active, context.Background()
 	c.out.begin()
 	c.hearSignals()
 	c.request(run.Now(), c.cause, c.fault, false)

@@ -40,7 +40,8 @@ const (
 
 // Register adds a handler to the scope, as Coordinator.Register does to the
 // program. On a scope whose handlers run already it runs next, or at once if they
-// are Concurrent. On one that was closed or released it will not run: Err of the
+// are Concurrent; a scope that is made on one takes its turn when those that run have
+// ended. On one that was closed or released it will not run: Err of the
 // result is ErrDrained, and it is logged.
 func (s *Scope) Register(h func(context.Context) error, opts ...Option) *Registration {
 	return s.register(h, step.Call(1, ""), opts)
@@ -88,7 +89,7 @@ func (s *Scope) add(r *Registration, now func() time.Duration) {
 	case s.state == scopeClosed || s.state == scopeReleased:
 		r.late = true
 		s.c.note(tooLate{r.step.Name(), r.step.Site()})
-	case s.pool != nil:
+	case s.pool != nil && r.sub == nil:
 		s.pool.start(r, now())
 	default:
 		s.push(r)
@@ -145,6 +146,7 @@ func (s *Scope) Release() func(context.Context) error {
 func (s *Scope) leave() { s.entry.unlink() }
 
 func (s *Scope) close(ctx context.Context, from scopeState) error {
+	by := callerOf(ctx)
 	run := s.c.lock()
 	if s.state != from {
 		run.Unlock()
@@ -156,5 +158,5 @@ func (s *Scope) close(ctx context.Context, from scopeState) error {
 		s.entry.home.forgive(&s.entry)
 		s.entry.step.Promise = 0
 	}
-	return s.c.closeNow(ctx, s)
+	return s.c.closeNow(by, s)
 }

@@ -40,7 +40,7 @@ func (r *Report) why() string {
 	why := "main returned"
 	switch {
 	case r.Cause != nil:
-		why = firstLine(r.Cause.Error())
+		why = firstLine(errorText(r.Cause))
 	case r.mainStopped():
 		why = "asked to"
 	}
@@ -66,7 +66,7 @@ func (s Step) remark() string {
 	if s.Outcome == OK || s.Err == nil {
 		return ""
 	}
-	remark := firstLine(s.Err.Error())
+	remark := firstLine(errorText(s.Err))
 	if state := s.waitState(); state != "" {
 		remark += ", in " + state
 	}

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"slices"
 	"time"
 )
 
@@ -20,21 +21,46 @@ type Clock struct {
 	sibling *Clock // the next within outer, or in no step
 	limit   time.Duration
 	first   *Step // the steps that are ending: one, except in what is concurrent
-	forced  bool
+	awaits  []awaited
+	forced  error // why there is nothing but promises left, nil if there is more
 	timer   *time.Timer
 	armed   time.Duration // when the timer fires, 0 if it is not set
 	closed  bool
 }
 
-// NewClock makes a clock that ends at limit, within outer if that is not nil.
+// An awaited is a clock elsewhere whose end the next step of this one waits for, with
+// what is kept back for that.
+type awaited struct {
+	*Clock
+	budget  *Budget
+	promise time.Duration
+}
+
+// NewClock makes a clock that ends at limit, or when the run does, within outer if that
+// is not nil and not over.
 func (r *Run) NewClock(outer *Step, limit time.Duration) *Clock {
-	c := &Clock{run: r, outer: outer, limit: limit}
+	for outer != nil && outer.state == over {
+		outer = outer.outer
+	}
+	c := &Clock{run: r, outer: outer, limit: min(limit, r.limit)}
 	list := c.list()
 	c.sibling, *list = *list, c
 	if outer != nil && outer.state == running {
-		c.limit = min(limit, time.Duration(outer.cut.Load()))
+		c.limit = min(c.limit, outer.lends(r.Now()))
+		c.forced = outer.clock.forced
 	}
 	return c
+}
+
+// lends is when what stops within s has to be over: at the cut of s. Where that is what
+// made it stop, as in a hold, it gets half of what is left after it, and s is not late.
+func (s *Step) lends(now time.Duration) time.Duration {
+	cut := time.Duration(s.cut.Load())
+	if now < cut {
+		return cut
+	}
+	s.waited = true
+	return cut + (s.End-cut)/2
 }
 
 // list is the head of the list that c is in.
@@ -69,17 +95,24 @@ func (c *Clock) Plan(now time.Duration, n int) *Budget {
 	return &b
 }
 
-// Begin starts s, which b owes its promise. It returns false, and does not start it,
-// where no time is left.
+// Begin starts s, which b owes its promise. It returns false where no time is left: then
+// s is over. A task, which runs, is given up, anything else is skipped.
 func (c *Clock) Begin(s *Step, b *Budget, now time.Duration) bool {
 	b.bound(now, c.limit) // it may have come while no step ran
-	allowance, scaled := b.Take(now, s.Promise, s.Timeout, c.forced)
-	if allowance <= 0 {
-		return false
+	allowance, scaled := b.Take(now, s.Promise, s.Timeout, c.forced != nil)
+	switch {
+	case allowance > 0:
+		s.Promise = scaled
+		c.BeginFor(s, b, now, allowance)
+		return true
+	case s.Kind == Task:
+		c.run.After(s.Expire)
+		c.dump(s)
+		s.Finish(now, Abandoned, Errors.Stuck(s.Name(), 0, s.Stack()))
+	default:
+		s.Finish(now, Skipped, ErrSkipped)
 	}
-	s.Promise = scaled
-	c.BeginFor(s, b, now, allowance)
-	return true
+	return false
 }
 
 // BeginFor starts s with an allowance that has been taken from b.
@@ -96,6 +129,11 @@ func (c *Clock) BeginFor(s *Step, b *Budget, now, allowance time.Duration) {
 	c.arm(now, cut)
 	for i := s.inner; i != nil; i = i.sibling {
 		i.Bound(now, cut)
+	}
+	if c.forced != nil && s.Told != nil {
+		cause := c.forced
+		c.run.After(func() { s.Cut(cause) }) // its work in hand, which began long ago
+		s.asked = true
 	}
 	if c.run.Host != nil {
 		c.run.Host.Began(s)
@@ -139,7 +177,7 @@ func (r *Run) Force(now time.Duration, cause error) {
 // Force gives each step that is ending, and each still to come, just its
 // promise. The contexts of the former end now, because of cause.
 func (c *Clock) Force(now time.Duration, cause error) {
-	c.forced = true
+	c.forced = cause
 	for s := c.first; s != nil; s = s.next {
 		c.run.After(func() { s.Cut(cause) })
 		s.asked = true
@@ -160,7 +198,31 @@ func (c *Clock) Bound(now, limit time.Duration) {
 		s.budget.bound(now, limit)
 		c.shorten(s, now, s.budget.again(now, owing{s.Promise, s.Timeout}))
 	}
+	for _, a := range c.awaits {
+		a.budget.bound(now, limit)
+		a.Clock.Bound(now, now+a.budget.again(now, owing{a.promise, 0}))
+	}
 }
+
+// Await keeps o, which the next step of c has to wait for, to what b owes it.
+func (c *Clock) Await(o *Clock, b *Budget, now, promise time.Duration) {
+	b.bound(now, c.limit)
+	allowance, _ := b.Take(now, promise, 0, c.forced != nil)
+	o.Bound(now, now+allowance)
+	c.awaits = slices.DeleteFunc(c.awaits, func(a awaited) bool { return a.closed })
+	c.awaits = append(c.awaits, awaited{o, b, promise})
+}
+
+// Bound brings the limits of all clocks of the run forward, and of those to come.
+func (r *Run) Bound(now, limit time.Duration) {
+	r.limit = limit
+	for c := r.clocks; c != nil; c = c.sibling {
+		c.Bound(now, limit)
+	}
+}
+
+// Unbound is the end of that for clocks to come.
+func (r *Run) Unbound() { r.limit = Never }
 
 // shorten gives s at most this allowance from now on.
 func (c *Clock) shorten(s *Step, now, allowance time.Duration) {
@@ -223,6 +285,9 @@ func (c *Clock) due(s *Step, now time.Duration) time.Duration {
 		s.asked = true
 		s.waited = s.waited || s.inner != nil
 		c.run.After(s.Expire)
+		if now >= s.End { // the timer was late: a step that obeys shall still have time to
+			s.End = max(s.End, min(now+minMargin, c.limit))
+		}
 	}
 	if now >= s.End {
 		c.giveUp(s, now)

@@ -23,7 +23,7 @@ type bench struct {
 func inBubble(t *testing.T, f func(b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := &bench{t: t, Run: step.NewRun(context.Background(), nil)}
+		b := &bench{t: t, Run: step.NewRun(step.ValuesOf(context.Background()), nil)}
 		b.start = b.Now()
 		b.Lock()
 		b.clock = b.NewClock(nil, b.start+20*s)
@@ -45,7 +45,7 @@ func (b *bench) locked(f func(now time.Duration)) {
 
 func (b *bench) step(name string, outer *step.Step, terms step.Terms) *step.Step {
 	st := &step.Step{Origin: step.Call(1, name), Terms: terms}
-	st.Init(b.Run, outer, b.Label(outer, context.Background(), name, ""))
+	st.Init(b.Run, outer, b.Label(outer, step.ValuesOf(context.Background()), name, ""))
 	return st
 }
 

@@ -14,7 +14,7 @@ import (
 type key string
 
 func newStep(values context.Context) *step.Step {
-	r := step.NewRun(context.Background(), nil)
+	r := step.NewRun(step.ValuesOf(context.Background()), nil)
 	st := &step.Step{Origin: step.Call(1, "step"), Told: new(step.Context)}
 	st.Init(r, nil, values)
 	return st

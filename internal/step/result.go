@@ -77,7 +77,8 @@ func (s *Step) Excuse(r Result) Result {
 	return r
 }
 
-// Judge says how a step that came back with r, after Excuse, has ended. The lock is held.
+// Judge says how a step that came back with r has ended. Excuse comes before it, and
+// before the lock, which is held here.
 func (s *Step) Judge(now time.Duration, r Result) (Outcome, error) {
 	switch r.How {
 	case Panic:
@@ -130,8 +131,18 @@ func excusedBy(err error, endings ...*Ending) bool {
 
 // Excused reports whether err is one of asked, alone or wrapped; a join is only
 // if each of its branches is. An error that merely answers errors.Is with true is
-// not: a failure may have a cancellation among its causes.
-func Excused(err error, asked ...error) bool {
+// not: a failure may have a cancellation among its causes. Nor is one whose methods
+// panic.
+func Excused(err error, asked ...error) (yes bool) {
+	defer func() {
+		if recover() != nil {
+			yes = false
+		}
+	}()
+	return excusedOf(err, asked)
+}
+
+func excusedOf(err error, asked []error) bool {
 	for err != nil {
 		for _, a := range asked {
 			if same(err, a) {
@@ -142,7 +153,7 @@ func Excused(err error, asked ...error) bool {
 		case interface{ Unwrap() error }:
 			err = e.Unwrap()
 		case interface{ Unwrap() []error }:
-			return all(e.Unwrap(), asked)
+			return allExcused(e.Unwrap(), asked)
 		default:
 			return false
 		}
@@ -150,9 +161,9 @@ func Excused(err error, asked ...error) bool {
 	return false
 }
 
-func all(errs, asked []error) bool {
+func allExcused(errs, asked []error) bool {
 	for _, err := range errs {
-		if !Excused(err, asked...) {
+		if !excusedOf(err, asked) {
 			return false
 		}
 	}
@@ -166,16 +177,22 @@ func same(a, b error) (eq bool) {
 	return a == b
 }
 
-// In reports whether the very error inner is in the tree of err.
+// In reports whether the very error inner is in the tree of err, as far as that can be
+// seen: a method of err may panic.
 func In(err, inner error) bool {
+	defer func() { _ = recover() }()
+	return in(err, inner)
+}
+
+func in(err, inner error) bool {
 	if err == nil || same(err, inner) {
 		return err != nil
 	}
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
-		return In(e.Unwrap(), inner)
+		return in(e.Unwrap(), inner)
 	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(e.Unwrap(), func(e error) bool { return In(e, inner) })
+		return slices.ContainsFunc(e.Unwrap(), func(e error) bool { return in(e, inner) })
 	}
 	return false
 }

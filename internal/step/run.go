@@ -39,9 +39,10 @@ type Run struct {
 	looking []func([]Stack, map[string]string) // who waits for a look at the stacks
 	base    time.Time
 	id      string
-	values  context.Context
+	values  Values
 	seq     atomic.Int64
-	clocks  *Clock // those that are in no step
+	clocks  *Clock        // those that are in no step
+	limit   time.Duration // of all of them
 }
 
 // labelKey is the profiler label that every goroutine of a step carries.
@@ -49,13 +50,14 @@ const labelKey = "lastcall"
 
 var runs atomic.Int64
 
-// NewRun makes a Run whose steps carry the values of ctx.
-func NewRun(ctx context.Context, host Host) *Run {
+// NewRun makes a Run whose steps carry these values.
+func NewRun(values Values, host Host) *Run {
 	return &Run{
 		Host:   host,
 		base:   time.Now().Add(-1), // so that no reading is 0, which means unknown
 		id:     strconv.FormatInt(runs.Add(1), 10),
-		values: context.WithoutCancel(ctx),
+		values: values,
+		limit:  Never,
 	}
 }
 
@@ -104,11 +106,44 @@ func (r *Run) Time(reading time.Duration) time.Time { return r.base.Add(reading)
 // ID is unique in the process.
 func (r *Run) ID() string { return r.id }
 
+// Values are those of a context, without its end.
+type Values struct {
+	ctx    context.Context
+	labels []string // the profiler labels among them but ours: key, value, key, ...
+}
+
+// ValuesOf are the values of ctx. It calls methods of ctx, which may be the user's: no
+// lock must be held.
+func ValuesOf(ctx context.Context) Values {
+	v := Values{ctx: context.WithoutCancel(ctx)}
+	pprof.ForLabels(ctx, func(key, value string) bool {
+		if key != labelKey {
+			v.labels = append(v.labels, key, value)
+		}
+		return true
+	})
+	return v
+}
+
+// labelled is a context of values with profiler labels: package pprof would look for
+// labels in the values to make it, perhaps with the lock held.
+type labelled struct {
+	context.Context // the values
+	labels          context.Context
+}
+
+func (l *labelled) Value(key any) any {
+	if v := l.labels.Value(key); v != nil {
+		return v
+	}
+	return l.Context.Value(key)
+}
+
 // Label returns values with a profiler label that no other step has, in this run or
 // another: equal ones would mix their stacks. It is name#number#run, with a letter
 // before the number where the step's goroutines may outlive it. For what runs within a
 // task, that task's number and a dot come first.
-func (r *Run) Label(outer *Step, values context.Context, name, letter string) context.Context {
+func (r *Run) Label(outer *Step, values Values, name, letter string) context.Context {
 	var buf [96]byte
 	b := append(append(buf[:0], name...), '#')
 	if outer != nil && outer.Kind == Task {
@@ -116,11 +151,12 @@ func (r *Run) Label(outer *Step, values context.Context, name, letter string) co
 	}
 	b = strconv.AppendInt(append(b, letter...), r.seq.Add(1), 10)
 	b = append(append(b, '#'), r.id...)
-	return pprof.WithLabels(values, pprof.Labels(labelKey, string(b)))
+	labels := append(values.labels[:len(values.labels):len(values.labels)], labelKey, string(b))
+	return &labelled{values.ctx, pprof.WithLabels(context.Background(), pprof.Labels(labels...))}
 }
 
-// SetValues replaces the values, before the first step is made.
-func (r *Run) SetValues(ctx context.Context) { r.values = context.WithoutCancel(ctx) }
+// SetValues replaces the values that the steps to come carry.
+func (r *Run) SetValues(v Values) { r.values = v }
 
 // Values are those of the context that the run was started with.
-func (r *Run) Values() context.Context { return r.values }
+func (r *Run) Values() Values { return r.values }

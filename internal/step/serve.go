@@ -67,7 +67,8 @@ func calls(src Source, last *Step, r Result) (cur *Step, res Result, alive bool)
 // Inline runs s on the caller's goroutine, and tells back how it came back. After
 // a Goexit, back must not return: this is for main, whose goroutine has nobody to
 // go back to. A panic goes on after back has returned: recovered and thrown again
-// in the same deferred function, it keeps its frames.
+// in the same deferred function, it keeps its frames. The goroutine's profiler labels
+// are those of the run's values afterwards: what they were before, nobody can tell.
 func Inline(s *Step, f Func, ctx context.Context, back func(Result)) { callsInline(s, f, ctx, back) }
 
 func callsInline(s *Step, f Func, ctx context.Context, back func(Result)) {
@@ -86,7 +87,7 @@ func callsInline(s *Step, f Func, ctx context.Context, back func(Result)) {
 	}()
 	pprof.SetGoroutineLabels(s.values)
 	err := f(ctx)
-	pprof.SetGoroutineLabels(s.run.values)
+	pprof.SetGoroutineLabels(s.run.values.ctx)
 	returned = true
 	back(Result{Err: err})
 }

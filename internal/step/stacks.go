@@ -17,7 +17,7 @@ func (s *Step) takeStacks() {
 		text, waits := render(stacks, s.Label(), states)
 		s.run.Lock()
 		defer s.run.Unlock()
-		s.seen = &sight{text, waits}
+		s.extend().stack, s.more.waits = text, waits
 	})
 }
 
@@ -52,19 +52,19 @@ func (r *Run) lookup(f func([]Stack, map[string]string)) {
 // Waits says in a few words what the first goroutine of a stuck step waits for,
 // "" if that is not known. The lock is held.
 func (s *Step) Waits() string {
-	if s.seen == nil {
+	if s.more == nil {
 		return ""
 	}
-	return s.seen.waits
+	return s.more.waits
 }
 
 // Stack has the stacks of the goroutines of a step that did not obey, if they have
 // been taken. The lock is held.
 func (s *Step) Stack() string {
-	if s.seen == nil {
+	if s.more == nil {
 		return ""
 	}
-	return s.seen.stack
+	return s.more.stack
 }
 
 func render(stacks []Stack, label string, states map[string]string) (text, waits string) {

@@ -68,11 +68,43 @@ type Step struct {
 	Start      time.Duration // when its clock began to run
 	End        time.Duration // when it is given up; once it is over, when it ended
 	Err        error
-	seen       *sight
+	more       *more
 }
 
-// sight is what was seen of a step that did not obey.
-type sight struct{ stack, waits string }
+// more is what only few steps have: what was seen of one that did not obey, and what one
+// says of itself.
+type more struct {
+	stack, waits string
+	status       func() string
+}
+
+// Describe has the step that ctx belongs to, if there is one, say more of itself: what
+// status returns is shown in progress lines, and at the end. It is called with the lock
+// held: it must be quick, and not call back.
+func Describe(ctx context.Context, status func() string) {
+	s := From(ctx)
+	if s == nil {
+		return
+	}
+	s.run.Lock()
+	defer s.run.Unlock()
+	s.extend().status = status
+}
+
+func (s *Step) extend() *more {
+	if s.more == nil {
+		s.more = new(more)
+	}
+	return s.more
+}
+
+// Status is what the step says of itself. The lock is held.
+func (s *Step) Status() string {
+	if s.more == nil || s.more.status == nil {
+		return ""
+	}
+	return s.more.status()
+}
 
 // A Waiter waits for steps to be over.
 type Waiter interface {
@@ -153,6 +185,18 @@ func (s *Step) Finish(now time.Duration, o Outcome, err error) bool {
 		s.Waiter.StepOver(s)
 	}
 	return true
+}
+
+// Return gives the step the outcome of r, with which it came back, after Excuse, and ends
+// its contexts. It returns false if the step has been given up before. The lock is held.
+func (s *Step) Return(now time.Duration, r Result) (err error, inTime bool) {
+	if s.state == over {
+		return nil, false
+	}
+	outcome, err := s.Judge(now, r)
+	s.Finish(now, outcome, err)
+	s.CloseLocked()
+	return err, true
 }
 
 // waitingFor calls f for each step that is being waited for within s, for s itself if
