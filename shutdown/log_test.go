@@ -296,3 +296,26 @@ func TestOKStepsAreLoggedAtDebugOnly(t *testing.T) {
 		}
 	})
 }
+
+func TestProgressLinesAreFewHoweverManyStepsThereAre(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		for i := range 1000 {
+			p.at(ms, func() { p.Hold(fmt.Sprint("hold", i)) })
+		}
+		p.at(s, func() { p.Stop(nil) })
+		p.runs(p.takes(2500 * ms))
+		waiting, more := 0, 0.0
+		for _, l := range lines(t, p.log.String()) {
+			switch {
+			case l["message"] != "waiting for a step":
+			case l["more"] != nil:
+				more = l["more"].(float64)
+			default:
+				waiting++
+			}
+		}
+		if waiting > 10*25 || waiting < 10 || more < 900 {
+			t.Errorf("%d lines, and %v more steps; want at most ten each second, and the number of the others", waiting, more)
+		}
+	})
+}

@@ -2,7 +2,14 @@ package shutdown_test
 
 import (
 	"context"
+	"os"
+	"runtime/pprof"
+	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
@@ -44,5 +51,110 @@ func TestErrorsMayCallTheCoordinator(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// angry is an error whose methods panic.
+type angry struct{}
+
+func (angry) Error() string { panic("angry: Error") }
+func (angry) Unwrap() error { panic("angry: Unwrap") }
+func (angry) Is(error) bool { panic("angry: Is") }
+func (angry) As(any) bool   { panic("angry: As") }
+
+func TestErrorsWhoseMethodsPanicAreFailuresLikeOthers(t *testing.T) {
+	returns := func(ctx context.Context) error { <-ctx.Done(); return angry{} }
+	for name, play := range map[string]func(p *bubble) *shutdown.Report{
+		"main's":    func(p *bubble) *shutdown.Report { return p.runs(returns) },
+		"a task's":  func(p *bubble) *shutdown.Report { var g group.Group; g.Go("task", returns); return p.runs(g.Run) },
+		"a hold's":  func(p *bubble) *shutdown.Report { p.Go(context.Background(), "hold", returns); return p.runs(obey) },
+		"a cause's": func(p *bubble) *shutdown.Report { p.at(s/2, func() { p.Stop(angry{}) }); return p.runs(obey) },
+		"a handler's": func(p *bubble) *shutdown.Report {
+			p.Register(func(context.Context) error { return angry{} })
+			return p.runs(obey)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				ran := false
+				p.Register(func(context.Context) error { ran = true; return nil })
+				if name == "a handler's" {
+					ran = true // it is called before
+				}
+				p.at(s, func() { p.Stop(nil) })
+				report := play(p)
+				if report.ExitCode() != 1 || report.Err() == nil || !ran {
+					t.Errorf("exit code %d, Err %T, oldest handler ran %t; want 1, an error, true", report.ExitCode(), report.Err(), ran)
+				}
+				if text := report.String(); text == "" {
+					t.Error("the timeline is empty")
+				}
+			})
+		})
+	}
+}
+
+// curious is a context that asks the Coordinator whatever it is asked.
+type curious struct {
+	context.Context
+	c *shutdown.Coordinator
+}
+
+func (x curious) Deadline() (time.Time, bool) { x.c.Ready(); return x.Context.Deadline() }
+func (x curious) Done() <-chan struct{}       { x.c.Ready(); return x.Context.Done() }
+func (x curious) Err() error                  { x.c.Ready(); return x.Context.Err() }
+func (x curious) Value(key any) any           { x.c.Ready(); return x.Context.Value(key) }
+
+func TestContextsMayCallTheCoordinator(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		ctx = curious{ctx, p.Coordinator}
+		var j journal
+		p.Register(j.note("handler"))
+		p.Start(obey)
+		scope := p.Scope("scope")
+		scope.Register(j.note("of the scope"))
+		report := p.Run(ctx, func(main context.Context) error {
+			p.Go(ctx, "hold", j.note("hold"))
+			_ = p.Register(j.note("closed")).Close(ctx)
+			_ = scope.Close(ctx)
+			var g group.Group
+			g.Go("task", j.note("task"))
+			return g.Run(curious{main, p.Coordinator})
+		})
+		for _, what := range []string{"handler", "of the scope", "hold", "closed", "task"} {
+			if !slices.Contains(j.lines, what) {
+				t.Errorf("%q has not run", what)
+			}
+		}
+		if err := report.Err(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestTheLabelsOfTheRunsContextAreKept(t *testing.T) {
+	ctx := pprof.WithLabels(context.Background(), pprof.Labels("service", "orders"))
+	var c shutdown.Coordinator
+	c.Signals = []os.Signal{}
+	logger := zerolog.Nop()
+	c.Logger = &logger
+	check := func(what string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			if got, _ := pprof.Label(ctx, "service"); got != "orders" {
+				t.Errorf("%s: the label is %q", what, got)
+			}
+			if got, _ := pprof.Label(ctx, "lastcall"); !strings.HasPrefix(got, what+"#") {
+				t.Errorf("%s: our label is %q", what, got)
+			}
+			return nil
+		}
+	}
+	c.Register(check("handler"), shutdown.Name("handler"))
+	var g group.Group
+	g.Go("task", check("task"))
+	if err := c.Run(ctx, g.Run).Err(); err != nil {
+		t.Error(err)
 	}
 }

@@ -97,6 +97,10 @@ var exitCodes = []exitCase{
 	{name: "main returns an error", play: returns(errTest), code: 1, logs: []string{errTest.Error()}},
 	{name: "main returns an ExitError", play: returns(&shutdown.ExitError{Code: 7}), code: 7},
 	{name: "main returns a wrapped ExitError", play: returns(fmt.Errorf("usage: %w", &shutdown.ExitError{Code: 64, Err: errTest})), code: 64},
+	{
+		name: "main returns an ExitError of which Unix keeps nothing",
+		play: returns(&shutdown.ExitError{Code: 256}), code: map[bool]int{true: 256, false: 1}[runtime.GOOS == "windows"],
+	},
 	{name: "main returns an ExitError of 0 without an error", play: returns(&shutdown.ExitError{}), code: 0},
 	{name: "main returns an ExitError of 0 with an error", play: returns(&shutdown.ExitError{Err: errTest}), code: 1},
 	{

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/signals"
 )
@@ -382,6 +384,60 @@ func TestLeaksAreListedAndNoFailure(t *testing.T) {
 		}
 		if count != 3 || report.Err() != nil || report.ExitCode() != 0 {
 			t.Errorf("%d leaked goroutines, Err = %v, exit code %d; want 3, nil, 0:\n%+v", count, report.Err(), report.ExitCode(), report.Leaks)
+		}
+	})
+}
+
+func TestFailuresThatShareAnErrorAreAllInTheReportsError(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(fails(errTask), shutdown.Name("first"))
+		p.Register(fails(errTask), shutdown.Name("second"))
+		p.Go(context.Background(), "hold", func(ctx context.Context) error { <-ctx.Done(); return errTask })
+		p.at(s, func() { p.Stop(nil) })
+		err := p.runs(func(ctx context.Context) error { <-ctx.Done(); return errTask }).Err()
+		for _, name := range []string{"first", "second", "hold"} {
+			if !strings.Contains(fmt.Sprint(err), `"`+name+`"`) {
+				t.Errorf("%q is not in:\n%v", name, err)
+			}
+		}
+	})
+}
+
+func TestNobodyWritesToTheFinalReport(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(p.hog, shutdown.Timeout(s))
+		closing := make(chan struct{})
+		released := p.Scope("released")
+		released.Register(p.takes(10 * s))
+		closeIt := released.Release()
+		p.at(s, func() { _ = closeIt(context.Background()); close(closing) })
+		shutdown.SetExit(p.Coordinator, func(int) { runtime.Goexit() })
+		var stuck *group.StuckError
+		if err := p.Shutdown(context.Background()); !errors.As(err, &stuck) {
+			t.Errorf("%v, want that of a stuck handler", err)
+		}
+		report := p.Report()
+		steps := len(report.Steps)
+		read := make(chan struct{})
+		go func() { // the race detector watches
+			defer close(read)
+			for _, s := range append(report.Steps, shutdown.Step{Name: "the reader's"}) {
+				_ = s.Stack
+			}
+			_ = report.ExitCode()
+		}()
+		go p.Exit(3)
+		again := p.runs(nothing)
+		<-read
+		<-closing
+		if len(report.Steps) != steps || report.ExitCode() != 1 {
+			t.Errorf("%d steps, exit code %d; were %d, 1", len(report.Steps), report.ExitCode(), steps)
+		}
+		if got := step(t, again, "main"); got.Outcome != shutdown.Skipped || got.Err != shutdown.ErrDrained {
+			t.Errorf("main of a Run after the drain: %v, %v", got.Outcome, got.Err)
+		}
+		if code := p.Report().ExitCode(); code != 3 {
+			t.Errorf("the exit code after Exit(3) is %d", code)
 		}
 	})
 }

@@ -1,0 +1,209 @@
+package shutdown_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/signals"
+)
+
+// What stops within something that stops, or is waited for by it, is bounded by it.
+
+func TestAChainOfClosesElsewhereEndsWithTheGracePeriod(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		p.Register(p.hog, shutdown.Name("oldest"))
+		outer := p.Scope("outer")
+		inner := outer.Scope("inner")
+		inner.Register(p.hog, shutdown.Name("of the inner"))
+		p.at(s, func() { _ = inner.Close(ctx) })
+		p.at(2*s, func() { _ = outer.Close(ctx) }) // waits for the one within
+		p.at(3*s, func() { p.Stop(nil) })
+		report := p.runs(obey)
+		if report.Took > 25*s {
+			t.Errorf("took %v, want at most 25 s:\n%v", report.Took, report)
+		}
+		if got := step(t, report, "oldest"); got.Outcome != shutdown.Abandoned || got.Took != s {
+			t.Errorf("the oldest: %v after %v, want the second that it was promised", got.Outcome, got.Took)
+		}
+	})
+}
+
+func TestAReleasedScopeBeginsNothingAfterTheGracePeriod(t *testing.T) {
+	for name, when := range map[string]time.Duration{"closed before the stop": s, "closed after": 3 * s} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				var began journal
+				scope := p.Scope("released")
+				for range 3 {
+					scope.Register(func(ctx context.Context) error {
+						if p.now() >= 27*s {
+							t.Errorf("one begins at %v, the grace period has ended at 27 s", p.now())
+						}
+						began.add("one")
+						return p.takes(20 * s)(ctx)
+					})
+				}
+				closeIt := scope.Release()
+				p.at(when, func() { _ = closeIt(context.Background()) })
+				p.at(2*s, func() { p.Stop(nil) })
+				p.runs(p.takes(26 * s)) // as long as there is
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if len(began.lines) == 0 {
+					t.Error("none has begun")
+				}
+			})
+		})
+	}
+}
+
+func TestAReleasedScopeMayBeClosedAfterTheEnd(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		ran := false
+		scope := p.Scope("released")
+		scope.Register(func(context.Context) error { time.Sleep(5 * s); ran = true; return nil })
+		closeIt := scope.Release()
+		p.runs(nothing)
+		time.Sleep(time.Minute)
+		if err := closeIt(context.Background()); err != nil || !ran {
+			t.Errorf("%v, ran %t; want nil, true", err, ran)
+		}
+	})
+}
+
+// A group that stops because the context it was given has been cut.
+func TestAGroupThatIsToldByTheCutHasTimeToStop(t *testing.T) {
+	work := func(ends *time.Duration, p *bubble) func(context.Context) error {
+		return func(ctx context.Context) error {
+			var g group.Group
+			g.Go("task", func(ctx context.Context) error {
+				<-ctx.Done()
+				time.Sleep(100 * ms)
+				*ends = p.now()
+				return nil
+			})
+			return g.Run(ctx)
+		}
+	}
+	for name, begin := range map[string]func(p *bubble, f func(context.Context) error){
+		"in a hold": func(p *bubble, f func(context.Context) error) {
+			p.at(ms, func() { p.Go(context.Background(), "around", f) })
+		},
+		"in a handler": func(p *bubble, f func(context.Context) error) {
+			p.Register(f, shutdown.Name("around"))
+		},
+		"with a work context": func(p *bubble, f func(context.Context) error) {
+			p.Start(func(ctx context.Context) error { return f(group.WorkContext(ctx)) }, shutdown.Name("around"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				var ends time.Duration
+				begin(p, work(&ends, p))
+				p.at(s, func() { p.Stop(nil) })
+				report := p.runs(obey)
+				around := step(t, report, "around")
+				if task := step(t, report, "task"); task.Outcome != shutdown.OK || ends == 0 {
+					t.Errorf("the task: %v, want ok:\n%v", task.Outcome, report)
+				}
+				if around.Outcome != shutdown.Failed && around.Outcome != shutdown.OK {
+					t.Errorf("what runs the group: %v, want neither late nor abandoned:\n%v", around.Outcome, report)
+				}
+				if report.Took > 25*s {
+					t.Errorf("took %v", report.Took)
+				}
+			})
+		})
+	}
+}
+
+func TestASecondSignalDuringTheDelayForcesTheGroupsOfMain(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Delay = 10 * s
+		p.signalAt(s, sigint)
+		p.signalAt(3*s, sigint)
+		var g group.Group
+		g.Go("task", func(ctx context.Context) error {
+			<-ctx.Done()
+			work := group.WorkContext(ctx)
+			<-work.Done()
+			var sig *signals.Error
+			if p.now() != 3*s || !errors.As(context.Cause(work), &sig) {
+				t.Errorf("the work context has ended at %v because of %v, want 3 s, the signal", p.now(), context.Cause(work))
+			}
+			return p.hog(ctx)
+		})
+		report := p.runs(g.Run)
+		if got := step(t, report, "task"); got.Outcome != shutdown.Abandoned || got.Took > s {
+			t.Errorf("the task: %v after %v, want abandoned within the second that main was promised", got.Outcome, got.Took)
+		}
+	})
+}
+
+func TestAStartedTaskForWhichNoTimeIsLeftIsAbandoned(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Grace = 10 * s
+		told := false
+		p.Register(func(ctx context.Context) error {
+			// It has all there is, and is the last: for the task nothing is left.
+			p.Start(func(ctx context.Context) error {
+				<-ctx.Done()
+				told = true
+				return p.hog(ctx)
+			}, shutdown.Name("admin"))
+			return p.hog(ctx)
+		}, shutdown.Name("hog"))
+		report := p.runs(nothing)
+		synctest.Wait()
+		got := step(t, report, "admin")
+		var stuck *group.StuckError
+		if got.Outcome != shutdown.Abandoned || !errors.As(got.Err, &stuck) || !told {
+			t.Errorf("%v: %v, told %t; want abandoned, a StuckError, and told:\n%v", got.Outcome, got.Err, told, report)
+		}
+	})
+}
+
+func TestExitInAStepOfAnotherRunDoesNotEndThatStep(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		exited := make(chan int, 1)
+		shutdown.SetExit(p.Coordinator, func(code int) {
+			exited <- code
+			runtime.Goexit() // as near to the end of the process as a test can get
+		})
+		other := p.another()
+		p.at(s, func() {
+			report := other.Run(context.Background(), func(context.Context) error { p.Exit(5); return nil })
+			if got := step(t, report, "main"); got.Outcome != shutdown.Goexited {
+				t.Errorf("the other's main: %v, want that Exit has not returned", got.Outcome)
+			}
+		})
+		report := p.runs(obey)
+		if code := <-exited; code != 5 || report.ExitCode() != 5 || p.now() != 2*s {
+			t.Errorf("exit(%d), ExitCode %d at %v; want 5, 5, at 2 s: one after Run has returned", code, report.ExitCode(), p.now())
+		}
+	})
+}
+
+func TestAPairOfWhichBothPanic(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		var g group.Group
+		g.Add("pair",
+			func(ctx context.Context) error { <-ctx.Done(); panic("in execute") },
+			func(context.Context) error { panic("in interrupt") },
+			group.Timeout(s))
+		p.at(s, func() { p.Stop(nil) })
+		got := step(t, p.runs(g.Run), "pair")
+		if got.Outcome != shutdown.Panicked || !strings.Contains(got.Stack, "TestAPairOfWhichBothPanic") {
+			t.Errorf("%v, with this stack:\n%s", got.Outcome, got.Stack)
+		}
+	})
+}
