@@ -1,7 +1,6 @@
 package group
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/step"
@@ -23,7 +22,7 @@ func MayFinish() Option {
 // Timeout is the most that the task's stop may take, from the moment it is told.
 // Zero means as much as the group can give. It panics if d is negative.
 func Timeout(d time.Duration) Option {
-	mustNotBeNegative("Timeout", d)
+	step.MustNotBeNegative("group: Timeout", d)
 	return option(func(t *Task) { t.step.Timeout = d })
 }
 
@@ -31,12 +30,6 @@ func Timeout(d time.Duration) Option {
 // before it do. Zero means the same share as every other task's, at most a
 // second. It panics if d is negative.
 func Reserve(d time.Duration) Option {
-	mustNotBeNegative("Reserve", d)
+	step.MustNotBeNegative("group: Reserve", d)
 	return option(func(t *Task) { t.step.Reserve = d })
-}
-
-func mustNotBeNegative(what string, d time.Duration) {
-	if d < 0 {
-		panic(fmt.Sprintf("group: %s(%v) is negative, at %s", what, d, step.Caller(3)))
-	}
 }

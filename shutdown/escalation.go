@@ -93,7 +93,7 @@ func (c *Coordinator) waiting(now time.Duration) (ws []WaitingStep) {
 	c.run.Waiting(func(s *step.Step) {
 		ws = append(ws, WaitingStep{
 			Kind: StepKind(s.Kind), Name: s.Name(), Site: c.sites.Of(&s.Origin),
-			Elapsed: now - s.Start, Left: max(0, s.End-now),
+			Elapsed: now - s.Start, Left: max(0, s.End-now), Status: s.Status(),
 		})
 	})
 	return ws

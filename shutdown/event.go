@@ -54,6 +54,7 @@ type WaitingStep struct {
 	Name, Site string
 	Elapsed    time.Duration // since its clock started
 	Left       time.Duration // until it is given up
+	Status     string        // what it says of itself, such as what it waits for
 }
 
 // Forced is the second signal.

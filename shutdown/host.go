@@ -65,7 +65,7 @@ func (h host) Ended(s *step.Step) {
 	if s.Slot > 0 {
 		c.unfinished--
 	}
-	d.Took, d.Outcome, d.Err = s.Took(), Outcome(s.Outcome), s.Err
+	d.Took, d.Outcome, d.Err, d.Status = s.Took(), Outcome(s.Outcome), s.Err, s.Status()
 	if s.Outcome != step.OK {
 		c.explain(d, s)
 	}

@@ -31,6 +31,7 @@ type stepJSON struct {
 	Outcome Outcome  `json:"outcome"`
 	Error   string   `json:"error,omitempty"`
 	Stack   string   `json:"stack,omitempty"`
+	Status  string   `json:"status,omitempty"`
 }
 
 type leakJSON struct {
@@ -48,7 +49,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	}
 	for i, s := range r.Steps {
 		j.Steps[i] = stepJSON{
-			s.Kind, s.Name, s.Site, s.Start.Seconds(), s.Took.Seconds(), s.Outcome, errorText(s.Err), s.Stack,
+			s.Kind, s.Name, s.Site, s.Start.Seconds(), s.Took.Seconds(), s.Outcome, errorText(s.Err), s.Stack, s.Status,
 		}
 	}
 	for _, l := range r.Leaks {

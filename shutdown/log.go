@@ -140,16 +140,24 @@ const maxWaiting = 10
 
 func (j *journal) writeWaiting(level zerolog.Level, message string, steps []WaitingStep) {
 	for _, s := range steps[:min(len(steps), maxWaiting)] {
-		j.w.log(level, message, "step", s.Name, "kind", s.Kind.String(), "site", s.Site,
-			"elapsed", s.Elapsed, "remaining", s.Left)
+		fields := []any{"step", s.Name, "kind", s.Kind.String(), "site", s.Site, "elapsed", s.Elapsed, "remaining", s.Left}
+		j.w.log(level, message, withStatus(fields, s.Status)...)
 	}
 	if more := len(steps) - maxWaiting; more > 0 {
 		j.w.log(level, message, "more", more)
 	}
 }
 
+func withStatus(fields []any, status string) []any {
+	if status == "" {
+		return fields
+	}
+	return append(fields, "status", status)
+}
+
 func (j *journal) writeStep(e StepEnded) {
-	fields := []any{"step", e.Name, "kind", e.Kind.String(), "outcome", e.Outcome.String(), "elapsed", e.Took}
+	fields := withStatus(
+		[]any{"step", e.Name, "kind", e.Kind.String(), "outcome", e.Outcome.String(), "elapsed", e.Took}, e.Status)
 	if e.Outcome == OK {
 		j.w.log(zerolog.DebugLevel, "step ended", fields...)
 		return

@@ -25,7 +25,7 @@ func Name(name string) Option {
 // Timeout is the most that a handler may take, or all the handlers of a scope
 // together. Zero means as much as can be given. It panics if d is negative.
 func Timeout(d time.Duration) Option {
-	mustNotBeNegative("Timeout", d)
+	step.MustNotBeNegative("shutdown: Timeout", d)
 	return option(func(r *Registration) { r.step.Timeout = d })
 }
 
@@ -33,7 +33,7 @@ func Timeout(d time.Duration) Option {
 // runs before it: for the one that must flush to a slow disk. Without it, each is
 // promised a second, or less where there are many. It panics if d is negative.
 func Reserve(d time.Duration) Option {
-	mustNotBeNegative("Reserve", d)
+	step.MustNotBeNegative("shutdown: Reserve", d)
 	return option(func(r *Registration) { r.step.Reserve = d })
 }
 
@@ -48,10 +48,4 @@ func (concurrent) apply(r *Registration) {
 		panic(fmt.Sprintf("shutdown: Concurrent is an option of scopes, not of the handler at %s", r.step.Site()))
 	}
 	r.sub.concurrent = true
-}
-
-func mustNotBeNegative(what string, d time.Duration) {
-	if d < 0 {
-		panic(fmt.Sprintf("shutdown: %s(%v) is negative, at %s", what, d, step.Caller(3)))
-	}
 }

@@ -39,6 +39,7 @@ type Step struct {
 	Outcome Outcome
 	Err     error  // nil if OK
 	Stack   string // of the panic; of its goroutines, if it did not obey its context
+	Status  string // what it said of itself, such as how many requests it has finished
 }
 
 // A Leak is goroutines that a task or a handler has started and left behind.

@@ -126,15 +126,6 @@ func (c *Coordinator) watch(ctx context.Context) {
 	c.restore = append(c.restore, func() { stop() })
 }
 
-func (c *Coordinator) startTasks() {
-	for _, r := range c.tasks {
-		if r.member {
-			c.startTask(r)
-		}
-	}
-	c.tasks = nil
-}
-
 // A mainRun is main on a goroutine of its own.
 type mainRun struct {
 	c *Coordinator

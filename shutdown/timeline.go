@@ -61,11 +61,19 @@ func (r *Report) mainStopped() bool {
 	return true
 }
 
-// remark is what there is to say of a step that did not end well.
+// remark is what there is to say of a step: what it says itself, and why it did not end
+// well.
 func (s Step) remark() string {
-	if s.Outcome == OK || s.Err == nil {
-		return ""
+	switch {
+	case s.Outcome == OK || s.Err == nil:
+		return s.Status
+	case s.Status != "":
+		return s.Status + "; " + s.fault()
 	}
+	return s.fault()
+}
+
+func (s Step) fault() string {
 	remark := firstLine(errorText(s.Err))
 	if state := s.waitState(); state != "" {
 		remark += ", in " + state

@@ -1,10 +1,12 @@
 package step
 
 import (
+	"fmt"
 	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // An Origin is what a step is called and where it was registered. Both are kept
@@ -87,6 +89,14 @@ func (o *Origin) where(dir bool) string {
 func Caller(skip int) string {
 	_, file, line, _ := runtime.Caller(skip)
 	return position(file, line, true)
+}
+
+// MustNotBeNegative panics where the caller of its caller, an option, was given a negative
+// duration.
+func MustNotBeNegative(option string, d time.Duration) {
+	if d < 0 {
+		panic(fmt.Sprintf("%s(%v) is negative, at %s", option, d, Caller(3)))
+	}
 }
 
 // position is file:line with the last directory of file, or without.
