@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	internal "github.com/lastcall-go/lastcall/internal/step"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -316,6 +318,31 @@ func TestProgressLinesAreFewHoweverManyStepsThereAre(t *testing.T) {
 		}
 		if waiting > 10*25 || waiting < 10 || more < 900 {
 			t.Errorf("%d lines, and %v more steps; want at most ten each second, and the number of the others", waiting, more)
+		}
+	})
+}
+
+func TestAStepMaySayMoreOfItself(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(func(ctx context.Context) error {
+			var status atomic.Value
+			status.Store("2 requests left")
+			internal.Describe(ctx, func() string { return status.Load().(string) })
+			time.Sleep(1500 * ms)
+			status.Store("all requests finished")
+			return nil
+		}, shutdown.Name("server"))
+		report := p.runs(nothing)
+		if got := step(t, report, "server").Status; got != "all requests finished" {
+			t.Errorf("Status = %q", got)
+		}
+		if text := report.String(); !strings.Contains(text, "ok       all requests finished") {
+			t.Errorf("the status is not in the timeline:\n%s", text)
+		}
+		for _, l := range lines(t, p.log.String()) {
+			if l["message"] == "waiting for a step" && l["status"] != "2 requests left" {
+				t.Errorf("a progress line without the status: %v", l)
+			}
 		}
 	})
 }
