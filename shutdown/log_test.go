@@ -336,7 +336,7 @@ func TestAStepMaySayMoreOfItself(t *testing.T) {
 		if got := step(t, report, "server").Status; got != "all requests finished" {
 			t.Errorf("Status = %q", got)
 		}
-		if text := report.String(); !strings.Contains(text, "ok       all requests finished") {
+		if text := report.String(); !strings.Contains(text, "ok  all requests finished") {
 			t.Errorf("the status is not in the timeline:\n%s", text)
 		}
 		for _, l := range lines(t, p.log.String()) {
