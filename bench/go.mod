@@ -7,6 +7,7 @@ require (
 	github.com/oklog/run v1.2.0
 	github.com/rs/zerolog v1.35.1
 	go.uber.org/fx v1.24.0
+	gonum.org/v1/plot v0.17.0
 )
 
 require (
@@ -24,7 +25,6 @@ require (
 	golang.org/x/image v0.30.0 // indirect
 	golang.org/x/sys v0.29.0 // indirect
 	golang.org/x/text v0.28.0 // indirect
-	gonum.org/v1/plot v0.17.0 // indirect
 )
 
 replace github.com/lastcall-go/lastcall => ../

@@ -109,19 +109,23 @@ func (r *Run) ID() string { return r.id }
 // Values are those of a context, without its end.
 type Values struct {
 	ctx    context.Context
-	labels []string // the profiler labels among them but ours: key, value, key, ...
+	labels context.Context // has nothing but the profiler labels among them, without ours
 }
 
 // ValuesOf are the values of ctx. It calls methods of ctx, which may be the user's: no
 // lock must be held.
 func ValuesOf(ctx context.Context) Values {
-	v := Values{ctx: context.WithoutCancel(ctx)}
+	var labels []string
 	pprof.ForLabels(ctx, func(key, value string) bool {
 		if key != labelKey {
-			v.labels = append(v.labels, key, value)
+			labels = append(labels, key, value)
 		}
 		return true
 	})
+	v := Values{context.WithoutCancel(ctx), context.Background()}
+	if labels != nil {
+		v.labels = pprof.WithLabels(v.labels, pprof.Labels(labels...))
+	}
 	return v
 }
 
@@ -151,8 +155,7 @@ func (r *Run) Label(outer *Step, values Values, name, letter string) context.Con
 	}
 	b = strconv.AppendInt(append(b, letter...), r.seq.Add(1), 10)
 	b = append(append(b, '#'), r.id...)
-	labels := append(values.labels[:len(values.labels):len(values.labels)], labelKey, string(b))
-	return &labelled{values.ctx, pprof.WithLabels(context.Background(), pprof.Labels(labels...))}
+	return &labelled{values.ctx, pprof.WithLabels(values.labels, pprof.Labels(labelKey, string(b)))}
 }
 
 // SetValues replaces the values that the steps to come carry.
