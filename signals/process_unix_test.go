@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -81,7 +82,18 @@ type child struct {
 	out *bufio.Scanner
 }
 
+// heedIgnored catches the signals that are ignored in this process, as under nohup or in
+// a script's background job, since children would inherit that.
+var heedIgnored = sync.OnceFunc(func() {
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
+})
+
 func start(t *testing.T, program string) *child {
+	heedIgnored()
 	return startWith(t, program, exec.Command(os.Args[0]))
 }
 
