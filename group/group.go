@@ -245,9 +245,11 @@ func (g *Group) ended(t *Task, r step.Result) bool {
 	t.over()
 	failed := inTime && err != nil && t.waiters == 0
 	if inTime {
-		t.err = err
 		g.unlink(t)
+	} else {
+		err = t.step.Err
 	}
+	t.err = err
 	if failed {
 		g.failed(t, err)
 	}

@@ -496,3 +496,57 @@ func TestShutdownDuringTheStop(t *testing.T) {
 		})
 	})
 }
+
+// curious is a context that looks at the task when it is asked for its error.
+type curious struct {
+	context.Context
+	task *group.Task
+}
+
+func (c curious) Err() error { c.task.Done(); return c.Context.Err() }
+
+func TestShutdownsContextMayCallTheTask(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g group.Group
+		task := g.Go("slow", func(ctx context.Context) error { <-ctx.Done(); time.Sleep(time.Minute); return nil })
+		g.Go("other", func(ctx context.Context) error { <-ctx.Done(); return nil })
+		run := make(chan error)
+		parent, stop := context.WithCancel(context.Background())
+		go func() { run <- g.Run(parent) }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := task.Shutdown(curious{ctx, task}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Shutdown = %v, want that its context has ended", err)
+		}
+		<-task.Done()
+		stop()
+		if err := <-run; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestShutdownOfATaskThatComesBackAfterItWasGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		after := func(d time.Duration) func(context.Context) error {
+			return func(ctx context.Context) error { <-ctx.Done(); time.Sleep(d); return nil }
+		}
+		var g group.Group
+		g.Go("older", after(5*time.Second))
+		task := g.Go("stuck", after(3*time.Second), group.Timeout(time.Second))
+		ctx, cancel := context.WithCancel(context.Background())
+		run := make(chan error)
+		go func() { run <- g.Run(ctx) }()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		var stuck *group.StuckError
+		if err := task.Shutdown(context.Background()); !errors.As(err, &stuck) { // before Run has returned
+			t.Errorf("Shutdown = %v, want a *StuckError", err)
+		}
+		if err := <-run; !errors.As(err, &stuck) {
+			t.Errorf("Run = %v, want a *StuckError", err)
+		}
+	})
+}

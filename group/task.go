@@ -106,6 +106,7 @@ func (t *Task) wait(ctx context.Context, mine bool) error {
 	case <-ctx.Done():
 		t.step.Expire()
 	}
+	ended := ctx.Err() // before the lock: ctx may be the user's
 	t.group.mu.Lock()
 	defer t.group.mu.Unlock()
 	if t.ended || t.stuck {
@@ -114,7 +115,7 @@ func (t *Task) wait(ctx context.Context, mine bool) error {
 	if mine {
 		t.waiters--
 	}
-	return ctx.Err()
+	return ended
 }
 
 // givenUp is closed when the task is stuck, and the group has stopped without it.
@@ -245,7 +246,11 @@ func merge(a, b step.Result) step.Result {
 	if b.How == step.Panic {
 		a, b = b, a // its stack is looked for first
 	}
-	return step.Result{Err: errors.Join(a.Err, b.Err), How: max(a.How, b.How)}
+	how := max(a.How, b.How)
+	if a.How == step.Panic {
+		how = step.Panic
+	}
+	return step.Result{Err: errors.Join(a.Err, b.Err), How: how}
 }
 
 // end is the end of a task of which nothing runs any more.

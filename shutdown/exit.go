@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/step"
@@ -137,6 +136,12 @@ func (c *Coordinator) exitStatus() int {
 	return r.ExitCode()
 }
 
+func (c *Coordinator) isFresh() bool {
+	run := c.lock()
+	defer run.Unlock()
+	return c.phase == fresh
+}
+
 // calledByStep reports whether the caller of Shutdown is a step of this Coordinator's:
 // by the context it has given, or because it runs on the goroutine of one.
 func (c *Coordinator) calledByStep(ctx context.Context) bool {
@@ -146,8 +151,10 @@ func (c *Coordinator) calledByStep(ctx context.Context) bool {
 	if !step.Inside() {
 		return false
 	}
-	// Where the label is hidden, by one of the step's own making, the safe answer is
-	// the one that cannot wait for itself.
+	// Where the label is hidden, by one of the step's own making, or that of a group which
+	// was given a context of no step, the safe answer is the one that cannot wait for
+	// itself.
 	self := step.Self()
-	return self == "" || strings.HasSuffix(self, "#"+c.run.ID())
+	ours, free := c.run.Owns(self)
+	return self == "" || ours || free && !c.isFresh()
 }

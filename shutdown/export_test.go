@@ -1,6 +1,9 @@
 package shutdown
 
-import "os"
+import (
+	"os"
+	"sync/atomic"
+)
 
 // SetSignals replaces the source of signals: a real one is fatal in a synctest bubble.
 func SetSignals(c *Coordinator, arrived <-chan os.Signal) {
@@ -10,3 +13,14 @@ func SetSignals(c *Coordinator, arrived <-chan os.Signal) {
 
 // SetExit replaces os.Exit.
 func SetExit(c *Coordinator, exit func(int)) { c.exit = exit }
+
+// CountSignals counts the sources of signals that are in use.
+func CountSignals(c *Coordinator) *atomic.Int32 {
+	n, listen := new(atomic.Int32), c.listen
+	c.listen = func(sigs []os.Signal) (<-chan os.Signal, func()) {
+		n.Add(1)
+		arrived, stop := listen(sigs)
+		return arrived, func() { n.Add(-1); stop() }
+	}
+	return n
+}

@@ -74,7 +74,8 @@ func errorText(err error) (text string) {
 // MarshalZerologObject adds the report to a line of the log, steps that are OK as their
 // number only.
 func (r *Report) MarshalZerologObject(e *zerolog.Event) {
-	e.AnErr("cause", r.Cause).Time("began", r.Began).Dur("took", r.Took).Dur("grace", r.Grace).
+	addError(e, "cause", r.Cause)
+	e.Time("began", r.Began).Dur("took", r.Took).Dur("grace", r.Grace).
 		Dur("delay", r.Delay).Bool("forced", r.Forced).Int("exit_code", r.ExitCode()).
 		Int("steps", len(r.Steps))
 	failures := zerolog.Arr()
@@ -93,5 +94,12 @@ func (r *Report) MarshalZerologObject(e *zerolog.Event) {
 // MarshalZerologObject adds the step to a line of the log.
 func (s Step) MarshalZerologObject(e *zerolog.Event) {
 	e.Str("step", s.Name).Stringer("kind", s.Kind).Stringer("outcome", s.Outcome).
-		Dur("elapsed", s.Took).AnErr("error", s.Err)
+		Dur("elapsed", s.Took)
+	addError(e, "error", s.Err)
+}
+
+func addError(e *zerolog.Event, key string, err error) {
+	if err != nil {
+		e.Str(key, errorText(err))
+	}
 }

@@ -130,7 +130,7 @@ func (c *Coordinator) conclude() {
 	unlabel()
 	leaks := c.findLeaks()
 	run := c.lock()
-	run.Unbound()
+	run.Release()
 	c.phase, c.leaks = finished, leaks
 	c.report = c.build()
 	c.out.conclude(Drained{c.report})
@@ -150,8 +150,11 @@ func (c *Coordinator) conclude() {
 // giveBack stops catching signals, and watching the parent context.
 func (c *Coordinator) giveBack() {
 	run := c.lock()
-	restore := append(c.restore, c.undropPipe)
-	c.restore = nil
+	restore := c.restore
+	if c.undropPipe != nil {
+		restore = append(restore, c.undropPipe)
+	}
+	c.restore, c.undropPipe = nil, nil
 	run.Unlock()
 	for _, f := range restore {
 		f()

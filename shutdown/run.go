@@ -206,11 +206,13 @@ func (c *Coordinator) Shutdown(ctx context.Context) error {
 	return c.Report().Err()
 }
 
-// drainAlone begins a drain without a Run, if nothing has begun yet.
+// drainAlone begins a drain without a Run, if nothing has begun yet. byExit says that the
+// process ends with it.
 func (c *Coordinator) drainAlone(byExit bool) bool {
 	run := c.lock()
 	defer run.Unlock()
 	if c.phase != fresh {
+		c.byExit = c.byExit || byExit && c.alone && c.phase < finished
 		return false
 	}
 	if err := c.configure(); err != nil {

@@ -193,17 +193,222 @@ func TestExitInAStepOfAnotherRunDoesNotEndThatStep(t *testing.T) {
 	})
 }
 
-func TestAPairOfWhichBothPanic(t *testing.T) {
+func TestAPairOfWhichOnePanics(t *testing.T) {
+	panics := func(ctx context.Context) error { panic("lost") }
+	exits := func(context.Context) error { runtime.Goexit(); return nil }
+	for name, pair := range map[string][2]func(context.Context) error{
+		"both":                   {panics, panics},
+		"the other has failed":   {panics, fails(errTask)},
+		"the other has Goexited": {panics, exits},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i := range pair {
+				inBubble(t, func(p *bubble) {
+					var g group.Group
+					g.Add("pair", func(ctx context.Context) error { <-ctx.Done(); return pair[i](ctx) }, pair[1-i], group.Timeout(s))
+					p.at(s, func() { p.Stop(nil) })
+					got := step(t, p.runs(g.Run), "pair")
+					if got.Outcome != shutdown.Panicked || !strings.Contains(got.Stack, "TestAPairOfWhichOnePanics") {
+						t.Errorf("%v, with this stack:\n%s", got.Outcome, got.Stack)
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestAScopeThatIsClosedElsewhereKeepsItsPromiseWhenForced(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		var g group.Group
-		g.Add("pair",
-			func(ctx context.Context) error { <-ctx.Done(); panic("in execute") },
-			func(context.Context) error { panic("in interrupt") },
-			group.Timeout(s))
-		p.at(s, func() { p.Stop(nil) })
-		got := step(t, p.runs(g.Run), "pair")
-		if got.Outcome != shutdown.Panicked || !strings.Contains(got.Stack, "TestAPairOfWhichBothPanic") {
-			t.Errorf("%v, with this stack:\n%s", got.Outcome, got.Stack)
+		scope := p.Scope("tenant")
+		scope.Register(p.takes(1500*ms), shutdown.Name("flush"))
+		p.at(s, func() { _ = scope.Close(context.Background()) })
+		p.signalAt(1100*ms, sigint)
+		p.signalAt(1600*ms, sigint) // from here it has the second that it was promised
+		report := p.runs(func(ctx context.Context) error {
+			<-ctx.Done()
+			return p.takes(s)(ctx)
+		})
+		if got := step(t, report, "flush"); got.Outcome != shutdown.OK {
+			t.Errorf("%v after %v, want ok at 2.5 s:\n%v", got.Outcome, got.Took, report)
 		}
 	})
+}
+
+func TestAScopeThatIsClosedAfterTheSecondSignal(t *testing.T) {
+	t.Run("has its promise", func(t *testing.T) {
+		inBubble(t, func(p *bubble) {
+			scope := p.Scope("tenant")
+			scope.Register(p.takes(500*ms), shutdown.Name("flush"))
+			p.Register(p.takes(2*s), shutdown.Name("newer"))
+			p.signalAt(s, sigint)
+			p.signalAt(2500*ms, sigint)
+			p.at(2800*ms, func() { _ = scope.Close(context.Background()) })
+			report := p.runs(obey)
+			if got := step(t, report, "flush"); got.Outcome != shutdown.OK {
+				t.Errorf("%v after %v:\n%v", got.Outcome, got.Took, report)
+			}
+		})
+	})
+	t.Run("and no more", func(t *testing.T) {
+		inBubble(t, func(p *bubble) {
+			scope := p.Scope("tenant")
+			scope.Register(p.hog, shutdown.Name("flush"))
+			closeIt := scope.Release()
+			p.signalAt(s, sigint)
+			p.signalAt(2*s, sigint)
+			var took time.Duration
+			p.at(2500*ms, func() { _ = closeIt(context.Background()); took = p.now() - 2500*ms })
+			for range 4 {
+				p.Register(p.takes(900 * ms))
+			}
+			p.runs(obey)
+			time.Sleep(30 * s)
+			synctest.Wait()
+			if took != s {
+				t.Errorf("Close took %v, want the second that its handler was promised", took)
+			}
+		})
+	})
+}
+
+func TestAReleasedScopeIsBoundWhereverItIsClosed(t *testing.T) {
+	for name, main := range map[string]func(p *bubble, closeIt func(context.Context)) func(context.Context) error{
+		"in main, which has returned": func(_ *bubble, closeIt func(context.Context)) func(context.Context) error {
+			return func(ctx context.Context) error {
+				go closeIt(ctx)
+				time.Sleep(2 * s)
+				return nil
+			}
+		},
+		"in a task that has finished": func(p *bubble, closeIt func(context.Context)) func(context.Context) error {
+			var g group.Group
+			g.Go("job", func(ctx context.Context) error { go closeIt(ctx); time.Sleep(s); return nil }, group.MayFinish())
+			g.Go("rest", obey)
+			p.at(2*s, func() { p.Stop(nil) })
+			return g.Run
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				scope := p.Scope("released")
+				for range 4 {
+					scope.Register(func(ctx context.Context) error {
+						if p.now() >= 27*s {
+							t.Errorf("a handler begins at %v, the grace period has ended at 27 s", p.now())
+						}
+						return p.takes(20 * s)(ctx)
+					})
+				}
+				release := scope.Release()
+				p.Register(p.hog)
+				p.runs(main(p, func(ctx context.Context) {
+					ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Hour)
+					defer cancel()
+					_ = release(ctx)
+				}))
+				time.Sleep(5 * time.Minute)
+			})
+		})
+	}
+}
+
+func TestASecondSignalReachesAGroupInATaskWhoseTurnHasNotCome(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		var cut time.Duration
+		p.Start(func(ctx context.Context) error {
+			var g group.Group
+			g.Go("deaf", func(ctx context.Context) error {
+				<-ctx.Done()
+				<-group.WorkContext(ctx).Done()
+				cut = p.now()
+				return nil
+			})
+			g.Go("ends", p.takes(s))
+			return g.Run(ctx)
+		}, shutdown.Name("admin"))
+		p.Register(p.takes(5*s), shutdown.Name("newer"))
+		p.signalAt(2*s, sigint)
+		p.signalAt(3*s, sigint)
+		p.runs(obey)
+		if cut != 3*s {
+			t.Errorf("its work context has ended at %v, want the second signal, 3 s", cut)
+		}
+	})
+}
+
+func TestAStepThatIsLateIsNotExcusedByWhatItCloses(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		scope := p.Scope("empty")
+		p.at(s, func() { p.Stop(nil) })
+		report := p.runs(func(ctx context.Context) error {
+			<-group.WorkContext(ctx).Done()
+			time.Sleep(200 * ms)
+			_ = scope.Close(ctx)
+			return nil
+		})
+		if got := step(t, report, "main"); got.Outcome != shutdown.Late {
+			t.Errorf("main: %v, want late", got.Outcome)
+		}
+	})
+}
+
+func TestScopesThatWaitForEachOtherLoseNoTime(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		outer := p.Scope("outer")
+		inner := outer.Scope("inner")
+		inner.Register(func(ctx context.Context) error {
+			go func() { _ = outer.Close(ctx) }() // waits for the inner one, whose handler this is
+			return p.takes(10 * s)(ctx)
+		}, shutdown.Name("h"))
+		p.at(s, func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+			defer cancel()
+			_ = inner.Close(ctx)
+		})
+		p.at(3*s, func() { p.Stop(nil) })
+		report := p.runs(obey)
+		if got := step(t, report, "h"); got.Outcome != shutdown.OK {
+			t.Errorf("%v after %v, want ok:\n%v", got.Outcome, got.Took, report)
+		}
+	})
+}
+
+func TestExitInATaskOfAGroupThatWasGivenAnotherContext(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		report := p.runs(func(context.Context) error {
+			var g group.Group
+			g.Go("task", func(context.Context) error { p.Exit(5); return nil })
+			return g.Run(context.Background())
+		})
+		if report.Took > 0 || report.ExitCode() != 5 {
+			t.Errorf("took %v, exit code %d; want 0 s, 5", report.Took, report.ExitCode())
+		}
+	})
+}
+
+func TestSignalsStayCaughtUntilAnExitEndsTheProcess(t *testing.T) {
+	for name, begin := range map[string]func(p *bubble){
+		"that has begun the drain":           func(*bubble) {},
+		"that joins one that Shutdown began": func(p *bubble) { go func() { _ = p.Shutdown(context.Background()) }() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				caught := shutdown.CountSignals(p.Coordinator)
+				exited := make(chan struct{})
+				shutdown.SetExit(p.Coordinator, func(int) {
+					defer close(exited)
+					if caught.Load() != 1 {
+						t.Errorf("%d sources of signals when the process ends, want 1", caught.Load())
+					}
+					runtime.Goexit()
+				})
+				p.Register(p.takes(s))
+				begin(p)
+				synctest.Wait()
+				go p.Exit(3)
+				<-exited
+				time.Sleep(s) // for what is given back a little later
+			})
+		})
+	}
 }

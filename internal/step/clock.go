@@ -8,7 +8,8 @@ import (
 // A Clock keeps the steps that are ending to their allowances. There is one for
 // each place where something stops: the program, a group, a scope that is closed
 // by itself. One that runs within a step is bounded by that step's cut as soon as
-// there is one, so that the innermost is given up first and names the culprit.
+// there is one, so that the innermost is given up first and names the culprit; one that
+// comes after the cut gets half of what is left.
 //
 // There is one timer for any number of steps, set to the earliest instant that
 // matters when it was set. A step that ends in time does not touch it again; it
@@ -18,7 +19,8 @@ import (
 type Clock struct {
 	run     *Run
 	outer   *Step
-	sibling *Clock // the next within outer, or in no step
+	next    *Clock // of the run
+	sibling *Clock // the next within outer
 	limit   time.Duration
 	first   *Step // the steps that are ending: one, except in what is concurrent
 	awaits  []awaited
@@ -42,33 +44,27 @@ func (r *Run) NewClock(outer *Step, limit time.Duration) *Clock {
 	for outer != nil && outer.state == over {
 		outer = outer.outer
 	}
-	c := &Clock{run: r, outer: outer, limit: min(limit, r.limit)}
-	list := c.list()
-	c.sibling, *list = *list, c
-	if outer != nil && outer.state == running {
+	c := &Clock{run: r, outer: outer, limit: min(limit, r.limit), forced: r.forced}
+	c.next, r.clocks = r.clocks, c
+	if outer == nil {
+		return c
+	}
+	c.sibling, outer.inner = outer.inner, c
+	if outer.state == running {
 		c.limit = min(c.limit, outer.lends(r.Now()))
-		c.forced = outer.clock.forced
 	}
 	return c
 }
 
-// lends is when what stops within s has to be over: at the cut of s. Where that is what
-// made it stop, as in a hold, it gets half of what is left after it, and s is not late.
+// lends is when what stops within s has to be over: at the cut of s. After it, it gets
+// half of what is left, and if the cut is what made it stop, as in a hold, s is not late.
 func (s *Step) lends(now time.Duration) time.Duration {
 	cut := time.Duration(s.cut.Load())
 	if now < cut {
 		return cut
 	}
-	s.waited = true
+	s.waited = s.waited || now < s.look()
 	return cut + (s.End-cut)/2
-}
-
-// list is the head of the list that c is in.
-func (c *Clock) list() **Clock {
-	if c.outer != nil {
-		return &c.outer.inner
-	}
-	return &c.run.clocks
 }
 
 // Close ends the clock when its last step has ended.
@@ -77,10 +73,19 @@ func (c *Clock) Close() {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	for p := c.list(); *p != nil; p = &(*p).sibling {
+	for p := &c.run.clocks; *p != nil; p = &(*p).next {
+		if *p == c {
+			*p = c.next
+			break
+		}
+	}
+	if c.outer == nil {
+		return
+	}
+	for p := &c.outer.inner; *p != nil; p = &(*p).sibling {
 		if *p == c {
 			*p = c.sibling
-			return
+			break
 		}
 	}
 }
@@ -154,8 +159,10 @@ func (c *Clock) remove(s *Step) {
 
 // Waiting calls f for each step of the run that is being waited for.
 func (r *Run) Waiting(f func(*Step)) {
-	for c := r.clocks; c != nil; c = c.sibling {
-		c.waiting(f)
+	for c := r.clocks; c != nil; c = c.next {
+		if c.outer == nil || c.outer.state != running {
+			c.waiting(f)
+		}
 	}
 }
 
@@ -167,23 +174,16 @@ func (c *Clock) waiting(f func(*Step)) bool {
 	return c.first != nil
 }
 
-// Force forces all clocks of the run.
+// Force gives each step that is ending, and each still to come, just its promise, on all
+// clocks of the run. The contexts of the former end now, because of cause.
 func (r *Run) Force(now time.Duration, cause error) {
-	for c := r.clocks; c != nil; c = c.sibling {
-		c.Force(now, cause)
-	}
-}
-
-// Force gives each step that is ending, and each still to come, just its
-// promise. The contexts of the former end now, because of cause.
-func (c *Clock) Force(now time.Duration, cause error) {
-	c.forced = cause
-	for s := c.first; s != nil; s = s.next {
-		c.run.After(func() { s.Cut(cause) })
-		s.asked = true
-		c.shorten(s, now, s.Promise)
-		for i := s.inner; i != nil; i = i.sibling {
-			i.Force(now, cause)
+	r.forced = cause
+	for c := r.clocks; c != nil; c = c.next {
+		c.forced = cause
+		for s := c.first; s != nil; s = s.next {
+			r.After(func() { s.Cut(cause) })
+			s.asked = true
+			c.shorten(s, now, s.Promise)
 		}
 	}
 }
@@ -204,10 +204,16 @@ func (c *Clock) Bound(now, limit time.Duration) {
 	}
 }
 
-// Await keeps o, which the next step of c has to wait for, to what b owes it.
+// Await keeps o, which the next step of c has to wait for, to what b owes it. If c runs
+// within a step of o, that bounds it already.
 func (c *Clock) Await(o *Clock, b *Budget, now, promise time.Duration) {
+	for s := c.outer; s != nil; s = s.outer {
+		if s.clock == o {
+			return
+		}
+	}
 	b.bound(now, c.limit)
-	allowance, _ := b.Take(now, promise, 0, c.forced != nil)
+	allowance, _ := b.Take(now, promise, 0, false)
 	o.Bound(now, now+allowance)
 	c.awaits = slices.DeleteFunc(c.awaits, func(a awaited) bool { return a.closed })
 	c.awaits = append(c.awaits, awaited{o, b, promise})
@@ -216,13 +222,13 @@ func (c *Clock) Await(o *Clock, b *Budget, now, promise time.Duration) {
 // Bound brings the limits of all clocks of the run forward, and of those to come.
 func (r *Run) Bound(now, limit time.Duration) {
 	r.limit = limit
-	for c := r.clocks; c != nil; c = c.sibling {
+	for c := r.clocks; c != nil; c = c.next {
 		c.Bound(now, limit)
 	}
 }
 
-// Unbound is the end of that for clocks to come.
-func (r *Run) Unbound() { r.limit = Never }
+// Release is the end of Force and Bound for clocks to come.
+func (r *Run) Release() { r.limit, r.forced = Never, nil }
 
 // shorten gives s at most this allowance from now on.
 func (c *Clock) shorten(s *Step, now, allowance time.Duration) {
@@ -285,19 +291,25 @@ func (c *Clock) due(s *Step, now time.Duration) time.Duration {
 		s.asked = true
 		s.waited = s.waited || s.inner != nil
 		c.run.After(s.Expire)
-		if now >= s.End { // the timer was late: a step that obeys shall still have time to
-			s.End = max(s.End, min(now+minMargin, c.limit))
-		}
+		// The timer may be late: a step that obeys shall still have time to, be it beyond
+		// its timeout.
+		s.End = max(s.End, min(now+min(minMargin, s.End-cut), c.limit))
 	}
 	if now >= s.End {
 		c.giveUp(s, now)
 		return 0
 	}
-	if look := cut + (s.End-cut)/4; now < look {
+	if look := s.look(); now < look {
 		return look
 	}
 	c.dump(s)
 	return s.End
+}
+
+// look is when the stacks of s are taken if it has not returned.
+func (s *Step) look() time.Duration {
+	cut := time.Duration(s.cut.Load())
+	return cut + (s.End-cut)/4
 }
 
 func (c *Clock) giveUp(s *Step, now time.Duration) {

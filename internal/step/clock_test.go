@@ -173,7 +173,7 @@ func TestForce(t *testing.T) {
 		st, next := b.step("running", nil, step.Terms{}), b.step("next", nil, step.Terms{})
 		b.begin(b.clock, b.budget, st)
 		time.Sleep(3 * s)
-		b.locked(func(now time.Duration) { b.clock.Force(now, cause) })
+		b.locked(func(now time.Duration) { b.Force(now, cause) })
 		if st.Ctx.Err() != context.Canceled || context.Cause(&st.Ctx) != cause {
 			t.Errorf("Err = %v, Cause = %v; want Canceled and the cause", st.Ctx.Err(), context.Cause(&st.Ctx))
 		}
@@ -194,11 +194,11 @@ func TestForceNeverExtends(t *testing.T) {
 		st := b.step("running", nil, step.Terms{Timeout: 500 * ms, Reserve: 300 * ms})
 		b.begin(b.clock, b.budget, st)
 		time.Sleep(400 * ms)
-		b.locked(func(now time.Duration) { b.clock.Force(now, errors.New("second")) })
+		b.locked(func(now time.Duration) { b.Force(now, errors.New("second")) })
 		if got := b.ends(st); got > 900*ms {
 			t.Errorf("ends at %v", got)
 		}
-		b.locked(func(now time.Duration) { b.clock.Force(now, errors.New("again")) })
+		b.locked(func(now time.Duration) { b.Force(now, errors.New("again")) })
 		if got := b.ends(st); got > 900*ms {
 			t.Errorf("ends at %v", got)
 		}
@@ -249,4 +249,32 @@ func (o *once) Next(last *step.Step, r step.Result) (*step.Step, step.Func, cont
 		return nil, nil, nil
 	}
 	return o.st, o.f, &o.st.Ctx
+}
+
+// The time is real here: whoever holds the lock makes the timer late.
+func TestATimerThatIsLateLeavesTimeToReturn(t *testing.T) {
+	for _, late := range []time.Duration{-10 * ms, 10 * ms} {
+		r := step.NewRun(step.ValuesOf(context.Background()), nil)
+		b := &bench{t: t, Run: r}
+		r.Lock()
+		b.start = r.Now()
+		c := r.NewClock(nil, b.start+20*s)
+		budget := c.Plan(b.start, 4)
+		r.Unlock()
+		st := b.step("obeys", nil, step.Terms{Timeout: s / 4})
+		b.begin(c, budget, st)
+		done := st.Ctx.Done()
+		r.Lock()
+		time.Sleep(st.End - r.Now() + late)
+		held := r.Now()
+		r.Unlock()
+		<-done
+		r.Lock()
+		if st.Over() || st.End < held+10*ms {
+			t.Errorf("late by %v: over %t, %v left; want some 25 ms", late, st.Over(), st.End-held)
+		}
+		st.Finish(r.Now(), step.OK, nil)
+		c.Close()
+		r.Unlock()
+	}
 }

@@ -41,21 +41,29 @@ type Run struct {
 	id      string
 	values  Values
 	seq     atomic.Int64
-	clocks  *Clock        // those that are in no step
-	limit   time.Duration // of all of them
+	clocks  *Clock
+	limit   time.Duration // of all clocks
+	forced  error         // why all clocks are forced, nil if they are not
 }
 
 // labelKey is the profiler label that every goroutine of a step carries.
 const labelKey = "lastcall"
 
+const hostless = "g"
+
 var runs atomic.Int64
 
-// NewRun makes a Run whose steps carry these values.
+// NewRun makes a Run whose steps carry these values. The ID of one without a host begins
+// with a letter.
 func NewRun(values Values, host Host) *Run {
+	id := strconv.FormatInt(runs.Add(1), 10)
+	if host == nil {
+		id = hostless + id
+	}
 	return &Run{
 		Host:   host,
 		base:   time.Now().Add(-1), // so that no reading is 0, which means unknown
-		id:     strconv.FormatInt(runs.Add(1), 10),
+		id:     id,
 		values: values,
 		limit:  Never,
 	}
@@ -103,9 +111,6 @@ func (r *Run) Now() time.Duration { return time.Since(r.base) }
 // Time is the instant of a reading.
 func (r *Run) Time(reading time.Duration) time.Time { return r.base.Add(reading) }
 
-// ID is unique in the process.
-func (r *Run) ID() string { return r.id }
-
 // Values are those of a context, without its end.
 type Values struct {
 	ctx    context.Context
@@ -142,6 +147,9 @@ func (l *labelled) Value(key any) any {
 	}
 	return l.Context.Value(key)
 }
+
+// ID is unique in the process.
+func (r *Run) ID() string { return r.id }
 
 // Label returns values with a profiler label that no other step has, in this run or
 // another: equal ones would mix their stacks. It is name#number#run, with a letter

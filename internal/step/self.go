@@ -39,6 +39,16 @@ func (s *Step) number() string {
 	return st.Number
 }
 
+// Owns reports whether a goroutine with this label belongs to a step of r, or to one of a
+// run without a host.
+func (r *Run) Owns(label string) (ours, free bool) {
+	st := Stack{}
+	if !st.read(label) {
+		return false, false
+	}
+	return st.Run == r.id, strings.HasPrefix(st.Run, hostless)
+}
+
 // Encloses reports whether a goroutine with this label belongs to s, or to a step
 // within it.
 func (s *Step) Encloses(label string) bool {

@@ -17,7 +17,8 @@ func (s *Step) takeStacks() {
 		text, waits := render(stacks, s.Label(), states)
 		s.run.Lock()
 		defer s.run.Unlock()
-		s.extend().stack, s.more.waits = text, waits
+		m := s.extend()
+		m.stack, m.waits = text, waits
 	})
 }
 
