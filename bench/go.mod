@@ -3,10 +3,12 @@ module github.com/lastcall-go/lastcall/bench
 go 1.26.0
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/lastcall-go/lastcall v0.0.0
 	github.com/oklog/run v1.2.0
 	github.com/rs/zerolog v1.35.1
 	go.uber.org/fx v1.24.0
+	go.uber.org/goleak v1.3.0
 	gonum.org/v1/plot v0.17.0
 )
 

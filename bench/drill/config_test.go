@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestConfigErrorsNameTheFlag(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		want string
+	}{
+		{"-nope", "flag provided but not defined: -nope"},
+		{"-mode sideways", `invalid value "sideways" for flag -mode: want direct, rolling, haproxy`},
+		{"-clients -1", "-clients -1: want more"},
+		{"-runs 0", "-runs 0: want more"},
+		{"-limit 0s", "-limit 0s: want more"},
+		{"-load never", `invalid value "never" for flag -load`},
+		{"-clients 0 -new 0 -h2 0", "there is no load"},
+		{"-url http://127.0.0.1/", "-url needs a command"},
+		{"-url ftp://127.0.0.1/ -- x", `-url: "ftp://127.0.0.1/": want http://`},
+		{"-ready-url /ready -- x", `-ready-url: "/ready": want http://`},
+		{"-stream-url http://{{.Host}}/ -- x", "can't evaluate field Host"},
+		{"-body {{ -- x", "-body: "},
+		{"-- x {{.Pott}}", `argument "{{.Pott}}": `},
+	} {
+		_, err := parseConfig(strings.Fields(test.args), io.Discard)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("drill %s: %v, want %q", test.args, err, test.want)
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	c, err := parseConfig(strings.Fields("-mode direct,rolling -load 0 -think 0 -url https://127.0.0.1:{{.Port}}/a -- serve -p {{.Port}} -load 3s"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]mode{direct, rolling}, c.modes); diff != "" {
+		t.Errorf("modes, want -, got +:\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"serve", "-p", "{{.Port}}", "-load", "3s"}, c.command); diff != "" {
+		t.Errorf("command, want -, got +:\n%s", diff)
+	}
+	if c.load != 0 || c.think != 0 || c.timeout != 10*time.Second || c.clients != 64 {
+		t.Errorf("load %v, think %v, timeout %v, clients %d; want 0, 0, 10s, 64", c.load, c.think, c.timeout, c.clients)
+	}
+}
+
+func TestHelpNamesEveryFlagAndTheExitStatus(t *testing.T) {
+	var out strings.Builder
+	if _, err := parseConfig([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) {
+		t.Fatalf("-help: %v, want flag.ErrHelp", err)
+	}
+	(&config{}).flags().VisitAll(func(f *flag.Flag) {
+		if !strings.Contains(out.String(), "  -"+f.Name+" ") && !strings.Contains(out.String(), "  -"+f.Name+"\n") {
+			t.Errorf("-%s is not in the help:\n%s", f.Name, &out)
+		}
+	})
+	if !strings.Contains(out.String(), "Exit status: 0 nothing lost") {
+		t.Errorf("no exit status in the help:\n%s", &out)
+	}
+}
+
+func TestTemplatesOfAnInstance(t *testing.T) {
+	s := &subject{
+		args: func(mode) []string { return []string{"serve", "-p={{.Port}}", "{{.Dir}}/x"} },
+		url:  "http://127.0.0.1:{{.Port}}/", ready: "http://127.0.0.1:{{.AdminPort}}/ready",
+		body: `{"id":"{{.ID}}","port":{{.Port}}}`, executed: "{{.Dir}}/log",
+	}
+	i := &instance{subject: s, vars: vars{Port: 81, AdminPort: 91, Dir: "/d"}}
+	if err := i.expand(direct); err != nil {
+		t.Fatal(err)
+	}
+	got := append(i.args, i.url, i.ready, i.stream, i.body, i.executed)
+	want := []string{"serve", "-p=81", "/d/x", "http://127.0.0.1:81/", "http://127.0.0.1:91/ready", "", `{"id":"drill-0000000000","port":81}`, "/d/log"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
+func TestFreePortsDiffer(t *testing.T) {
+	var a, b int
+	if err := freePorts(&a, &b); err != nil || a == 0 || b == 0 || a == b {
+		t.Errorf("freePorts = %v with %d and %d, want two of them", err, a, b)
+	}
+}
+
+func TestHostPort(t *testing.T) {
+	for url, want := range map[string]string{
+		"http://127.0.0.1:80/x": "127.0.0.1:80",
+		"https://localhost/":    "localhost:https",
+		"http://[::1]:8080":     "[::1]:8080",
+	} {
+		if got := hostPort(url); got != want {
+			t.Errorf("hostPort(%q) = %q, want %q", url, got, want)
+		}
+	}
+}

@@ -1,0 +1,203 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// held drills with these arguments and returns the exit status and what was said.
+func held(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	t.Setenv("TMPDIR", t.TempDir()) // so that it can be seen that nothing is left behind
+	var out, errs strings.Builder
+	code = drill(t.Context(), args, &out, &errs)
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	return code, out.String(), errs.String()
+}
+
+// TestTheControlLosesRequests is what makes a drill that finds nothing worth something.
+// What is lost is a matter of microseconds, so it may take more than one try.
+func TestTheControlLosesRequests(t *testing.T) {
+	const tries = 20
+	modes := []mode{direct, rolling}
+	if _, err := exec.LookPath("haproxy"); err == nil {
+		modes = append(modes, haproxy)
+	}
+	for _, m := range modes {
+		t.Run(string(m), func(t *testing.T) {
+			lost := 0
+			for try := 0; try < tries && lost == 0; try++ {
+				r := drillControl(t, m)
+				lost = r.Lost
+				checkControl(t, r)
+			}
+			if lost == 0 {
+				t.Errorf("nothing was lost in %d tries", tries)
+			}
+		})
+	}
+}
+
+func drillControl(t *testing.T, m mode) *Result {
+	t.Helper()
+	cfg, err := parseConfig([]string{"-load", "500ms", "-requests", "1000", "-streams", "0", "-silent", "0", "-start", "2m", "-limit", "2m", "--", "unused"}, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	control, err := controlSubject()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{cfg: cfg, mode: m, subject: control, dir: t.TempDir(), progress: newProgress(&strings.Builder{})}
+	r, err := s.hold(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// checkControl looks at what does not depend on luck.
+func checkControl(t *testing.T, r *Result) {
+	t.Helper()
+	stops := 2
+	if r.Mode == direct {
+		stops = 1
+	}
+	if len(r.Stops) != stops {
+		t.Fatalf("%d stops, want %d:\n%v", len(r.Stops), stops, r)
+	}
+	for _, st := range r.Stops {
+		if !st.Good || st.Killed || st.Exit <= st.Signal || st.NotReady != nil && *st.NotReady < st.Signal {
+			t.Errorf("stop: %+v", st)
+		}
+		if (st.LastAnswer != nil) && r.Mode == haproxy {
+			t.Errorf("behind a proxy it is known who answered last: %+v", st)
+		}
+	}
+	if r.Executed == nil {
+		t.Errorf("what was executed is not known, though the control leaves a record:\n%v", r)
+	}
+	if r.Sent != r.Answered+r.Lost || r.Lost != len(r.Losses) || r.Sent != len(r.events) {
+		t.Errorf("%d sent, %d answered, %d lost, %d losses, %d events", r.Sent, r.Answered, r.Lost, len(r.Losses), len(r.events))
+	}
+	classes := []string{"kept-alive", "new connection", "HTTP/2"}
+	if r.Mode == haproxy {
+		classes = classes[:2]
+	}
+	for n, c := range r.Clients {
+		if n >= len(classes) || c.Client != classes[n] || c.Answered == 0 {
+			t.Errorf("clients %+v, want answers to each of %v", r.Clients, classes)
+		}
+	}
+	if r.Answered < 1000 {
+		t.Errorf("%d answers, want the 1000 that were asked for:\n%v", r.Answered, r)
+	}
+}
+
+// TestNothingIsLostByAServerThatSaysGoodbye shows that the drill itself loses nothing.
+func TestNothingIsLostByAServerThatSaysGoodbye(t *testing.T) {
+	t.Setenv(testServer, "polite")
+	page := filepath.Join(t.TempDir(), "drill.html")
+	code, out, errs := held(t, "-json", "-o", page, "-executed", "-", "-load", "500ms", "-requests", "500",
+		"-new", "0", "-h2", "0", "-idle", "0", "-silent", "0", "-start", "2m", "-limit", "2m", "--", os.Args[0])
+	var results []struct {
+		Grade                string
+		Sent, Answered, Lost int
+		Executed             *int `json:"lost_but_executed"`
+	}
+	if err := json.Unmarshal([]byte(out), &results); err != nil {
+		t.Fatalf("%v in %q\n%s", err, out, errs)
+	}
+	if len(results) != 1 || code != 0 {
+		t.Fatalf("exit status %d, %d results; want 0, 1\n%s", code, len(results), errs)
+	}
+	r := results[0]
+	if r.Lost != 0 || r.Answered < 500 || r.Sent != r.Answered || r.Executed == nil || *r.Executed != 0 || r.Grade > "B" {
+		t.Errorf("grade %s, %d sent, %d answered, %d lost, %v executed; want at least 500 and none lost", r.Grade, r.Sent, r.Answered, r.Lost, r.Executed)
+	}
+	if html, err := os.ReadFile(page); err != nil || !strings.Contains(string(html), "<svg") {
+		t.Errorf("no picture on the page: %v", err)
+	}
+}
+
+func TestBadEnds(t *testing.T) {
+	few := []string{"-load", "50ms", "-clients", "2", "-new", "1", "-h2", "0", "-idle", "0", "-silent", "1", "-start", "2m"}
+	for _, test := range []struct {
+		server string
+		flags  []string
+		want   string
+	}{
+		{"fails", nil, "grade F\n  server ended with exit status 3\n"},
+		{"deaf", []string{"-limit", "300ms"}, "grade F\n  server did not end on SIGTERM and was killed after "},
+	} {
+		t.Run(test.server, func(t *testing.T) {
+			t.Setenv(testServer, test.server)
+			code, out, errs := held(t, slices.Concat(few, test.flags, []string{"--", os.Args[0]})...)
+			if code != 1 || !strings.Contains(out, test.want) {
+				t.Errorf("exit status %d, want 1 and %q:\n%s%s", code, test.want, out, errs)
+			}
+		})
+	}
+}
+
+func TestDrillsThatCannotBeHeld(t *testing.T) {
+	t.Setenv(testServer, "polite")
+	self := os.Args[0]
+	for _, test := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"usage", []string{"-nope"}, "drill: flag provided but not defined: -nope"},
+		{"no such command", []string{"--", "/no/such/command"}, "/no/such/command: no such file or directory"},
+		{"ends at once", []string{"--", "sh", "-c", "echo no database; exit 7"}, "server ended by itself: exit status 7; its output ends with\n\tno database"},
+		{"never ready", []string{"-start", "100ms", "--", "sleep", "600"}, "server was not ready within 100ms: nobody listens for http://127.0.0.1:"},
+		{"not ready", []string{"-start", "100ms", "-ready-url", "http://127.0.0.1:{{.AdminPort}}/", "--", "sleep", "600"}, "server was not ready within 100ms: no 2xx from http://127.0.0.1:"},
+		{"stream without a body", []string{"-stream-url", "http://127.0.0.1:{{.Port}}/", "--", self}, "has no body to stream"},
+		{"its child serves on", []string{"-load", "50ms", "-clients", "2", "--", "sh", "-c", `"$0"; true`, self}, "the command must be the server itself"},
+		{"no folder for the page", []string{"-o", "/no/such/folder/drill.html", "--", self}, "drill: -o /no/such/folder/drill.html: no such file or directory"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, out, errs := held(t, test.args...)
+			if code != 2 || !strings.Contains(errs, test.want) || out != "" {
+				t.Errorf("exit status %d, want 2 and %q:\n%s%s", code, test.want, out, errs)
+			}
+		})
+	}
+}
+
+func TestACommandThatIsInterruptedLeavesNothing(t *testing.T) {
+	t.Setenv(testServer, "deaf")
+	cfg, err := parseConfig([]string{"-load", "1h", "-clients", "2", "--", os.Args[0]}, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{cfg: cfg, mode: direct, subject: cfg.commandSubject(), dir: t.TempDir(), progress: newProgress(&strings.Builder{})}
+	ctx, interrupt := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.hold(ctx)
+		ended <- err
+	}()
+	time.Sleep(300 * time.Millisecond) // whatever it has come to
+	interrupt()
+	if err := <-ended; err == nil {
+		t.Error("an interrupted drill has a result")
+	}
+	for _, i := range s.instances {
+		if i.ended != nil {
+			<-i.ended // or this never returns
+		}
+	}
+}

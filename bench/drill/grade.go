@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// maxLag is how long a process may take to end when there is nothing more to serve. It
+// leaves a second for connections that rest (whose clients may be about to use them) and
+// one for what a program has to close.
+const maxLag = 2 * time.Second
+
+// grade looks at the worst first:
+//
+//	F  a process had to be killed, or ended with a status that says that it failed
+//	D  requests were executed, and their answers lost: sending them again does them twice
+//	C  requests were lost
+//	B  nothing was lost, but the end took longer than it had to, or connections were
+//	   refused before the clients had been led elsewhere
+//	A  none of these
+//
+// The reasons are all that apply.
+func (r *Result) grade() {
+	r.Grade, r.Reasons = "A", []string{}
+	add := func(grade, reason string, args ...any) {
+		r.Grade = max(r.Grade, grade)
+		r.Reasons = append(r.Reasons, fmt.Sprintf(reason, args...))
+	}
+	for _, st := range r.Stops {
+		switch {
+		case st.Killed:
+			add("F", "%s did not end on SIGTERM and was killed after %v", st.Instance, round((st.Exit - st.Signal).duration()))
+		case !st.Good:
+			add("F", "%s ended with %s", st.Instance, st.Status)
+		}
+	}
+	if r.Executed != nil && *r.Executed > 0 {
+		add("D", "%s executed, but the answer was lost", were(*r.Executed))
+	}
+	if r.Lost > 0 {
+		add("C", "%s lost: %s", were(r.Lost), kindsText(r.Kinds))
+	}
+	for _, st := range r.Stops {
+		if !st.Killed && st.Lag.duration() > maxLag {
+			add("B", "%s ended %v after there was nothing more to serve", st.Instance, round(st.Lag.duration()))
+		}
+	}
+	if r.Mode == rolling && r.TurnedAway > 0 {
+		add("B", "%d connections were refused and went to the other server: it closes its listener before it is seen not to be ready", r.TurnedAway)
+	}
+	if len(r.Reasons) == 0 {
+		r.Reasons = append(r.Reasons, "nothing was lost, and nothing was waited for in vain")
+	}
+}
+
+func were(n int) string {
+	if n == 1 {
+		return "1 request was"
+	}
+	return fmt.Sprintf("%d requests were", n)
+}
+
+// passed tells whether nothing was lost and every process ended well.
+func (r *Result) passed() bool { return r.Grade <= "B" }
+
+// kindsText names the kinds, the most frequent first.
+func kindsText(kinds map[string]int) string {
+	var names []string
+	for k := range kinds {
+		names = append(names, k)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if kinds[a] != kinds[b] {
+			return kinds[b] - kinds[a]
+		}
+		if a < b {
+			return -1
+		}
+		return 1
+	})
+	text := ""
+	for n, k := range names {
+		if n > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("%d %s", kinds[k], k)
+	}
+	return text
+}

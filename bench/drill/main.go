@@ -1,0 +1,148 @@
+// Command drill stops an HTTP server under load, and tells what its clients noticed.
+//
+//	go run ./bench/drill                              # examples/http-server of this repository
+//	go run ./bench/drill -o drill.html -control       # beside a plain http.Server, as a page
+//	go run ./bench/drill [flags] -- ./server args     # any server, in any language
+//
+// It starts the server, waits until it is ready, puts load on it, sends SIGTERM, and goes
+// on until the process has ended. README.md says what is counted and how it is graded.
+//
+// # Modes
+//
+//	direct   one server; a client that is told to go leaves
+//	rolling  two servers, restarted one after the other; the clients take turns between
+//	         those that are ready
+//	haproxy  the same behind haproxy, where it is installed
+//
+// # Arguments of the command
+//
+// In the command's arguments, -url, -ready-url, -stream-url and -executed these stand for
+// what differs between instances:
+//
+//	{{.Port}}       a free port, also in $PORT
+//	{{.AdminPort}}  another one, also in $ADMIN_PORT
+//	{{.Dir}}        a folder that is removed at the end, also in $DRILL_DIR
+//
+// An instance that is restarted gets the same again.
+//
+// # Exit status
+//
+//	0  nothing was lost, and every process ended in time and with status 0
+//	1  something was lost, or a process ended late or with another status
+//	2  the drill could not be held: wrong usage, a server that does not start, a control
+//	   that lost nothing
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/lastcall-go/lastcall/signals"
+)
+
+func main() {
+	if os.Getenv(plainEnv) != "" {
+		os.Exit(plain(os.Args[1:]))
+	}
+	ctx, stop := signals.NotifyContext(context.Background())
+	code := drill(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// drill returns the exit status.
+func drill(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	ok, err := holdAll(ctx, args, stdout, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(stderr, "drill:", err)
+		return 2
+	case !ok:
+		return 1
+	}
+	return 0
+}
+
+// holdAll holds every drill that was asked for and writes the reports; ok means that no
+// subject lost anything or was late.
+func holdAll(ctx context.Context, args []string, stdout, stderr io.Writer) (ok bool, err error) {
+	cfg, err := parseConfig(args, stderr)
+	if err != nil {
+		return false, err
+	}
+	if runtime.GOOS == "windows" {
+		return false, errors.New("there is no SIGTERM on Windows")
+	}
+	page, err := createPage(cfg.page) // before minutes are spent for nothing
+	if err != nil {
+		return false, err
+	}
+	defer page.Close()
+	dir, err := os.MkdirTemp("", "drill-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+
+	subjects, err := cfg.subjects(ctx, dir)
+	if err != nil {
+		return false, err
+	}
+	var results []*Result
+	for _, mode := range cfg.modes {
+		for range cfg.runs {
+			for _, s := range subjects {
+				d := &session{cfg: cfg, mode: mode, subject: s, dir: dir, progress: newProgress(stderr)}
+				r, err := d.hold(ctx)
+				if err != nil {
+					return false, fmt.Errorf("%s, %s: %w", s.name, mode, err)
+				}
+				results = append(results, r)
+				if !cfg.json {
+					fmt.Fprintln(stdout, r)
+				}
+			}
+		}
+	}
+	if cfg.json {
+		if err := writeJSON(stdout, results); err != nil {
+			return false, err
+		}
+	}
+	if err := page.write(results, time.Now()); err != nil {
+		return false, err
+	}
+	return verdict(results)
+}
+
+// verdict is the exit status of all drills together. A control that lost nothing makes
+// the others worthless: the load did not reach the moments in which requests are lost.
+func verdict(results []*Result) (ok bool, err error) {
+	ok = true
+	controls, lost := map[mode]bool{}, map[mode]bool{}
+	for _, r := range results {
+		switch {
+		case !r.Control:
+			ok = ok && r.passed()
+		case r.Lost > 0:
+			lost[r.Mode] = true
+			fallthrough
+		default:
+			controls[r.Mode] = true
+		}
+	}
+	for m := range controls {
+		if !lost[m] {
+			return false, fmt.Errorf("the control lost nothing in mode %s, so this drill proves nothing: use more -clients, or more -runs", m)
+		}
+	}
+	return ok, nil
+}

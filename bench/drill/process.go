@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// An instance is one place of a server: a pair of ports, a folder, and the process that
+// runs there now. Its methods are for one goroutine; ended and died for any.
+type instance struct {
+	name    string
+	subject *subject
+	vars    vars
+
+	args               []string // expanded
+	url, ready, stream string
+	executed           string
+	body               string
+
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the process has ended; cmd.ProcessState tells how
+	died  time.Time     // set before ended is closed
+}
+
+// newInstance finds free ports and makes the folder.
+func newInstance(s *subject, m mode, name, dir string) (*instance, error) {
+	i := &instance{name: name, subject: s}
+	i.vars.Dir = dir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := freePorts(&i.vars.Port, &i.vars.AdminPort); err != nil {
+		return nil, err
+	}
+	return i, i.expand(m)
+}
+
+func (i *instance) expand(m mode) error {
+	var errs []error
+	expand := func(text string) string {
+		s, err := i.vars.expand(text)
+		errs = append(errs, err)
+		return s
+	}
+	for _, arg := range i.subject.args(m) {
+		i.args = append(i.args, expand(arg))
+	}
+	i.url, i.ready, i.stream = expand(i.subject.url), expand(i.subject.ready), expand(i.subject.stream)
+	i.executed = expand(i.subject.executed)
+	body, err := i.vars.expandBody(i.subject.body)
+	i.body = body
+	return errors.Join(append(errs, err)...)
+}
+
+// freePorts holds all of them before it lets one go, so that they differ.
+func freePorts(ports ...*int) error {
+	for _, p := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		*p = l.Addr().(*net.TCPAddr).Port
+	}
+	return nil
+}
+
+func (i *instance) output() string { return filepath.Join(i.vars.Dir, "output") }
+
+// start starts the process. It is killed when ctx ends. Its output goes to a file rather
+// than through a pipe: a reader that lags behind would hold up what is measured.
+func (i *instance) start(ctx context.Context) error {
+	out, err := os.OpenFile(i.output(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	i.cmd = exec.CommandContext(ctx, i.args[0], i.args[1:]...)
+	i.cmd.Env = append(append(os.Environ(), i.vars.env()...), i.subject.env...)
+	i.cmd.Stdout, i.cmd.Stderr = out, out
+	ownGroup(i.cmd)
+	if err := i.cmd.Start(); err != nil {
+		return err
+	}
+	i.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		_ = cmd.Wait() // ProcessState tells
+		i.died = time.Now()
+		close(ended)
+	}(i.cmd, i.ended)
+	return nil
+}
+
+// awaitReady polls until the server is ready, has ended, or took longer than limit.
+func (i *instance) awaitReady(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s was not ready within %v: %s", i.name, limit, i.readyText()))
+	defer cancel()
+	for !i.isReady(ctx) {
+		select {
+		case <-i.ended:
+			return i.endedEarly()
+		case <-ctx.Done():
+			return i.withOutput(context.Cause(ctx))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+func (i *instance) readyText() string {
+	if i.ready != "" {
+		return "no 2xx from " + i.ready
+	}
+	return "nobody listens for " + i.url
+}
+
+func (i *instance) endedEarly() error {
+	return i.withOutput(fmt.Errorf("%s ended by itself: %v", i.name, i.cmd.ProcessState))
+}
+
+// withOutput adds the end of what the process has written.
+func (i *instance) withOutput(err error) error {
+	const lines = 10
+	out, readErr := os.ReadFile(i.output())
+	out = bytes.TrimSpace(out)
+	if readErr != nil || len(out) == 0 {
+		return err
+	}
+	all := strings.Split(string(out), "\n")
+	return fmt.Errorf("%w; its output ends with\n\t%s", err, strings.Join(all[max(0, len(all)-lines):], "\n\t"))
+}
+
+// probes asks for readiness on a connection of its own each time, as kubelets and load
+// balancers do.
+var probes = &http.Client{
+	Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: insecure()},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	Timeout:       2 * time.Second,
+}
+
+func (i *instance) isReady(ctx context.Context) bool {
+	if i.ready == "" {
+		return accepts(ctx, i.url)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, i.ready, nil)
+	if err != nil {
+		return false
+	}
+	res, err := probes.Do(req)
+	if err != nil {
+		return false
+	}
+	res.Body.Close()
+	return res.StatusCode/100 == 2
+}
+
+// accepts connects and hangs up.
+func accepts(ctx context.Context, url string) bool { return knock(ctx, url) == nil }
+
+// refuses reports that nobody listens. Other failures to connect come from a queue that is
+// full.
+func refuses(ctx context.Context, url string) bool {
+	return errors.Is(knock(ctx, url), syscall.ECONNREFUSED)
+}
+
+func knock(ctx context.Context, url string) error {
+	d := net.Dialer{Timeout: time.Second}
+	c, err := d.DialContext(ctx, "tcp", hostPort(url))
+	if err == nil {
+		c.Close()
+	}
+	return err
+}
+
+// hostPort is where to connect for a URL that checkURL has passed.
+func hostPort(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return s
+	}
+	port := u.Port()
+	if port == "" {
+		port = u.Scheme // net knows http and https as services
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// terminate sends SIGTERM, waits, and sends SIGKILL after limit. killed tells whether it
+// came to that.
+func (i *instance) terminate(limit time.Duration) (killed bool, err error) {
+	err = i.cmd.Process.Signal(syscall.SIGTERM)
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return false, err
+	}
+	select {
+	case <-i.ended:
+		return false, nil
+	case <-time.After(limit):
+		i.kill()
+		return true, nil
+	}
+}
+
+// kill ends the process, if there is one, and what it has started, and waits for it.
+func (i *instance) kill() {
+	if i.ended == nil {
+		return
+	}
+	killGroup(i.cmd)
+	<-i.ended
+}
+
+// status is how the process ended, and whether that is a good end. Besides 0 that is the
+// end by SIGTERM, or the number by which shells and virtual machines tell of it: whether
+// something was lost shows elsewhere.
+func (i *instance) status() (text string, good bool) {
+	state := i.cmd.ProcessState
+	terminated := state.ExitCode() == 128+int(syscall.SIGTERM) || state.String() == "signal: terminated"
+	return state.String(), state.Success() || terminated
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+)
+
+// String is the report for a terminal.
+func (r *Result) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s: grade %s\n", r.Subject, r.Mode, r.Grade)
+	for _, reason := range r.Reasons {
+		fmt.Fprintf(&b, "  %s\n", reason)
+	}
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range r.rows() {
+		fmt.Fprintf(w, "    %s\t%s\n", row.Name, row.Value)
+	}
+	_ = w.Flush()
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "    note: %s\n", n)
+	}
+	return b.String()
+}
+
+type row struct{ Name, Value string }
+
+// rows are what the terminal and the page show.
+func (r *Result) rows() []row {
+	rows := []row{
+		{"sent", fmt.Sprintf("%s in %v", count(r.Sent), round(r.Took.duration()))},
+		{"answered", count(r.Answered)},
+		{"lost", lostText(r)},
+	}
+	if r.Lost > 0 {
+		executed := "unknown: the server leaves no record (-executed)"
+		if r.Executed != nil {
+			executed = count(*r.Executed)
+		}
+		rows = append(rows, row{"lost but executed", executed})
+	}
+	if r.TurnedAway > 0 {
+		rows = append(rows, row{"turned away", count(r.TurnedAway) + " connections refused, nothing sent on them: not lost"})
+	}
+	for _, c := range r.Clients {
+		rows = append(rows, row{c.Client, fmt.Sprintf("%s sent, %s lost", count(c.Sent), count(c.Lost))})
+	}
+	rows = append(rows, row{"latency", fmt.Sprintf("p50 %v, p99 %v, max %v", round(r.Latency.P50.duration()), round(r.Latency.P99.duration()), round(r.Latency.Max.duration()))})
+	for _, st := range r.Stops {
+		rows = append(rows, row{st.Instance, st.text()})
+	}
+	for _, h := range r.Held {
+		rows = append(rows, row{h.name(), h.text()})
+	}
+	if len(r.Losses) > 0 {
+		rows = append(rows, row{"first loss", r.Losses[0].text()})
+	}
+	return rows
+}
+
+func lostText(r *Result) string {
+	if r.Lost == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%s (%s)", count(r.Lost), kindsText(r.Kinds))
+}
+
+// text tells the times from SIGTERM on.
+func (st Stop) text() string {
+	var parts []string
+	add := func(what string, at *millis) {
+		if at != nil {
+			parts = append(parts, fmt.Sprintf("%s +%v", what, round((*at-st.Signal).duration())))
+		}
+	}
+	add("not ready", st.NotReady)
+	add("listener closed", st.Closed)
+	add("last answer", st.LastAnswer)
+	add("exit", &st.Exit)
+	text := strings.Join(parts, ", ") + ", " + st.Status
+	if st.Killed {
+		text += " (killed by the drill)"
+	}
+	return text
+}
+
+func (h Held) name() string {
+	if h.Silent {
+		return "silent connections"
+	}
+	return "idle connections"
+}
+
+func (h Held) text() string {
+	return fmt.Sprintf("%d of %s closed +%v to +%v", h.Count, h.Instance, round(h.First.duration()), round(h.Last.duration()))
+}
+
+func (l Loss) text() string { return fmt.Sprintf("%s, %s, %s: %s", l.ID, l.Client, l.Kind, l.Error) }
+
+// count groups the digits by three.
+func count(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + " " + s[i:]
+	}
+	return s
+}
+
+// round leaves three digits or so: more than that is noise.
+func round(d time.Duration) time.Duration {
+	for unit := time.Second; unit > time.Microsecond; unit /= 10 {
+		if d >= 10*unit {
+			return d.Round(unit / 10)
+		}
+	}
+	return d.Round(time.Microsecond)
+}
+
+// progress tells on standard error how a session goes: on a terminal in one line that is
+// rewritten, elsewhere in a line for each stage.
+type progress struct {
+	w        io.Writer
+	terminal bool
+
+	mu     sync.Mutex
+	what   string // subject and mode
+	now    string // stage
+	load   *load
+	ticker *time.Ticker
+	done   chan struct{}
+}
+
+func newProgress(w io.Writer) *progress {
+	p := &progress{w: w}
+	if f, ok := w.(*os.File); ok {
+		info, err := f.Stat()
+		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return p
+}
+
+// follow shows the numbers of a load from now on.
+func (p *progress) follow(r *Result, l *load) {
+	p.mu.Lock()
+	p.what, p.load = fmt.Sprintf("%s, %s", r.Subject, r.Mode), l
+	p.mu.Unlock()
+	p.ticker, p.done = time.NewTicker(200*time.Millisecond), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-p.ticker.C:
+				p.mu.Lock()
+				p.repaint()
+				p.mu.Unlock()
+			case <-p.done:
+				return
+			}
+		}
+	}()
+}
+
+// stage is what happens from now on.
+func (p *progress) stage(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = text
+	if p.terminal {
+		p.repaint()
+		return
+	}
+	fmt.Fprintln(p.w, p.line())
+}
+
+func (p *progress) line() string {
+	if p.load == nil {
+		return p.now
+	}
+	l := p.load
+	return fmt.Sprintf("%s  %5.1fs  answered %s  in flight %d  lost %s  %s",
+		p.what, time.Since(l.start).Seconds(), count(int(l.answered.Load())), l.inFlight.Load(), count(int(l.lost.Load())), p.now)
+}
+
+func (p *progress) repaint() {
+	if p.terminal {
+		fmt.Fprintf(p.w, "\r\x1b[K%s", p.line())
+	}
+}
+
+// end removes the line.
+func (p *progress) end() {
+	if p.ticker != nil {
+		p.ticker.Stop()
+		close(p.done)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.terminal {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
