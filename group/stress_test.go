@@ -213,3 +213,14 @@ func (s *stress) check(err error) {
 		}
 	}
 }
+
+// What a task fails with begins the stop, which tells that task too: it must not excuse it.
+func TestAFailureIsNotExcusedByTheStopThatItBegins(t *testing.T) {
+	for range 2000 {
+		var g group.Group
+		g.Go("a", func(context.Context) error { return context.Canceled })
+		if err := g.Run(context.Background()); !errors.Is(err, context.Canceled) {
+			t.Fatalf("Run = %v, want the failure", err)
+		}
+	}
+}

@@ -167,7 +167,7 @@ type executor Task
 func (e *executor) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
 	t := (*Task)(e)
 	if last != nil {
-		t.returned(r)
+		t.returned(t.step.Excuse(r)) // before anybody is told because of it
 		return nil, nil, nil
 	}
 	if t.interrupt == nil {
@@ -182,7 +182,7 @@ type interrupter Task
 func (i *interrupter) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
 	t := (*Task)(i)
 	if last != nil {
-		t.back(r)
+		t.back(t.step.Excuse(r))
 		return nil, nil, nil
 	}
 	return &t.step, t.interrupt, &t.step.Ctx
@@ -256,7 +256,7 @@ func merge(a, b step.Result) step.Result {
 // end is the end of a task of which nothing runs any more.
 func (t *Task) end() {
 	run := t.step.Run()
-	if t.group.ended(t, t.step.Excuse(t.result)) {
+	if t.group.ended(t, t.result) {
 		return
 	}
 	t.step.Close()

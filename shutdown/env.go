@@ -20,37 +20,39 @@ const (
 const graceMargin = 2 * time.Second
 
 // configure works out the grace period and the delay in effect.
-func (c *Coordinator) configure() (err error) {
-	if c.grace = c.Grace; c.grace == 0 {
-		if c.grace, err = graceFromEnvironment(os.LookupEnv); err != nil {
-			c.grace = DefaultGrace
-		}
+func (c *Coordinator) configure() error {
+	p, grace, err := c.plan(os.LookupEnv)
+	c.grace, c.delay = grace, p.Delay
+	if c.Delay > c.delay {
+		c.note(delayCut{c.Delay, c.delay})
 	}
-	c.delay = c.Delay
-	if half := c.grace / 2; c.delay > half {
-		c.note(delayCut{c.delay, half})
-		c.delay = half
+	if err == nil {
+		c.note(p)
 	}
 	return err
 }
 
-// graceFromEnvironment is DefaultGrace where the environment says nothing.
-func graceFromEnvironment(lookup func(string) (string, bool)) (time.Duration, error) {
+// platform is what the environment says of the platform's grace period, 0 if nothing, and
+// of what a preStop hook takes of it.
+func platform(lookup func(string) (string, bool)) (total, sleep time.Duration, err error) {
 	total, set, err := seconds(lookup, graceVariable)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	sleep, _, err := seconds(lookup, preStopVariable)
+	sleep, _, err = seconds(lookup, preStopVariable)
 	switch {
 	case err != nil:
-		return 0, err
-	case !set:
-		return DefaultGrace, nil
-	case sleep >= total:
-		return 0, fmt.Errorf("shutdown: %s, %v, leaves nothing of %s, %v", preStopVariable, sleep, graceVariable, total)
+		return 0, 0, err
+	case set && sleep >= total:
+		return 0, 0, fmt.Errorf("shutdown: %s, %v, leaves nothing of %s, %v", preStopVariable, sleep, graceVariable, total)
 	}
+	return total, sleep, nil
+}
+
+// ownGrace is the Coordinator's part of the platform's grace period.
+func ownGrace(total, sleep time.Duration) time.Duration {
 	total -= sleep
-	return max(total-graceMargin, total/2), nil
+	return max(total-graceMargin, total/2)
 }
 
 // seconds reads a variable, and reports whether it is set.

@@ -187,6 +187,19 @@ func (j *journal) writeEnd(r *Report) {
 	j.w.log(level, message, append(fields, "exit_code", r.ExitCode())...)
 }
 
+// writePlan tells of the plan where there is a platform that has told its own, and else
+// only those who look closely: a command on a terminal has none to keep to.
+func (j *journal) writePlan(p Plan) {
+	level, message := zerolog.InfoLevel, "the time to stop"
+	switch {
+	case p.Grace == 0:
+		level = zerolog.DebugLevel
+	case !p.Fits():
+		level, message = zerolog.WarnLevel, "the time to stop does not fit into the platform's grace period"
+	}
+	j.w.log(level, message, "plan", p.String(), "source", p.Source)
+}
+
 func (j *journal) writeNote(item any) {
 	log := j.w.log
 	switch n := item.(type) {
@@ -199,6 +212,8 @@ func (j *journal) writeNote(item any) {
 			"asked", n.asked, "delay", n.half)
 	case promisesScaled:
 		log(zerolog.WarnLevel, "more time was promised to steps than is left: all get less, in proportion")
+	case Plan:
+		j.writePlan(n)
 	case badEnvironment:
 		log(zerolog.ErrorLevel, "the environment was not understood", "error", n.err.Error(), "grace", DefaultGrace)
 	case zombie:

@@ -107,6 +107,7 @@ func TestTheLogOfAStop(t *testing.T) {
 			got = append(got, text)
 		}
 		want := []string{
+			"debug: the time to stop",
 			"info: not ready: a stop was announced",
 			"info: ready again: the stop that was announced has not come",
 			"info: stopping",
@@ -135,7 +136,7 @@ func TestTheLogOfAStop(t *testing.T) {
 func TestTheFieldsOfTheLog(t *testing.T) {
 	known := []string{
 		"step", "kind", "outcome", "elapsed", "remaining", "cause", // of steps and stops
-		"level", "message", "error", "site", "stack", "waits_for", "grace", "delay", "steps", "exit_code",
+		"level", "message", "error", "site", "stack", "waits_for", "grace", "delay", "steps", "exit_code", "plan", "source",
 	}
 	inBubble(t, func(p *bubble) {
 		eventful(p)

@@ -63,6 +63,21 @@ func (s *Scope) owed(b *step.Budget) (sum time.Duration) {
 	return sum
 }
 
+// reserved is what the entries of s have asked for together.
+func (s *Scope) reserved() (sum time.Duration) {
+	if s.uneven == 0 {
+		return 0
+	}
+	for r := s.newest; r != nil; r = r.older {
+		reserve := r.step.Reserve
+		if r.sub != nil {
+			reserve = max(reserve, r.sub.reserved())
+		}
+		sum = s.and(sum, reserve)
+	}
+	return sum
+}
+
 func (s *Scope) and(sum, promise time.Duration) time.Duration {
 	if s.concurrent {
 		return max(sum, promise)

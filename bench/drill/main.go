@@ -132,7 +132,7 @@ func verdict(results []*Result) (ok bool, err error) {
 		switch {
 		case !r.Control:
 			ok = ok && r.passed()
-		case r.Lost > 0:
+		case r.requestsLost() > 0:
 			lost[r.Mode] = true
 			fallthrough
 		default:

@@ -148,6 +148,17 @@ func (r *Result) count() {
 	}
 }
 
+// requestsLost leaves streams out: to cut one takes no luck, so that it says nothing about
+// the load.
+func (r *Result) requestsLost() (n int) {
+	for _, c := range r.Clients {
+		if c.Client != stream.String() {
+			n += c.Lost
+		}
+	}
+	return n
+}
+
 func (r *Result) measure() {
 	var took []time.Duration
 	for _, e := range r.events {

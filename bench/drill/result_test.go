@@ -46,7 +46,10 @@ func TestGrade(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
-	control := func(m mode, lost int) *Result { return &Result{Control: true, Mode: m, Lost: lost, Grade: "C"} }
+	control := func(m mode, lost int) *Result {
+		clients := []ClientCount{{Client: "kept-alive", Lost: lost}, {Client: "stream", Lost: 4}}
+		return &Result{Control: true, Mode: m, Lost: lost + 4, Clients: clients, Grade: "C"}
+	}
 	subject := func(grade string) *Result { return &Result{Mode: direct, Grade: grade} }
 	for _, test := range []struct {
 		name    string
@@ -58,7 +61,7 @@ func TestVerdict(t *testing.T) {
 		{"one run of many", []*Result{subject("A"), subject("C"), subject("A")}, false, ""},
 		{"the control's grade does not count", []*Result{control(direct, 4), subject("A")}, true, ""},
 		{"a control that lost once", []*Result{control(direct, 0), control(direct, 1), subject("A")}, true, ""},
-		{"a control that lost nothing", []*Result{control(direct, 3), control(rolling, 0), subject("A")}, false, "the control lost nothing in mode rolling"},
+		{"a control that lost nothing but streams", []*Result{control(direct, 3), control(rolling, 0), subject("A")}, false, "the control lost nothing in mode rolling"},
 	} {
 		ok, err := verdict(test.results)
 		if ok != test.ok || (err == nil) != (test.err == "") || err != nil && !strings.HasPrefix(err.Error(), test.err) {
