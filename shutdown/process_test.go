@@ -166,6 +166,7 @@ func newChild(t *testing.T, executable, scenario string) *child {
 	p := &child{t: t, cmd: exec.Command(executable), done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(),
 		childVariable+"="+scenario,
+		"TMPDIR="+t.TempDir(),
 		"GORACE=atexit_sleep_ms=0", // the race detector would add a second to each exit
 	)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
