@@ -3,6 +3,7 @@ module github.com/lastcall-go/lastcall/examples/http-server
 go 1.26.0
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/google/go-cmp v0.7.0
 	github.com/lastcall-go/lastcall v0.0.0
 	github.com/rs/zerolog v1.35.1

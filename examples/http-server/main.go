@@ -21,6 +21,7 @@ import (
 
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
 func main() {
@@ -48,7 +49,8 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 		return err
 	}
 	admin := newServer(adminRoutes(b), log)
-	c.Start(serveAdmin(admin, adminListener), shutdown.Name("admin"))
+	// It has no requests to lose: what asks it, asks again.
+	c.Start(httpdrain.Serve(admin, httpdrain.Listener(adminListener), httpdrain.Linger(0)), shutdown.Name("admin"))
 
 	db, err := openStore(ctx, cfg.db)
 	if err != nil {
@@ -69,6 +71,6 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 	b.serving.Store(true)
 
 	var g group.Group
-	g.Add("http", serve(srv, listener), srv.Shutdown)
+	g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(listener)))
 	return g.Run(ctx)
 }

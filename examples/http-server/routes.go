@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
 const (
@@ -41,6 +42,8 @@ func (a *app) routes() http.Handler {
 	work.HandleFunc("GET /{$}", a.page)
 	work.HandleFunc("GET /work", a.work)
 	work.HandleFunc("GET /stream", a.stream)
+	work.HandleFunc("GET /events", a.events)
+	work.HandleFunc("GET /echo", a.echo)
 	work.HandleFunc("GET /orders", a.listOrders)
 	work.HandleFunc("POST /orders", a.addOrder)
 
@@ -95,7 +98,7 @@ func (a *app) stream(w http.ResponseWriter, r *http.Request) {
 		case <-end:
 			fmt.Fprintln(w, "end")
 			return
-		case <-a.stop:
+		case <-httpdrain.Draining(r.Context()):
 			fmt.Fprintln(w, "goodbye: the server is stopping")
 			return
 		case <-r.Context().Done():

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -133,30 +131,6 @@ func TestWorkIsGivenUpWithItsRequest(t *testing.T) {
 	a.routes().ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/work?for=1m", nil))
 	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "given up") {
 		t.Errorf("%d %q, want 503, given up", w.Code, w.Body)
-	}
-}
-
-func TestAStreamSaysGoodbye(t *testing.T) {
-	a, stop := newApp(t)
-	server := httptest.NewServer(a.routes())
-	defer server.Close()
-	res, err := server.Client().Get(server.URL + "/stream?for=1m")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-
-	body := bufio.NewReader(res.Body)
-	if first, err := body.ReadString('\n'); err != nil || !strings.HasPrefix(first, "1 ") {
-		t.Fatalf("first line %q, %v", first, err)
-	}
-	if n := a.inFlight.Load(); n != 1 {
-		t.Errorf("%d requests in flight, want 1", n)
-	}
-	stop()
-	rest, err := io.ReadAll(body)
-	if err != nil || !strings.HasSuffix(string(rest), "goodbye: the server is stopping\n") {
-		t.Errorf("rest %q, %v, want a goodbye and nil", rest, err)
 	}
 }
 

@@ -10,13 +10,17 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"github.com/lastcall-go/lastcall/group"
 )
 
+// newServer makes a server for HTTP/1.1, and for HTTP/2 without TLS, which is for
+// clients that know of it, such as proxies.
 func newServer(h http.Handler, log zerolog.Logger) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler:           h,
+		Protocols:         &protocols,
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          stdlog.New(log.With().Str("level", "warn").Logger(), "", 0),
 	}
@@ -31,25 +35,6 @@ func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("%w (-%s chooses another address)", err, flag)
 	}
 	return l, nil
-}
-
-// serve returns the execute half of an actor; srv.Shutdown is the other. Its
-// context outlives the request to stop and ends a little before the server's
-// time is up, so it is the right parent for requests: work in hand goes on,
-// and what takes too long is told before it is cut.
-func serve(srv *http.Server, l net.Listener) func(context.Context) error {
-	return func(ctx context.Context) error {
-		srv.BaseContext = func(net.Listener) context.Context { return ctx }
-		return srv.Serve(l)
-	}
-}
-
-// serveAdmin is a task of its own rather than a member of the main group,
-// whose tasks all end before the first handler runs.
-func serveAdmin(srv *http.Server, l net.Listener) func(context.Context) error {
-	var g group.Group
-	g.Add("admin-listener", serve(srv, l), srv.Shutdown)
-	return g.Run
 }
 
 // adminRoutes are for those who run the service: probes and the state.

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+func TestStreamsSayGoodbye(t *testing.T) {
+	for _, tt := range []struct{ path, first, last string }{
+		{"/stream?for=1m", "1 ready", "goodbye: the server is stopping\n"},
+		{"/events", "id: 1", "event: goodbye\ndata: the server is stopping\n\n"},
+	} {
+		t.Run(tt.path, func(t *testing.T) {
+			s := startInProcess(t, time.Minute, 0)
+			res, err := s.client.Get(s.page + tt.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			body := bufio.NewReader(res.Body)
+			if first, err := body.ReadString('\n'); err != nil || !strings.HasPrefix(first, tt.first) {
+				t.Fatalf("first line %q, %v, want %q", first, err, tt.first)
+			}
+			if st := s.state(t); st.InFlight != 1 {
+				t.Errorf("%d requests in flight, want 1", st.InFlight)
+			}
+			s.coordinator.Stop(nil)
+			rest, err := io.ReadAll(body)
+			if err != nil || !strings.HasSuffix(string(rest), tt.last) {
+				t.Errorf("rest %q, %v, want %q and nil", rest, err, tt.last)
+			}
+			if r := s.report(); r.ExitCode() != 0 {
+				t.Errorf("exit code %d, want 0:\n%v", r.ExitCode(), r)
+			}
+		})
+	}
+}
+
+func TestAWebSocketIsToldThatTheServerGoesAway(t *testing.T) {
+	s := startInProcess(t, time.Minute, 0)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, s.page+"/echo", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.CloseNow() }()
+	if err := conn.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, got, err := conn.Read(ctx); err != nil || string(got) != "hello" {
+		t.Fatalf("%q, %v, want the echo", got, err)
+	}
+
+	s.coordinator.Stop(nil)
+	_, _, err = conn.Read(ctx)
+	var closed websocket.CloseError
+	if !errors.As(err, &closed) || closed.Code != websocket.StatusGoingAway {
+		t.Errorf("%v, want that it was closed with 1001", err)
+	}
+	r := s.report()
+	if r.ExitCode() != 0 || !strings.Contains(r.String(), "1 hijacked connection closed") {
+		t.Errorf("exit code %d, want 0, and the connection in the timeline:\n%v", r.ExitCode(), r)
+	}
+}
+
+func TestWhatIsNoWebSocketHasAnAnswer(t *testing.T) {
+	a, _ := newApp(t)
+	if w := a.request(t, "GET", "/echo", ""); w.Code != 426 {
+		t.Errorf("GET /echo = %d, want 426, upgrade required", w.Code)
+	}
+}

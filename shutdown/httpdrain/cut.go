@@ -1,0 +1,74 @@
+package httpdrain
+
+import (
+	"fmt"
+	"time"
+)
+
+// leftovers are what was there at the cut.
+type leftovers struct {
+	waiting  int           // requests whose handler has not answered
+	begun    int           // requests in the middle of their response
+	streams  int           // requests of HTTP/2
+	hijacked int           // connections
+	before   bool          // the oldest request began before the stop was announced
+	oldest   time.Duration // since the oldest request began, or since then
+	deaf     bool          // a handler or a callback has not returned after that
+}
+
+// cutAll closes all connections, and counts what that has cut off.
+func (s *server) cutAll() (left leftovers) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Since(s.base)
+	for l := range s.links {
+		requests := 1
+		switch l.is() {
+		case serving:
+			left.waiting++
+		case written, marked:
+			left.begun++
+		case hijacked:
+			left.hijacked++
+			requests = 0
+		default:
+			requests = int(l.handlers.Load())
+			left.streams += requests
+		}
+		if requests > 0 {
+			since := time.Duration(l.since.Load())
+			left.before = left.before || since == 0
+			left.oldest = max(left.oldest, now-max(since, s.stop()))
+		}
+		l.cut = true
+		s.cut.Add(int64(requests))
+		_ = l.raw.Close()
+	}
+	return left
+}
+
+// String is what went wrong: "3 requests cut off (2 not answered, 1 in the middle of the
+// response), the oldest 24.9s old".
+func (o leftovers) String() string {
+	requests, deaf := counted(o.waiting+o.begun+o.streams, "request cut off", "requests cut off"), ""
+	if requests != "" {
+		requests += fmt.Sprintf(" (%s), %s", list(
+			counted(o.waiting, "not answered", "not answered"),
+			counted(o.begun, "in the middle of the response", "in the middle of the response"),
+			counted(o.streams, "of HTTP/2", "of HTTP/2"),
+		), o.age())
+	}
+	if o.deaf {
+		deaf = "not all handlers and callbacks have returned"
+	}
+	return list(requests, counted(o.hijacked, "hijacked connection cut off", "hijacked connections cut off"), deaf)
+}
+
+// age is that of the oldest request. Before the stop is announced, nobody looks at the clock.
+func (o leftovers) age() string {
+	d := o.oldest.Round(time.Millisecond)
+	if o.before {
+		return fmt.Sprintf("the oldest from before the stop was announced, %v ago", d)
+	}
+	return fmt.Sprintf("the oldest %v old", d)
+}

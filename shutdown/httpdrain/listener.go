@@ -1,0 +1,117 @@
+package httpdrain
+
+import (
+	"crypto/tls"
+	"errors"
+	"log"
+	"net"
+	"sync"
+	"time"
+)
+
+// A listener gives net/http the connections of another one, until the server is told to
+// stop. Then it takes what the kernel has ready, closes, and only then ends: a connection
+// that is established when its listener is closed is reset, and that may be hundreds.
+type listener struct {
+	net.Listener
+	s     *server
+	rest  []net.Conn // what the kernel had ready
+	over  bool
+	pause time.Duration // after the last error
+	once  sync.Once
+	err   error // of Close
+}
+
+// errTold is what net/http gets from Accept when all have been accepted.
+var errTold = errors.New("httpdrain: told to stop")
+
+// Accept is called by one goroutine, that of the task.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.next()
+		if err == nil {
+			l.pause = 0
+			if _, ok := c.(*tls.Conn); ok && l.s.tls {
+				_ = c.Close()
+				return nil, errors.New("httpdrain: both the listener and the server do TLS")
+			}
+			return l.s.track(c), nil
+		}
+		if !l.again(err) {
+			return nil, err
+		}
+	}
+}
+
+func (l *listener) next() (net.Conn, error) {
+	if !l.over && l.s.isTold() {
+		l.over = true
+		fds := takeReady(l.Listener)
+		_ = l.Close() // at once: what comes in between is reset
+		l.rest = connsOf(fds)
+	}
+	if l.over {
+		if len(l.rest) == 0 {
+			return nil, errTold
+		}
+		c := l.rest[0]
+		l.rest = l.rest[1:]
+		return c, nil
+	}
+	return l.Listener.Accept()
+}
+
+// How long to wait after an error that passes, such as too many open files, as net/http
+// does. It would sleep through the stop.
+const (
+	minPause = 5 * time.Millisecond
+	maxPause = time.Second
+)
+
+// again reports whether to go on after an error.
+func (l *listener) again(err error) bool {
+	if l.over {
+		return false
+	}
+	if l.s.isTold() {
+		return true
+	}
+	if passing, ok := err.(interface{ Temporary() bool }); !ok || !passing.Temporary() {
+		return false
+	}
+	l.pause = min(max(2*l.pause, minPause), maxPause)
+	l.s.logf("http: Accept error: %v; retrying in %v", err, l.pause)
+	select {
+	case <-time.After(l.pause):
+	case <-l.s.told:
+	}
+	return true
+}
+
+// wake has Accept return.
+func (l *listener) wake() {
+	switch inner := l.Listener.(type) {
+	case *net.TCPListener:
+		_ = inner.SetDeadline(past)
+	case *net.UnixListener:
+		_ = inner.SetDeadline(past)
+	default:
+		_ = l.Close()
+	}
+}
+
+var past = time.Unix(1, 0)
+
+// Close is called by net/http as well.
+func (l *listener) Close() error {
+	l.once.Do(func() { l.err = l.Listener.Close() })
+	return l.err
+}
+
+func (s *server) logf(format string, args ...any) {
+	if s.srv.ErrorLog != nil {
+		s.srv.ErrorLog.Printf(format, args...)
+		return
+	}
+	log.Printf(format, args...)
+}

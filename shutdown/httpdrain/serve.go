@@ -1,0 +1,292 @@
+package httpdrain
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// Serve returns a task that listens on the server's Addr and serves until it is told to
+// stop, and then drains the server, as described for this package. It is for group.Go,
+// shutdown's Start, or a Coordinator's Run itself:
+//
+//	g.Go("http", httpdrain.Serve(&http.Server{Addr: ":8080", Handler: mux}))
+//
+// The server is the user's own: its Handler, TLSConfig, Protocols, timeouts, ConnState,
+// BaseContext and ConnContext are what they are with net/http, and the functions given to
+// RegisterOnShutdown are called and awaited, with what they have started. TLS is used where
+// the TLSConfig has a certificate, or a function that gets one, or with TLSFiles. From its
+// start, the task owns the server, and sets some of its fields.
+//
+// The task returns nil if every request was answered. It fails at once where it cannot
+// listen or a certificate does not load. An error of the listener ends it too, after the
+// requests in hand, for which there are 5 s then. At its cut it closes what is left, and
+// fails with how much that was. http.ErrServerClosed is no error: a server that is shut
+// down otherwise ends the task with nil, when it has drained.
+//
+// Outside of a Coordinator and a group the task stops within group.DefaultGrace of the end
+// of its context. A nil server panics here. The task must be run once.
+func Serve(srv *http.Server, opts ...Option) func(ctx context.Context) error {
+	if srv == nil {
+		panic("httpdrain: Serve was given a nil server, at " + step.Caller(2))
+	}
+	o := options{linger: defaultLinger}
+	for _, opt := range opts {
+		opt.apply(&o)
+	}
+	return func(ctx context.Context) error {
+		if step.From(ctx) != nil {
+			return run(ctx, srv, o)
+		}
+		var g group.Group // for its time limit, and the contexts that go with it
+		g.Go("http", func(ctx context.Context) error { return run(ctx, srv, o) })
+		return g.Run(ctx)
+	}
+}
+
+// A phase is how far the stop has come.
+const (
+	open      int32 = iota
+	announced       // not ready any more, and everything is still served
+	told            // to stop
+)
+
+// A server is one run of the task.
+type server struct {
+	options
+	srv     *http.Server
+	handler http.Handler // the user's
+	tls     bool
+	base    time.Time
+	id      string // unique in the process
+
+	phase  atomic.Int32
+	told   chan struct{} // closed when it is told to stop
+	poked  chan struct{} // what the drain waits for may have happened
+	coord  *shutdown.Coordinator
+	resume chan struct{}           // the announcement was taken back
+	cancel context.CancelCauseFunc // ends the contexts of the requests
+	at     atomic.Int64            // when the stop was announced, from base; 0: not yet
+
+	finished, hijacked, cut atomic.Int64 // since it was told
+
+	mu     sync.Mutex
+	links  map[*link]struct{}
+	others map[net.Conn]*link
+}
+
+var servers atomic.Int64
+
+func run(ctx context.Context, srv *http.Server, o options) error {
+	s := &server{
+		options: o, srv: srv, handler: srv.Handler, base: time.Now().Add(-1),
+		id:   strconv.FormatInt(servers.Add(1), 10),
+		told: make(chan struct{}), poked: make(chan struct{}, 1), resume: make(chan struct{}, 1),
+		links: make(map[*link]struct{}), others: make(map[net.Conn]*link),
+	}
+	if s.handler == nil {
+		s.handler = http.DefaultServeMux
+	}
+	l, err := s.listen()
+	if err != nil {
+		return fmt.Errorf("httpdrain: %w", err)
+	}
+	s.install(ctx, l.Listener)
+	defer s.cancel(context.Canceled)
+	if s.monitor != nil {
+		s.monitor.s.Store(s)
+	}
+	step.Describe(ctx, s.status)
+	defer s.watch(ctx)()
+	tell := sync.OnceFunc(s.tell)
+	defer context.AfterFunc(ctx, func() { tell(); l.wake() })()
+
+	err = s.serve(l)
+	_ = l.Close()
+	asked := ctx.Err() != nil
+	tell() // the context may end at this moment
+	d := &drain{s: s, ctx: ctx}
+	switch {
+	case asked:
+		err = nil
+	case errors.Is(err, http.ErrServerClosed): // by somebody who called the server's own methods
+		d.closed, err = true, nil
+	default:
+		d.most = afterFailure
+	}
+	return errors.Join(err, d.run())
+}
+
+// afterFailure is the most that the requests in hand are given where the listener has
+// failed. The program is to hear of that, and it cannot before they are done.
+const afterFailure = 5 * time.Second
+
+// listen makes the listener, and finds out whether there will be TLS.
+func (s *server) listen() (*listener, error) {
+	conf := s.srv.TLSConfig
+	s.tls = s.cert != "" || s.key != "" || conf != nil &&
+		(len(conf.Certificates) > 0 || conf.GetCertificate != nil || conf.GetConfigForClient != nil)
+	if s.cert != "" || s.key != "" {
+		if _, err := tls.LoadX509KeyPair(s.cert, s.key); err != nil {
+			return nil, fmt.Errorf("certificate: %w", err)
+		}
+	}
+	l := s.options.listener
+	if l == nil {
+		addr := s.srv.Addr
+		switch {
+		case addr == "" && s.tls:
+			addr = ":https"
+		case addr == "":
+			addr = ":http"
+		}
+		var err error
+		if l, err = net.Listen("tcp", addr); err != nil {
+			return nil, err
+		}
+	}
+	return &listener{Listener: l, s: s}, nil
+}
+
+func (s *server) serve(l *listener) error {
+	if s.tls {
+		return s.srv.ServeTLS(l, s.cert, s.key)
+	}
+	return s.srv.Serve(l)
+}
+
+// install puts the server's own hooks around the user's.
+func (s *server) install(ctx context.Context, l net.Listener) {
+	srv := s.srv
+	srv.Handler = s
+	base, connCtx, connState := srv.BaseContext, srv.ConnContext, srv.ConnState
+	// The request to stop does not end the contexts of requests, only s.cancel does.
+	values := context.WithoutCancel(ctx)
+	under := values
+	if base != nil {
+		if users := base(l); users != nil {
+			under = &bothContext{users, values}
+		} else {
+			under = nil
+		}
+	}
+	s.cancel = func(error) {}
+	if under != nil {
+		under, s.cancel = context.WithCancelCause(under)
+	}
+	srv.BaseContext = func(net.Listener) context.Context { return under }
+	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		l := s.linkOf(c)
+		if connCtx != nil {
+			if ctx = connCtx(ctx, shown(c)); ctx == nil {
+				return nil // as net/http has it, it panics
+			}
+		}
+		if l == nil {
+			return ctx
+		}
+		l.top = c
+		return context.WithValue(ctx, linkKey{}, l)
+	}
+	srv.ConnState = func(c net.Conn, at http.ConnState) {
+		if connState != nil {
+			connState(shown(c), at)
+		}
+		if l := s.linkOf(c); l != nil {
+			l.hook(at)
+		}
+	}
+}
+
+// A bothContext is the user's BaseContext, with what the task's context has in addition.
+type bothContext struct {
+	context.Context
+	task context.Context
+}
+
+func (c *bothContext) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.task.Value(key)
+}
+
+// watch waits for the announcement of the stop, if there is a Coordinator to make one.
+func (s *server) watch(ctx context.Context) (stop func()) {
+	if st := step.From(ctx); st.Run().Host == nil {
+		return func() {}
+	}
+	s.coord = shutdown.FromContext(ctx)
+	over := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			select {
+			case <-s.coord.Stopping():
+				s.announce()
+			case <-over:
+				return
+			}
+			select {
+			case <-s.resume:
+			case <-over:
+				return
+			}
+		}
+	})
+	return func() { close(over); done.Wait() }
+}
+
+// resumed reports whether the stop was announced, and that taken back. Nobody says so:
+// it is when a response is about to be marked that it matters.
+func (s *server) resumed() bool {
+	if s.phase.Load() != announced || !s.coord.Ready() {
+		return false
+	}
+	if s.phase.CompareAndSwap(announced, open) {
+		s.at.Store(0)
+		select {
+		case s.resume <- struct{}{}:
+		default:
+		}
+	}
+	return true
+}
+
+func (s *server) isTold() bool { return s.phase.Load() == told }
+
+func (s *server) announce() {
+	s.at.CompareAndSwap(0, int64(time.Since(s.base)))
+	s.phase.CompareAndSwap(open, announced)
+}
+
+// stop is when the stop was announced.
+func (s *server) stop() time.Duration { return time.Duration(s.at.Load()) }
+
+func (s *server) tell() {
+	s.at.CompareAndSwap(0, int64(time.Since(s.base)))
+	s.phase.Store(told)
+	close(s.told)
+}
+
+// poke has the drain look again.
+func (s *server) poke() {
+	if s.phase.Load() != told {
+		return
+	}
+	select {
+	case s.poked <- struct{}{}:
+	default:
+	}
+}
