@@ -12,7 +12,7 @@
 //
 //		var g group.Group
 //		g.Go("worker", worker.Run)
-//		g.Add("http", serve, srv.Shutdown)
+//		g.Go("http", httpdrain.Serve(srv))
 //		return g.Run(ctx)
 //	}
 //

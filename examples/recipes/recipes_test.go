@@ -15,11 +15,25 @@ import (
 
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
-// An http.Server: what serves, and what makes it return. The requests in flight are
-// answered.
+// An http.Server: the requests in flight are answered, and no client loses one.
 func Example_httpServer() {
+	main := func(ctx context.Context) error {
+		srv := &http.Server{Addr: "127.0.0.1:0", Handler: http.NotFoundHandler()}
+
+		var g group.Group
+		g.Go("http", httpdrain.Serve(srv))
+		return g.Run(ctx)
+	}
+	stopSoon(main)
+	fmt.Println("ended")
+	// Output: ended
+}
+
+// Another server that has a pair of functions: what serves, and what makes it return.
+func Example_pair() {
 	main := func(ctx context.Context) error {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -28,7 +42,7 @@ func Example_httpServer() {
 		srv := &http.Server{Handler: http.NotFoundHandler()}
 
 		var g group.Group
-		g.Add("http", func(context.Context) error { return srv.Serve(l) }, srv.Shutdown)
+		g.Add("server", func(context.Context) error { return srv.Serve(l) }, srv.Shutdown)
 		return g.Run(ctx)
 	}
 	stopSoon(main)
