@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/oklog/run"
@@ -87,7 +88,9 @@ func Example_workerLoop() {
 
 // A ticker.
 func Example_ticker() {
-	refresh := func(context.Context) error { fmt.Println("refreshed"); return nil }
+	refreshed := make(chan struct{})
+	first := sync.OnceFunc(func() { fmt.Println("refreshed"); close(refreshed) })
+	refresh := func(context.Context) error { first(); return nil }
 
 	ticker := func(ctx context.Context) error {
 		t := time.NewTicker(30 * time.Millisecond)
@@ -103,7 +106,7 @@ func Example_ticker() {
 			}
 		}
 	}
-	stopSoon(func(ctx context.Context) error {
+	stopAfter(refreshed, func(ctx context.Context) error {
 		var g group.Group
 		g.Go("refresh", ticker)
 		return g.Run(ctx)
