@@ -1,0 +1,278 @@
+package kube_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/shutdown/kube"
+	"github.com/lastcall-go/lastcall/signals"
+)
+
+const s = time.Second
+
+// A pod is a program in a bubble, with a kubelet.
+type pod struct {
+	*shutdown.Coordinator
+	t       *testing.T
+	began   time.Time
+	handler http.Handler
+	told    time.Duration // when main was told to stop
+	report  *shutdown.Report
+	over    chan struct{}
+}
+
+// inPod calls f beside a program with a grace period of 20 s and a delay of 5 s, whose main
+// ends when it is told. Then it has the program stop, if it has not.
+func inPod(t *testing.T, f func(p *pod)) *pod {
+	t.Helper()
+	var p *pod
+	synctest.Test(t, func(t *testing.T) {
+		logger := zerolog.Nop()
+		c := &shutdown.Coordinator{Grace: 20 * s, Delay: 5 * s, Signals: []os.Signal{}, Logger: &logger}
+		p = &pod{Coordinator: c, t: t, began: time.Now(), handler: kube.Handler(c), over: make(chan struct{})}
+		go func() {
+			defer close(p.over)
+			p.report = c.Run(context.Background(), func(ctx context.Context) error {
+				<-ctx.Done()
+				p.told = p.now()
+				return nil
+			})
+		}()
+		synctest.Wait()
+		f(p)
+		c.Stop(nil)
+		<-p.over
+	})
+	return p
+}
+
+func (p *pod) now() time.Duration { return time.Since(p.began) }
+
+// get is what the kubelet does. It returns the status, and when the answer came.
+func (p *pod) get(path string) (code int, at time.Duration) {
+	p.t.Helper()
+	w := httptest.NewRecorder()
+	p.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w.Code, p.now()
+}
+
+// sigterm is what follows the hook.
+func (p *pod) sigterm() { p.Stop(&signals.Error{Signal: syscall.SIGTERM}) }
+
+func (p *pod) wantGet(path string, code int, at time.Duration) {
+	p.t.Helper()
+	if gotCode, gotAt := p.get(path); gotCode != code || gotAt != at {
+		p.t.Errorf("GET %s: %d at %v, want %d at %v", path, gotCode, gotAt, code, at)
+	}
+}
+
+func TestProbes(t *testing.T) {
+	inPod(t, func(p *pod) {
+		p.wantGet("/readyz", 200, 0)
+		p.wantGet("/livez", 200, 0)
+		p.wantGet("/nowhere", 404, 0)
+		p.Quiesce()
+		p.wantGet("/readyz", 503, 0)
+		p.wantGet("/livez", 200, 0)
+		p.sigterm()
+		<-p.over
+		p.wantGet("/readyz", 503, 5*s)
+		p.wantGet("/livez", 200, 5*s)
+	})
+}
+
+func TestHookThenSIGTERMWaitsOnce(t *testing.T) {
+	p := inPod(t, func(p *pod) {
+		p.wantGet("/prestop", 200, 5*s)
+		p.wantGet("/readyz", 503, 5*s)
+		time.Sleep(20 * time.Millisecond) // as the kubelet takes
+		p.sigterm()
+	})
+	if want := 5*s + 20*time.Millisecond; p.told != want || p.report.Grace != 20*s {
+		t.Errorf("told at %v, grace %v; want %v, at once, and 20 s from the hook", p.told, p.report.Grace, want)
+	}
+}
+
+func TestSIGTERMDuringTheHookReleasesIt(t *testing.T) {
+	p := inPod(t, func(p *pod) {
+		go func() {
+			time.Sleep(2 * s)
+			p.sigterm()
+		}()
+		p.wantGet("/prestop", 200, 2*s)
+	})
+	if p.told != 5*s {
+		t.Errorf("told at %v, want after the rest of the delay, at 5 s", p.told)
+	}
+}
+
+func TestSIGTERMBeforeTheHook(t *testing.T) {
+	p := inPod(t, func(p *pod) {
+		p.sigterm()
+		time.Sleep(s)
+		p.wantGet("/prestop", 200, s) // at once
+	})
+	if p.told != 5*s {
+		t.Errorf("told at %v, want 5 s", p.told)
+	}
+}
+
+func TestTenHooksShareOneDelay(t *testing.T) {
+	p := inPod(t, func(p *pod) {
+		var hooks sync.WaitGroup
+		for i := range 10 {
+			hooks.Go(func() {
+				time.Sleep(time.Duration(i) * s / 4)
+				p.wantGet("/prestop", 200, 5*s)
+			})
+		}
+		hooks.Wait()
+		p.wantGet("/prestop", 200, 5*s) // late, and at once
+		p.sigterm()
+	})
+	if p.told != 5*s {
+		t.Errorf("told at %v, want 5 s", p.told)
+	}
+}
+
+func TestAHookThatNothingFollowsIsUndone(t *testing.T) {
+	p := inPod(t, func(p *pod) {
+		p.wantGet("/prestop", 200, 5*s)
+		p.wantGet("/prestop", 200, 5*s)
+		time.Sleep(18*s - 1) // the grace period of 20 s is over, and the slack of 3 s nearly
+		p.wantGet("/readyz", 503, 23*s-1)
+		time.Sleep(1)
+		synctest.Wait()
+		p.wantGet("/readyz", 200, 23*s)
+
+		// The next one is as the first, and is not undone by what was left of that.
+		time.Sleep(s)
+		p.wantGet("/prestop", 200, 29*s)
+		time.Sleep(17 * s)
+		p.wantGet("/readyz", 503, 46*s)
+		p.sigterm() // beyond the grace period: the delay has been served
+	})
+	if p.told != 46*s || p.report.Grace != 20*s {
+		t.Errorf("told at %v, grace %v; want 46 s, at once, and 20 s", p.told, p.report.Grace)
+	}
+}
+
+func TestAHookIsNotUndoneTwice(t *testing.T) {
+	inPod(t, func(p *pod) {
+		p.get("/prestop")
+		p.Resume() // by somebody else
+		time.Sleep(10 * s)
+		p.wantGet("/prestop", 200, 20*s)
+		time.Sleep(10 * s) // past what the first hook would have had undone
+		p.wantGet("/readyz", 503, 30*s)
+	})
+}
+
+func TestAHookWhoseKubeletGoesAway(t *testing.T) {
+	inPod(t, func(p *pod) {
+		ctx, leave := context.WithCancel(context.Background())
+		go func() {
+			time.Sleep(s)
+			leave()
+		}()
+		p.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/prestop", nil))
+		if p.now() != s {
+			t.Errorf("the handler has returned at %v, want with its request, at 1 s", p.now())
+		}
+		p.wantGet("/readyz", 503, s) // it stays announced
+	})
+}
+
+func TestTheHookAnswersGETOnly(t *testing.T) {
+	inPod(t, func(p *pod) {
+		for _, method := range []string{http.MethodPost, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions} {
+			w := httptest.NewRecorder()
+			p.handler.ServeHTTP(w, httptest.NewRequest(method, "/prestop", nil))
+			if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != http.MethodGet || !p.Ready() {
+				t.Errorf("%s: %d, Allow %q, ready %t; want 405, GET, true", method, w.Code, w.Header().Get("Allow"), p.Ready())
+			}
+		}
+	})
+}
+
+func TestAHookBeforeRunAnnouncesNothing(t *testing.T) {
+	c := new(shutdown.Coordinator)
+	w := httptest.NewRecorder()
+	kube.PreStop(c).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Code != http.StatusOK || c.Report() != nil {
+		t.Errorf("%d, report %v; want 200, none", w.Code, c.Report())
+	}
+}
+
+func TestNilCoordinatorsPanicWithTheCallersLine(t *testing.T) {
+	for name, f := range map[string]func(){
+		"Handler": func() { kube.Handler(nil) },
+		"PreStop": func() { kube.PreStop(nil) },
+	} {
+		func() {
+			defer func() {
+				if text, _ := recover().(string); !strings.Contains(text, name) || !strings.Contains(text, "kube/kube_test.go:") {
+					t.Errorf("%s: %q, want its name and this file", name, text)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+func TestPreStopCommand(t *testing.T) {
+	answer := func(code int, text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, text)
+		}
+	}
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1") // must not be used
+	for _, tt := range []struct {
+		name    string
+		handler http.Handler
+		want    string // in the error; empty: none
+	}{
+		{"the delay is over", answer(200, "may stop"), ""},
+		{"another server", answer(404, "no such page"), "404 Not Found: no such page"},
+		{"a redirect", http.RedirectHandler("http://127.0.0.1:1/", http.StatusFound), "302 Found"},
+		{"a failure", answer(500, strings.Repeat("x", 1<<20)), "500 Internal Server Error: x"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := httptest.NewServer(tt.handler)
+			defer server.Close()
+			checkError(t, kube.PreStopCommand(server.URL+"/prestop"), tt.want)
+		})
+	}
+	for url, want := range map[string]string{
+		"127.0.0.1:9090/prestop":     "first path segment in URL",
+		"/prestop":                   "is not a URL such as",
+		"ftp://127.0.0.1/":           "is not a URL such as",
+		"http://":                    "is not a URL such as",
+		"http://127.0.0.1:1/prestop": "does not answer",
+	} {
+		t.Run(url, func(t *testing.T) { checkError(t, kube.PreStopCommand(url), want) })
+	}
+}
+
+func checkError(t *testing.T, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && err != nil:
+		t.Errorf("%v, want nil", err)
+	case want != "" && (err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 1000):
+		t.Errorf("%.500v, want an error with %q", err, want)
+	}
+}
