@@ -2,6 +2,7 @@ package httpdrain
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"reflect"
@@ -206,7 +207,7 @@ func (c *otherConn) NetConn() net.Conn { return c.Conn }
 // request would pay for that, and an idle connection lingers anyway.
 func (l *link) read(n int, err error) (int, error) {
 	if n > 0 && (l.is() == fresh || l.s.phase.Load() != open) && !l.input() {
-		return 0, net.ErrClosed
+		return 0, io.EOF // any other error net/http would answer
 	}
 	return n, err
 }

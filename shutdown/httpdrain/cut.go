@@ -31,6 +31,9 @@ func (s *server) cutAll() (left leftovers) {
 		case hijacked:
 			left.hijacked++
 			requests = 0
+		case h2active: // the last frames of a response may be left when its handler is not
+			requests = max(1, int(l.handlers.Load()))
+			left.streams += requests
 		default:
 			requests = int(l.handlers.Load())
 			left.streams += requests

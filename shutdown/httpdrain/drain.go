@@ -21,6 +21,9 @@ const (
 	// h2Goodbye is from HTTP/2's GOAWAY, or the end of the last stream after it, to the
 	// close. A client that closes by itself is faster. net/http waits for 1 s.
 	h2Goodbye = 250 * time.Millisecond
+	// unreadPause is how soon a connection is looked at again that has sent something
+	// which net/http has not read yet.
+	unreadPause = 10 * time.Millisecond
 )
 
 // A drain is the stop of a server, on the goroutine of its task. It looks at all
@@ -131,6 +134,10 @@ func (d *drain) see(l *link, now time.Time) (over bool) {
 		l.due = d.due(l, now)
 	}
 	if l.due.IsZero() || now.Before(l.due) {
+		return false
+	}
+	if unread(l.raw) { // it is this machine that is slow, not the client
+		l.due = now.Add(unreadPause)
 		return false
 	}
 	if !l.swap(l.seen, reaped) {

@@ -8,3 +8,7 @@ import "net"
 func takeReady(net.Listener) []int { return nil }
 
 func connsOf([]int) []net.Conn { return nil }
+
+// unread reports whether the kernel has bytes of a connection that nobody has read. Here
+// that cannot be told.
+func unread(net.Conn) bool { return false }

@@ -69,3 +69,21 @@ func connsOf(fds []int) []net.Conn {
 	}
 	return conns
 }
+
+// unread reports whether the kernel has bytes of a connection that nobody has read.
+func unread(c net.Conn) (yes bool) {
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		yes = err == nil && n > 0
+	})
+	return yes
+}
