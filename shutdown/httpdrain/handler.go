@@ -75,7 +75,7 @@ type responseWriter interface {
 type response struct {
 	own     responseWriter // nil when the handler has returned
 	link    *link
-	decided bool
+	decided bool // what the header says of the connection
 }
 
 // How many responses a connection has ready. Each is used once; what is saved is an

@@ -1,0 +1,280 @@
+package httpdrain_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
+)
+
+// A program is a Coordinator whose main serves.
+type program struct {
+	shutdown.Coordinator
+	s      *served
+	report chan *shutdown.Report
+}
+
+func run(t *testing.T, grace, delay time.Duration, srv *http.Server, opts ...httpdrain.Option) *program {
+	t.Helper()
+	srv.ErrorLog = log.New(io.Discard, "", 0)
+	l := listen(t)
+	nop := zerolog.Nop()
+	p := &program{s: &served{t: t, addr: l.Addr().String()}, report: make(chan *shutdown.Report, 1)}
+	p.Grace, p.Delay, p.Signals, p.Logger = grace, delay, []os.Signal{}, &nop
+	opts = append([]httpdrain.Option{httpdrain.Listener(l), httpdrain.Watch(&p.s.mon)}, opts...)
+	over := make(chan struct{})
+	go func() {
+		p.report <- p.Run(context.Background(), func(ctx context.Context) error {
+			var g group.Group
+			g.Go("test", func(ctx context.Context) error {
+				select {
+				case <-over: // which is not waited for by a delay
+				case <-ctx.Done():
+				}
+				return nil
+			})
+			g.Go("http", httpdrain.Serve(srv, opts...))
+			return g.Run(ctx)
+		})
+	}()
+	t.Cleanup(func() { close(over); <-p.Done() })
+	return p
+}
+
+func (p *program) ended(t *testing.T) *shutdown.Report {
+	t.Helper()
+	select {
+	case r := <-p.report:
+		return r
+	case <-time.After(patience):
+		t.Fatalf("Run has not returned; %+v", p.s.mon.Stats())
+		return nil
+	}
+}
+
+// closes sends requests until the answer says what it should of the connection, which it
+// does soon after the announcement or its end.
+func closes(t *testing.T, s *served, want bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		c := s.dial()
+		c.get("/")
+		res, _ := c.answer()
+		c.conn.Close()
+		if res.Close == want {
+			return
+		}
+	}
+	t.Fatalf("Connection: close never became %v", want)
+}
+
+// While the delay runs, all is served, and every response tells its client to go.
+func TestDelay(t *testing.T) {
+	g := newGate(t)
+	mux := http.NewServeMux()
+	mux.Handle("/", hello)
+	mux.Handle("/slow", g)
+	p := run(t, time.Minute, time.Minute, &http.Server{Handler: mux})
+	kept, slow := p.s.dial(), p.s.dial()
+	kept.get("/")
+	if res, _ := kept.answer(); res.Close {
+		t.Error("Connection: close before the stop")
+	}
+	slow.get("/slow")
+	g.wait(t)
+
+	p.Stop(nil)
+	closes(t, p.s, true)
+	kept.get("/")
+	if res, body := kept.answer(); !res.Close || body != "hello" {
+		t.Errorf("in the delay: close = %v, body = %q", res.Close, body)
+	}
+	g.release()
+	if res, body := slow.answer(); !res.Close || body != "held" {
+		t.Errorf("in flight at the announcement: close = %v, body = %q", res.Close, body)
+	}
+}
+
+// HTTP/2 connections are not told to go before the delay is over: a proxy would open new
+// ones here, and some lose the streams that they have just opened.
+func TestDelayWithHTTP2(t *testing.T) {
+	p := run(t, time.Minute, time.Minute, &http.Server{Handler: hello, Protocols: protocols(http1, h2c)})
+	closes(t, p.s, false) // Run has begun
+	p.Stop(nil)
+	closes(t, p.s, true)
+	c := newClient(t, protocols(h2c))
+	for range 10 {
+		if r := <-p.s.request(c, false, 1); r.err != nil || r.body != "hello" || r.close {
+			t.Errorf("got %+v, %v", r, r.err)
+		}
+	}
+	// They were all on one connection.
+	p.s.until("one connection", func(st httpdrain.Stats) bool { return st.Idle == 1 && st.New+st.Active == 0 })
+}
+
+func TestResume(t *testing.T) {
+	p := run(t, time.Minute, 30*time.Second, &http.Server{Handler: hello})
+	closes(t, p.s, false)
+	for range 3 {
+		p.Quiesce()
+		closes(t, p.s, true)
+		p.Resume()
+		closes(t, p.s, false)
+	}
+}
+
+// What a request needs of the program is in its context.
+func TestRequestContext(t *testing.T) {
+	type key string
+	got := make(chan []any, 1)
+	srv := &http.Server{
+		BaseContext: func(l net.Listener) context.Context {
+			return context.WithValue(context.Background(), key("base"), l.Addr().String())
+		},
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			_, isTCP := c.(*net.TCPConn)
+			return context.WithValue(ctx, key("conn"), isTCP)
+		},
+	}
+	srv.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		_, known := group.WorkContext(ctx).Deadline()
+		got <- []any{
+			ctx.Value(key("base")), ctx.Value(key("conn")), shutdown.FromContext(ctx), known,
+			ctx.Value(http.ServerContextKey) == srv, httpdrain.Draining(ctx) != nil, ctx.Err(),
+		}
+	})
+	p := run(t, time.Minute, 0, srv)
+	c := p.s.dial()
+	c.get("/")
+	c.answer()
+	want := []any{p.s.addr, true, &p.Coordinator, false, true, true, error(nil)}
+	for i, g := range <-got {
+		if g != want[i] {
+			t.Errorf("value %d = %v, want %v", i, g, want[i])
+		}
+	}
+}
+
+// The user's BaseContext ends the contexts of requests, as with net/http.
+func TestBaseContextEnds(t *testing.T) {
+	base, cancel := context.WithCancel(context.Background())
+	entered := make(chan struct{})
+	s := start(t, &http.Server{
+		BaseContext: func(net.Listener) context.Context { return base },
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			close(entered)
+			<-r.Context().Done()
+			_, _ = io.WriteString(w, r.Context().Err().Error())
+		}),
+	})
+	c := s.dial()
+	c.get("/")
+	<-entered
+	cancel()
+	if _, body := c.answer(); body != "context canceled" {
+		t.Errorf("body = %q", body)
+	}
+}
+
+// A request's work context lasts to the cut, and that is known once the stop has begun.
+func TestWorkContextOfRequest(t *testing.T) {
+	work := make(chan context.Context, 1)
+	release := make(chan struct{})
+	p := run(t, time.Minute, 0, &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		work <- group.WorkContext(r.Context())
+		<-release
+	})})
+	c := p.s.dial()
+	c.get("/")
+	ctx := <-work
+	p.Stop(nil)
+	for _, known := ctx.Deadline(); !known; _, known = ctx.Deadline() {
+		time.Sleep(time.Millisecond)
+	}
+	if err := ctx.Err(); err != nil {
+		t.Errorf("the work context has ended: %v", err)
+	}
+	close(release)
+	c.answer()
+	if r := p.ended(t); r.Err() != nil {
+		t.Error(r)
+	}
+	if ctx.Err() == nil {
+		t.Error("the work context outlives the task")
+	}
+}
+
+func TestReport(t *testing.T) {
+	g := newGate(t)
+	p := run(t, time.Second, 0, &http.Server{Handler: g})
+	for range 2 {
+		p.s.dial().get("/")
+		g.wait(t)
+	}
+	p.Stop(nil)
+	r := p.ended(t)
+	if r.ExitCode() != 1 || !strings.Contains(r.String(), "2 requests cut off (2 not answered)") {
+		t.Errorf("exit code %d, want 1, and the requests in the report:\n%v", r.ExitCode(), r)
+	}
+	if !errors.Is(r.Err(), shutdown.ErrGrace) {
+		t.Errorf("the error is not ErrGrace: %v", r.Err())
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	p := run(t, time.Minute, time.Minute, &http.Server{})
+	h := httpdrain.Readiness(&p.Coordinator)
+	for _, want := range []int{200, 503, 200} {
+		closesNever := time.Now().Add(patience)
+		for status(h) != want && time.Now().Before(closesNever) {
+			time.Sleep(time.Millisecond) // until Run has started
+		}
+		if got := status(h); got != want {
+			t.Errorf("status = %d, want %d", got, want)
+		}
+		if want == 200 {
+			p.Quiesce()
+		} else {
+			p.Resume()
+		}
+	}
+}
+
+// Without a Coordinator or a group, the task is bounded all the same, and its error is the
+// same.
+func TestPlainContext(t *testing.T) {
+	g := newGate(t)
+	var mon httpdrain.Monitor
+	l := listen(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	result := make(chan error, 1)
+	go func() {
+		result <- httpdrain.Serve(&http.Server{Handler: g}, httpdrain.Listener(l), httpdrain.Watch(&mon))(ctx)
+	}()
+	c := dial(t, "tcp", l.Addr().String())
+	c.get("/")
+	g.wait(t)
+	g.releaseAfter(cancel)
+	if _, body := c.answer(); body != "held" {
+		t.Errorf("body = %q", body)
+	}
+	if err := <-result; err != nil {
+		t.Errorf("error = %v", err)
+	}
+	if httpdrain.Draining(ctx) != nil {
+		t.Error("Draining of a context that is no request's is not nil")
+	}
+}

@@ -1,0 +1,484 @@
+package httpdrain_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
+)
+
+func TestRequestInFlightIsAnswered(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		tls       bool
+		protocols *http.Protocols
+		proto     string
+	}{
+		{"HTTP/1.1", false, protocols(http1), "HTTP/1.1"},
+		{"HTTP/1.1 over TLS", true, protocols(http1), "HTTP/1.1"},
+		{"HTTP/2 over TLS", true, protocols(http1, http2), "HTTP/2.0"},
+		{"h2c", false, protocols(http1, h2c), "HTTP/2.0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newGate(t)
+			srv := &http.Server{Handler: g, Protocols: tt.protocols}
+			if tt.tls {
+				srv.TLSConfig = serverTLS()
+			}
+			s := start(t, srv)
+			clientProtocols := tt.protocols
+			if tt.proto == "HTTP/2.0" {
+				clientProtocols = protocols(http2, h2c)
+			}
+			results := s.request(newClient(t, clientProtocols), tt.tls, 3)
+			for range 3 {
+				g.wait(t)
+			}
+			g.releaseAfter(s.stop)
+			for range 3 {
+				r := <-results
+				if r.err != nil || r.body != "held" || r.proto != tt.proto {
+					t.Errorf("got %+v, want held by %s", r, tt.proto)
+				}
+				if tt.proto == "HTTP/1.1" && !r.close {
+					t.Error("no Connection: close on an answer after the stop")
+				}
+			}
+			s.drained()
+			if st := s.mon.Stats(); st != (httpdrain.Stats{Finished: 3}) {
+				t.Errorf("Stats() = %+v, want 3 finished and nothing else", st)
+			}
+		})
+	}
+}
+
+// told reports whether the server does not accept any more.
+func (s *served) told() bool {
+	c, err := net.Dial("tcp", s.addr)
+	if err == nil {
+		c.Close()
+	}
+	return err != nil
+}
+
+type result struct {
+	proto, body string
+	close       bool
+	err         error
+}
+
+// request sends n requests side by side.
+func (s *served) request(c *http.Client, overTLS bool, n int) <-chan result {
+	results := make(chan result, n)
+	url := s.url("/")
+	if overTLS {
+		url = strings.Replace(url, "http:", "https:", 1)
+	}
+	for range n {
+		go func() {
+			res, err := c.Post(url, "text/plain", strings.NewReader("body"))
+			if err != nil {
+				results <- result{err: err}
+				return
+			}
+			defer res.Body.Close()
+			b, err := io.ReadAll(res.Body)
+			results <- result{res.Proto, string(b), res.Close, err}
+		}()
+	}
+	return results
+}
+
+// An idle connection stays open, and its next request is answered.
+func TestIdleConnectionLingers(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		tls  bool
+	}{{"plain", false}, {"TLS", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := &http.Server{Handler: hello}
+			if tt.tls {
+				srv.TLSConfig = serverTLS()
+			}
+			s := start(t, srv, httpdrain.Linger(patience))
+			c := s.dial()
+			if tt.tls {
+				c = talk(t, tls.Client(c.conn, clientTLS("http/1.1")))
+			}
+			c.get("/")
+			if res, _ := c.answer(); res.Close {
+				t.Fatal("Connection: close before the stop")
+			}
+			s.stop()
+			s.until("the stop", func(httpdrain.Stats) bool { return s.told() })
+			c.get("/")
+			if res, body := c.answer(); !res.Close || body != "hello" {
+				t.Errorf("close = %v, body = %q, want true, hello", res.Close, body)
+			}
+			c.closed()
+			s.drained()
+		})
+	}
+}
+
+func TestIdleConnectionIsClosedAfterLinger(t *testing.T) {
+	const linger = 100 * time.Millisecond
+	s := start(t, &http.Server{Handler: hello}, httpdrain.Linger(linger))
+	c := s.dial()
+	c.get("/")
+	c.answer()
+	s.until("idle", func(st httpdrain.Stats) bool { return st.Idle == 1 })
+	if took := s.drained(); took < linger {
+		t.Errorf("drained in %v, before %v were over", took, linger)
+	}
+	c.closed()
+}
+
+// The linger is at most a fifth of what the stop may take.
+func TestLingerIsBoundedByTheAllowance(t *testing.T) {
+	s := startIn(t, &group.Group{Grace: time.Second}, listen(t), &http.Server{Handler: hello}, httpdrain.Linger(patience))
+	c := s.dial()
+	c.get("/")
+	c.answer()
+	s.until("idle", func(st httpdrain.Stats) bool { return st.Idle == 1 })
+	s.drained() // else it is stuck, or late
+	c.closed()
+}
+
+func TestSilentConnections(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		tls  bool
+		send string
+	}{
+		{"nothing sent", false, ""},
+		{"half a header", false, "GET / HTTP/1.1\r\nHost: te"},
+		{"no ClientHello", true, ""},
+		{"half a ClientHello", true, "\x16\x03\x01\x02\x00\x01"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := &http.Server{Handler: hello}
+			if tt.tls {
+				srv.TLSConfig = serverTLS()
+			}
+			s := start(t, srv)
+			c := s.dial()
+			c.send(tt.send)
+			want := httpdrain.Stats{New: 1}
+			if tt.send != "" {
+				want = httpdrain.Stats{Active: 1}
+			}
+			s.until("the connection", func(st httpdrain.Stats) bool { return st == want })
+			if took := s.drained(); took > patience/2 {
+				t.Errorf("drained in %v", took)
+			}
+			c.closed()
+		})
+	}
+}
+
+// A thousand of them cost no more than one.
+func TestThousandSilentConnections(t *testing.T) {
+	s := start(t, &http.Server{Handler: hello})
+	conns := make([]*client, 1000)
+	for i := range conns {
+		conns[i] = s.dial()
+	}
+	s.until("1000 connections", func(st httpdrain.Stats) bool { return st.New == len(conns) })
+	s.drained()
+	for _, c := range conns {
+		c.closed()
+	}
+}
+
+// HTTP/2 connections that come up while the server stops are told, or closed: net/http's
+// Shutdown waits for them for ever.
+func TestHTTP2ConnectionDuringTheDrain(t *testing.T) {
+	s := start(t, &http.Server{Handler: hello, TLSConfig: serverTLS()})
+	raw := s.dial()
+	s.until("the connection", func(st httpdrain.Stats) bool { return st.New == 1 })
+	s.stop()
+	s.until("the stop", func(httpdrain.Stats) bool { return s.told() })
+	c := tls.Client(raw.conn, clientTLS("h2"))
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	// The preface, with empty SETTINGS.
+	if _, err := io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+"\x00\x00\x00\x04\x00\x00\x00\x00\x00"); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, c)
+	s.drained()
+}
+
+// A peer that keeps its HTTP/2 connection open costs a quarter of a second.
+func TestHTTP2PeerThatStays(t *testing.T) {
+	s := start(t, &http.Server{Handler: hello, Protocols: protocols(http1, h2c)})
+	c := s.dial()
+	c.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	s.until("idle", func(st httpdrain.Stats) bool { return st.Idle == 1 })
+	s.stop()
+	b, _ := io.ReadAll(c.r)
+	if goaway := "\x07\x00\x00\x00\x00\x00"; !strings.Contains(string(b), goaway) {
+		t.Errorf("no GOAWAY in %q", b)
+	}
+	s.drained()
+}
+
+// What the kernel has accepted before the listener is closed is served.
+func TestAcceptQueueIsServed(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("not on this platform")
+	}
+	const n = 50
+	tl := listen(t)
+	clients := make([]*client, n)
+	for i := range clients {
+		clients[i] = dial(t, "tcp", tl.Addr().String())
+		clients[i].get("/")
+	}
+	// The context has ended before the first Accept: all of them are in the queue.
+	srv := &http.Server{Handler: hello}
+	var g group.Group
+	g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(tl)))
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	result := make(chan error, 1)
+	go func() { result <- g.Run(ctx) }()
+	for _, c := range clients {
+		if _, body := c.answer(); body != "hello" {
+			t.Errorf("body = %q", body)
+		}
+	}
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnixSocket(t *testing.T) {
+	dir, err := os.MkdirTemp("", "drain") // t.TempDir may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(t)
+	s := startOn(t, l, &http.Server{Handler: g})
+	c := dial(t, "unix", path)
+	c.get("/")
+	g.wait(t)
+	silent := dial(t, "unix", path)
+	g.releaseAfter(s.stop)
+	if res, body := c.answer(); body != "held" || !res.Close {
+		t.Errorf("body = %q, close = %v", body, res.Close)
+	}
+	s.drained()
+	silent.closed()
+	if exists(path) {
+		t.Error("the socket is still there")
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// A stream that does not listen is cut; one that does ends itself.
+func TestStreams(t *testing.T) {
+	for _, overTLS := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS %v", overTLS), func(t *testing.T) {
+			t.Parallel()
+			begun := make(chan struct{}, 2)
+			mux := http.NewServeMux()
+			mux.HandleFunc("/polite", func(w http.ResponseWriter, r *http.Request) {
+				_ = http.NewResponseController(w).Flush()
+				begun <- struct{}{}
+				<-httpdrain.Draining(r.Context())
+				_, _ = io.WriteString(w, "bye")
+			})
+			mux.HandleFunc("/context", func(w http.ResponseWriter, r *http.Request) {
+				_ = http.NewResponseController(w).Flush()
+				begun <- struct{}{}
+				<-r.Context().Done()
+				_, _ = io.WriteString(w, "ended: "+context.Cause(r.Context()).Error())
+			})
+			srv := &http.Server{Handler: mux, Protocols: protocols(http1, http2)}
+			scheme := "http://"
+			if overTLS {
+				srv.TLSConfig, scheme = serverTLS(), "https://"
+			}
+			// The contexts end 200 ms before the cut.
+			s := startIn(t, &group.Group{Grace: 4 * time.Second}, listen(t), srv)
+			c := newClient(t, protocols(http1, http2))
+			bodies := make(map[string]io.Reader)
+			for _, path := range []string{"/polite", "/context"} {
+				res, err := c.Get(scheme + s.addr + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				bodies[path] = res.Body
+				<-begun
+			}
+			s.drained()
+			for path, want := range map[string]string{"/polite": "bye", "/context": "ended: shutdown: the time for this step is over"} {
+				if b, err := io.ReadAll(bodies[path]); string(b) != want || err != nil {
+					t.Errorf("%s: %q, %v, want %q", path, b, err, want)
+				}
+			}
+		})
+	}
+}
+
+// Whatever clients and handlers do, the drain is over soon after the cut, and says what it
+// has cut off.
+func TestCut(t *testing.T) {
+	release := make(chan struct{})
+	for _, tt := range []struct {
+		name    string
+		handler http.HandlerFunc
+		tls     bool
+		want    string
+	}{
+		{"a handler that does not answer", func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			time.Sleep(20 * time.Millisecond)
+			<-release
+		}, false, "1 request cut off (1 not answered), the oldest from before the stop was announced"},
+		{"a handler that writes for ever", func(w http.ResponseWriter, _ *http.Request) {
+			for b := make([]byte, 1<<16); ; {
+				if _, err := w.Write(b); err != nil {
+					return
+				}
+			}
+		}, false, "1 request cut off (1 in the middle of the response), the oldest"},
+		{"the same over TLS", func(w http.ResponseWriter, _ *http.Request) {
+			for b := make([]byte, 1<<16); ; {
+				if _, err := w.Write(b); err != nil {
+					return
+				}
+			}
+		}, true, "1 request cut off (1 in the middle of the response), the oldest"},
+		{"a hijacked connection that stays", func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_, _ = io.Copy(io.Discard, c)
+				_ = c.Close()
+			}
+		}, false, "1 hijacked connection cut off"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			entered := make(chan struct{})
+			srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				close(entered)
+				tt.handler(w, r)
+			})}
+			if tt.tls {
+				srv.TLSConfig = serverTLS()
+			}
+			s := startIn(t, &group.Group{Grace: 500 * time.Millisecond}, listen(t), srv)
+			c := s.dial()
+			if tt.tls {
+				c = talk(t, tls.Client(c.conn, clientTLS("http/1.1")))
+			}
+			c.get("/") // and nothing is read
+			<-entered
+			s.stop()
+			if err := s.result(); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("the task's error = %v, want %q in it", err, tt.want)
+			}
+			if strings.HasPrefix(tt.name, "a handler that does not answer") {
+				close(release)
+			}
+		})
+	}
+}
+
+// A handler that panics takes its connection with it, as ever.
+func TestPanickingHandler(t *testing.T) {
+	g := newGate(t)
+	s := start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.ServeHTTP(noWriter{w}, r)
+		panic("boom")
+	})})
+	c := s.dial()
+	c.get("/")
+	g.wait(t)
+	g.releaseAfter(s.stop)
+	c.closed()
+	s.drained()
+}
+
+type noWriter struct{ http.ResponseWriter }
+
+func (noWriter) Write(b []byte) (int, error) { return len(b), nil }
+
+// A half-closed connection is answered, as with net/http.
+func TestHalfClose(t *testing.T) {
+	g := newGate(t)
+	s := start(t, &http.Server{Handler: g})
+	c := s.dial()
+	c.get("/")
+	_ = c.conn.(*net.TCPConn).CloseWrite()
+	g.wait(t)
+	g.releaseAfter(s.stop)
+	if _, body := c.answer(); body != "held" {
+		t.Errorf("body = %q", body)
+	}
+	s.drained()
+}
+
+// Requests that were sent ahead are executed or not, but never executed and not answered.
+func TestPipelining(t *testing.T) {
+	var executed atomic.Int64
+	s := start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		executed.Add(1)
+		_, _ = io.WriteString(w, "x")
+	})})
+	var answered atomic.Int64
+	var all sync.WaitGroup
+	for range 8 {
+		c := s.dial()
+		all.Go(func() {
+			for {
+				if _, err := io.WriteString(c.conn, strings.Repeat("GET / HTTP/1.1\r\nHost: test\r\n\r\n", 20)); err != nil {
+					break
+				}
+				for range 20 {
+					res, err := http.ReadResponse(c.r, nil)
+					if err != nil {
+						return
+					}
+					_, _ = io.Copy(io.Discard, res.Body)
+					answered.Add(1)
+				}
+			}
+		})
+	}
+	for executed.Load() < 1000 {
+		time.Sleep(time.Millisecond)
+	}
+	s.drained()
+	all.Wait()
+	if e, a := executed.Load(), answered.Load(); e != a {
+		t.Errorf("%d executed, %d answered", e, a)
+	}
+}

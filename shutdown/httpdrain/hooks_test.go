@@ -1,0 +1,405 @@
+package httpdrain_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
+)
+
+func status(h http.Handler) int {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	return w.Code
+}
+
+// The functions given to RegisterOnShutdown are called once, and awaited with what they
+// have started.
+func TestRegisterOnShutdown(t *testing.T) {
+	var called, ended atomic.Int64
+	srv := &http.Server{Handler: hello}
+	for range 3 {
+		srv.RegisterOnShutdown(func() {
+			called.Add(1)
+			go func() {
+				time.Sleep(100 * time.Millisecond)
+				ended.Add(1)
+			}()
+			time.Sleep(50 * time.Millisecond)
+		})
+	}
+	s := start(t, srv)
+	c := s.dial()
+	c.get("/")
+	c.answer()
+	s.drained()
+	if c, e := called.Load(), ended.Load(); c != 3 || e != 3 {
+		t.Errorf("%d called, %d ended, want 3", c, e)
+	}
+}
+
+// A hijacked connection belongs to the application, which is told of the stop by its
+// callbacks; the drain waits until it has closed it.
+func TestHijacked(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		tls  bool
+		wrap func(net.Listener) net.Listener
+	}{
+		{name: "TCP"},
+		{name: "TLS", tls: true},
+		{name: "a connection of the user's own", wrap: func(l net.Listener) net.Listener { return &ownListener{Listener: l} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			goodbye := make(chan struct{})
+			var open atomic.Int64
+			srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				c, rw, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				open.Add(1)
+				_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n")
+				_ = rw.Flush()
+				go func() { // the handler returns
+					<-goodbye
+					time.Sleep(20 * time.Millisecond)
+					_, _ = rw.WriteString("bye")
+					_ = rw.Flush()
+					open.Add(-1)
+					_ = c.Close()
+				}()
+			})}
+			srv.RegisterOnShutdown(func() { close(goodbye) })
+			l := listen(t)
+			if tt.tls {
+				srv.TLSConfig = serverTLS()
+			}
+			own := l
+			if tt.wrap != nil {
+				own = tt.wrap(l)
+			}
+			s := startOn(t, own, srv)
+			var clients []*client
+			for range 5 {
+				c := s.dial()
+				if tt.tls {
+					c = talk(t, tls.Client(c.conn, clientTLS("http/1.1")))
+				}
+				c.get("/")
+				clients = append(clients, c)
+			}
+			s.until("hijacked", func(st httpdrain.Stats) bool { return st.Hijacked == 5 })
+			s.drained()
+			if n := open.Load(); n != 0 {
+				t.Errorf("%d were left open", n)
+			}
+			for _, c := range clients {
+				if b, err := io.ReadAll(c.r); !strings.HasSuffix(string(b), "\r\n\r\nbye") || err != nil {
+					t.Errorf("the client has read %q, %v", b, err)
+				}
+			}
+			if st := s.mon.Stats(); st.HijackedClosed != 5 {
+				t.Errorf("Stats() = %+v, want 5 closed", st)
+			}
+		})
+	}
+}
+
+// An ownListener has connections of a type that nobody knows.
+type ownListener struct {
+	net.Listener
+	err     atomic.Pointer[error] // the next of Accept
+	refused atomic.Int64
+}
+
+type ownConn struct{ net.Conn }
+
+func (l *ownListener) Accept() (net.Conn, error) {
+	if err := l.err.Load(); err != nil {
+		l.refused.Add(1)
+		return nil, *err
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &ownConn{c}, nil
+}
+
+func TestOwnListener(t *testing.T) {
+	for _, overTLS := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS %v", overTLS), func(t *testing.T) {
+			g := newGate(t)
+			var states []string
+			var mu sync.Mutex
+			srv := &http.Server{Handler: g, ConnState: func(c net.Conn, at http.ConnState) {
+				mu.Lock()
+				defer mu.Unlock()
+				states = append(states, fmt.Sprintf("%T %v", c, at))
+			}}
+			if overTLS {
+				srv.TLSConfig = serverTLS()
+			}
+			s := startOn(t, &ownListener{Listener: listen(t)}, srv, httpdrain.Linger(10*time.Millisecond))
+			c := s.dial()
+			if overTLS {
+				c = talk(t, tls.Client(c.conn, clientTLS("http/1.1")))
+			}
+			c.get("/")
+			g.wait(t)
+			g.releaseAfter(s.stop)
+			if res, body := c.answer(); body != "held" || !res.Close {
+				t.Errorf("body = %q, close = %v", body, res.Close)
+			}
+			s.drained()
+			kind := "*httpdrain_test.ownConn"
+			if overTLS {
+				kind = "*tls.Conn"
+			}
+			want := []string{kind + " new", kind + " active", kind + " closed"}
+			mu.Lock()
+			defer mu.Unlock()
+			if diff := cmp.Diff(want, states); diff != "" {
+				t.Errorf("ConnState (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A listener that does TLS by itself.
+func TestTLSListener(t *testing.T) {
+	s := startOn(t, tls.NewListener(listen(t), serverTLS()), &http.Server{Handler: hello})
+	c := talk(t, tls.Client(s.dial().conn, clientTLS()))
+	c.get("/")
+	if _, body := c.answer(); body != "hello" {
+		t.Errorf("body = %q", body)
+	}
+	c.conn.Close()
+	s.drained()
+
+	s = startOn(t, tls.NewListener(listen(t), serverTLS()), &http.Server{Handler: hello, TLSConfig: serverTLS()})
+	s.dial()
+	if err := s.result(); err == nil || !strings.Contains(err.Error(), "both the listener and the server do TLS") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// Too many open files pass.
+func TestAcceptErrors(t *testing.T) {
+	var logged lockedBuffer
+	l := &ownListener{Listener: listen(t)}
+	emfile := error(&net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)})
+	l.err.Store(&emfile)
+	s := startOn(t, l, &http.Server{Handler: hello, ErrorLog: log.New(&logged, "", 0)})
+	for l.refused.Load() < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	c := s.dial()
+	c.get("/")
+	l.err.Store(nil)
+	if _, body := c.answer(); body != "hello" {
+		t.Errorf("body = %q", body)
+	}
+	c.conn.Close()
+	if want := "too many open files; retrying in 5ms"; !strings.Contains(logged.String(), want) {
+		t.Errorf("log = %q, want %q in it", logged.String(), want)
+	}
+	s.drained()
+}
+
+// The stop does not wait for the pause after an error to be over.
+func TestStopWhileAcceptFails(t *testing.T) {
+	l := &ownListener{Listener: listen(t)}
+	emfile := error(&net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)})
+	l.err.Store(&emfile)
+	s := startOn(t, l, &http.Server{Handler: hello})
+	for l.refused.Load() < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	s.drained()
+}
+
+// A listener that fails for good ends the task, after the requests in hand.
+func TestAcceptFails(t *testing.T) {
+	g := newGate(t)
+	l := &ownListener{Listener: listen(t)}
+	s := startOn(t, l, &http.Server{Handler: g})
+	c := s.dial()
+	c.get("/")
+	g.wait(t)
+	boom := errors.New("boom")
+	l.err.Store(&boom)
+	if c, err := net.Dial("tcp", s.addr); err == nil { // Accept returns, and is called again
+		defer c.Close()
+	}
+	for l.refused.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	g.release()
+	if _, body := c.answer(); body != "held" {
+		t.Errorf("body = %q", body)
+	}
+	if err := s.result(); !errors.Is(err, boom) {
+		t.Errorf("error = %v, want boom", err)
+	}
+}
+
+func TestCannotStart(t *testing.T) {
+	taken := listen(t)
+	defer taken.Close()
+	missing := filepath.Join(t.TempDir(), "cert.pem")
+	broken := filepath.Join(t.TempDir(), "broken.pem")
+	if err := os.WriteFile(broken, []byte("no PEM"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		task func(context.Context) error
+		want []string
+	}{
+		{"port in use", httpdrain.Serve(&http.Server{Addr: taken.Addr().String()}), []string{"httpdrain: listen tcp " + taken.Addr().String()}},
+		{"no certificate", httpdrain.Serve(&http.Server{Addr: "127.0.0.1:0"}, httpdrain.TLSFiles(missing, missing)), []string{"httpdrain: certificate: open", "cert.pem"}},
+		{"broken certificate", httpdrain.Serve(&http.Server{Addr: "127.0.0.1:0"}, httpdrain.TLSFiles(broken, broken)), []string{"httpdrain: certificate: tls: failed to find any PEM data"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.task(context.Background())
+			for _, want := range tt.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error = %v, want %q in it", err, want)
+				}
+			}
+		})
+	}
+}
+
+// A server that is shut down by its own methods ends the task with nil.
+func TestServerClosed(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		stop func(*http.Server) error
+	}{
+		{"Shutdown", func(srv *http.Server) error { return srv.Shutdown(context.Background()) }},
+		{"Close", (*http.Server).Close},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := &http.Server{Handler: hello}
+			s := start(t, srv)
+			c := s.dial()
+			c.get("/")
+			c.answer()
+			if err := tt.stop(srv); err != nil {
+				t.Error(err)
+			}
+			if err := s.result(); err != nil {
+				t.Errorf("error = %v", err)
+			}
+		})
+	}
+}
+
+// One task of a group can be stopped, within the limit of the caller.
+func TestTaskShutdown(t *testing.T) {
+	g := newGate(t)
+	s := start(t, &http.Server{Handler: g})
+	c := s.dial()
+	c.get("/")
+	g.wait(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	err := s.task.Shutdown(ctx)
+	if err == nil || !strings.Contains(err.Error(), "1 request cut off") {
+		t.Errorf("Shutdown() = %v, want 1 request cut off", err)
+	}
+	g.release()
+	_ = s.result()
+}
+
+func TestMisuse(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		call func()
+		want string
+	}{
+		{"Serve", func() { httpdrain.Serve(nil) }, "httpdrain: Serve was given a nil server, at httpdrain/hooks_test.go:"},
+		{"Listener", func() { httpdrain.Listener(nil) }, "httpdrain: Listener was given nil, at httpdrain/hooks_test.go:"},
+		{"Linger", func() { httpdrain.Linger(-1) }, "httpdrain: Linger(-1ns) is negative, at httpdrain/hooks_test.go:"},
+		{"Watch", func() { httpdrain.Watch(nil) }, "httpdrain: Watch was given nil, at httpdrain/hooks_test.go:"},
+		{"Readiness", func() { httpdrain.Readiness(nil) }, "httpdrain: Readiness was given nil, at httpdrain/hooks_test.go:"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			defer func() {
+				if got := fmt.Sprint(recover()); !strings.HasPrefix(got, tt.want) {
+					t.Errorf("panic %q, want %q", got, tt.want)
+				}
+			}()
+			tt.call()
+		})
+	}
+}
+
+// A handler that keeps its writer and uses it later does no harm to anybody.
+func TestWriterAfterTheHandler(t *testing.T) {
+	var kept http.ResponseWriter
+	s := start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if kept == nil {
+			kept = w
+		}
+		_, _ = io.WriteString(w, "hello")
+	})})
+	c := s.dial()
+	c.get("/")
+	c.answer()
+	s.until("idle", func(st httpdrain.Stats) bool { return st.Idle == 1 })
+	kept.Header().Set("X-Late", "1")
+	kept.WriteHeader(http.StatusTeapot)
+	if n, err := kept.Write([]byte("late")); n != 0 || err == nil {
+		t.Errorf("Write() = %d, %v", n, err)
+	}
+	rc := http.NewResponseController(kept)
+	if err := rc.Flush(); err == nil {
+		t.Error("Flush() = nil")
+	}
+	if _, _, err := rc.Hijack(); err == nil {
+		t.Error("Hijack() = nil")
+	}
+	c.get("/")
+	if res, body := c.answer(); res.StatusCode != 200 || body != "hello" || res.Header.Get("X-Late") != "" {
+		t.Errorf("the next response is %v %q", res, body)
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
