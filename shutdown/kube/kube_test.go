@@ -153,7 +153,7 @@ func TestAHookThatNothingFollowsIsUndone(t *testing.T) {
 		p.wantGet("/prestop", 200, 5*s)
 		time.Sleep(18*s - 1) // the grace period of 20 s is over, and the slack of 3 s nearly
 		p.wantGet("/readyz", 503, 23*s-1)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		p.wantGet("/readyz", 200, 23*s)
 

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+const deploy = "../../../examples/http-server/deploy"
+
+// budgetOf has the flags for the example as each manifest configures it.
+var budgetOf = map[string]struct {
+	mode, delay       string
+	preStop, required float64
+}{
+	"none.yaml":    {"none", "5s", 0, 25},
+	"sleep.yaml":   {"sleep", "0s", 5, 25},
+	"httpget.yaml": {"handshake-httpGet", "5s", 5, 25},
+	"exec.yaml":    {"handshake-exec", "5s", 5, 25},
+}
+
+// The manifests of the example fit its budget, without a finding.
+func TestExamplesFit(t *testing.T) {
+	files, err := filepath.Glob(deploy + "/*.yaml")
+	if err != nil || len(files) != len(budgetOf) {
+		t.Fatalf("%v: %v, %v, want %d", deploy, files, err, len(budgetOf))
+	}
+	for _, file := range files {
+		want, ok := budgetOf[filepath.Base(file)]
+		if !ok {
+			t.Errorf("%s is not tested", file)
+			continue
+		}
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			status := run([]string{
+				"-o", "json", "-strict", "-delay", want.delay, "-drain", "20s", "-cleanup", "0s", "-margin", "2s",
+				"-prestop-path", "/prestop", "-prestop-port", "9090", "-prestop-port-name", "admin", "-prestop-exec", "/http-server prestop", file,
+			}, nil, &stdout, &stderr)
+			var records []record
+			if err := json.Unmarshal(stdout.Bytes(), &records); err != nil || status != exitOK || len(records) != 1 {
+				t.Fatalf("status %d, error %v\n%s%s", status, err, &stdout, &stderr)
+			}
+			r := records[0]
+			if string(r.Mode) != want.mode || r.Verdict != "ok" || *r.Grace != 30 || *r.PreStop != want.preStop || *r.Required != want.required || len(r.Findings) != 0 {
+				t.Errorf("%s\nwant mode %s, preStop %v, required %v, and no findings", &stdout, want.mode, want.preStop, want.required)
+			}
+		})
+	}
+}
+
+// All objects, not only the workloads, are what Kubernetes has, and what they name in one
+// another is there.
+func TestExamplesAreWhatKubernetesHas(t *testing.T) {
+	for file, want := range budgetOf {
+		t.Run(file, func(t *testing.T) {
+			var d appsv1.Deployment
+			var pdb policyv1.PodDisruptionBudget
+			var s corev1.Service
+			decodeAll(t, filepath.Join(deploy, file), map[string]any{"Deployment": &d, "PodDisruptionBudget": &pdb, "Service": &s})
+
+			const label = "app.kubernetes.io/name"
+			name := d.Spec.Template.Labels[label]
+			if name == "" || d.Spec.Selector.MatchLabels[label] != name || pdb.Spec.Selector.MatchLabels[label] != name || s.Spec.Selector[label] != name {
+				t.Errorf("the selectors do not select the pods, %s: %s", label, name)
+			}
+			c := d.Spec.Template.Spec.Containers[0]
+			ports := map[string]int32{}
+			for _, p := range c.Ports {
+				ports[p.Name] = p.ContainerPort
+			}
+			if ports["http"] != 8080 || ports["admin"] != 9090 || s.Spec.Ports[0].TargetPort.StrVal != "http" {
+				t.Errorf("ports %v, of the service %v", ports, s.Spec.Ports)
+			}
+			for path, probe := range map[string]*corev1.Probe{"/readyz": c.ReadinessProbe, "/livez": c.LivenessProbe} {
+				if probe == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port.StrVal != "admin" {
+					t.Errorf("the probe of %s: %v", path, probe)
+				}
+			}
+			env := map[string]string{}
+			for _, e := range c.Env {
+				env[e.Name] = e.Value
+			}
+			if env["HTTP_SERVER_DELAY"] != want.delay || env["HTTP_SERVER_ADDR"] != ":8080" || env["HTTP_SERVER_ADMIN"] != ":9090" {
+				t.Errorf("environment %v, want a delay of %s", env, want.delay)
+			}
+		})
+	}
+}
+
+// decodeAll decodes each document of the file into the object of its kind, strictly.
+func decodeAll(t *testing.T, file string, into map[string]any) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for doc := range strings.SplitSeq(string(data), "\n---\n") {
+		var head struct{ Kind string }
+		if err := yaml.Unmarshal([]byte(doc), &head); err != nil {
+			t.Fatal(err)
+		}
+		object, ok := into[head.Kind]
+		if !ok {
+			t.Fatalf("kind %q is there twice, or not wanted", head.Kind)
+		}
+		delete(into, head.Kind)
+		if err := yaml.UnmarshalStrict([]byte(doc), object); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(into) > 0 {
+		t.Errorf("not there: %v", into)
+	}
+}

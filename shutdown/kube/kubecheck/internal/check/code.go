@@ -1,0 +1,177 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+)
+
+// A Severity says how bad a finding is.
+type Severity int
+
+// The severities.
+const (
+	// Note is worth knowing.
+	Note Severity = iota
+	// Warning works, but wastes the grace period, is tight or fragile.
+	Warning
+	// Error: the program would be killed before it has ended, the hook or the signal
+	// would not reach it, what is written does not mean what it seems to, or the API
+	// server rejects it.
+	Error
+)
+
+// String returns note, warning or error.
+func (s Severity) String() string { return [...]string{"note", "warning", "error"}[s] }
+
+// Verdict is the severity as a verdict on a container: ok, warn or error.
+func (s Severity) Verdict() string { return [...]string{"ok", "warn", "error"}[s] }
+
+// A Code names a rule. Codes do not change; README.md explains each.
+type Code string
+
+// The codes.
+const (
+	Unreadable     Code = "unreadable"
+	UnknownAPI     Code = "unknown-api"
+	WrongType      Code = "wrong-type"
+	UnknownField   Code = "unknown-field"
+	DuplicateField Code = "duplicate-field"
+	GraceMisplaced Code = "grace-misplaced"
+	NoWorkload     Code = "no-workload"
+	FilePassedOver Code = "file-passed-over"
+
+	NoContainers       Code = "no-containers"
+	ContainerAmbiguous Code = "container-ambiguous"
+	ContainerAbsent    Code = "container-absent"
+
+	GraceDefault      Code = "grace-default"
+	GraceZero         Code = "grace-zero"
+	GraceTooShort     Code = "grace-too-short"
+	GraceTight        Code = "grace-tight"
+	ProgramGrace      Code = "program-grace-too-long"
+	ProbeGraceShort   Code = "probe-grace-too-short"
+	ProbeGraceInvalid Code = "probe-grace-invalid"
+
+	DoubleWait Code = "double-wait"
+	JobDelay   Code = "job-delay"
+	WaitShort  Code = "wait-short"
+
+	HandlerCount    Code = "prestop-handlers"
+	PreStopTCP      Code = "prestop-tcp"
+	PreStopForeign  Code = "prestop-foreign"
+	PreStopHost     Code = "prestop-host"
+	PreStopPort     Code = "prestop-port"
+	PreStopPortName Code = "prestop-port-name"
+	PreStopInit     Code = "prestop-init-container"
+	HostNetwork     Code = "hostnetwork-no-host"
+
+	HandshakePath    Code = "handshake-path"
+	HandshakePort    Code = "handshake-port"
+	HandshakeCommand Code = "handshake-command"
+
+	SleepTooLong  Code = "sleep-exceeds-grace"
+	SleepNegative Code = "sleep-negative"
+	SleepZero     Code = "sleep-zero"
+	ExecSleep     Code = "exec-sleep"
+	ExecShell     Code = "exec-shell"
+	ExecOneString Code = "exec-one-string"
+
+	ShellPID1       Code = "shell-pid1"
+	ShellScript     Code = "shell-script"
+	StopSignal      Code = "stop-signal"
+	StopSignalOS    Code = "stop-signal-os"
+	StopSignalAlpha Code = "stop-signal-alpha"
+	SIGTERMUnheard  Code = "sigterm-unheard"
+
+	EnvGraceAbove  Code = "env-grace-above"
+	EnvGraceBelow  Code = "env-grace-below"
+	EnvSleepAbove  Code = "env-sleep-above"
+	EnvSleepBelow  Code = "env-sleep-below"
+	EnvInvalid     Code = "env-invalid"
+	EnvNotChecked  Code = "env-not-checked"
+	DownwardAPI    Code = "downward-api"
+	NativeSidecars Code = "native-sidecars"
+	SidecarProgram Code = "sidecar-program"
+	NeighbourSlow  Code = "neighbour-slow"
+)
+
+var severities = map[Code]Severity{
+	Unreadable:     Error,
+	UnknownAPI:     Error,
+	WrongType:      Error,
+	UnknownField:   Error,
+	DuplicateField: Error,
+	GraceMisplaced: Error,
+	NoWorkload:     Warning,
+	FilePassedOver: Note,
+
+	NoContainers:       Error,
+	ContainerAmbiguous: Error,
+	ContainerAbsent:    Note,
+
+	GraceDefault:      Note,
+	GraceZero:         Error,
+	GraceTooShort:     Error,
+	GraceTight:        Warning,
+	ProgramGrace:      Warning,
+	ProbeGraceShort:   Warning,
+	ProbeGraceInvalid: Error,
+
+	DoubleWait: Warning,
+	JobDelay:   Warning,
+	WaitShort:  Note,
+
+	HandlerCount:    Error,
+	PreStopTCP:      Error,
+	PreStopForeign:  Warning,
+	PreStopHost:     Error,
+	PreStopPort:     Error,
+	PreStopPortName: Error,
+	PreStopInit:     Error,
+	HostNetwork:     Error,
+
+	HandshakePath:    Error,
+	HandshakePort:    Error,
+	HandshakeCommand: Error,
+
+	SleepTooLong:  Error,
+	SleepNegative: Error,
+	SleepZero:     Warning,
+	ExecSleep:     Warning,
+	ExecShell:     Warning,
+	ExecOneString: Error,
+
+	ShellPID1:       Error,
+	ShellScript:     Warning,
+	StopSignal:      Error,
+	StopSignalOS:    Error,
+	StopSignalAlpha: Note,
+	SIGTERMUnheard:  Warning,
+
+	EnvGraceAbove:  Error,
+	EnvGraceBelow:  Warning,
+	EnvSleepAbove:  Warning,
+	EnvSleepBelow:  Error,
+	EnvInvalid:     Error,
+	EnvNotChecked:  Note,
+	DownwardAPI:    Error,
+	NativeSidecars: Note,
+	SidecarProgram: Warning,
+	NeighbourSlow:  Note,
+}
+
+// Codes returns all codes with their severities.
+func Codes() map[Code]Severity { return maps.Clone(severities) }
+
+// list is a sentence's list: a, b and c.
+func list(words []string) string {
+	switch n := len(words); n {
+	case 0:
+		return "none"
+	case 1:
+		return words[0]
+	default:
+		return fmt.Sprintf("%s and %s", strings.Join(words[:n-1], ", "), words[n-1])
+	}
+}

@@ -1,0 +1,89 @@
+package check_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/check"
+	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
+)
+
+const lastPod = "\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: last}\nspec: {containers: [{name: app}]}\n"
+
+// Whatever a file has, decoding and checking do not panic, and what was not understood is
+// never ok.
+func FuzzManifest(f *testing.F) {
+	for _, rule := range rules {
+		for _, o := range rule.has {
+			f.Add([]byte(o.yaml()))
+		}
+	}
+	f.Add([]byte("a: b\n--- {c: d}\n...\n# e\n"))
+	f.Add([]byte("{apiVersion: v1, kind: Pod} rest"))
+	f.Add([]byte(`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Pod"}]}{}`))
+	f.Add([]byte("a: &x [b]\nc: {<<: {d: e}, f: *x}\r---\r? g\n: h"))
+	b := check.Budget{Drain: 20 * time.Second, Margin: 2 * time.Second, Signals: []string{"SIGTERM"}, PreStop: check.Handshake{Path: "/prestop"}}
+
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file := manifest.Decode("x.yaml", data)
+		for i := range file.Workloads {
+			w := &file.Workloads[i]
+			for _, r := range b.Workload(w) {
+				understood := w.Pod != nil && len(w.Faults) == 0
+				if !understood && r.Severity() != check.Error && len(b.Workload(w)) == 1 {
+					t.Errorf("faults %v, verdict %s", w.Faults, r.Severity().Verdict())
+				}
+				if r.Sums == nil && len(r.Findings) == 0 {
+					t.Error("a workload without a container that was checked, and without a finding")
+				}
+				if r.Sums != nil && (r.Sums.Required() < 0 || r.Sums.Headroom() < 0 && r.Severity() != check.Error) {
+					t.Errorf("verdict %s: %v", r.Severity().Verdict(), r.Sums)
+				}
+			}
+			if w.Pod != nil && len(w.Faults) == 0 {
+				roundTrip(t, w)
+			}
+		}
+		for _, err := range file.Errs {
+			if r := check.FileError(err); r.Severity() != check.Error {
+				t.Errorf("%v: verdict %s", err, r.Severity().Verdict())
+			}
+		}
+		nothingSwallowed(t, file, data)
+	})
+}
+
+// roundTrip checks that what was decoded is all that Kubernetes has in such a pod: written
+// again, it is the same.
+func roundTrip(t *testing.T, w *manifest.Workload) {
+	t.Helper()
+	object := map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": w.Pod.ObjectMeta, "spec": w.Pod.Spec}
+	data, err := json.Marshal(object)
+	if err != nil {
+		return // such as an intstr of an unknown type
+	}
+	again := manifest.Decode("x.json", data)
+	if len(again.Workloads) != 1 || len(again.Workloads[0].Faults) != 0 {
+		t.Fatalf("%s\ndecoded again: %+v", data, again)
+	}
+	second, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": again.Workloads[0].Pod.ObjectMeta, "spec": again.Workloads[0].Pod.Spec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(data), string(second)); diff != "" {
+		t.Errorf("decoded again, want -, got +:\n%s", diff)
+	}
+}
+
+// nothingSwallowed checks that a document after the data is found, unless there is an
+// error.
+func nothingSwallowed(t *testing.T, file manifest.File, data []byte) {
+	t.Helper()
+	more := manifest.Decode("x.yaml", append(data[:len(data):len(data)], lastPod...))
+	if len(more.Errs) == 0 && len(more.Workloads) != len(file.Workloads)+1 {
+		t.Errorf("%d workloads, with one more document %d, and no error", len(file.Workloads), len(more.Workloads))
+	}
+}

@@ -1,0 +1,217 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// hook finds out what the preStop hook is, and how long it waits. A hook that fails waits
+// for nothing: SIGTERM follows at once, and all that tells of it is an event,
+// FailedPreStopHook.
+func (s *subject) hook() {
+	s.Mode = None
+	h := preStop(s.container)
+	switch {
+	case h == nil:
+	case handlers(h) != 1:
+		s.Mode = Foreign // pod says what is wrong
+	case h.Sleep != nil:
+		s.Mode = Sleep
+		s.Sums.PreStop = max(0, seconds(h.Sleep.Seconds))
+	case h.HTTPGet != nil:
+		s.httpGet(h.HTTPGet)
+	case h.Exec != nil:
+		s.exec(h.Exec.Command)
+	default:
+		s.Mode = Foreign
+		s.Add(PreStopTCP, "a tcpSocket cannot be a hook: the kubelet fails it, and sends SIGTERM at once", "use sleep, or httpGet to the program's handshake")
+	}
+	if s.Mode == HandshakeHTTP || s.Mode == HandshakeExec {
+		s.handshake()
+	}
+}
+
+// handshake makes the program's delay the hook's wait. A hook that is known to fail leaves
+// the delay to the program.
+func (s *subject) handshake() {
+	if !s.hookFails {
+		s.Sums.PreStop, s.Sums.Delay = s.Sums.Delay, 0
+	}
+}
+
+func preStop(c *corev1.Container) *corev1.LifecycleHandler {
+	if c.Lifecycle == nil {
+		return nil
+	}
+	return c.Lifecycle.PreStop
+}
+
+func handlers(h *corev1.LifecycleHandler) int {
+	n := 0
+	for _, set := range []bool{h.Exec != nil, h.HTTPGet != nil, h.TCPSocket != nil, h.Sleep != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *subject) httpGet(get *corev1.HTTPGetAction) {
+	own := s.budget.PreStop
+	s.Mode = Foreign
+	port, name, ok := s.port(get.Port)
+	if !ok {
+		return
+	}
+	path := "/" + strings.TrimPrefix(get.Path, "/")
+	path, _, _ = strings.Cut(path, "?")
+	samePath := own.Path != "" && path == own.Path
+	samePort := (own.Port == 0 || port == own.Port) && (own.PortName == "" || own.Port != 0 || name == own.PortName)
+	if !s.reachesPod(get.Host, samePath && samePort) {
+		return
+	}
+	switch {
+	case samePath && samePort:
+		s.Mode = HandshakeHTTP
+	case samePath:
+		s.Add(HandshakePort, fmt.Sprintf("the hook calls port %s, the program's handshake is on %s: there is no answer, and SIGTERM follows at once", portText(port, name), portText(own.Port, own.PortName)),
+			"write the port of the program's handshake, or correct -prestop-port and -prestop-port-name")
+	case own.Path != "" && samePort && (own.Port != 0 || own.PortName != ""):
+		s.Add(HandshakePath, fmt.Sprintf("the hook calls %s, the program's handshake is %s: the kubelet takes any answer, 404 too, for success, and sends SIGTERM at once", path, own.Path),
+			"path: "+own.Path+", or correct -prestop-path")
+	default:
+		s.foreign("an httpGet of " + path + " on port " + portText(port, name))
+	}
+}
+
+// reachesPod reports whether the kubelet, which is on the node, reaches the pod by this
+// host. The pod's address is the default.
+func (s *subject) reachesPod(host string, ours bool) bool {
+	addr, _ := netip.ParseAddr(host)
+	local := host == "localhost" || addr.IsLoopback()
+	switch {
+	case host == "" && s.pod.HostNetwork:
+		s.Add(HostNetwork, "with hostNetwork and no host the kubelet's httpGet never reaches the pod, and SIGTERM follows at once (kubernetes#134285, open in 1.37)", "httpGet.host: 127.0.0.1")
+		if ours {
+			s.Mode, s.hookFails = HandshakeHTTP, true
+		}
+		return false
+	case host == "", local && s.pod.HostNetwork:
+		return true
+	case local:
+		s.Add(PreStopHost, fmt.Sprintf("host %s is the node's own, since it is the kubelet that calls: the pod is not reached", host), "leave host out: it is the pod's address then")
+	default:
+		s.Add(PreStopHost, fmt.Sprintf("the hook calls %s, not the pod", host), "leave host out: it is the pod's address then")
+	}
+	return false
+}
+
+// port resolves the port of a hook as the kubelet does: a name among the ports of the same
+// container.
+func (s *subject) port(p intstr.IntOrString) (port int, name string, ok bool) {
+	if p.Type == intstr.Int {
+		i := slices.IndexFunc(s.container.Ports, func(c corev1.ContainerPort) bool { return c.ContainerPort == p.IntVal })
+		if i >= 0 {
+			name = s.container.Ports[i].Name
+		}
+		return int(p.IntVal), name, validPort(p)
+	}
+	for _, c := range s.container.Ports {
+		if c.Name == p.StrVal {
+			return int(c.ContainerPort), c.Name, true
+		}
+	}
+	if validPort(p) {
+		s.Add(PreStopPortName, fmt.Sprintf("no port of the container is called %s: the hook fails, and SIGTERM follows at once", p.StrVal),
+			fmt.Sprintf("add to the container's ports one with name: %s, or write the number", p.StrVal))
+	}
+	return 0, "", false
+}
+
+// validPort follows the API server: a number from 1 to 65535, or a name, which has a
+// letter.
+func validPort(p intstr.IntOrString) bool {
+	if p.Type == intstr.Int {
+		return p.IntVal > 0 && p.IntVal <= 65535
+	}
+	return len(p.StrVal) <= 15 && strings.ContainsFunc(p.StrVal, func(r rune) bool { return r >= 'a' && r <= 'z' })
+}
+
+func portText(port int, name string) string {
+	switch {
+	case name == "":
+		return fmt.Sprint(port)
+	case port == 0:
+		return name
+	}
+	return fmt.Sprintf("%d (%s)", port, name)
+}
+
+// exec tells a sleep, the program's own handshake and all else apart.
+func (s *subject) exec(argv []string) {
+	own := s.budget.PreStop.Exec
+	s.Mode = Foreign
+	if len(argv) == 0 {
+		return // pod says that it is rejected
+	}
+	script, viaShell := shellScript(argv)
+	words := argv
+	var commands []command
+	if viaShell {
+		commands = split(script)
+		words = nil
+		if len(commands) == 1 {
+			words = commands[0].words
+			if len(words) > 0 && words[0] == "exec" {
+				words = words[1:]
+			}
+		}
+	}
+	wait, isSleep, leading := sleepTime(words), isSleep(words), time.Duration(0)
+	if viaShell && !isSleep {
+		wait, isSleep, leading = sleepScript(commands)
+	}
+	switch {
+	case oneString(argv):
+		s.Add(ExecOneString, fmt.Sprintf("%q is taken for the name of a file, since no shell splits it: the hook fails, and SIGTERM follows at once", argv[len(argv)-1]),
+			"write each word as an element of its own; or, with a shell, -c before the script")
+	case isSleep:
+		s.Mode, s.Sums.PreStop = Sleep, wait
+		s.Add(ExecSleep, fmt.Sprintf("needs %s in the image: where it is missing, as in scratch and distroless, the hook fails, and SIGTERM follows at once", argv[0]),
+			fmt.Sprintf("preStop: {sleep: {seconds: %d}} needs nothing in the image (on since Kubernetes 1.30, stable in 1.34)", ceil(wait)))
+	case len(own) > 0 && hasPrefix(words, own):
+		s.Mode = HandshakeExec
+		if viaShell {
+			s.Add(ExecShell, fmt.Sprintf("needs %s in the image, which a program alone does not", argv[0]), fmt.Sprintf("command: [%s]", strings.Join(quoted(words), ", ")))
+		}
+	case len(own) > 0 && len(words) > 0 && words[0] == own[0]:
+		s.Add(HandshakeCommand, fmt.Sprintf("the hook runs %s, the program's handshake is %s", strings.Join(words, " "), strings.Join(own, " ")),
+			fmt.Sprintf("command: [%s], or correct -prestop-exec", strings.Join(quoted(own), ", ")))
+	default:
+		s.Sums.PreStop = leading
+		s.foreign(strings.Join(argv, " "))
+	}
+}
+
+func (s *subject) foreign(what string) {
+	s.Add(PreStopForeign, fmt.Sprintf("the hook, %s, is not the program's handshake: how long it takes does not stand here, and is counted as %s", what, Seconds(s.Sums.PreStop)),
+		"if it is the handshake, say so (-prestop-path, -prestop-port, -prestop-exec); else see to it that it is quick")
+}
+
+func hasPrefix(words, prefix []string) bool {
+	return len(words) >= len(prefix) && slices.Equal(words[:len(prefix)], prefix)
+}
+
+func quoted(words []string) []string {
+	q := make([]string, len(words))
+	for i, w := range words {
+		q[i] = fmt.Sprintf("%q", w)
+	}
+	return q
+}

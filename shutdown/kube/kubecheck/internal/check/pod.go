@@ -1,0 +1,147 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
+)
+
+// pod says what the API server rejects, whichever container has it: the program does not
+// start then.
+func (r *Result) pod(w *manifest.Workload) {
+	pod := &w.Pod.Spec
+	for i := range pod.InitContainers {
+		c := &pod.InitContainers[i]
+		if c.Lifecycle != nil && !isSidecar(c) {
+			r.Add(PreStopInit, fmt.Sprintf("init container %s has a lifecycle: rejected, since it has ended when the pod stops", c.Name),
+				"remove it, or make the container a native sidecar with restartPolicy: Always")
+		}
+	}
+	for _, c := range stoppable(pod) {
+		r.validHook(c, pod)
+		r.validProbes(c)
+		if c.Lifecycle != nil && c.Lifecycle.StopSignal != nil && pod.OS == nil {
+			r.Add(StopSignalOS, fmt.Sprintf("container %s has a stopSignal and the pod no os: rejected", c.Name), w.PodPath()+".os.name: linux")
+		}
+	}
+	for i := range pod.InitContainers {
+		r.downward(&pod.InitContainers[i])
+	}
+	for i := range pod.Containers {
+		r.downward(&pod.Containers[i])
+	}
+}
+
+func (r *Result) validHook(c *corev1.Container, pod *corev1.PodSpec) {
+	h := preStop(c)
+	if h == nil {
+		return
+	}
+	if n := handlers(h); n != 1 {
+		r.Add(HandlerCount, fmt.Sprintf("the preStop of container %s has %d handlers: rejected, there has to be one", c.Name, n), "keep one of sleep, httpGet and exec")
+		return
+	}
+	switch {
+	case h.Sleep != nil:
+		r.validSleep(c.Name, h.Sleep.Seconds, pod)
+	case h.HTTPGet != nil && !validPort(h.HTTPGet.Port):
+		r.Add(PreStopPort, fmt.Sprintf("the preStop of container %s calls port %q: rejected, it is neither a number from 1 to 65535 nor a name", c.Name, h.HTTPGet.Port.String()),
+			"write the number, without quotes, or the name of one of the container's ports")
+	case h.Exec != nil && len(h.Exec.Command) == 0:
+		r.Add(HandlerCount, fmt.Sprintf("the preStop of container %s is an exec without a command: rejected", c.Name), "write the command, or remove the hook")
+	}
+}
+
+func (r *Result) validSleep(container string, sleep int64, pod *corev1.PodSpec) {
+	switch g := grace(pod); {
+	case sleep < 0:
+		r.Add(SleepNegative, fmt.Sprintf("container %s sleeps %d s: rejected", container, sleep), "write a positive number, or remove the hook")
+	case seconds(sleep) > g:
+		r.Add(SleepTooLong, fmt.Sprintf("container %s sleeps %d s, the grace period is %s: rejected, the sleep may not be longer", container, sleep, Seconds(g)),
+			"a shorter sleep, or a longer terminationGracePeriodSeconds")
+	case sleep == 0:
+		r.Add(SleepZero, fmt.Sprintf("container %s sleeps 0 s, which does nothing, and is rejected before Kubernetes 1.33", container), "remove the hook")
+	}
+}
+
+func (r *Result) validProbes(c *corev1.Container) {
+	for _, named := range []struct {
+		name  string
+		probe *corev1.Probe
+	}{{"livenessProbe", c.LivenessProbe}, {"startupProbe", c.StartupProbe}, {"readinessProbe", c.ReadinessProbe}} {
+		if named.probe == nil || named.probe.TerminationGracePeriodSeconds == nil {
+			continue
+		}
+		g := *named.probe.TerminationGracePeriodSeconds
+		switch {
+		case named.probe == c.ReadinessProbe:
+			r.Add(ProbeGraceInvalid, fmt.Sprintf("the readinessProbe of container %s has a grace period: rejected, since it never has a container killed", c.Name), "remove it; the pod's is beside containers")
+		case g <= 0:
+			r.Add(ProbeGraceInvalid, fmt.Sprintf("the %s of container %s has a grace period of %d: rejected", named.name, c.Name, g), "write a positive number, or leave it out: the pod's counts then")
+		}
+	}
+}
+
+// downward fields are what an environment variable can have of its pod.
+var downwardFields = []string{
+	"metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels", "metadata.annotations",
+	"spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
+}
+
+func (r *Result) downward(c *corev1.Container) {
+	for _, e := range c.Env {
+		if e.ValueFrom == nil || e.ValueFrom.FieldRef == nil {
+			continue
+		}
+		field := e.ValueFrom.FieldRef.FieldPath
+		if !offered(field) {
+			r.Add(DownwardAPI, fmt.Sprintf("$%s of container %s asks the downward API for %s, which it does not offer: rejected", e.Name, c.Name, field),
+				"write the value a second time, from the same template; this command compares the two")
+		}
+	}
+}
+
+// offered reports whether there is such a field: labels and annotations with a subscript,
+// the rest without.
+func offered(field string) bool {
+	for _, known := range downwardFields {
+		rest, ok := strings.CutPrefix(field, known)
+		subscripted := known == "metadata.labels" || known == "metadata.annotations"
+		if ok && (!subscripted && rest == "" || subscripted && strings.HasPrefix(rest, "['") && strings.HasSuffix(rest, "']")) {
+			return true
+		}
+	}
+	return false
+}
+
+// neighbours says what the program's container has to do with the others: less than one
+// would think.
+func (s *subject) neighbours() {
+	native := sidecars(s.pod)
+	var others []string // in the order in which they end: last started, first stopped
+	for i := len(native) - 1; i >= 0; i-- {
+		if native[i] == s.container {
+			s.Add(SidecarProgram, "the program is a native sidecar: its hook runs at the pod's deletion, but SIGTERM comes only when all regular containers have ended, with what they have left, or 2 s",
+				"make it a regular container; or see to it that those that end before it leave enough")
+			continue
+		}
+		others = append(others, native[i].Name)
+	}
+	if len(others) > 0 {
+		s.Add(NativeSidecars, fmt.Sprintf("%s, native, get SIGTERM one after the other in this order when the regular containers have ended, with what those have left, or 2 s", list(others)),
+			"nothing: what the program needs for its drain is there until it has ended; but their own hooks run at once")
+	}
+	for _, c := range stoppable(s.pod) {
+		if c == s.container {
+			continue
+		}
+		other := subject{Result: &Result{Sums: &Sums{}}, workload: s.workload, pod: s.pod, container: c}
+		if other.hook(); other.Sums.PreStop > s.Sums.PreStop {
+			s.Add(NeighbourSlow, fmt.Sprintf("the hook of %s waits for %s: that takes nothing from the program, whose hook and clock run at the same time", c.Name, Seconds(other.Sums.PreStop)),
+				"nothing; the pod ends with the last of its containers")
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package manifest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kjson "sigs.k8s.io/json"
+)
+
+// maxLists bounds lists within lists, each of which is parsed again.
+const maxLists = 4
+
+// workloads has the decoder of each kind, by apiVersion and kind.
+var workloads = map[[2]string]func(*Workload, json.RawMessage){
+	{"v1", "Pod"}: decoder(func(o *corev1.Pod) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+		return o.ObjectMeta, corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}
+	}),
+	{"apps/v1", "Deployment"}: decoder(func(o *appsv1.Deployment) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+		return o.ObjectMeta, o.Spec.Template
+	}),
+	{"apps/v1", "StatefulSet"}: decoder(func(o *appsv1.StatefulSet) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+		return o.ObjectMeta, o.Spec.Template
+	}),
+	{"apps/v1", "DaemonSet"}: decoder(func(o *appsv1.DaemonSet) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+		return o.ObjectMeta, o.Spec.Template
+	}),
+	{"apps/v1", "ReplicaSet"}: decoder(func(o *appsv1.ReplicaSet) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+		return o.ObjectMeta, o.Spec.Template
+	}),
+	{"batch/v1", "Job"}: decoder(func(o *batchv1.Job) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+		return o.ObjectMeta, o.Spec.Template
+	}),
+	{"batch/v1", "CronJob"}: decoder(func(o *batchv1.CronJob) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+		return o.ObjectMeta, o.Spec.JobTemplate.Spec.Template
+	}),
+}
+
+// Decode decodes a file's data. It never panics, and what it does not understand is an
+// error, a fault, or among what was passed over.
+func Decode(name string, data []byte) File {
+	f := File{Name: name}
+	docs, err := documents(name, data)
+	for i, doc := range docs {
+		f.object(place{document: i + 1}, doc)
+	}
+	if err != nil {
+		f.fail(place{document: len(docs) + 1}, false, err)
+	}
+	return f
+}
+
+// A place is where in a file an object is.
+type place struct {
+	document int
+	path     string          // within the document: items[2] and the like, or empty
+	lists    int             // how many lists it is in
+	items    metav1.TypeMeta // what that list says its items are
+}
+
+func (f *File) fail(at place, api bool, err error) {
+	if at.path != "" {
+		err = fmt.Errorf("%s: %w", at.path, err)
+	}
+	f.Errs = append(f.Errs, &Error{File: f.Name, Document: at.document, API: api, Err: err})
+}
+
+// head is what tells objects apart.
+type head struct {
+	APIVersion string          `json:"apiVersion"`
+	Kind       string          `json:"kind"`
+	Metadata   json.RawMessage `json:"metadata"`
+	Spec       json.RawMessage `json:"spec"`
+}
+
+// isForeign reports whether nothing in it looks like Kubernetes, as in a chart's values.
+func (h head) isForeign() bool {
+	return h.APIVersion == "" && h.Kind == "" && h.Metadata == nil && h.Spec == nil
+}
+
+func (f *File) object(at place, doc document) {
+	if string(doc.raw) == "null" && at.lists == 0 {
+		return // an empty document: nothing, or comments only
+	}
+	if !isObject(doc.raw) {
+		f.fail(at, false, errors.New("this is not an object of Kubernetes"))
+		return
+	}
+	var h head
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(doc.raw, &h); err != nil {
+		f.fail(at, false, errors.New(plain(err)))
+		return
+	}
+	if h.APIVersion == "" && h.Kind == "" {
+		h.APIVersion, h.Kind = at.items.APIVersion, at.items.Kind
+	}
+	decode, isWorkload := workloads[[2]string{h.APIVersion, h.Kind}]
+	items, isList := listOf(h.APIVersion, h.Kind)
+	switch {
+	case isWorkload:
+		w := Workload{File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata)}
+		for _, text := range doc.duplicates {
+			w.Faults = append(w.Faults, Fault{Kind: DuplicateField, Text: text})
+		}
+		decode(&w, doc.raw)
+		f.Workloads = append(f.Workloads, w)
+	case isList:
+		f.list(at, doc, items)
+	case h.isForeign() && at.lists == 0:
+		f.Passed = append(f.Passed, "not of Kubernetes")
+	case h.APIVersion == "" || h.Kind == "":
+		f.fail(at, true, fmt.Errorf("apiVersion %q and kind %q: an object needs both", h.APIVersion, h.Kind))
+	default:
+		if err := checkKind(h.APIVersion, h.Kind); err != nil {
+			f.fail(at, true, err)
+			return
+		}
+		f.Passed = append(f.Passed, qualified(h.APIVersion, h.Kind))
+	}
+}
+
+func (f *File) list(at place, doc document, items metav1.TypeMeta) {
+	var list struct {
+		APIVersion string            `json:"apiVersion"`
+		Kind       string            `json:"kind"`
+		Metadata   json.RawMessage   `json:"metadata"`
+		Items      []json.RawMessage `json:"items"`
+	}
+	strict, err := kjson.UnmarshalStrict(doc.raw, &list)
+	problems := append(doc.duplicates[:len(doc.duplicates):len(doc.duplicates)], texts(append(strict, err))...)
+	if at.lists == maxLists {
+		problems = append(problems, fmt.Sprintf("lists within lists, more than %d deep", maxLists))
+	}
+	if len(problems) > 0 {
+		f.fail(at, false, errors.New(strings.Join(problems, "; ")))
+		return
+	}
+	for i, item := range list.Items {
+		inner := place{document: at.document, path: fmt.Sprintf("items[%d]", i), lists: at.lists + 1, items: items}
+		if at.path != "" {
+			inner.path = at.path + "." + inner.path
+		}
+		f.object(inner, document{raw: item})
+	}
+}
+
+// decoder decodes objects of type T strictly; template finds the pods in them.
+func decoder[T any](template func(*T) (metav1.ObjectMeta, corev1.PodTemplateSpec)) func(*Workload, json.RawMessage) {
+	return func(w *Workload, raw json.RawMessage) {
+		var object T
+		strict, err := kjson.UnmarshalStrict(raw, &object)
+		for _, s := range strict {
+			w.Faults = append(w.Faults, strictFault(s))
+		}
+		if err != nil {
+			w.Faults = append(w.Faults, typeFault(err))
+			return
+		}
+		meta, pod := template(&object)
+		w.Pod = &pod
+		if w.Name = meta.Name; w.Name == "" && meta.GenerateName != "" {
+			w.Name = meta.GenerateName + "*"
+		}
+	}
+}
+
+// looseName is the name in metadata of an object that may be faulty.
+func looseName(metadata json.RawMessage) string {
+	var meta struct {
+		Name string `json:"name"`
+	}
+	_ = json.Unmarshal(metadata, &meta) // without a name then
+	return meta.Name
+}

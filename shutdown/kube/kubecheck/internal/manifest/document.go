@@ -1,0 +1,138 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v2"
+)
+
+// A document is one object of a file, as JSON.
+type document struct {
+	raw        json.RawMessage
+	duplicates []string // keys that are there twice, in words
+}
+
+// documents are those of the data, which is YAML or JSON, each of one or more documents.
+// Where there is an error, what comes after it is not read: there is no telling where the
+// next document begins.
+func documents(name string, data []byte) ([]document, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	var inJSON error
+	if isObject(data) {
+		var docs []document
+		if docs, inJSON = jsonDocuments(data); inJSON == nil {
+			return docs, nil
+		}
+	}
+	docs, err := yamlDocuments(data)
+	switch {
+	case err == nil:
+		return docs, nil
+	case inJSON != nil && strings.EqualFold(filepath.Ext(name), ".json"):
+		return nil, inJSON
+	case bytes.Contains(data, []byte("{{")):
+		return docs, fmt.Errorf("%w (this looks like a template: check what is rendered of it)", err)
+	}
+	return docs, err
+}
+
+func isObject(data []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
+}
+
+func jsonDocuments(data []byte) ([]document, error) {
+	var docs []document
+	for d := json.NewDecoder(bytes.NewReader(data)); ; {
+		var raw json.RawMessage
+		err := d.Decode(&raw)
+		switch {
+		case errors.Is(err, io.EOF):
+			return docs, nil
+		case err != nil:
+			return nil, err
+		}
+		docs = append(docs, document{raw: raw})
+	}
+}
+
+// yamlDocuments uses the parser that Kubernetes does, but its Decoder: Unmarshal ignores
+// what follows the first document, even where that is not separated by anything.
+func yamlDocuments(data []byte) ([]document, error) {
+	var docs []document
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.SetStrict(true)
+	for {
+		var value any
+		var doc document
+		err := d.Decode(&value)
+		if twice := (*yaml.TypeError)(nil); errors.As(err, &twice) {
+			doc.duplicates, err = twice.Errors, nil
+		}
+		if errors.Is(err, io.EOF) {
+			return docs, nil
+		}
+		if err == nil {
+			doc.raw, err = toJSON(value)
+		}
+		if err != nil {
+			return docs, err
+		}
+		docs = append(docs, doc)
+	}
+}
+
+func toJSON(value any) (json.RawMessage, error) {
+	value, err := jsonable(value)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(value)
+}
+
+// jsonable gives the maps in a value keys that JSON can have.
+func jsonable(value any) (any, error) {
+	switch value := value.(type) {
+	case map[any]any:
+		object := make(map[string]any, len(value))
+		for k, v := range value {
+			key, err := keyText(k)
+			if err != nil {
+				return nil, err
+			}
+			if object[key], err = jsonable(v); err != nil {
+				return nil, err
+			}
+		}
+		return object, nil
+	case []any:
+		for i, v := range value {
+			var err error
+			if value[i], err = jsonable(v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return value, nil
+}
+
+// keyText has the text of a key as Kubernetes writes it: 1: is "1":, and on: is "true":.
+func keyText(key any) (string, error) {
+	switch key := key.(type) {
+	case string:
+		return key, nil
+	case int:
+		return strconv.Itoa(key), nil
+	case int64:
+		return strconv.FormatInt(key, 10), nil
+	case bool:
+		return strconv.FormatBool(key), nil
+	}
+	return "", fmt.Errorf("the key %v of a mapping is not a string", key)
+}

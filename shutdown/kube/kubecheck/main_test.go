@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/check"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	fits     = "apiVersion: v1\nkind: Pod\nmetadata: {name: fits}\nspec: {terminationGracePeriodSeconds: 30, containers: [{name: app}]}\n"
+	tight    = "apiVersion: v1\nkind: Pod\nmetadata: {name: tight}\nspec: {terminationGracePeriodSeconds: 26, containers: [{name: app}]}\n"
+	tooShort = "apiVersion: v1\nkind: Pod\nmetadata: {name: short}\nspec: {terminationGracePeriodSeconds: 20, containers: [{name: app}]}\n"
+	service  = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
+	unknown  = "apiVersion: extensions/v1beta1\nkind: Deployment\n"
+)
+
+// command runs the command in a folder with these files.
+func command(t *testing.T, files map[string]string, stdin string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	for name, data := range files {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out, errs bytes.Buffer
+	status = run(args, strings.NewReader(stdin), &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func TestExitStatus(t *testing.T) {
+	files := map[string]string{
+		"fits.yaml": fits, "tight.yaml": tight, "short.yaml": tooShort, "service.yaml": service, "unknown.yaml": unknown, "bad.yaml": "{",
+		"dir/fits.yaml": fits, "dir/service.yaml": service, "services/a.yaml": service, "services/b.json": "{}", "empty.yaml": "# nothing\n",
+	}
+	tests := map[string]struct {
+		args  string
+		stdin string
+		want  int
+	}{
+		"ok":                                     {"fits.yaml", "", 0},
+		"a warning":                              {"tight.yaml", "", 0},
+		"a warning, strictly":                    {"-strict tight.yaml", "", 1},
+		"a note, strictly":                       {"-strict dir", "", 0},
+		"an error":                               {"short.yaml", "", 1},
+		"one of several":                         {"fits.yaml short.yaml", "", 1},
+		"standard input":                         {"-", tooShort, 1},
+		"several documents":                      {"-", fits + "---\n" + service + "---\n" + tooShort, 1},
+		"no workload":                            {"service.yaml", "", 0},
+		"no workload, strictly":                  {"-strict service.yaml", "", 1},
+		"no workload in a directory, strictly":   {"-strict services", "", 1},
+		"nothing, strictly":                      {"-strict empty.yaml", "", 1},
+		"not YAML":                               {"fits.yaml bad.yaml", "", 2},
+		"an unknown API":                         {"unknown.yaml", "", 2},
+		"bad input and an error":                 {"bad.yaml short.yaml", "", 2},
+		"no such file":                           {"none.yaml", "", 2},
+		"no such container":                      {"-container web fits.yaml", "", 2},
+		"no file":                                {"", "", 2},
+		"an unknown flag":                        {"-no fits.yaml", "", 2},
+		"a duration without a unit":              {"-delay 5 fits.yaml", "", 2},
+		"a negative duration":                    {"-drain -5s fits.yaml", "", 2},
+		"a port out of range":                    {"-prestop-port 65536 fits.yaml", "", 2},
+		"a port that is none":                    {"-prestop-port 80x fits.yaml", "", 2},
+		"a signal that is none":                  {"-signals SIG_X fits.yaml", "", 2},
+		"an output format that is none":          {"-o yaml fits.yaml", "", 2},
+		"no such plan":                           {"-plan none.json fits.yaml", "", 2},
+		"standard input for two":                 {"-plan - -", "{}", 2},
+		"flags after the files":                  {"tight.yaml -strict", "", 1},
+		"a flag behind --":                       {"tight.yaml -- -strict", "", 2},
+		"help":                                   {"-h", "", 0},
+		"margin":                                 {"-margin 6s -strict fits.yaml", "", 1},
+		"drain":                                  {"-drain 31s fits.yaml", "", 1},
+		"cleanup in place of drain":              {"-cleanup 5s -margin 0s -strict fits.yaml", "", 0},
+		"cleanup beside drain":                   {"-drain 25s -cleanup 6s fits.yaml", "", 1},
+		"the delay is part of the default":       {"-delay 5s -strict fits.yaml", "", 0},
+		"a delay beside drain":                   {"-delay 6s -drain 25s fits.yaml", "", 1},
+		"a plan":                                 {"-plan - fits.yaml", `{"drainSeconds": 31}`, 1},
+		"a flag wins over the plan":              {"-plan - -drain 5s fits.yaml", `{"drainSeconds": 31}`, 0},
+		"the drain follows from the plan":        {"-plan - fits.yaml", `{"graceSeconds": 31}`, 1},
+		"a plan with a fraction":                 {"-plan - -strict fits.yaml", `{"drainSeconds": 28.5}`, 1},
+		"a plan with an unknown field":           {"-plan - fits.yaml", `{"drain": 5}`, 2},
+		"a plan with a field in another case":    {"-plan - fits.yaml", `{"DrainSeconds": 5}`, 2},
+		"a plan with a field twice":              {"-plan - fits.yaml", `{"drainSeconds": 5, "drainSeconds": 6}`, 2},
+		"a plan with a string":                   {"-plan - fits.yaml", `{"drainSeconds": "5"}`, 2},
+		"a plan with a negative time":            {"-plan - fits.yaml", `{"drainSeconds": -5}`, 2},
+		"a plan with a port out of range":        {"-plan - fits.yaml", `{"prestop": {"port": 65536}}`, 2},
+		"a plan that is null":                    {"-plan - fits.yaml", `null`, 2},
+		"a plan that goes on":                    {"-plan - fits.yaml", `{} {}`, 2},
+		"a plan with a signal that is none":      {"-plan - fits.yaml", `{"signals": ["-"]}`, 2},
+		"a plan with no signals, strictly":       {"-plan - -strict fits.yaml", `{"signals": []}`, 1},
+		"signals, strictly":                      {"-signals TERM,int -strict fits.yaml", "", 0},
+		"another signal, strictly":               {"-signals SIGINT -strict fits.yaml", "", 1},
+		"a plan with more seconds than there is": {"-plan - fits.yaml", `{"drainSeconds": 1e300}`, 2},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			status, stdout, stderr := command(t, files, tt.stdin, strings.Fields(tt.args)...)
+			if status != tt.want {
+				t.Errorf("status %d, want %d\nstdout:\n%s\nstderr:\n%s", status, tt.want, stdout, stderr)
+			}
+			if stdout == "" && stderr == "" {
+				t.Error("no output")
+			}
+		})
+	}
+}
+
+// The whole plan means what the flags mean.
+func TestPlanIsTheFlags(t *testing.T) {
+	const all = `{"container": "app", "graceSeconds": 28, "delaySeconds": 5, "drainSeconds": 19.5, "cleanupSeconds": 1, "marginSeconds": 3,
+		"prestop": {"path": "/bye", "port": 9091, "portName": "ops", "exec": "/app bye"}, "signals": ["SIGTERM", "SIGHUP"]}`
+	fromPlan, err := parseOptions([]string{"-plan", "-", "x.yaml"}, strings.NewReader(all), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromFlags, err := parseOptions([]string{
+		"-container", "app", "-delay", "5s", "-drain", "19.5s", "-cleanup", "1s", "-margin", "3s",
+		"-prestop-path", "/bye", "-prestop-port", "9091", "-prestop-port-name", "ops", "-prestop-exec", "/app bye", "-signals", "SIGTERM,SIGHUP", "x.yaml",
+	}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromFlags.budget.Grace = fromPlan.budget.Grace // which no flag says
+	if diff := cmp.Diff(fromFlags.budget, fromPlan.budget); diff != "" {
+		t.Errorf("budget of the flags -, of the plan +:\n%s", diff)
+	}
+	if got, want := fromPlan.budget.Grace.Seconds(), 28.0; got != want {
+		t.Errorf("grace %v, want %v", got, want)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	files := map[string]string{"a.yaml": tooShort + "---\n" + service, "bad.yaml": "{", "service.yaml": service}
+	status, stdout, _ := command(t, files, "", "-o", "json", "-delay", "5s", "a.yaml", "bad.yaml", "service.yaml")
+	if status != exitBadInput {
+		t.Errorf("status %d, want %d", status, exitBadInput)
+	}
+	var got []map[string]any
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatalf("%v:\n%s", err, stdout)
+	}
+	for _, r := range got {
+		for _, f := range r["findings"].([]any) {
+			for _, text := range []string{"message", "fix"} {
+				if f.(map[string]any)[text] == "" {
+					t.Errorf("%v: no %s", f, text)
+				}
+				delete(f.(map[string]any), text)
+			}
+		}
+	}
+	finding := func(code, severity string) []any { return []any{map[string]any{"code": code, "severity": severity}} }
+	want := []map[string]any{
+		{
+			"file": "a.yaml", "document": 1.0, "kind": "Pod", "name": "short", "container": "app", "verdict": "error", "mode": "none",
+			"graceSeconds": 20.0, "preStopSeconds": 0.0, "requiredSeconds": 25.0, "headroomSeconds": -5.0, "findings": finding("grace-too-short", "error"),
+		},
+		{
+			"file": "bad.yaml", "document": 1.0, "kind": "", "name": "", "container": "", "verdict": "error", "mode": "",
+			"graceSeconds": nil, "preStopSeconds": nil, "requiredSeconds": nil, "headroomSeconds": nil, "findings": finding("unreadable", "error"),
+		},
+		{
+			"file": "service.yaml", "document": 0.0, "kind": "", "name": "", "container": "", "verdict": "warn", "mode": "",
+			"graceSeconds": nil, "preStopSeconds": nil, "requiredSeconds": nil, "headroomSeconds": nil, "findings": finding("no-workload", "warning"),
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("records, want -, got +:\n%s", diff)
+	}
+}
+
+func TestJSONOfNothingIsAList(t *testing.T) {
+	_, stdout, _ := command(t, map[string]string{"ok.yaml": fits}, "", "-o", "json", "ok.yaml")
+	if !strings.Contains(stdout, `"findings": []`) {
+		t.Errorf("want an empty list of findings:\n%s", stdout)
+	}
+}
+
+func TestTable(t *testing.T) {
+	status, stdout, stderr := command(t, nil, tooShort+"---\n"+fits+"---\n"+service, "-delay", "5s", "-")
+	const want = `VERDICT  WORKLOAD   CONTAINER  MODE  GRACE  PRESTOP  REQUIRED  HEADROOM  FILE
+error    Pod/short  app        none  20s    0s       25s       -5s       -
+ok       Pod/fits   app        none  30s    0s       25s       5s        -
+
+-, document 1, Pod/short, app
+  error    grace-too-short: preStop 0s + delay 5s + drain 20s + cleanup 0s = 25s of 20s: killed 5s before the program has ended
+           to do: spec.terminationGracePeriodSeconds: 27 (25s and a margin of 2s), or let the program take less
+
+1 file, 2 workloads: 1 ok, 0 warn, 1 error; passed over: 1 Service
+`
+	if diff := cmp.Diff(want, stdout); diff != "" || status != exitFindings || stderr != "" {
+		t.Errorf("status %d, stderr %q, table, want -, got +:\n%s", status, stderr, diff)
+	}
+}
+
+// The codes of files, each with one that has it and one that narrowly does not.
+func TestCodesOfFiles(t *testing.T) {
+	has := map[check.Code]map[string]string{
+		check.Unreadable:     {"dir/a.yaml": "a: [", "dir/b.yaml": fits},
+		check.UnknownAPI:     {"dir/a.yaml": unknown},
+		check.NoWorkload:     {"dir/a.yaml": service, "dir/b.yaml": "# nothing"},
+		check.FilePassedOver: {"dir/a.yaml": service, "dir/b.yaml": fits},
+	}
+	not := map[check.Code]map[string]string{
+		check.Unreadable:     {"dir/a.yaml": "a: []", "dir/b.yaml": fits},
+		check.UnknownAPI:     {"dir/a.yaml": strings.Replace(unknown, "extensions/v1beta1", "example.org/v1beta1", 1)},
+		check.NoWorkload:     {"dir/a.yaml": service, "dir/b.yaml": fits},
+		check.FilePassedOver: {"dir/a.yaml": service + "---\n" + fits},
+	}
+	for code := range has {
+		t.Run(string(code), func(t *testing.T) {
+			quoted := `"code": "` + string(code) + `"`
+			if _, out, _ := command(t, has[code], "", "-o", "json", "dir"); strings.Count(out, quoted) != 1 {
+				t.Errorf("%v:\n%s\nwant %s once", has[code], out, code)
+			}
+			if _, out, _ := command(t, not[code], "", "-o", "json", "dir"); strings.Contains(out, quoted) {
+				t.Errorf("%v:\n%s\nwant no %s", not[code], out, code)
+			}
+		})
+	}
+}
+
+// README.md and the program have the same codes, with the same severities.
+func TestReadmeListsTheCodes(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile("(?m)^\\| `([a-z0-9-]+)` \\| (note|warning|error) \\| [^|]+ \\| [^|]+ \\|$")
+	listed := map[string]string{}
+	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
+		if _, twice := listed[m[1]]; twice {
+			t.Errorf("%s is listed twice", m[1])
+		}
+		listed[m[1]] = m[2]
+	}
+	want := map[string]string{}
+	for code, severity := range check.Codes() {
+		want[string(code)] = severity.String()
+	}
+	if diff := cmp.Diff(want, listed); diff != "" {
+		t.Errorf("codes of the program -, of README.md +:\n%s", diff)
+	}
+}
+
+// README.md has the flags that there are.
+func TestReadmeListsTheFlags(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, help, _ := command(t, nil, "", "-h")
+	flags := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^  (-[a-z-]+)`).FindAllStringSubmatch(help, -1) {
+		flags[m[1]] = true
+	}
+	want := strings.Fields("-cleanup -container -delay -drain -margin -o -plan -prestop-exec -prestop-path -prestop-port -prestop-port-name -signals -strict")
+	if got := slices.Sorted(maps.Keys(flags)); !slices.Equal(got, want) {
+		t.Errorf("flags %v, want %v", got, want)
+	}
+	for _, f := range want {
+		if !strings.Contains(string(text), "| `"+f) {
+			t.Errorf("README.md does not list %s", f)
+		}
+	}
+}

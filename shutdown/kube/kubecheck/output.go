@@ -1,0 +1,164 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/check"
+)
+
+var formats = map[string]func(io.Writer, *report) error{"table": writeTable, "json": writeJSON}
+
+// A record is a result in JSON. The numbers are null where no container was checked.
+type record struct {
+	File      string     `json:"file"`
+	Document  int        `json:"document"` // in the file, from 1; 0 for the whole
+	Kind      string     `json:"kind"`
+	Name      string     `json:"name"`
+	Container string     `json:"container"`
+	Verdict   string     `json:"verdict"` // ok, warn or error
+	Mode      check.Mode `json:"mode"`
+	Grace     *float64   `json:"graceSeconds"`
+	PreStop   *float64   `json:"preStopSeconds"`
+	Required  *float64   `json:"requiredSeconds"`
+	Headroom  *float64   `json:"headroomSeconds"`
+	Findings  []finding  `json:"findings"`
+}
+
+type finding struct {
+	Code     check.Code `json:"code"`
+	Severity string     `json:"severity"` // note, warning or error
+	Message  string     `json:"message"`
+	Fix      string     `json:"fix"`
+}
+
+func writeJSON(w io.Writer, r *report) error {
+	records := make([]record, 0, len(r.results))
+	for i := range r.results {
+		records = append(records, recordOf(&r.results[i]))
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(records)
+}
+
+func recordOf(r *check.Result) record {
+	rec := record{
+		File: r.File, Document: r.Document, Kind: r.Kind, Name: r.Name, Container: r.Container,
+		Verdict: r.Severity().Verdict(), Mode: r.Mode, Findings: []finding{},
+	}
+	if s := r.Sums; s != nil {
+		rec.Grace, rec.PreStop = inSeconds(s.Grace), inSeconds(s.PreStop)
+		rec.Required, rec.Headroom = inSeconds(s.Required()), inSeconds(s.Headroom())
+	}
+	for _, f := range r.Findings {
+		rec.Findings = append(rec.Findings, finding{f.Code, f.Severity.String(), f.Message, f.Fix})
+	}
+	return rec
+}
+
+func inSeconds(d time.Duration) *float64 { return new(d.Seconds()) }
+
+// writeTable writes a line for each container, then what there is to say of them, then the
+// sum.
+func writeTable(w io.Writer, r *report) error {
+	var out strings.Builder
+	rows(&out, r.results)
+	for i := range r.results {
+		remarks(&out, &r.results[i])
+	}
+	fmt.Fprintf(&out, "\n%s\n", summary(r))
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+func rows(out *strings.Builder, results []check.Result) {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "VERDICT\tWORKLOAD\tCONTAINER\tMODE\tGRACE\tPRESTOP\tREQUIRED\tHEADROOM\tFILE")
+	for i := range results {
+		r := &results[i]
+		grace, preStop, required, headroom := "-", "-", "-", "-"
+		if s := r.Sums; s != nil {
+			grace, preStop = check.Seconds(s.Grace), check.Seconds(s.PreStop)
+			required, headroom = check.Seconds(s.Required()), check.Seconds(s.Headroom())
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Severity().Verdict(), dash(workload(r)), dash(r.Container), dash(string(r.Mode)),
+			grace, preStop, required, headroom, r.File)
+	}
+	t.Flush() // to a strings.Builder: no error
+}
+
+func dash(s string) string { return cmp.Or(s, "-") }
+
+func workload(r *check.Result) string {
+	if r.Kind == "" {
+		return ""
+	}
+	return r.Kind + "/" + r.Name
+}
+
+func remarks(out *strings.Builder, r *check.Result) {
+	if len(r.Findings) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n%s", r.File)
+	if r.Document > 0 {
+		fmt.Fprintf(out, ", document %d", r.Document)
+	}
+	for _, s := range []string{workload(r), r.Container} {
+		if s != "" {
+			fmt.Fprintf(out, ", %s", s)
+		}
+	}
+	fmt.Fprintln(out)
+	for _, f := range r.Findings {
+		fmt.Fprintf(out, "  %-7s  %s: %s\n           to do: %s\n", f.Severity, f.Code, f.Message, f.Fix)
+	}
+}
+
+func summary(r *report) string {
+	counts := map[string]int{}
+	for i := range r.results {
+		counts[r.results[i].Severity().Verdict()]++
+	}
+	text := fmt.Sprintf("%s, %s: %d ok, %d warn, %d error", plural(r.files, "file"), plural(r.workloads, "workload"), counts["ok"], counts["warn"], counts["error"])
+	if len(r.passed) > 0 {
+		text += "; passed over: " + kinds(r.passed)
+	}
+	return text
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// contents is what there is besides workloads.
+func contents(passed []string) string {
+	counts := map[string]int{}
+	for _, kind := range passed {
+		counts[kind]++
+	}
+	if len(counts) == 0 {
+		return "nothing"
+	}
+	return kinds(counts)
+}
+
+func kinds(counts map[string]int) string {
+	var parts []string
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[kind], kind))
+	}
+	return strings.Join(parts, ", ")
+}

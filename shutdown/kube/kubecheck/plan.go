@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	kjson "sigs.k8s.io/json"
+
+	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/check"
+)
+
+// A plan is what the program says of itself, in JSON or by flags. What is absent is nil.
+type plan struct {
+	Container *string  `json:"container"`
+	Grace     *seconds `json:"graceSeconds"`
+	Delay     *seconds `json:"delaySeconds"`
+	Drain     *seconds `json:"drainSeconds"`
+	Cleanup   *seconds `json:"cleanupSeconds"`
+	Margin    *seconds `json:"marginSeconds"`
+	PreStop   preStop  `json:"prestop"`
+	Signals   []string `json:"signals"`
+}
+
+type preStop struct {
+	Path     *string `json:"path"`
+	Port     *int    `json:"port"`
+	PortName *string `json:"portName"`
+	Exec     *string `json:"exec"`
+}
+
+// seconds is a duration that JSON has as a number of seconds.
+type seconds time.Duration
+
+func (s *seconds) UnmarshalJSON(text []byte) error {
+	var n float64
+	if err := json.Unmarshal(text, &n); err != nil {
+		return fmt.Errorf("%s is not a number of seconds", text)
+	}
+	if math.Abs(n) > math.MaxInt32 {
+		return fmt.Errorf("%s seconds are too many", text)
+	}
+	*s = seconds(n * float64(time.Second))
+	return s.check()
+}
+
+func (s seconds) check() error {
+	switch {
+	case s < 0:
+		return errors.New("must not be negative")
+	case s > seconds(math.MaxInt32*time.Second):
+		return errors.New("is too long")
+	}
+	return nil
+}
+
+// readPlan reads a plan, as strictly as manifests are read. Without a name it is empty.
+func readPlan(name string, stdin io.Reader) (p plan, err error) {
+	var data []byte
+	switch name {
+	case "":
+		return p, nil
+	case "-":
+		data, err = io.ReadAll(stdin)
+	default:
+		data, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return p, err
+	}
+	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+		return p, errors.New("not a JSON object")
+	}
+	strict, err := kjson.UnmarshalStrict(data, &p)
+	if err := errors.Join(append(strict, err)...); err != nil {
+		return p, err
+	}
+	if p.PreStop.Port != nil && *p.PreStop.Port != 0 {
+		if err := checkPort(*p.PreStop.Port); err != nil {
+			return p, err
+		}
+	}
+	if p.Signals != nil {
+		p.Signals, err = signalNames(p.Signals)
+	}
+	return p, err
+}
+
+// with is the plan with what the flags say instead.
+func (p plan) with(flags plan) plan {
+	p.Container = first(flags.Container, p.Container)
+	p.Delay = first(flags.Delay, p.Delay)
+	p.Drain = first(flags.Drain, p.Drain)
+	p.Cleanup = first(flags.Cleanup, p.Cleanup)
+	p.Margin = first(flags.Margin, p.Margin)
+	p.PreStop.Path = first(flags.PreStop.Path, p.PreStop.Path)
+	p.PreStop.Port = first(flags.PreStop.Port, p.PreStop.Port)
+	p.PreStop.PortName = first(flags.PreStop.PortName, p.PreStop.PortName)
+	p.PreStop.Exec = first(flags.PreStop.Exec, p.PreStop.Exec)
+	if flags.Signals != nil {
+		p.Signals = flags.Signals
+	}
+	return p
+}
+
+func first[T any](a, b *T) *T {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func or[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
+
+// budget is the plan with the defaults of the library.
+func (p plan) budget() check.Budget {
+	b := check.Budget{
+		Container: or(p.Container, ""),
+		Grace:     time.Duration(or(p.Grace, 0)),
+		Delay:     time.Duration(or(p.Delay, 0)),
+		Cleanup:   time.Duration(or(p.Cleanup, 0)),
+		Margin:    time.Duration(or(p.Margin, seconds(ownMargin))),
+		PreStop: check.Handshake{
+			Path:     or(p.PreStop.Path, ownPath),
+			Port:     or(p.PreStop.Port, 0),
+			PortName: or(p.PreStop.PortName, ""),
+			Exec:     strings.Fields(or(p.PreStop.Exec, "")),
+		},
+		Signals: p.Signals,
+	}
+	if b.PreStop.Path != "" {
+		b.PreStop.Path = "/" + strings.TrimPrefix(b.PreStop.Path, "/")
+	}
+	if b.Signals == nil {
+		b.Signals = []string{"SIGTERM", "SIGINT"}
+	}
+	if p.Drain != nil {
+		b.Drain = time.Duration(*p.Drain)
+	} else {
+		b.Drain = max(0, time.Duration(or(p.Grace, seconds(ownGrace)))-b.Delay-b.Cleanup)
+	}
+	return b
+}
