@@ -20,10 +20,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/kube"
 )
 
-// childVariable says which of the programs this test binary is.
-const childVariable = "LASTCALL_KUBE_CHILD"
-
-var programs = map[string]func(){"pod": playPod}
+func init() { programs["pod"] = playPod }
 
 // playPod serves its probes, and prints where. Its handler takes a second.
 func playPod() {
