@@ -3,6 +3,7 @@ module github.com/lastcall-go/lastcall
 go 1.26.0
 
 require (
+	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/google/go-cmp v0.7.0
 	github.com/oklog/run v1.2.0
 	github.com/rs/zerolog v1.35.1

@@ -2,6 +2,7 @@ package shutdown_test
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,6 +14,7 @@ const module = "github.com/lastcall-go/lastcall/"
 func TestDependencies(t *testing.T) {
 	step, notify := module+"internal/step", module+"internal/notify"
 	zerolog := []string{"github.com/rs/zerolog", "github.com/mattn/go-colorable", "github.com/mattn/go-isatty", "golang.org/x/sys"}
+	core := slices.Clip(append(zerolog, step, notify, module+"signals", module+"group", "github.com/oklog/run"))
 	for _, tt := range []struct {
 		pkg     string
 		allowed []string
@@ -21,7 +23,10 @@ func TestDependencies(t *testing.T) {
 		{"internal/notify", nil},
 		{"signals", []string{notify}},
 		{"group", []string{step, "github.com/oklog/run"}},
-		{"shutdown", append(zerolog, step, notify, module+"signals", module+"group", "github.com/oklog/run")},
+		{"shutdown", core},
+		{"shutdown/httpdrain", append(core, module+"shutdown")},
+		{"shutdown/kube", append(core, module+"shutdown")},
+		{"shutdown/sdnotify", append(core, module+"shutdown", "github.com/coreos/go-systemd/v22")},
 	} {
 		t.Run(tt.pkg, func(t *testing.T) {
 			for _, dep := range dependencies(t, module+tt.pkg) {

@@ -11,7 +11,7 @@ type StopRequested struct {
 	Cause error         // nil if main returned, or for Stop(nil)
 	Began time.Time     // t0
 	Grace time.Duration // from Began to the exit, whatever happens
-	Delay time.Duration // from Began to the end of the root context, at most
+	Delay time.Duration // from Began to the end of the root context, at most; 0 where there is none
 }
 
 // Quiesced is the announcement of a stop, by Quiesce.

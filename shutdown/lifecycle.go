@@ -31,9 +31,13 @@ func (c *Coordinator) request(now time.Duration, cause, fault error, delay bool)
 	for q := range c.quiets {
 		q.end()
 	}
-	c.out.emit(StopRequested{cause, c.run.Time(c.t0), c.end - c.t0, c.delay})
-	wait := c.t0 + c.delay - now
-	if !delay || wait <= 0 {
+	upTo := c.delay
+	if !delay {
+		upTo = 0
+	}
+	c.out.emit(StopRequested{cause, c.run.Time(c.t0), c.end - c.t0, upTo})
+	wait := c.t0 + upTo - now
+	if wait <= 0 {
 		c.endDelay(now)
 		return
 	}

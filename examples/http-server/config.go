@@ -5,13 +5,16 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
 type config struct {
+	command      string // "" to serve
 	addr, admin  string
 	grace, delay time.Duration
 	db           string
@@ -36,10 +39,14 @@ func (c *config) settings() []setting {
 }
 
 // parseConfig reads flags and environment; a flag wins. Its errors name the
-// flag or the variable together with the value. Help goes to out.
+// flag or the variable together with the value. A command comes first, if there is one.
+// Help goes to out.
 func parseConfig(args []string, getenv func(string) string, out io.Writer) (config, error) {
 	c := config{addr: "127.0.0.1:8080", admin: "127.0.0.1:9090", db: defaultDB()}
 	settings := c.settings()
+	if len(args) > 0 && commands[args[0]] != "" {
+		c.command, args = args[0], args[1:]
+	}
 
 	fs := flag.NewFlagSet("http-server", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -49,7 +56,7 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fs.SetOutput(out)
-			fs.Usage()
+			usage(fs)
 		}
 		return config{}, err
 	}
@@ -60,6 +67,15 @@ func parseConfig(args []string, getenv func(string) string, out io.Writer) (conf
 		return config{}, err
 	}
 	return c, nil
+}
+
+func usage(fs *flag.FlagSet) {
+	fmt.Fprintln(fs.Output(), "Usage: http-server [command] [flags]\n\nWithout a command it serves.")
+	for _, name := range slices.Sorted(maps.Keys(commands)) {
+		fmt.Fprintf(fs.Output(), "  %-8s %s\n", name, commands[name])
+	}
+	fmt.Fprintln(fs.Output())
+	fs.PrintDefaults()
 }
 
 func fromEnvironment(fs *flag.FlagSet, settings []setting, getenv func(string) string) error {

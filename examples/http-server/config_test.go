@@ -37,6 +37,10 @@ func TestParseConfig(t *testing.T) {
 			env:  map[string]string{"HTTP_SERVER_ADDR": ":1", "HTTP_SERVER_ADMIN": ":2", "HTTP_SERVER_GRACE": "9s", "HTTP_SERVER_DELAY": "1s", "HTTP_SERVER_DB": "y.db"},
 			want: config{addr: ":1", admin: ":2", grace: 9 * time.Second, delay: time.Second, db: "y.db"},
 		},
+		"a command": {
+			args: []string{"prestop", "-admin", ":1"},
+			want: with(func(c *config) { c.command, c.admin = "prestop", ":1" }),
+		},
 		"a flag wins over its variable": {
 			args: []string{"-grace", "20s"},
 			env:  map[string]string{"HTTP_SERVER_GRACE": "nonsense"},
@@ -68,7 +72,8 @@ func TestParseConfigNamesWhatIsWrong(t *testing.T) {
 		"negative":           {args: []string{"-delay", "-1s"}, want: []string{"-delay", `"-1s"`, "negative"}},
 		"no file":            {args: []string{"-db", ""}, want: []string{"-db", "file"}},
 		"unknown flag":       {args: []string{"-adr", ":1"}, want: []string{"-adr"}},
-		"argument":           {args: []string{"serve"}, want: []string{`"serve"`}},
+		"unknown command":    {args: []string{"serve"}, want: []string{`"serve"`}},
+		"after a command":    {args: []string{"plan", "prestop"}, want: []string{`"prestop"`}},
 		"variable, address":  {env: map[string]string{"HTTP_SERVER_ADDR": "8080"}, want: []string{"$HTTP_SERVER_ADDR", `"8080"`, "host:port"}},
 		"variable, duration": {env: map[string]string{"HTTP_SERVER_DELAY": "soon"}, want: []string{"$HTTP_SERVER_DELAY", `"soon"`}},
 	}
@@ -97,6 +102,11 @@ func TestHelpNamesEverySetting(t *testing.T) {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("help lacks %s:\n%s", want, &out)
 			}
+		}
+	}
+	for name := range commands {
+		if !strings.Contains(out.String(), "\n  "+name) {
+			t.Errorf("help lacks %s:\n%s", name, &out)
 		}
 	}
 }

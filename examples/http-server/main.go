@@ -22,6 +22,8 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
+	"github.com/lastcall-go/lastcall/shutdown/kube"
+	"github.com/lastcall-go/lastcall/shutdown/sdnotify"
 )
 
 func main() {
@@ -36,6 +38,13 @@ func main() {
 
 	log := newLogger(os.Stderr)
 	c := &shutdown.Coordinator{Grace: cfg.grace, Delay: cfg.delay, Logger: &log}
+	switch cfg.command {
+	case "plan":
+		os.Exit(status(printPlan(c, os.Stdout)))
+	case "prestop":
+		os.Exit(status(kube.PreStopCommand("http://" + reachable(cfg.admin) + "/prestop")))
+	}
+	sdnotify.Attach(c)
 	os.Exit(c.Main(func(ctx context.Context) error { return run(ctx, cfg, log) }))
 }
 
@@ -69,6 +78,9 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 	srv := newServer(app.routes(), log)
 	announce(log, listener.Addr(), adminListener.Addr(), cfg.db)
 	b.serving.Store(true)
+	if err := sdnotify.Ready(ctx); err != nil {
+		return err
+	}
 
 	var g group.Group
 	g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(listener)))

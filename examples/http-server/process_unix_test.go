@@ -3,7 +3,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,10 +28,11 @@ type process struct {
 	ended chan struct{}
 }
 
-func startProcess(t *testing.T) *process {
+func startProcess(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{db: filepath.Join(t.TempDir(), "orders.db"), ended: make(chan struct{})}
 	p.cmd = exec.Command(os.Args[0], "-addr", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-grace", grace.String(), "-db", p.db)
+	p.cmd.Args = append(p.cmd.Args, args...)
 	p.cmd.Env = append(os.Environ(), runMain+"=1")
 	j := newJournal()
 	p.cmd.Stderr = j
@@ -115,12 +118,65 @@ func (p *process) hasSaved(t *testing.T, want map[int64]string) {
 	}
 }
 
-func TestBadSettingsAreSaidAtOnce(t *testing.T) {
-	cmd := exec.Command(os.Args[0], "-delay", "soon")
+// The kubelet's part for the exec form of the hook: the command, then SIGTERM.
+func TestTheHookWaitsOnce(t *testing.T) {
+	const delay = 3 * time.Second
+	p := startProcess(t, "-delay", delay.String())
+	began := time.Now()
+	code, out := command("prestop", "-admin", strings.TrimPrefix(p.admin, "http://"))
+	if waited := time.Since(began); code != 0 || out != "" || waited < delay {
+		t.Errorf("prestop: exit code %d, %q, after %v; want 0, nothing, after %v", code, out, waited, delay)
+	}
+	if code := p.terminate(t); code != 0 {
+		t.Errorf("exit code %d, want 0:\n%s", code, p.journal)
+	}
+	for line := range strings.Lines(p.journal.String()) {
+		var end struct {
+			Message string
+			Elapsed float64 // since the hook, in milliseconds
+		}
+		if json.Unmarshal([]byte(line), &end) == nil && end.Message == "telling main and its tasks to stop" {
+			if d := time.Duration(end.Elapsed * float64(time.Millisecond)); d < delay || d >= 2*delay {
+				t.Errorf("tasks were told after %v, want the delay of %v once", d, delay)
+			}
+			return
+		}
+	}
+	t.Errorf("the log does not say when tasks were told:\n%s", p.journal)
+}
+
+func TestTheHookOfAProgramThatIsNotThere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // nobody answers, and nobody else has the port
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	if code, out := command("prestop", "-admin", addr); code != 1 || !strings.Contains(out, "does not answer") {
+		t.Errorf("exit code %d, %q; want 1, and that it does not answer", code, out)
+	}
+}
+
+func TestThePlanIsPrinted(t *testing.T) {
+	code, out := command("plan", "-delay", "5s", "-grace", "25s")
+	var plan struct{ DelaySeconds, DrainSeconds float64 }
+	if err := json.Unmarshal([]byte(out), &plan); err != nil || code != 0 || plan.DelaySeconds != 5 || plan.DrainSeconds != 20 {
+		t.Errorf("exit code %d, error %v; want a delay of 5 s and a drain of 20 s:\n%s", code, err, out)
+	}
+}
+
+// command runs the program until it ends.
+func command(args ...string) (code int, out string) {
+	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), runMain+"=1")
-	out, _ := cmd.CombinedOutput()
+	text, _ := cmd.CombinedOutput()
+	return cmd.ProcessState.ExitCode(), string(text)
+}
+
+func TestBadSettingsAreSaidAtOnce(t *testing.T) {
+	code, out := command("-delay", "soon")
 	want := fmt.Sprintf("http-server: invalid value %q for flag -delay: want a duration, such as 25s or 1m30s\n", "soon")
-	if code := cmd.ProcessState.ExitCode(); code != 2 || string(out) != want {
+	if code != 2 || out != want {
 		t.Errorf("exit code %d, %q; want 2, %q", code, out, want)
 	}
 }

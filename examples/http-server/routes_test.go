@@ -149,14 +149,16 @@ func TestAdminBeforeTheStart(t *testing.T) {
 }
 
 func TestReachable(t *testing.T) {
-	for want, addr := range map[string]net.Addr{
-		"127.0.0.1:80": &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80},
-		"[::1]:80":     &net.TCPAddr{IP: net.IPv6loopback, Port: 80},
-		"localhost:80": &net.TCPAddr{IP: net.IPv6unspecified, Port: 80},
-		"localhost:81": &net.TCPAddr{IP: net.IPv4zero, Port: 81},
+	for addr, want := range map[string]string{
+		"127.0.0.1:80": "127.0.0.1:80",
+		"[::1]:80":     "[::1]:80",
+		"app:80":       "app:80",
+		"[::]:80":      "localhost:80",
+		"0.0.0.0:81":   "localhost:81",
+		":82":          "localhost:82",
 	} {
 		if got := reachable(addr); got != want {
-			t.Errorf("reachable(%v) = %q, want %q", addr, got, want)
+			t.Errorf("reachable(%q) = %q, want %q", addr, got, want)
 		}
 	}
 }

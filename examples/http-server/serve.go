@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/shutdown/kube"
 )
 
 // newServer makes a server for HTTP/1.1, and for HTTP/2 without TLS, which is for
@@ -37,11 +39,11 @@ func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 	return l, nil
 }
 
-// adminRoutes are for those who run the service: probes and the state.
+// adminRoutes are for those who run the service: probes, the preStop hook, and the state.
 func adminRoutes(b *board) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /state", b)
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
+	mux.Handle("/", kube.Handler(b.coordinator)) // /livez and /prestop
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !b.isReady() {
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
@@ -56,19 +58,19 @@ func adminRoutes(b *board) http.Handler {
 // the port was 0.
 func announce(log zerolog.Logger, addr, admin net.Addr, db string) {
 	log.Info().
-		Str("page", "http://"+reachable(addr)+"/").
-		Str("admin", "http://"+reachable(admin)+"/state").
+		Str("page", "http://"+reachable(addr.String())+"/").
+		Str("admin", "http://"+reachable(admin.String())+"/state").
 		Str("db", db).
 		Int("pid", os.Getpid()).
 		Msg("serving: open the page, then press Ctrl-C")
 }
 
-// reachable is an address that a browser can open: of a listener on all
-// interfaces the one of this machine.
-func reachable(a net.Addr) string {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok || !tcp.IP.IsUnspecified() {
-		return a.String()
+// reachable is an address that a client on this machine can use: of a listener on all
+// interfaces the local one.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil && (host == "" || net.ParseIP(host).IsUnspecified()) {
+		return net.JoinHostPort("localhost", port)
 	}
-	return net.JoinHostPort("localhost", fmt.Sprint(tcp.Port))
+	return addr
 }

@@ -1,0 +1,26 @@
+package sdnotify_test
+
+import (
+	"os"
+	"os/signal"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// childVariable says which of the programs this test binary is.
+const childVariable = "LASTCALL_SDNOTIFY_CHILD"
+
+// programs are what this test binary can be instead. Real signals are for unix only.
+var programs = map[string]func(){}
+
+func TestMain(m *testing.M) {
+	if play := programs[os.Getenv(childVariable)]; play != nil {
+		play()
+	}
+	// The runtime's goroutine for signals is started here, and not in a bubble.
+	arrived := make(chan os.Signal, 1)
+	signal.Notify(arrived, os.Interrupt)
+	signal.Stop(arrived)
+	goleak.VerifyTestMain(m)
+}

@@ -1,0 +1,81 @@
+package sdnotify
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+func enabled() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
+
+// send sends what there is to say in one message, so that systemd takes it in as one.
+func send(parts ...string) { _, _ = daemon.SdNotify(false, assignments(parts...)) }
+
+func assignments(parts ...string) string { return strings.Join(parts, "\n") }
+
+// status is what systemctl status shows. It is one line: a name with a line break in it must
+// not become an assignment of its own.
+func status(format string, args ...any) string {
+	line := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, fmt.Sprintf(format, args...))
+	return "STATUS=" + line
+}
+
+// slack is added to what a step may take: the events come each second, and may be late.
+const slack = 3 * time.Second
+
+// extend keeps systemd from ending the program for this time, if it would. systemd never
+// shortens a timeout by it.
+func extend(d time.Duration) string {
+	return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (d + slack).Microseconds())
+}
+
+// waiting says what is waited for: the step that may take longest, with what it says of
+// itself, and how many more there are.
+func waiting(e shutdown.Waiting) []string {
+	if len(e.Steps) == 0 {
+		return nil
+	}
+	longest := slices.MaxFunc(e.Steps, func(a, b shutdown.WaitingStep) int { return cmp.Compare(a.Left, b.Left) })
+	text := fmt.Sprintf("waiting for %s %s", longest.Kind, longest.Name)
+	if longest.Status != "" {
+		text += ": " + longest.Status
+	}
+	if more := len(e.Steps) - 1; more > 0 {
+		text += fmt.Sprintf(", and %d more", more)
+	}
+	return []string{status("%s; %s left", text, seconds(e.Left)), extend(longest.Left)}
+}
+
+// ended says how the drain went.
+func ended(r *shutdown.Report) string {
+	err := r.Err()
+	if err == nil {
+		return status("stopped in %s", seconds(r.Took))
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return status("stopped with failures in %s: %s", seconds(r.Took), first)
+}
+
+// why is the cause of the stop, for a status.
+func why(cause error) string {
+	if cause == nil {
+		return ""
+	}
+	first, _, _ := strings.Cut(cause.Error(), "\n")
+	return ": " + first
+}
+
+func seconds(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }

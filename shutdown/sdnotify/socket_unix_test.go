@@ -1,0 +1,386 @@
+//go:build unix
+
+package sdnotify_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/shutdown/sdnotify"
+)
+
+// A manager is systemd's end of the socket.
+type manager struct {
+	t    *testing.T
+	path string
+	conn *net.UnixConn
+	got  chan string
+}
+
+// listen makes a manager, and sets NOTIFY_SOCKET.
+func listen(t *testing.T) *manager {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sd") // that of t is too long for a socket's name on some systems
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &manager{t: t, path: filepath.Join(dir, "notify"), got: make(chan string, 1000)}
+	m.conn, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NOTIFY_SOCKET", m.path)
+	done := make(chan struct{})
+	go m.read(done)
+	t.Cleanup(func() {
+		_ = m.conn.Close()
+		<-done
+		_ = os.RemoveAll(dir)
+	})
+	return m
+}
+
+func (m *manager) read(done chan struct{}) {
+	defer close(done)
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := m.conn.Read(buf)
+		if err != nil {
+			return
+		}
+		m.got <- string(buf[:n])
+	}
+}
+
+// next waits for a message.
+func (m *manager) next() string {
+	m.t.Helper()
+	select {
+	case msg := <-m.got:
+		return msg
+	case <-time.After(time.Minute):
+		m.t.Fatal("no message")
+		return ""
+	}
+}
+
+// want compares all messages with the wanted ones, whose line breaks are " | ".
+func (m *manager) want(want ...string) {
+	m.t.Helper()
+	const last = "that is all"
+	conn, err := net.Dial("unixgram", m.path)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte(last)); err != nil {
+		m.t.Fatal(err)
+	}
+	var got []string
+	for msg := m.next(); msg != last; msg = m.next() {
+		got = append(got, strings.ReplaceAll(msg, "\n", " | "))
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		m.t.Errorf("messages (-want +got):\n%s", d)
+	}
+}
+
+// drain runs a program with Attach in a bubble.
+func drain(t *testing.T, c *shutdown.Coordinator, main func(ctx context.Context) error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		sdnotify.Attach(c)
+		c.Run(t.Context(), main)
+	})
+}
+
+// The whole of it: each message, in order, with what it says.
+func TestTheMessagesOfAStop(t *testing.T) {
+	m := listen(t)
+	c := quiet()
+	c.Delay = 5 * s
+	drain(t, c, func(ctx context.Context) error {
+		c.Register(func(context.Context) error { time.Sleep(1200 * time.Millisecond); return nil }, shutdown.Name("db"))
+		if err := sdnotify.Ready(ctx); err != nil {
+			return err
+		}
+		time.AfterFunc(10*s, func() { c.Stop(nil) })
+		var g group.Group
+		g.Go("http", func(ctx context.Context) error {
+			step.Describe(ctx, func() string { return "3 requests in flight" })
+			<-ctx.Done()
+			time.Sleep(2500 * time.Millisecond)
+			return nil
+		})
+		return g.Run(ctx)
+	})
+	// Of 15 s left after the delay, main has all but the second that is promised to db. Its
+	// group has what lies before its cut, half a second earlier. What is extended is what the
+	// step has left, and 3 s.
+	m.want(
+		"READY=1 | STATUS=ready",
+		"STATUS=still serving for 5s | EXTEND_TIMEOUT_USEC=8000000",
+		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
+		"STATUS=waiting for task http: 3 requests in flight; 14s left | EXTEND_TIMEOUT_USEC=15500000",
+		"STATUS=waiting for task http: 3 requests in flight; 13s left | EXTEND_TIMEOUT_USEC=14500000",
+		"STATUS=waiting for handler db; 12s left | EXTEND_TIMEOUT_USEC=15000000",
+		"STATUS=stopped in 8.7s | EXTEND_TIMEOUT_USEC=3000000",
+	)
+}
+
+// As long as steps are given up in time, systemd waits, and not longer than for the one that
+// is stuck: the end that it is told stays where it is, until the next step begins.
+func TestTheTimeoutMovesWithTheSteps(t *testing.T) {
+	m := listen(t)
+	c := quiet()
+	c.Grace = 6 * s
+	var site string
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		sdnotify.Attach(c)
+		stuck := func(context.Context) error { <-release; return nil }
+		c.Register(stuck, shutdown.Name("second"), shutdown.Timeout(1400*time.Millisecond))
+		c.Register(stuck, shutdown.Name("first"), shutdown.Timeout(2400*time.Millisecond))
+		site = c.Run(t.Context(), func(context.Context) error { return nil }).Steps[1].Site
+	})
+	m.want(
+		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
+		"STATUS=waiting for handler first; 5s left | EXTEND_TIMEOUT_USEC=4400000", // until 5.4 s
+		"STATUS=waiting for handler first; 4s left | EXTEND_TIMEOUT_USEC=3400000", // the same
+		"STATUS=waiting for handler second; 3s left | EXTEND_TIMEOUT_USEC=3800000",
+		"STATUS=stopped with failures in 3.8s: handler \"first\" ("+site+"): still running 2.4s after it was to end | EXTEND_TIMEOUT_USEC=3000000",
+	)
+}
+
+func TestAnAnnouncementIsOnlyAStatus(t *testing.T) {
+	m := listen(t)
+	c := quiet()
+	c.Delay = 2 * s
+	drain(t, c, func(context.Context) error {
+		<-c.Quiesce()
+		c.Resume()
+		<-c.Quiesce()
+		return nil
+	})
+	m.want(
+		"STATUS=not ready: a stop was announced",
+		"STATUS=ready again",
+		"STATUS=not ready: a stop was announced",
+		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
+		"STATUS=stopped in 2s | EXTEND_TIMEOUT_USEC=3000000",
+	)
+}
+
+// A name is somebody's input, and must not become an assignment.
+func TestNamesAreOneLine(t *testing.T) {
+	m := listen(t)
+	c := quiet()
+	c.Delay = s
+	drain(t, c, func(ctx context.Context) error {
+		c.Hold("job\nREADY=1")
+		c.Stop(errors.New("a cause\nREADY=1"))
+		<-ctx.Done()
+		time.Sleep(1500 * time.Millisecond)
+		return errors.New("no disk\nREADY=1")
+	})
+	if n := len(m.got); n < 4 {
+		t.Errorf("%d messages, want one of each kind", n)
+	}
+	for len(m.got) > 0 {
+		for line := range strings.Lines(m.next()) {
+			if strings.HasPrefix(line, "READY=1") {
+				t.Errorf("a line of its own: %q", line)
+			}
+		}
+	}
+}
+
+func TestObserveIsCalledAsBefore(t *testing.T) {
+	m := listen(t)
+	c := quiet()
+	var seen []string
+	c.Observe = func(e shutdown.Event) { seen = append(seen, fmt.Sprintf("%T", e)) }
+	drain(t, c, func(context.Context) error { return nil })
+	want := []string{
+		"shutdown.StopRequested", "shutdown.DelayEnded",
+		"shutdown.StepEnded", "shutdown.Drained", // main's, which was over before it could begin to end
+	}
+	if d := cmp.Diff(want, seen); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+	m.want(
+		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
+		"STATUS=stopped in 0s | EXTEND_TIMEOUT_USEC=3000000",
+	)
+}
+
+// The program's health counts until the drain; from then on the watchdog is kept content
+// until the end of it, whatever the task does.
+func TestTheWatchdogIsKeptContent(t *testing.T) {
+	m := listen(t)
+	t.Setenv("WATCHDOG_USEC", "3400000")
+	t.Setenv("WATCHDOG_PID", "")
+	c := quiet()
+	began := time.Time{}
+	var asked []time.Duration
+	drain(t, c, func(ctx context.Context) error {
+		began = time.Now()
+		c.Register(func(context.Context) error { time.Sleep(4600 * time.Millisecond); return nil }, shutdown.Name("slow"))
+		time.AfterFunc(9*s, func() { c.Stop(nil) })
+		return sdnotify.Watchdog(func(context.Context) error {
+			asked = append(asked, time.Since(began))
+			if len(asked) == 3 {
+				return errors.New("not well")
+			}
+			return nil
+		})(ctx)
+	})
+	const half = 1700 * time.Millisecond
+	if d := cmp.Diff([]time.Duration{0, half, 2 * half, 3 * half, 4 * half, 5 * half}, asked); d != "" {
+		t.Errorf("asked at (-want +got):\n%s", d)
+	}
+	waiting := func(left, usec int) string {
+		return fmt.Sprintf("STATUS=waiting for handler slow; %ds left | EXTEND_TIMEOUT_USEC=%d", left, usec)
+	}
+	m.want(
+		"WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", // once it was not well
+		"WATCHDOG=1", // the drain begins
+		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
+		waiting(19, 22000000),
+		"WATCHDOG=1",
+		waiting(18, 21000000), waiting(17, 20000000),
+		"WATCHDOG=1",
+		waiting(16, 19000000),
+		"STATUS=stopped in 4.6s | EXTEND_TIMEOUT_USEC=3000000",
+	)
+}
+
+// Another process's watchdog is none of ours.
+func TestTheWatchdogOfAnotherProcess(t *testing.T) {
+	m := listen(t)
+	t.Setenv("WATCHDOG_USEC", "1000000")
+	t.Setenv("WATCHDOG_PID", "1")
+	c := quiet()
+	drain(t, c, func(ctx context.Context) error {
+		time.AfterFunc(10*s, func() { c.Stop(nil) })
+		return sdnotify.Watchdog(func(context.Context) error { t.Error("asked"); return nil })(ctx)
+	})
+	m.want("STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000", "STATUS=stopped in 0s | EXTEND_TIMEOUT_USEC=3000000")
+}
+
+func TestReadyTellsWhatIsWrong(t *testing.T) {
+	t.Run("the variable", func(t *testing.T) {
+		m := listen(t)
+		t.Setenv("WATCHDOG_USEC", "soon")
+		for _, err := range []error{
+			sdnotify.Ready(t.Context()),
+			sdnotify.Watchdog(func(context.Context) error { return nil })(t.Context()),
+		} {
+			if err == nil || !strings.Contains(err.Error(), "WATCHDOG_USEC") {
+				t.Errorf("error %v, want one that names WATCHDOG_USEC", err)
+			}
+		}
+		m.want()
+	})
+	t.Run("the socket", func(t *testing.T) {
+		t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
+		if err := sdnotify.Ready(t.Context()); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("error %v, want one that the file does not exist", err)
+		}
+	})
+	t.Run("too late", func(t *testing.T) {
+		m := listen(t)
+		cause := errors.New("stopped")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		if err := sdnotify.Ready(ctx); err != cause {
+			t.Errorf("error %v, want the cause", err)
+		}
+		m.want()
+	})
+}
+
+// A socket that is gone holds nothing up, and fails nothing.
+func TestASocketThatIsGone(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
+	c := quiet()
+	drain(t, c, func(context.Context) error { return nil })
+	if err := c.Report().Err(); err != nil {
+		t.Errorf("report: %v", err)
+	}
+}
+
+func init() { programs["service"] = playService }
+
+// playService is a service, as it is written in the documentation.
+func playService() {
+	c := &shutdown.Coordinator{Grace: 10 * s, Logger: nop}
+	sdnotify.Attach(c)
+	os.Exit(c.Main(func(ctx context.Context) error {
+		c.Register(func(context.Context) error { time.Sleep(1200 * time.Millisecond); return nil }, shutdown.Name("db"))
+		if err := sdnotify.Ready(ctx); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		fmt.Println("told")
+		return nil
+	}))
+}
+
+// The service manager's part with a real process and a real signal.
+func TestProcessOfAService(t *testing.T) {
+	m := listen(t)
+	cmd := exec.Command(os.Args[0])
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	cmd.Env = append(os.Environ(), childVariable+"=service", "WATCHDOG_USEC=120000000", "WATCHDOG_PID=")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if msg := m.next(); msg != "READY=1\nSTATUS=ready" {
+		t.Errorf("first message %q", msg)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, &stderr)
+	}
+	var got []string
+	for len(m.got) > 0 {
+		first, _, _ := strings.Cut(m.next(), "\n")
+		first, _, _ = strings.Cut(first, ";")
+		first, _, _ = strings.Cut(first, " in ")
+		if n := len(got); n == 0 || got[n-1] != first {
+			got = append(got, first)
+		}
+	}
+	want := []string{"WATCHDOG=1", "STOPPING=1", "STATUS=waiting for handler db", "STATUS=stopped"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("messages (-want +got):\n%s", d)
+	}
+}
