@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
+)
+
+// A broker is a NATS server within this process, stored on disk.
+//
+// What it has confirmed survives the death of the process: it has been handed to the
+// operating system. For what must survive the loss of power as well, there is SyncAlways, or
+// a cluster with replicas.
+type broker struct{ srv *server.Server }
+
+// brokerStart is how long the broker may take to read what it has stored.
+const brokerStart = time.Minute
+
+func startBroker(ctx context.Context, cfg config, log zerolog.Logger) (*broker, error) {
+	opts := &server.Options{
+		ServerName:        "worker",
+		DontListen:        cfg.listen == "",
+		JetStream:         true,
+		StoreDir:          cfg.store,
+		JetStreamMaxStore: cfg.maxStore,
+		NoSigs:            true, // they are the Coordinator's
+	}
+	if cfg.listen != "" {
+		host, port, err := splitAddress(cfg.listen)
+		if err != nil {
+			return nil, err
+		}
+		opts.Host, opts.Port = host, port
+		if port == 0 {
+			opts.Port = server.RANDOM_PORT
+		}
+	}
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	failed := make(chan error, 1)
+	srv.SetLoggerV2(brokerLog{log.With().Str("of", "broker").Logger(), failed}, false, false, false)
+	go srv.Start()
+	if err := started(ctx, srv, failed); err != nil {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+		return nil, fmt.Errorf("broker: with -store %s and -listen %q: %w", cfg.store, cfg.listen, err)
+	}
+	if cfg.listen != "" {
+		log.Info().Str("url", srv.ClientURL()).Msg("the broker serves other workers")
+	}
+	return &broker{srv}, nil
+}
+
+func started(ctx context.Context, srv *server.Server, failed <-chan error) error {
+	late := time.After(brokerStart)
+	for !srv.ReadyForConnections(50 * time.Millisecond) {
+		select {
+		case err := <-failed:
+			return err
+		case <-late:
+			return fmt.Errorf("not ready within %v", brokerStart)
+		case <-ctx.Done():
+			return ctx.Err()
+		default:
+		}
+	}
+	return nil
+}
+
+// run is the task that ends last: until then the broker serves.
+func (b *broker) run(ctx context.Context) error {
+	<-ctx.Done()
+	b.srv.Shutdown() // it stores what it has
+	b.srv.WaitForShutdown()
+	return nil
+}
+
+// options connect to it without a socket.
+func (b *broker) options() []nats.Option { return []nats.Option{nats.InProcessServer(b.srv)} }
+
+// A brokerLog shows what the broker has to say, as far as it is for those who run it. What is
+// fatal ends a server's process; here it is why the broker does not start.
+type brokerLog struct {
+	log    zerolog.Logger
+	failed chan<- error
+}
+
+func (l brokerLog) Noticef(string, ...any)         {}
+func (l brokerLog) Debugf(string, ...any)          {}
+func (l brokerLog) Tracef(string, ...any)          {}
+func (l brokerLog) Warnf(format string, v ...any)  { l.log.Warn().Msgf(format, v...) }
+func (l brokerLog) Errorf(format string, v ...any) { l.log.Error().Msgf(format, v...) }
+
+func (l brokerLog) Fatalf(format string, v ...any) {
+	select {
+	case l.failed <- fmt.Errorf(format, v...):
+	default:
+		l.log.Error().Msgf(format, v...)
+	}
+}

@@ -1,0 +1,310 @@
+//go:build unix
+
+package main
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// What cannot be done is tried as often as that was asked for, and is then where somebody can
+// look at it, with the reason. The jobs behind it are done.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := r.worker("-tries", "2", "-job-timeout", "300ms", "-workers", "2")
+	r.until("JOBS", 0) // the stream is there
+	for id, payload := range map[string]string{
+		"half":   `{"id":"ha`,
+		"noid":   `{"kind":"sleep"}`,
+		"paint":  `{"id":"paint","kind":"paint"}`,
+		"panics": `{"id":"panics","kind":"panic"}`,
+		"fails":  `{"id":"fails","kind":"fail"}`,
+		"deaf":   `{"id":"deaf","kind":"deaf"}`,
+		"long":   `{"id":"long","kind":"sleep","work":3600000000000}`,
+	} {
+		r.publish(id, payload)
+	}
+	r.produce(20)
+	r.until("RESULTS", 20)
+	r.until("DEAD", 7)
+	r.until("JOBS", 0)
+
+	reasons := map[string]string{}
+	for _, msgs := range r.read("DEAD") {
+		for _, m := range msgs {
+			reasons[string(m.Data)] = m.Header.Get(reasonHeader)
+		}
+	}
+	for payload, reason := range map[string]string{
+		`{"id":"ha`:                                         "no job",
+		`{"kind":"sleep"}`:                                  `ID ""`,
+		`{"id":"paint","kind":"paint"}`:                     `"paint"`,
+		`{"id":"panics","kind":"panic"}`:                    "panicked",
+		`{"id":"fails","kind":"fail"}`:                      "always fails",
+		`{"id":"deaf","kind":"deaf"}`:                       "left behind",
+		`{"id":"long","kind":"sleep","work":3600000000000}`: "deadline exceeded",
+	} {
+		if !strings.Contains(reasons[payload], reason) {
+			t.Errorf("%s: reason %q, want %q", payload, reasons[payload], reason)
+		}
+	}
+	if n := strings.Count(w.log.String(), `"job":"fails"`); n != 2 {
+		t.Errorf("tried %d times, want twice:\n%s", n, w.log.String())
+	}
+	if code := w.terminate(); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, w.log.String())
+	}
+}
+
+// A job that takes its worker down each time has no tries, only deliveries.
+func TestAJobThatIsHandedOutTooOften(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.produce(1)
+	jobs, err := r.js.Consumer(t.Context(), "JOBS", consumer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		msg, err := jobs.Next(jetstream.FetchMaxWait(patience))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := msg.Nak(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := r.worker("-deliveries", "3")
+	r.until("DEAD", 1)
+	r.until("JOBS", 0)
+	w.terminate()
+}
+
+// A job in hand is finished, however many signals a terminal sends at once.
+func TestTheJobInHandIsFinished(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.produce(1, "-work", "2s")
+	w := r.worker("-ack-wait", "1h")
+	w.untilInHand(r, 1)
+	if code := w.terminate(); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, w.log.String())
+	}
+	if c := w.counts(); c.Done != 1 || c.GivenBack != 0 {
+		t.Errorf("%+v, want 1 done", c)
+	}
+	r.eachOnce(1)
+}
+
+// untilInHand waits until the broker says that so many jobs are being worked on.
+func (p *process) untilInHand(r *rig, n int) {
+	p.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if c, err := r.js.Consumer(p.t.Context(), "JOBS", consumer); err == nil && c.CachedInfo().NumAckPending == n {
+			return
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("the job is not taken:\n%s", p.log.String())
+		}
+	}
+}
+
+// A job for which the time is not enough, or that a second signal cuts, is given back, and
+// somebody else has it at once.
+func TestAJobThatIsCut(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		args []string
+		stop func(p *process)
+	}{
+		"by the grace period": {[]string{"-grace", "1s"}, func(p *process) { p.signal(syscall.SIGTERM) }},
+		"by a second signal": {nil, func(p *process) {
+			p.signal(syscall.SIGTERM)
+			p.says(`"stopping"`)
+			time.Sleep(300 * time.Millisecond) // 200 ms later it counts as another one
+			p.signal(syscall.SIGTERM)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.produce(1, "-work", "5s")
+			first := r.worker(append([]string{"-ack-wait", "1h", "-job-timeout", "1m"}, tt.args...)...)
+			first.untilInHand(r, 1)
+			second := r.worker("-ack-wait", "1h", "-job-timeout", "1m")
+			tt.stop(first)
+			if code := first.wait(); code != 1 {
+				t.Errorf("exit code %d, want 1:\n%s", code, first.log.String())
+			}
+			if c := first.counts(); c.GivenBack != 1 || c.Left != 0 {
+				t.Errorf("%+v, want 1 given back", c)
+			}
+			if out := first.log.String(); !strings.Contains(out, "job t-000000 was cut, and given back") {
+				t.Errorf("the job is not named:\n%s", out)
+			}
+			r.until("RESULTS", 1)
+			second.terminate()
+			r.eachOnce(1)
+		})
+	}
+}
+
+// A deaf job does not hold the stop up, and is given back.
+func TestAJobThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.produce(1, "-kind", "deaf")
+	w := r.worker("-grace", "1s", "-job-timeout", "1h")
+	w.untilInHand(r, 1)
+	if code := w.terminate(); code != 1 {
+		t.Errorf("exit code %d, want 1:\n%s", code, w.log.String())
+	}
+	if c := w.counts(); c.GivenBack != 1 {
+		t.Errorf("%+v, want 1 given back", c)
+	}
+	if n := r.stored("JOBS"); n != 1 {
+		t.Errorf("%d jobs in the queue, want 1", n)
+	}
+}
+
+// A broker that is not there yet is waited for, and that can be ended.
+func TestNoBrokerAtTheStart(t *testing.T) {
+	t.Parallel()
+	r := rigWithoutBroker(t)
+	w := r.worker()
+	w.says("not ready")
+	if code := w.terminate(); code != 0 {
+		t.Errorf("exit code %d, want 0:\n%s", code, w.log.String())
+	}
+	w = r.worker()
+	w.says("not ready")
+	r.startBroker("-produce", "5", "-batch", "t")
+	r.connect()
+	r.until("RESULTS", 5)
+	if code := w.terminate(); code != 0 {
+		t.Errorf("exit code %d, want 0:\n%s", code, w.log.String())
+	}
+	r.eachOnce(5)
+}
+
+// The broker is gone when the worker stops: it ends in its time, and the job, which it could
+// not speak of to anybody, is done later, once.
+func TestNoBrokerInTheDrain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.produce(1, "-work", "1s")
+	w := r.worker("-grace", "3s", "-ack-wait", "1s")
+	w.untilInHand(r, 1)
+	r.broker.signal(syscall.SIGKILL)
+	<-r.broker.ended
+	if code := w.terminate(); code != 1 {
+		t.Errorf("exit code %d, want 1:\n%s", code, w.log.String())
+	}
+	if out := w.log.String(); strings.Contains(out, "abandoned") || !strings.Contains(out, "t-000000") {
+		t.Errorf("want an end in time that names the job:\n%s", out)
+	}
+	r.startBroker()
+	w = r.worker("-ack-wait", "1s")
+	r.until("RESULTS", 1)
+	w.terminate()
+	r.eachOnce(1)
+}
+
+// A store without room refuses jobs, and keeps those that it has. Nothing is lost: when there
+// is room again, they are done.
+func TestAFullStore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "-max-store", "100000")
+	p := r.worker("-workers", "0", "-batch", "t", "-produce", "100000")
+	if code := p.wait(); code != 1 || !strings.Contains(p.log.String(), "insufficient resources") {
+		t.Errorf("exit code %d, want 1 and that the resources are not sufficient:\n%s", code, p.log.String())
+	}
+	n := r.stored("JOBS")
+	if n == 0 {
+		t.Fatal("no job was stored")
+	}
+	w := r.worker("-grace", "2s", "-workers", "1")
+	w.untilInHand(r, 1)
+	w.terminate()
+	if kept := r.stored("JOBS") + r.stored("RESULTS"); kept < n {
+		t.Errorf("%d jobs and results are stored, want at least %d", kept, n)
+	}
+	r.broker.terminate()
+	r.startBroker()
+	w = r.worker("-ack-wait", "1s")
+	r.until("RESULTS", n)
+	w.terminate()
+	r.eachOnce(n)
+}
+
+// What a Kubernetes Job needs: success means that the queue is empty.
+func TestUntilEmpty(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.produce(50)
+	w := r.worker("-until-empty")
+	if code := w.wait(); code != 0 {
+		t.Errorf("exit code %d, want 0:\n%s", code, w.log.String())
+	}
+	r.eachOnce(50)
+
+	r.produce(1, "-batch", "u", "-work", "2s")
+	w = r.worker("-until-empty")
+	w.untilInHand(r, 1)
+	w.terminate()
+	ws, _ := w.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ws.Signaled() || ws.Signal() != syscall.SIGTERM {
+		t.Errorf("%v, want the end by SIGTERM:\n%s", w.cmd.ProcessState, w.log.String())
+	}
+	if c := w.counts(); c.Done != 1 {
+		t.Errorf("%+v, want 1 done", c)
+	}
+}
+
+// The broker of the worker's own ends last: what was in hand is confirmed.
+func TestItsOwnBroker(t *testing.T) {
+	t.Parallel()
+	store := t.TempDir()
+	w := start(t, "-store", store, "-produce", "200", "-work", "10ms", "-workers", "2")
+	w.says("produced")
+	if code := w.terminate(); code != 0 {
+		t.Errorf("exit code %d, want 0:\n%s", code, w.log.String())
+	}
+	first := w.counts()
+	w = start(t, "-store", store, "-until-empty")
+	if code := w.wait(); code != 0 {
+		t.Errorf("exit code %d, want 0:\n%s", code, w.log.String())
+	}
+	second := w.counts()
+	if first.Left != 0 || second.Before != 0 || first.Done+second.Done != 200 {
+		t.Errorf("%+v, then %+v, want 200 done in all, each once", first, second)
+	}
+}
+
+// Programs that cannot start say why.
+func TestItCannotStart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for name, tt := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"a port in use": {[]string{"-listen", r.addr, "-store", t.TempDir()}, 1, r.addr},
+		"no folder":     {[]string{"-store", "/dev/null/store"}, 1, "/dev/null/store"},
+		"a bad setting": {[]string{"-tries", "0"}, 2, "-tries 0"},
+		"a bad URL":     {[]string{"-nats", "nats://127.0.0.1:port"}, 1, "-nats"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t, tt.args...)
+			if code := p.wait(); code != tt.code || !strings.Contains(p.log.String(), tt.want) {
+				t.Errorf("exit code %d, want %d and %q:\n%s", code, tt.code, tt.want, p.log.String())
+			}
+		})
+	}
+}

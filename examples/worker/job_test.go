@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestPayloads(t *testing.T) {
+	for name, tt := range map[string]struct{ data, wrong string }{
+		"a job":          {`{"id":"a-1","kind":"sleep","work":5}`, ""},
+		"nothing":        {``, "no job"},
+		"half of one":    {`{"id":"a-1","ki`, "no job"},
+		"another type":   {`{"id":7,"kind":"sleep"}`, "no job"},
+		"no ID":          {`{"kind":"sleep"}`, `ID ""`},
+		"two tokens":     {`{"id":"a.b","kind":"sleep"}`, `"a.b"`},
+		"a wildcard":     {`{"id":">","kind":"sleep"}`, `">"`},
+		"a long ID":      {`{"id":"` + strings.Repeat("x", 101) + `","kind":"sleep"}`, "ID"},
+		"no kind":        {`{"id":"a-1"}`, `kind ""`},
+		"unknown kind":   {`{"id":"a-1","kind":"paint"}`, `"paint"`},
+		"not an object":  {`[]`, "no job"},
+		"null":           {`null`, `ID ""`},
+		"something more": {`{"id":"a-1","kind":"sleep"} {}`, "no job"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parseJob([]byte(tt.data))
+			switch {
+			case tt.wrong == "" && err != nil:
+				t.Error(err)
+			case tt.wrong != "" && (err == nil || !strings.Contains(err.Error(), tt.wrong)):
+				t.Errorf("error %v, want one that names %s", err, tt.wrong)
+			}
+		})
+	}
+}
+
+func TestAJobComesBackInEveryCase(t *testing.T) {
+	kinds["goexit"] = func(context.Context, job) error { runtime.Goexit(); return nil }
+	defer delete(kinds, "goexit")
+	for kind, wrong := range map[string]string{
+		"sleep": "", "fail": "always fails", "panic": "always panics", "goexit": "ended its goroutine",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			came := make(chan outcome, 1)
+			go job{ID: "a", Kind: kind}.attempt(t.Context(), came)
+			o := <-came
+			switch {
+			case wrong == "" && (o.err != nil || o.result.ID != "a"):
+				t.Errorf("%+v, want the result", o)
+			case wrong != "" && (o.err == nil || !strings.Contains(o.err.Error(), wrong)):
+				t.Errorf("error %v, want %q", o.err, wrong)
+			}
+		})
+	}
+}
+
+func TestBadSettingsAreNamed(t *testing.T) {
+	for args, want := range map[string]string{
+		"-workers -1":               "-workers -1",
+		"-produce -1":               "-produce -1",
+		"-tries 0":                  "-tries 0",
+		"-deliveries 0":             "-deliveries 0",
+		"-max-store -1":             "-max-store -1",
+		"-grace -1s":                "-grace -1s",
+		"-work -1s":                 "-work -1s",
+		"-job-timeout 0":            "-job-timeout 0s",
+		"-ack-wait 10ms":            "-ack-wait 10ms",
+		"-batch a.b":                `"a.b"`,
+		"-kind paint":               `"paint"`,
+		"-listen 4222":              "host:port",
+		"-listen 127.0.0.1:70000":   `"70000"`,
+		"-nats nats://a -listen :1": "-nats and -listen",
+		"-workers many":             `"many"`,
+		"more":                      `"more"`,
+		"-unknown":                  "-unknown",
+	} {
+		t.Run(args, func(t *testing.T) {
+			_, err := parseConfig(strings.Fields(args), io.Discard)
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v, want one that says %s", err, want)
+			}
+		})
+	}
+	if _, err := parseConfig([]string{"-h"}, io.Discard); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("-h: %v, want flag.ErrHelp", err)
+	}
+	c, err := parseConfig([]string{"-nats", "nats://a", "-grace", "3s"}, io.Discard)
+	if err != nil || c.url != "nats://a" || c.grace != 3*time.Second {
+		t.Errorf("%+v, %v", c, err)
+	}
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+)
+
+// The subjects, each with the job's ID behind it, and their streams.
+const (
+	jobs    = "jobs"
+	results = "results"
+	dead    = "dead" // jobs that were given up, with the reason
+)
+
+// consumer is the one that all workers share: a job goes to one of them.
+const consumer = "workers"
+
+// Headers of a job that has failed before, and of one that was given up.
+const (
+	triesHeader  = "Tries"
+	reasonHeader = "Reason"
+)
+
+// answer is how long the broker may take to answer.
+const answer = 5 * time.Second
+
+// tryAgain is the pause after the broker could not be reached.
+const tryAgain = 250 * time.Millisecond
+
+// A queue is what the worker knows of the broker.
+type queue struct {
+	config
+	log     zerolog.Logger
+	options []nats.Option
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	jobs    jetstream.Consumer
+}
+
+// connect begins to connect. That the broker is not there yet is no error: it may be
+// restarted, or come later, and the worker has time.
+func (q *queue) connect() (err error) {
+	q.nc, err = nats.Connect(q.url, append(q.options,
+		nats.Name("lastcall worker"),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(tryAgain),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				q.log.Warn().Err(err).Msg("the broker is gone")
+			}
+		}),
+		nats.ConnectHandler(q.connected),
+		nats.ReconnectHandler(q.connected),
+	)...)
+	if err != nil {
+		return fmt.Errorf("-nats %q: %w", q.url, err)
+	}
+	q.js, err = jetstream.New(q.nc)
+	return err
+}
+
+func (q *queue) connected(nc *nats.Conn) {
+	q.log.Info().Str("url", nc.ConnectedUrlRedacted()).Msg("connected to the broker")
+}
+
+// setUp makes the streams and the consumer, as soon as the broker is there.
+func (q *queue) setUp(ctx context.Context) error {
+	for said := false; ; {
+		err := q.trySetUp(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		var refused *jetstream.APIError
+		if errors.As(err, &refused) && refused.Code != 503 { // which is what a broker says that is not ready
+			return fmt.Errorf("the broker refuses: %w", err)
+		}
+		if !said {
+			q.log.Warn().Err(err).Str("url", q.url).Msg("the broker is not ready, trying on")
+			said = true
+		}
+		select {
+		case <-time.After(tryAgain):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (q *queue) trySetUp(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, answer)
+	defer cancel()
+	for _, s := range []jetstream.StreamConfig{
+		{Name: "JOBS", Subjects: []string{jobs + ".>"}, Retention: jetstream.WorkQueuePolicy},
+		{Name: "RESULTS", Subjects: []string{results + ".>"}},
+		{Name: "DEAD", Subjects: []string{dead + ".>"}},
+	} {
+		if _, err := q.js.CreateOrUpdateStream(ctx, s); err != nil {
+			return fmt.Errorf("stream %s: %w", s.Name, err)
+		}
+	}
+	q.jobs, err = q.js.CreateOrUpdateConsumer(ctx, "JOBS", jetstream.ConsumerConfig{
+		Durable:   consumer,
+		AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait:   q.ackWait,
+		// Jobs that are given back count as delivered: they must not die of that. It is
+		// this program that counts the tries.
+		MaxDeliver:    -1,
+		MaxAckPending: -1, // each worker has one at a time
+	})
+	if err != nil {
+		return fmt.Errorf("consumer %s: %w", consumer, err)
+	}
+	return nil
+}
+
+// drain sees everything out that was said to the broker, such as which jobs are given back.
+func (q *queue) drain(ctx context.Context) error {
+	defer q.nc.Close()
+	if !q.nc.IsConnected() {
+		return nil // what it does not know by now it learns when the ack wait is over
+	}
+	return q.nc.FlushWithContext(ctx)
+}
+
+// produce puts jobs into the queue. A batch that is produced twice is in the queue once, as
+// long as the broker remembers it, which is for two minutes.
+func (q *queue) produce(ctx context.Context) error {
+	var last jetstream.PubAckFuture
+	for i := range q.config.produce {
+		j := job{ID: fmt.Sprintf("%s-%06d", q.batch, i), Kind: q.kind, Work: q.work}
+		data, err := json.Marshal(j)
+		if err != nil {
+			return err
+		}
+		if last, err = q.js.PublishAsync(jobs+"."+j.ID, data, jetstream.WithMsgID(j.ID)); err != nil {
+			return fmt.Errorf("job %s: %w", j.ID, err)
+		}
+		select {
+		case err := <-last.Err():
+			return fmt.Errorf("job %s: %w", j.ID, err)
+		default:
+		}
+	}
+	select {
+	case <-q.js.PublishAsyncComplete():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	q.log.Info().Int("jobs", q.config.produce).Str("batch", q.batch).Msg("produced")
+	return nil
+}
+
+// store stores the effect of a job, once for each ID: a second one is refused, in the first
+// two minutes by the message's ID, and for ever since the subject has one already. It tries
+// until it has an answer or ctx ends, since to do the job again may be dear.
+func (q *queue) store(ctx context.Context, r result) (again bool, err error) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return false, err
+	}
+	err = q.insist(ctx, func(ctx context.Context) error {
+		ack, err := q.js.Publish(ctx, results+"."+r.ID, data,
+			jetstream.WithMsgID(r.ID), jetstream.WithExpectLastSequencePerSubject(0))
+		again = err == nil && ack.Duplicate
+		if refused := (*jetstream.APIError)(nil); errors.As(err, &refused) && refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+			again, err = true, nil
+		}
+		return err
+	})
+	return again, err
+}
+
+// again puts a job that has failed back to the end of the queue, with the number of tries.
+func (q *queue) again(ctx context.Context, msg jetstream.Msg, id string, tries int) error {
+	return q.move(ctx, msg, jobs+"."+id, id+"/"+strconv.Itoa(tries), nats.Header{triesHeader: {strconv.Itoa(tries)}})
+}
+
+// bury puts a message that was given up where somebody can look at it.
+func (q *queue) bury(ctx context.Context, msg jetstream.Msg, id, reason string) error {
+	return q.move(ctx, msg, dead+"."+id, "dead/"+id, nats.Header{reasonHeader: {reason}})
+}
+
+// move puts a message elsewhere before it is taken out of the queue, so that it is in two
+// places for a moment, and never in none.
+func (q *queue) move(ctx context.Context, msg jetstream.Msg, to, id string, header nats.Header) error {
+	err := q.insist(ctx, func(ctx context.Context) error {
+		_, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: to, Data: msg.Data(), Header: header}, jetstream.WithMsgID(id))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return q.confirm(ctx, msg)
+}
+
+// confirm takes a job out of the queue that is done with. After the ack wait the broker hands
+// it out again, so there is no use in trying on.
+func (q *queue) confirm(ctx context.Context, msg jetstream.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, q.ackWait)
+	defer cancel()
+	return q.insist(ctx, msg.DoubleAck)
+}
+
+// insist calls f until it succeeds or ctx ends.
+func (q *queue) insist(ctx context.Context, f func(context.Context) error) error {
+	for {
+		once, cancel := context.WithTimeout(ctx, answer)
+		err := f(once)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(tryAgain):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+	}
+}
