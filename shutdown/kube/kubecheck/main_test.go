@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -92,7 +93,10 @@ func TestExitStatus(t *testing.T) {
 		"a delay beside drain":                   {"-delay 6s -drain 25s fits.yaml", "", 1},
 		"a plan":                                 {"-plan - fits.yaml", `{"drainSeconds": 31}`, 1},
 		"a flag wins over the plan":              {"-plan - -drain 5s fits.yaml", `{"drainSeconds": 31}`, 0},
-		"the drain follows from the plan":        {"-plan - fits.yaml", `{"graceSeconds": 31}`, 1},
+		"the drain follows from the plan":        {"-plan - -strict -margin 0s fits.yaml", `{"graceSeconds": 32}`, 0},
+		"and is too long":                        {"-plan - fits.yaml", `{"graceSeconds": 32.5}`, 1},
+		"a hook's sleep is no part of it":        {"-plan - -strict fits.yaml", `{"graceSeconds": 40, "preStopSeconds": 10}`, 0},
+		"the program gives up too late":          {"-plan - -strict -drain 5s fits.yaml", `{"drainSeconds": 31}`, 1},
 		"a plan with a fraction":                 {"-plan - -strict fits.yaml", `{"drainSeconds": 28.5}`, 1},
 		"a plan with an unknown field":           {"-plan - fits.yaml", `{"drain": 5}`, 2},
 		"a plan with a field in another case":    {"-plan - fits.yaml", `{"DrainSeconds": 5}`, 2},
@@ -123,7 +127,7 @@ func TestExitStatus(t *testing.T) {
 
 // The whole plan means what the flags mean.
 func TestPlanIsTheFlags(t *testing.T) {
-	const all = `{"container": "app", "graceSeconds": 28, "delaySeconds": 5, "drainSeconds": 19.5, "cleanupSeconds": 1, "marginSeconds": 3,
+	const all = `{"container": "app", "graceSeconds": 28, "graceSource": "environment", "preStopSeconds": 0, "delaySeconds": 5, "drainSeconds": 19.5, "cleanupSeconds": 1, "marginSeconds": 3,
 		"prestop": {"path": "/bye", "port": 9091, "portName": "ops", "exec": "/app bye"}, "signals": ["SIGTERM", "SIGHUP"]}`
 	fromPlan, err := parseOptions([]string{"-plan", "-", "x.yaml"}, strings.NewReader(all), nil)
 	if err != nil {
@@ -140,8 +144,26 @@ func TestPlanIsTheFlags(t *testing.T) {
 	if diff := cmp.Diff(fromFlags.budget, fromPlan.budget); diff != "" {
 		t.Errorf("budget of the flags -, of the plan +:\n%s", diff)
 	}
-	if got, want := fromPlan.budget.Grace.Seconds(), 28.0; got != want {
+	if got, want := fromPlan.budget.Grace.Seconds(), 25.5; got != want {
 		t.Errorf("grace %v, want %v", got, want)
+	}
+}
+
+// What a shutdown.Plan marshals to, as TestThePlanInJSON of package shutdown has it.
+func TestThePlanOfAProgram(t *testing.T) {
+	for _, printed := range []string{
+		`{"graceSeconds":30,"graceSource":"field","preStopSeconds":0,"delaySeconds":5,"drainSeconds":1.001,"cleanupSeconds":0,"marginSeconds":2}`,
+		`{"graceSource":"default","preStopSeconds":0,"delaySeconds":5,"drainSeconds":1.001,"cleanupSeconds":0,"marginSeconds":2}`,
+	} {
+		o, err := parseOptions([]string{"-plan", "-", "x.yaml"}, strings.NewReader(printed), nil)
+		if err != nil {
+			t.Errorf("%s: %v", printed, err)
+			continue
+		}
+		b := o.budget
+		if b.Grace != 6001*time.Millisecond || b.Delay.Seconds() != 5 || b.Drain != 1001*time.Millisecond || b.Cleanup != 0 || b.Margin.Seconds() != 2 {
+			t.Errorf("%s\nbudget %+v, want a limit of 6.001 s, of which a delay of 5 s", printed, b)
+		}
 	}
 }
 

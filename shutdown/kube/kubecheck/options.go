@@ -56,12 +56,14 @@ const planShape = `
 The plan is a JSON object that the program prints. Every field may be absent;
 flags win over it; a field that is not listed here is an error.
 
-  {"container": "app", "graceSeconds": 25, "delaySeconds": 5, "drainSeconds": 20,
-   "cleanupSeconds": 0, "marginSeconds": 2, "signals": ["SIGTERM", "SIGINT"],
+  {"container": "app", "graceSeconds": 30, "graceSource": "environment",
+   "preStopSeconds": 0, "delaySeconds": 5, "drainSeconds": 23, "cleanupSeconds": 0,
+   "marginSeconds": 2, "signals": ["SIGTERM", "SIGINT"],
    "prestop": {"path": "/prestop", "port": 9090, "portName": "admin",
                "exec": "/app prestop"}}
 
-graceSeconds is the program's own limit from the request to stop to its exit.
+graceSeconds and preStopSeconds are what the program was told of its pod. The drain, if
+it is not there, is what the library would make of them.
 `
 
 // parseOptions reads the arguments, and the plan if they name one. Help goes to help.
@@ -106,6 +108,7 @@ func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, err
 		return nil, fmt.Errorf("-plan %s: %w", planFile, err)
 	}
 	o.budget = p.with(flags).budget()
+	o.budget.Grace = p.limit() // flags say what is required, not when the program gives up
 	return o, nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,9 +18,12 @@ import (
 )
 
 // A plan is what the program says of itself, in JSON or by flags. What is absent is nil.
+// The JSON of a shutdown.Plan is one, without what that does not know.
 type plan struct {
 	Container *string  `json:"container"`
-	Grace     *seconds `json:"graceSeconds"`
+	Grace     *seconds `json:"graceSeconds"`   // of the platform, as the program was told
+	Source    *string  `json:"graceSource"`    // not used: where the program has its limit from
+	Told      *seconds `json:"preStopSeconds"` // what the program was told that a hook sleeps
 	Delay     *seconds `json:"delaySeconds"`
 	Drain     *seconds `json:"drainSeconds"`
 	Cleanup   *seconds `json:"cleanupSeconds"`
@@ -46,7 +50,7 @@ func (s *seconds) UnmarshalJSON(text []byte) error {
 	if math.Abs(n) > math.MaxInt32 {
 		return fmt.Errorf("%s seconds are too many", text)
 	}
-	*s = seconds(n * float64(time.Second))
+	*s = seconds(math.Round(n * float64(time.Second)))
 	return s.check()
 }
 
@@ -123,11 +127,24 @@ func or[T any](p *T, otherwise T) T {
 	return *p
 }
 
+// limit is the program's own grace period, from the request to stop to its exit, 0 if the
+// plan does not say: the sum of its parts, or what the library makes of the platform's.
+func (p plan) limit() time.Duration {
+	switch {
+	case p.Drain != nil:
+		return time.Duration(or(p.Delay, 0) + *p.Drain + or(p.Cleanup, 0))
+	case p.Grace != nil:
+		total := time.Duration(max(0, *p.Grace-or(p.Told, 0)))
+		return max(total-ownMargin, total/2)
+	}
+	return 0
+}
+
 // budget is the plan with the defaults of the library.
 func (p plan) budget() check.Budget {
 	b := check.Budget{
 		Container: or(p.Container, ""),
-		Grace:     time.Duration(or(p.Grace, 0)),
+		Grace:     p.limit(),
 		Delay:     time.Duration(or(p.Delay, 0)),
 		Cleanup:   time.Duration(or(p.Cleanup, 0)),
 		Margin:    time.Duration(or(p.Margin, seconds(ownMargin))),
@@ -148,7 +165,7 @@ func (p plan) budget() check.Budget {
 	if p.Drain != nil {
 		b.Drain = time.Duration(*p.Drain)
 	} else {
-		b.Drain = max(0, time.Duration(or(p.Grace, seconds(ownGrace)))-b.Delay-b.Cleanup)
+		b.Drain = max(0, cmp.Or(p.limit(), ownGrace)-b.Delay-b.Cleanup)
 	}
 	return b
 }
