@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -173,15 +172,16 @@ func (s *subject) exec(argv []string) {
 			}
 		}
 	}
-	wait, isSleep, leading := sleepTime(words), isSleep(words), time.Duration(0)
-	if viaShell && !isSleep {
-		wait, isSleep, leading = sleepScript(commands)
+	wait := sleepTime(words)
+	onlySleeps := wait >= 0
+	if viaShell && !onlySleeps {
+		wait, onlySleeps = sleepScript(commands)
 	}
 	switch {
 	case oneString(argv):
 		s.Add(ExecOneString, fmt.Sprintf("%q is taken for the name of a file, since no shell splits it: the hook fails, and SIGTERM follows at once", argv[len(argv)-1]),
 			"write each word as an element of its own; or, with a shell, -c before the script")
-	case isSleep:
+	case onlySleeps:
 		s.Mode, s.Sums.PreStop = Sleep, wait
 		s.Add(ExecSleep, fmt.Sprintf("needs %s in the image: where it is missing, as in scratch and distroless, the hook fails, and SIGTERM follows at once", argv[0]),
 			fmt.Sprintf("preStop: {sleep: {seconds: %d}} needs nothing in the image (on since Kubernetes 1.30, stable in 1.34)", ceil(wait)))
@@ -194,7 +194,7 @@ func (s *subject) exec(argv []string) {
 		s.Add(HandshakeCommand, fmt.Sprintf("the hook runs %s, the program's handshake is %s", strings.Join(words, " "), strings.Join(own, " ")),
 			fmt.Sprintf("command: [%s], or correct -prestop-exec", strings.Join(quoted(own), ", ")))
 	default:
-		s.Sums.PreStop = leading
+		s.Sums.PreStop = max(0, wait)
 		s.foreign(strings.Join(argv, " "))
 	}
 }

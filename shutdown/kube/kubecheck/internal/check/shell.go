@@ -3,9 +3,7 @@ package check
 import (
 	"path"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // shells are those that run a script given by -c.
@@ -16,13 +14,25 @@ var inits = []string{"tini", "dumb-init", "catatonit"}
 
 // withoutShell returns what follows the shell in argv, if it begins with one.
 func withoutShell(argv []string) (args []string, ok bool) {
-	if len(argv) > 1 && path.Base(argv[0]) == "busybox" {
-		argv = argv[1:]
-	}
+	argv = unwrap(argv)
 	if len(argv) == 0 || !slices.Contains(shells, path.Base(argv[0])) {
 		return nil, false
 	}
 	return argv[1:], true
+}
+
+// unwrap returns what env or busybox at the beginning of argv runs.
+func unwrap(argv []string) []string {
+	if len(argv) > 1 && path.Base(argv[0]) == "env" {
+		argv = argv[1:]
+		for len(argv) > 0 && (argv[0] == "-i" || strings.Contains(argv[0], "=")) {
+			argv = argv[1:]
+		}
+	}
+	if len(argv) > 1 && path.Base(argv[0]) == "busybox" {
+		argv = argv[1:]
+	}
+	return argv
 }
 
 // shellScript returns the script of a shell called with -c.
@@ -31,15 +41,33 @@ func shellScript(argv []string) (script string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	for i, arg := range args {
-		switch {
-		case !strings.HasPrefix(arg, "-") || strings.HasPrefix(arg, "--"):
-			return "", false
-		case strings.Contains(arg, "c") && i+1 < len(args):
-			return args[i+1], true
+	rest, isScript := shellOptions(args)
+	if !isScript || len(rest) == 0 {
+		return "", false
+	}
+	return rest[0], true
+}
+
+// shellOptions returns what follows the options, and whether -c is one of them. The options
+// may be one word, and -o has its name as the next: -euo pipefail -c.
+func shellOptions(args []string) (rest []string, c bool) {
+	for i := 0; i < len(args); i++ {
+		switch arg := args[i]; {
+		case arg == "-" || arg == "--":
+			return args[i+1:], c
+		case arg == "--rcfile" || arg == "--init-file":
+			i++
+		case strings.HasPrefix(arg, "--"):
+		case strings.HasPrefix(arg, "-") || strings.HasPrefix(arg, "+"):
+			c = c || arg[0] == '-' && strings.Contains(arg, "c")
+			if strings.ContainsAny(arg, "oO") {
+				i++
+			}
+		default:
+			return args[i:], c
 		}
 	}
-	return "", false
+	return nil, c
 }
 
 // oneString reports whether argv is a command line that nothing splits.
@@ -135,12 +163,24 @@ func replacesShell(script string) bool {
 		switch {
 		case len(words) < 2 || c.before == "|" || c.after == "|" || c.after == "&":
 		case words[0] == "trap":
-			return true
+			if trapsTERM(words[1:]) {
+				return true
+			}
 		case words[0] == "exec" && !strings.ContainsAny(words[1], "<>"):
 			return true
 		}
 	}
 	return false
+}
+
+// trapsTERM reports whether a trap with these arguments does something for SIGTERM.
+func trapsTERM(args []string) bool {
+	if args[0] == "--" {
+		args = args[1:]
+	}
+	return len(args) > 1 && args[0] != "" && args[0] != "-" && slices.ContainsFunc(args[1:], func(signal string) bool {
+		return slices.Contains([]string{"TERM", "SIGTERM", "15"}, strings.ToUpper(signal))
+	})
 }
 
 // isPrefix reports whether a command may follow the word: a keyword or an assignment.
@@ -151,71 +191,4 @@ func isPrefix(word string) bool {
 	}
 	name, _, assignment := strings.Cut(word, "=")
 	return assignment && name != "" && !strings.ContainsAny(name, "/-.")
-}
-
-// isSleep reports whether the command only sleeps, for a time that is written there.
-func isSleep(words []string) bool { return sleepTime(words) >= 0 }
-
-// maxSleep stands for sleep infinity, and bounds sums.
-const maxSleep = 1 << 31 * time.Second
-
-// sleepTime is how long the command sleeps, -1 if it is not a sleep. Several times add up.
-func sleepTime(words []string) time.Duration {
-	if len(words) > 1 && path.Base(words[0]) == "busybox" {
-		words = words[1:]
-	}
-	if len(words) < 2 || path.Base(words[0]) != "sleep" {
-		return -1
-	}
-	var sum time.Duration
-	for _, w := range words[1:] {
-		d, ok := sleepArgument(w)
-		if !ok {
-			return -1
-		}
-		sum = min(sum+d, maxSleep)
-	}
-	return sum
-}
-
-func sleepArgument(w string) (time.Duration, bool) {
-	if w == "inf" || w == "infinity" {
-		return maxSleep, true
-	}
-	unit := time.Second
-	switch {
-	case strings.HasSuffix(w, "s"):
-	case strings.HasSuffix(w, "m"):
-		unit = time.Minute
-	case strings.HasSuffix(w, "h"):
-		unit = time.Hour
-	case strings.HasSuffix(w, "d"):
-		unit = 24 * time.Hour
-	}
-	n, err := strconv.ParseFloat(strings.TrimRight(w, "smhd"), 64)
-	if err != nil || !(n >= 0) {
-		return 0, false
-	}
-	return time.Duration(min(n*float64(unit), float64(maxSleep))), true
-}
-
-// sleepScript reports whether a script does nothing but sleep, and for how long; if it
-// does more, leading is how long it sleeps in any case before that.
-func sleepScript(commands []command) (wait time.Duration, only bool, leading time.Duration) {
-	only = true
-	for i, c := range commands {
-		sequence := c.after == ";" || c.after == "&&" || c.after == "\n" || c.after == ""
-		switch d := sleepTime(c.words); {
-		case !sequence:
-			return 0, false, leading
-		case d >= 0 && only:
-			wait = min(wait+d, maxSleep)
-			leading = wait
-		case slices.Contains([]string{"true", ":", "echo"}, c.words[0]):
-		case c.words[0] == "exit" && i == len(commands)-1:
-		default:
-			only = false
-		}
-	}
-	return wait, only && wait > 0, leading
 }
