@@ -62,6 +62,7 @@ const (
 	PreStopForeign  Code = "prestop-foreign"
 	PreStopHost     Code = "prestop-host"
 	PreStopPort     Code = "prestop-port"
+	PreStopScheme   Code = "prestop-scheme"
 	PreStopPortName Code = "prestop-port-name"
 	PreStopInit     Code = "prestop-init-container"
 	HostNetwork     Code = "hostnetwork-no-host"
@@ -127,6 +128,7 @@ var severities = map[Code]Severity{
 	PreStopForeign:  Warning,
 	PreStopHost:     Error,
 	PreStopPort:     Error,
+	PreStopScheme:   Error,
 	PreStopPortName: Error,
 	PreStopInit:     Error,
 	HostNetwork:     Error,

@@ -73,11 +73,12 @@ func (s *subject) variable(name string) (d time.Duration, known bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(n >= 1) || n > math.MaxInt32 {
-		s.Add(EnvInvalid, fmt.Sprintf("$%s is %q, not a positive number of seconds: the program refuses to start", name, text), "write a number of seconds, 1 or more, or leave the variable out")
+	n *= float64(time.Second)
+	if err != nil || !(n >= 1) || n > math.MaxInt64/2 { // as package shutdown has it
+		s.Add(EnvInvalid, fmt.Sprintf("$%s is %q, not a positive number of seconds: the program refuses to start", name, text), "write a number of seconds above 0, or leave the variable out")
 		return 0, false
 	}
-	return time.Duration(n * float64(time.Second)), true
+	return time.Duration(n), true
 }
 
 // value is a variable's, if the manifest has it: as such, or in an annotation of the pod.

@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -21,37 +20,50 @@ func (r *Result) pod(w *manifest.Workload) {
 		}
 	}
 	for _, c := range stoppable(pod) {
-		r.validHook(c, pod)
+		r.validHooks(c, pod)
 		r.validProbes(c)
 		if c.Lifecycle != nil && c.Lifecycle.StopSignal != nil && pod.OS == nil {
 			r.Add(StopSignalOS, fmt.Sprintf("container %s has a stopSignal and the pod no os: rejected", c.Name), w.PodPath()+".os.name: linux")
 		}
 	}
-	for i := range pod.InitContainers {
-		r.downward(&pod.InitContainers[i])
-	}
-	for i := range pod.Containers {
-		r.downward(&pod.Containers[i])
-	}
+	r.downward(pod)
 }
 
-func (r *Result) validHook(c *corev1.Container, pod *corev1.PodSpec) {
-	h := preStop(c)
+func (r *Result) validHooks(c *corev1.Container, pod *corev1.PodSpec) {
+	if c.Lifecycle == nil {
+		return
+	}
+	r.validHook(c.Name, "preStop", c.Lifecycle.PreStop, pod)
+	r.validHook(c.Name, "postStart", c.Lifecycle.PostStart, pod)
+}
+
+func (r *Result) validHook(container, hook string, h *corev1.LifecycleHandler, pod *corev1.PodSpec) {
 	if h == nil {
 		return
 	}
 	if n := handlers(h); n != 1 {
-		r.Add(HandlerCount, fmt.Sprintf("the preStop of container %s has %d handlers: rejected, there has to be one", c.Name, n), "keep one of sleep, httpGet and exec")
+		r.Add(HandlerCount, fmt.Sprintf("the %s of container %s has %d handlers: rejected, there has to be one", hook, container, n), "keep one of sleep, httpGet and exec")
 		return
 	}
 	switch {
 	case h.Sleep != nil:
-		r.validSleep(c.Name, h.Sleep.Seconds, pod)
-	case h.HTTPGet != nil && !validPort(h.HTTPGet.Port):
-		r.Add(PreStopPort, fmt.Sprintf("the preStop of container %s calls port %q: rejected, it is neither a number from 1 to 65535 nor a name", c.Name, h.HTTPGet.Port.String()),
-			"write the number, without quotes, or the name of one of the container's ports")
+		r.validSleep(container, h.Sleep.Seconds, pod)
+	case h.HTTPGet != nil:
+		r.validHTTPGet(container, hook, h.HTTPGet)
 	case h.Exec != nil && len(h.Exec.Command) == 0:
-		r.Add(HandlerCount, fmt.Sprintf("the preStop of container %s is an exec without a command: rejected", c.Name), "write the command, or remove the hook")
+		r.Add(HandlerCount, fmt.Sprintf("the %s of container %s is an exec without a command: rejected", hook, container), "write the command, or remove the hook")
+	}
+}
+
+func (r *Result) validHTTPGet(container, hook string, get *corev1.HTTPGetAction) {
+	if !validPort(get.Port) {
+		r.Add(PreStopPort, fmt.Sprintf("the %s of container %s calls port %q: rejected, it is neither a number from 1 to 65535 nor a name", hook, container, get.Port.String()),
+			"write the number, without quotes, or the name of one of the container's ports")
+	}
+	switch get.Scheme {
+	case "", corev1.URISchemeHTTP, corev1.URISchemeHTTPS:
+	default:
+		r.Add(PreStopScheme, fmt.Sprintf("the %s of container %s has the scheme %s: rejected, it is neither HTTP nor HTTPS", hook, container, get.Scheme), "scheme: HTTP, or leave it out")
 	}
 }
 
@@ -83,38 +95,6 @@ func (r *Result) validProbes(c *corev1.Container) {
 			r.Add(ProbeGraceInvalid, fmt.Sprintf("the %s of container %s has a grace period of %d: rejected", named.name, c.Name, g), "write a positive number, or leave it out: the pod's counts then")
 		}
 	}
-}
-
-// downward fields are what an environment variable can have of its pod.
-var downwardFields = []string{
-	"metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels", "metadata.annotations",
-	"spec.nodeName", "spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
-}
-
-func (r *Result) downward(c *corev1.Container) {
-	for _, e := range c.Env {
-		if e.ValueFrom == nil || e.ValueFrom.FieldRef == nil {
-			continue
-		}
-		field := e.ValueFrom.FieldRef.FieldPath
-		if !offered(field) {
-			r.Add(DownwardAPI, fmt.Sprintf("$%s of container %s asks the downward API for %s, which it does not offer: rejected", e.Name, c.Name, field),
-				"write the value a second time, from the same template; this command compares the two")
-		}
-	}
-}
-
-// offered reports whether there is such a field: labels and annotations with a subscript,
-// the rest without.
-func offered(field string) bool {
-	for _, known := range downwardFields {
-		rest, ok := strings.CutPrefix(field, known)
-		subscripted := known == "metadata.labels" || known == "metadata.annotations"
-		if ok && (!subscripted && rest == "" || subscripted && strings.HasPrefix(rest, "['") && strings.HasSuffix(rest, "']")) {
-			return true
-		}
-	}
-	return false
 }
 
 // neighbours says what the program's container has to do with the others: less than one

@@ -216,6 +216,7 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: "lifecycle: {preStop: {}}"},
 			{app: hook("exec: {}")},
 			{others: "{name: proxy, lifecycle: {preStop: {}}}", budget: func(b *check.Budget) { b.Container = "app" }},
+			{app: "lifecycle: {postStart: {sleep: {seconds: 1}, exec: {command: [a]}}}"},
 		},
 		not: []object{{app: "lifecycle: {postStart: {sleep: {seconds: 1}}, preStop: {sleep: {seconds: 5}}}"}, {app: "lifecycle: {}"}},
 	},
@@ -244,6 +245,10 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: hook(`httpGet: {path: /prestop, port: 65536}`)},
 		},
 		not: []object{{app: hook(`httpGet: {path: /prestop, port: 9090}`)}, {app: admin + ", " + hook(getAdmin)}},
+	},
+	check.PreStopScheme: {
+		has: []object{{app: hook("httpGet: {path: /prestop, port: 9090, scheme: https}")}, {app: "lifecycle: {postStart: {httpGet: {port: 9090, scheme: FTP}}}"}},
+		not: []object{{app: hook("httpGet: {path: /prestop, port: 9090, scheme: HTTPS}")}, {app: "readinessProbe: {httpGet: {port: 9090, scheme: https}}"}},
 	},
 	check.PreStopPortName: {
 		has: []object{{app: hook(getAdmin)}, {app: hook(getAdmin), others: "{name: proxy, " + admin + "}", budget: func(b *check.Budget) { b.Container = "app" }}},
@@ -401,7 +406,7 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: env(literal(graceVar, "27") + ", " + literal(sleepVar, "27"))},
 			{app: env(fieldRef(graceVar, "metadata.annotations['grace']"))},
 		},
-		not: []object{{app: env(literal(graceVar, "27"))}, {app: env(literal("OTHER", "27s"))}},
+		not: []object{{app: env(literal(graceVar, "27"))}, {app: env(literal("OTHER", "27s"))}, {app: env(literal(graceVar, "0.5"))}},
 	},
 	check.EnvNotChecked: {
 		has: []object{
@@ -415,8 +420,15 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: env(fieldRef(graceVar, "spec.terminationGracePeriodSeconds"))},
 			{app: env(fieldRef("X", "metadata.annotations"))},
 			{pod: "initContainers: [{name: migrate, " + env(fieldRef("X", "spec.nodeNames")) + "}]"},
+			{app: env("{name: X, valueFrom: {resourceFieldRef: {resource: terminationGracePeriodSeconds}}}")},
+			{pod: "volumes: [{name: pod, downwardAPI: {items: [{path: grace, fieldRef: {fieldPath: spec.terminationGracePeriodSeconds}}]}}]"},
+			{pod: "volumes: [{name: pod, projected: {sources: [{downwardAPI: {items: [{path: node, fieldRef: {fieldPath: spec.nodeName}}]}}]}}]"},
 		},
-		not: []object{{app: env(fieldRef("X", "metadata.annotations['x']") + ", " + fieldRef("X2", "status.podIP"))}},
+		not: []object{
+			{app: env(fieldRef("X", "metadata.annotations['x']") + ", " + fieldRef("X2", "status.podIP"))},
+			{app: env("{name: X, valueFrom: {resourceFieldRef: {resource: limits.cpu}}}, {name: Z, valueFrom: {resourceFieldRef: {resource: requests.hugepages-2Mi}}}")},
+			{pod: "volumes: [{name: pod, downwardAPI: {items: [{path: all, fieldRef: {fieldPath: metadata.annotations}}, {path: cpu, resourceFieldRef: {containerName: app, resource: limits.cpu}}]}}]"},
+		},
 	},
 	check.NativeSidecars: {
 		has: []object{{pod: "initContainers: [{name: proxy, restartPolicy: Always}]", budget: func(b *check.Budget) { b.Container = "app" }}},

@@ -1,0 +1,76 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// What the downward API offers: to variables and to files, and of a container's resources.
+var (
+	downwardVariables = []string{
+		"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
+		"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
+	}
+	downwardFiles     = []string{"metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels", "metadata.annotations"}
+	downwardResources = []string{
+		"limits.cpu", "limits.memory", "limits.ephemeral-storage", "requests.cpu", "requests.memory", "requests.ephemeral-storage",
+	}
+)
+
+// downward says where the pod asks the downward API for what it does not offer: its grace
+// period is such a thing.
+func (r *Result) downward(pod *corev1.PodSpec) {
+	for _, containers := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
+		for i := range containers {
+			for _, e := range containers[i].Env {
+				if e.ValueFrom != nil {
+					r.offered(fmt.Sprintf("$%s of container %s", e.Name, containers[i].Name), e.ValueFrom.FieldRef, e.ValueFrom.ResourceFieldRef, downwardVariables)
+				}
+			}
+		}
+	}
+	for i := range pod.Volumes {
+		r.downwardVolume(&pod.Volumes[i])
+	}
+}
+
+func (r *Result) downwardVolume(v *corev1.Volume) {
+	var files []corev1.DownwardAPIVolumeFile
+	if v.DownwardAPI != nil {
+		files = v.DownwardAPI.Items
+	}
+	if v.Projected != nil {
+		for _, source := range v.Projected.Sources {
+			if source.DownwardAPI != nil {
+				files = append(files, source.DownwardAPI.Items...)
+			}
+		}
+	}
+	for _, f := range files {
+		r.offered(fmt.Sprintf("%s of volume %s", f.Path, v.Name), f.FieldRef, f.ResourceFieldRef, downwardFiles)
+	}
+}
+
+func (r *Result) offered(who string, field *corev1.ObjectFieldSelector, resource *corev1.ResourceFieldSelector, fields []string) {
+	const fix = "write the value a second time, from the same template; this command compares the two"
+	if field != nil && !slices.Contains(fields, field.FieldPath) && !subscripted(field.FieldPath) {
+		r.Add(DownwardAPI, fmt.Sprintf("%s asks the downward API for %s, which it does not offer: rejected", who, field.FieldPath), fix)
+	}
+	if resource != nil && !slices.Contains(downwardResources, resource.Resource) && !hugePages(resource.Resource) {
+		r.Add(DownwardAPI, fmt.Sprintf("%s asks the downward API for the resource %s, which it does not offer: rejected", who, resource.Resource), fix)
+	}
+}
+
+// subscripted reports whether it is one of the labels or annotations.
+func subscripted(field string) bool {
+	label, isLabel := strings.CutPrefix(field, "metadata.labels['")
+	annotation, isAnnotation := strings.CutPrefix(field, "metadata.annotations['")
+	return isLabel && strings.HasSuffix(label, "']") || isAnnotation && strings.HasSuffix(annotation, "']")
+}
+
+func hugePages(resource string) bool {
+	return strings.HasPrefix(resource, "limits.hugepages-") || strings.HasPrefix(resource, "requests.hugepages-")
+}
