@@ -51,6 +51,7 @@ type report struct {
 	passed    map[string]int // objects that are no workloads, by kind
 	files     int
 	workloads int
+	known     int // of these, all but the kinds that are not known here
 	badInput  bool
 }
 
@@ -76,7 +77,11 @@ func (r *report) file(b check.Budget, f manifest.File) {
 	r.files++
 	r.workloads += len(f.Workloads)
 	for i := range f.Workloads {
-		r.results = append(r.results, b.Workload(&f.Workloads[i])...)
+		w := &f.Workloads[i]
+		if !slices.ContainsFunc(w.Faults, func(f manifest.Fault) bool { return f.Kind == manifest.UnknownWorkload }) {
+			r.known++
+		}
+		r.results = append(r.results, b.Workload(w)...)
 	}
 	for _, kind := range f.Passed {
 		r.passed[kind]++
@@ -111,7 +116,7 @@ func (r *report) status(o *options, stderr io.Writer) int {
 	switch {
 	case r.badInput:
 		return exitBadInput
-	case o.budget.Container != "" && r.workloads > 0 && !checked && worst < check.Error:
+	case o.budget.Container != "" && r.known > 0 && !checked && worst < check.Error:
 		fmt.Fprintf(stderr, "kubecheck: no workload has a container %s: nothing was checked\n", o.budget.Container)
 		return exitBadInput
 	case worst == check.Error, worst == check.Warning && o.strict:

@@ -25,6 +25,7 @@ const (
 	tight    = "apiVersion: v1\nkind: Pod\nmetadata: {name: tight}\nspec: {terminationGracePeriodSeconds: 26, containers: [{name: app}]}\n"
 	tooShort = "apiVersion: v1\nkind: Pod\nmetadata: {name: short}\nspec: {terminationGracePeriodSeconds: 20, containers: [{name: app}]}\n"
 	service  = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
+	rollout  = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: app}]}}}\n"
 	unknown  = "apiVersion: extensions/v1beta1\nkind: Deployment\n"
 )
 
@@ -48,7 +49,7 @@ func command(t *testing.T, files map[string]string, stdin string, args ...string
 func TestExitStatus(t *testing.T) {
 	files := map[string]string{
 		"fits.yaml": fits, "tight.yaml": tight, "short.yaml": tooShort, "service.yaml": service, "unknown.yaml": unknown, "bad.yaml": "{",
-		"dir/fits.yaml": fits, "dir/service.yaml": service, "services/a.yaml": service, "services/b.json": "{}", "empty.yaml": "# nothing\n",
+		"rollout.yaml": rollout, "dir/fits.yaml": fits, "dir/service.yaml": service, "services/a.yaml": service, "services/b.json": "{}", "empty.yaml": "# nothing\n",
 	}
 	tests := map[string]struct {
 		args  string
@@ -67,6 +68,9 @@ func TestExitStatus(t *testing.T) {
 		"no workload, strictly":                  {"-strict service.yaml", "", 1},
 		"no workload in a directory, strictly":   {"-strict services", "", 1},
 		"nothing, strictly":                      {"-strict empty.yaml", "", 1},
+		"a workload that is not known":           {"rollout.yaml", "", 0},
+		"one beside another, strictly":           {"-strict -", fits + "---\n" + rollout, 1},
+		"a container, where none is known":       {"-container app rollout.yaml", "", 0},
 		"not YAML":                               {"fits.yaml bad.yaml", "", 2},
 		"an unknown API":                         {"unknown.yaml", "", 2},
 		"bad input and an error":                 {"bad.yaml short.yaml", "", 2},
@@ -234,16 +238,18 @@ ok       Pod/fits   app        none  30s    0s       25s       5s        -
 // The codes of files, each with one that has it and one that narrowly does not.
 func TestCodesOfFiles(t *testing.T) {
 	has := map[check.Code]map[string]string{
-		check.Unreadable:     {"dir/a.yaml": "a: [", "dir/b.yaml": fits},
-		check.UnknownAPI:     {"dir/a.yaml": unknown},
-		check.NoWorkload:     {"dir/a.yaml": service, "dir/b.yaml": "# nothing"},
-		check.FilePassedOver: {"dir/a.yaml": service, "dir/b.yaml": fits},
+		check.Unreadable:      {"dir/a.yaml": "a: [", "dir/b.yaml": fits},
+		check.UnknownAPI:      {"dir/a.yaml": unknown},
+		check.UnknownWorkload: {"dir/a.yaml": fits + "---\n" + rollout},
+		check.NoWorkload:      {"dir/a.yaml": service, "dir/b.yaml": "# nothing"},
+		check.FilePassedOver:  {"dir/a.yaml": service, "dir/b.yaml": fits},
 	}
 	not := map[check.Code]map[string]string{
-		check.Unreadable:     {"dir/a.yaml": "a: []", "dir/b.yaml": fits},
-		check.UnknownAPI:     {"dir/a.yaml": strings.Replace(unknown, "extensions/v1beta1", "example.org/v1beta1", 1)},
-		check.NoWorkload:     {"dir/a.yaml": service, "dir/b.yaml": fits},
-		check.FilePassedOver: {"dir/a.yaml": service + "---\n" + fits},
+		check.Unreadable:      {"dir/a.yaml": "a: []", "dir/b.yaml": fits},
+		check.UnknownAPI:      {"dir/a.yaml": strings.Replace(unknown, "extensions/v1beta1", "example.org/v1beta1", 1)},
+		check.UnknownWorkload: {"dir/a.yaml": fits + "---\n" + strings.Replace(rollout, "containers", "images", 1)},
+		check.NoWorkload:      {"dir/a.yaml": service, "dir/b.yaml": fits},
+		check.FilePassedOver:  {"dir/a.yaml": service + "---\n" + fits},
 	}
 	for code := range has {
 		t.Run(string(code), func(t *testing.T) {

@@ -32,14 +32,15 @@ type Code string
 
 // The codes.
 const (
-	Unreadable     Code = "unreadable"
-	UnknownAPI     Code = "unknown-api"
-	WrongType      Code = "wrong-type"
-	UnknownField   Code = "unknown-field"
-	DuplicateField Code = "duplicate-field"
-	GraceMisplaced Code = "grace-misplaced"
-	NoWorkload     Code = "no-workload"
-	FilePassedOver Code = "file-passed-over"
+	Unreadable      Code = "unreadable"
+	UnknownAPI      Code = "unknown-api"
+	UnknownWorkload Code = "unknown-workload"
+	WrongType       Code = "wrong-type"
+	UnknownField    Code = "unknown-field"
+	DuplicateField  Code = "duplicate-field"
+	GraceMisplaced  Code = "grace-misplaced"
+	NoWorkload      Code = "no-workload"
+	FilePassedOver  Code = "file-passed-over"
 
 	NoContainers       Code = "no-containers"
 	ContainerAmbiguous Code = "container-ambiguous"
@@ -98,14 +99,15 @@ const (
 )
 
 var severities = map[Code]Severity{
-	Unreadable:     Error,
-	UnknownAPI:     Error,
-	WrongType:      Error,
-	UnknownField:   Error,
-	DuplicateField: Error,
-	GraceMisplaced: Error,
-	NoWorkload:     Warning,
-	FilePassedOver: Note,
+	Unreadable:      Error,
+	UnknownAPI:      Error,
+	UnknownWorkload: Warning,
+	WrongType:       Error,
+	UnknownField:    Error,
+	DuplicateField:  Error,
+	GraceMisplaced:  Error,
+	NoWorkload:      Warning,
+	FilePassedOver:  Note,
 
 	NoContainers:       Error,
 	ContainerAmbiguous: Error,

@@ -22,6 +22,8 @@ func FileError(err *manifest.Error) Result {
 func (r *Result) faults(w *manifest.Workload) {
 	for _, f := range w.Faults {
 		switch {
+		case f.Kind == manifest.UnknownWorkload:
+			r.Add(UnknownWorkload, f.Text, "correct apiVersion and kind; or, if that is what it is, check a Deployment with the same pod")
 		case f.Kind == manifest.WrongType:
 			r.Add(WrongType, f.Text, "write the value that the field takes: the API server rejects the object")
 		case f.Kind == manifest.DuplicateField:

@@ -504,7 +504,7 @@ func wellFormed(t *testing.T, results []check.Result) {
 
 // The codes of files are the command's, and tested there.
 func TestEveryCodeHasARuleTest(t *testing.T) {
-	ofFiles := []check.Code{check.Unreadable, check.UnknownAPI, check.NoWorkload, check.FilePassedOver}
+	ofFiles := []check.Code{check.Unreadable, check.UnknownAPI, check.UnknownWorkload, check.NoWorkload, check.FilePassedOver}
 	for code := range check.Codes() {
 		if _, ok := rules[code]; !ok && !slices.Contains(ofFiles, code) {
 			t.Errorf("%s is not tested", code)

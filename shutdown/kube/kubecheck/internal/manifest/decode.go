@@ -120,6 +120,21 @@ func (f *File) object(at place, doc document) {
 			f.fail(at, true, err)
 			return
 		}
+		f.other(at, doc, h)
+	}
+}
+
+// other is what is neither a workload nor a list of Kubernetes.
+func (f *File) other(at place, doc document, h head) {
+	switch {
+	case kindTwice(doc):
+		f.fail(at, true, errors.New("apiVersion or kind is there twice: there is no telling what this is"))
+	case hasPod(doc.raw):
+		f.Workloads = append(f.Workloads, Workload{
+			File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata),
+			Faults: []Fault{{Kind: UnknownWorkload, Text: fmt.Sprintf("kind %s of %s has a pod's containers, and is not known here: not checked", h.Kind, h.APIVersion)}},
+		})
+	default:
 		f.Passed = append(f.Passed, qualified(h.APIVersion, h.Kind))
 	}
 }

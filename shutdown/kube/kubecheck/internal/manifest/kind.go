@@ -1,10 +1,13 @@
 package manifest
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kjson "sigs.k8s.io/json"
 )
 
 // listOf reports whether this is a list, and of what: nothing for the List of v1, whose
@@ -28,17 +31,61 @@ func checkKind(apiVersion, kind string) error {
 	if !found {
 		group = ""
 	}
-	switch group {
-	case "", "apps", "batch", "extensions":
-	default:
+	switch {
+	case strings.Contains(group, "."):
 		return nil
+	case !slices.Contains([]string{"", "apps", "batch", "extensions", "autoscaling", "policy"}, group):
+		return fmt.Errorf("there is no group %s: those that others bring have a dot", group)
 	}
 	for known := range workloads {
 		if strings.EqualFold(kind, known[1]) || strings.EqualFold(kind, known[1]+"s") || strings.EqualFold(kind, known[1]+"List") {
 			return fmt.Errorf("there is no kind %s in %s: want kind %s of %s", kind, apiVersion, known[1], known[0])
 		}
 	}
+	if revision := strings.TrimSuffix(kind, "List") == "ControllerRevision"; group == "batch" || group == "apps" && !revision {
+		return fmt.Errorf("there is no kind %s in %s", kind, apiVersion)
+	}
 	return nil
+}
+
+// kindTwice reports whether an object says twice what it is.
+func kindTwice(doc document) bool {
+	for _, text := range doc.duplicates {
+		if strings.Contains(text, `key "kind"`) || strings.Contains(text, `key "apiVersion"`) {
+			return true
+		}
+	}
+	var h head
+	strict, _ := kjson.UnmarshalStrict(doc.raw, &h)
+	return slices.ContainsFunc(strict, func(err error) bool {
+		f := strictFault(err)
+		return f.Kind == DuplicateField && (f.Field == "kind" || f.Field == "apiVersion")
+	})
+}
+
+// hasPod reports whether an object of an unknown kind has the containers of a pod where the
+// kinds of Kubernetes have them: Argo's Rollout, Knative's Service, a kind that is
+// misspelled.
+func hasPod(raw json.RawMessage) bool {
+	type template struct {
+		Spec struct {
+			Containers []json.RawMessage `json:"containers"`
+		} `json:"spec"`
+	}
+	var o struct {
+		Template template `json:"template"`
+		Spec     struct {
+			Containers  []json.RawMessage `json:"containers"`
+			Template    template          `json:"template"`
+			JobTemplate struct {
+				Spec struct {
+					Template template `json:"template"`
+				} `json:"spec"`
+			} `json:"jobTemplate"`
+		} `json:"spec"`
+	}
+	_ = json.Unmarshal(raw, &o) // what has another type is not a pod's
+	return len(o.Spec.Containers)+len(o.Spec.Template.Spec.Containers)+len(o.Spec.JobTemplate.Spec.Template.Spec.Containers)+len(o.Template.Spec.Containers) > 0
 }
 
 // qualified is the kind with its group, if that is not one of Kubernetes' own.

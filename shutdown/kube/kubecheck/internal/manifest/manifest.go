@@ -53,7 +53,8 @@ func (w *Workload) PodPath() string {
 // IsJob reports whether its pods run to completion.
 func (w *Workload) IsJob() bool { return w.Kind == "Job" || w.Kind == "CronJob" }
 
-// A Fault is something in an object that the API server would reject.
+// A Fault is something in an object that the API server would reject, or why it was not
+// decoded.
 type Fault struct {
 	Kind  FaultKind
 	Field string // its path, such as spec.template.spec.containers[0].lifecycle; "" if not known
@@ -68,6 +69,7 @@ const (
 	UnknownField FaultKind = iota
 	DuplicateField
 	WrongType
+	UnknownWorkload // it has a pod's containers, but its kind is not known here
 )
 
 // An Error says why something could not be read.
