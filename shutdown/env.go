@@ -15,6 +15,9 @@ const (
 	preStopVariable = "PRESTOP_SLEEP_SECONDS"
 )
 
+// clusterVariable is set in the containers of a pod by Kubernetes itself.
+const clusterVariable = "KUBERNETES_SERVICE_HOST"
+
 // graceMargin is kept back from the platform's grace period, for the kubelet's jitter
 // and a throttled CPU: SIGKILL must not come first.
 const graceMargin = 2 * time.Second

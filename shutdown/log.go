@@ -187,12 +187,13 @@ func (j *journal) writeEnd(r *Report) {
 	j.w.log(level, message, append(fields, "exit_code", r.ExitCode())...)
 }
 
-// writePlan tells of the plan where there is a platform that has told its own, and else
-// only those who look closely: a command on a terminal has none to keep to.
+// writePlan tells of the plan where there is a platform: one that has told its own, or that
+// it is there. A command on a terminal has none to keep to, and tells only those who look
+// closely.
 func (j *journal) writePlan(p Plan) {
 	level, message := zerolog.InfoLevel, "the time to stop"
 	switch {
-	case p.Grace == 0:
+	case p.Grace == 0 && os.Getenv(clusterVariable) == "":
 		level = zerolog.DebugLevel
 	case !p.Fits():
 		level, message = zerolog.WarnLevel, "the time to stop does not fit into the platform's grace period"

@@ -116,6 +116,7 @@ func TestThePlanIsLogged(t *testing.T) {
 	} {
 		t.Run(total, func(t *testing.T) {
 			setenv(t, graceVariable, total)
+			t.Setenv("KUBERNETES_SERVICE_HOST", "")
 			inBubble(t, func(p *bubble) {
 				p.runs(nothing)
 				l := lines(t, p.log.String())[0]
@@ -125,6 +126,19 @@ func TestThePlanIsLogged(t *testing.T) {
 			})
 		})
 	}
+}
+
+// That a pod does not tell its grace period is what its operator has to know.
+func TestThePlanIsLoggedInAPod(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+	inBubble(t, func(p *bubble) {
+		p.runs(nothing)
+		l := lines(t, p.log.String())[0]
+		plan, _ := l["plan"].(string)
+		if l["level"] != "info" || l["source"] != "field" || !strings.HasSuffix(plan, "of a grace period that is not known") {
+			t.Errorf("%v, want the plan and its source, at info", l)
+		}
+	})
 }
 
 func TestThePlanInJSON(t *testing.T) {
