@@ -15,6 +15,8 @@ import (
 
 const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: app}]}\n"
 
+const merged = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - &c {name: app, image: a}\n"
+
 // A summary is what the tests compare of a file.
 type summary struct {
 	Workloads []string // kind/name of those that were decoded
@@ -74,6 +76,20 @@ func TestDecode(t *testing.T) {
 		},
 		"anchors": {"x: &s {name: app}\napiVersion: v1\nkind: Pod\nspec: {containers: [*s]}", summary{Faulty: []string{`Pod/@1 unknown field "x"`}}},
 
+		"a merge key, and a key that overrides what it brings": {
+			merged + "  - {<<: *c, name: b}\n", summary{Workloads: []string{"Pod/a@1"}},
+		},
+		"a merge key behind what it overrides": {
+			merged + "  - {name: b, <<: *c}\n",
+			summary{Faulty: []string{"Pod/a@1 a merge key, <<, overrides a key before it, since it stands behind that"}},
+		},
+		"a merge key, and a key twice": {
+			merged + "  - {<<: *c, name: b, name: c}\n", summary{Faulty: []string{`Pod/a@1 line 7: key "name" already set in map`}},
+		},
+		"text that looks like a merge key": {
+			merged + "  - {<<: *c, name: b, args: [\"x: {<<: y}\"]}\n", summary{Workloads: []string{"Pod/a@1"}},
+		},
+
 		"what follows a document without a separator": {
 			"{apiVersion: v1, kind: Pod}\n{apiVersion: v1, kind: Pod}",
 			summary{Workloads: []string{"Pod/@1"}, Errs: []string{"x.yaml: document 2: yaml: line 1: did not find expected <document start>"}},
@@ -98,7 +114,7 @@ func TestDecode(t *testing.T) {
 			summary{Faulty: []string{"ReplicationController/a@1 kind ReplicationController of v1 has a pod's containers, and is not known here: not checked"}},
 		},
 		"a kind twice": {
-			"kind: Service\napiVersion: v1\nkind: Pod",
+			"kind: Pod\napiVersion: v1\nkind: Service",
 			summary{Errs: []string{"x.yaml: document 1: apiVersion or kind is there twice: there is no telling what this is"}},
 		},
 		"a kind twice, in JSON": {
@@ -143,6 +159,24 @@ func TestDecode(t *testing.T) {
 				t.Errorf("Decode(%q), want -, got +:\n%s", tt.data, diff)
 			}
 		})
+	}
+}
+
+// Of a key that is there twice Kubernetes takes the last, in YAML as in JSON.
+func TestTheLastOfTwoCounts(t *testing.T) {
+	for _, data := range []string{
+		pod + "spec: {terminationGracePeriodSeconds: 5, containers: [{name: app}]}\n",
+		"apiVersion: v1\nkind: Pod\nspec: {terminationGracePeriodSeconds: 30, terminationGracePeriodSeconds: 5}",
+		`{"apiVersion":"v1","kind":"Pod","spec":{"terminationGracePeriodSeconds":30,"terminationGracePeriodSeconds":5}}`,
+	} {
+		f := manifest.Decode("x.yaml", []byte(data))
+		if len(f.Workloads) != 1 || len(f.Workloads[0].Faults) != 1 {
+			t.Errorf("%s\n%+v, want a workload with a fault", data, f)
+			continue
+		}
+		if g := f.Workloads[0].Pod.Spec.TerminationGracePeriodSeconds; g == nil || *g != 5 {
+			t.Errorf("%s\na grace period of %v, want 5", data, g)
+		}
 	}
 }
 

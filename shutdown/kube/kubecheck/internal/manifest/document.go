@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v2"
 )
 
 // A document is one object of a file, as JSON.
@@ -60,40 +58,6 @@ func jsonDocuments(data []byte) ([]document, error) {
 		}
 		docs = append(docs, document{raw: raw})
 	}
-}
-
-// yamlDocuments uses the parser that Kubernetes does, but its Decoder: Unmarshal ignores
-// what follows the first document, even where that is not separated by anything.
-func yamlDocuments(data []byte) ([]document, error) {
-	var docs []document
-	d := yaml.NewDecoder(bytes.NewReader(data))
-	d.SetStrict(true)
-	for {
-		var value any
-		var doc document
-		err := d.Decode(&value)
-		if twice := (*yaml.TypeError)(nil); errors.As(err, &twice) {
-			doc.duplicates, err = twice.Errors, nil
-		}
-		if errors.Is(err, io.EOF) {
-			return docs, nil
-		}
-		if err == nil {
-			doc.raw, err = toJSON(value)
-		}
-		if err != nil {
-			return docs, err
-		}
-		docs = append(docs, doc)
-	}
-}
-
-func toJSON(value any) (json.RawMessage, error) {
-	value, err := jsonable(value)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(value)
 }
 
 // jsonable gives the maps in a value keys that JSON can have.
