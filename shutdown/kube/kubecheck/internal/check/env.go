@@ -33,6 +33,9 @@ func (s *subject) environment() {
 	}
 	says := "says " + Seconds(sleep)
 	switch {
+	case sleep >= total:
+		s.Add(EnvInvalid, fmt.Sprintf("$%s, %s, leaves nothing of $%s, %s: the program refuses to start", sleepVariable, Seconds(sleep), graceVariable, Seconds(total)), "write what the manifest says")
+		return
 	case s.Mode == Foreign:
 		return
 	case s.lookup(sleepVariable) == nil:
@@ -41,8 +44,6 @@ func (s *subject) environment() {
 		return
 	}
 	switch actual := s.sleep(); {
-	case sleep >= total:
-		s.Add(EnvInvalid, fmt.Sprintf("$%s, %s, leaves nothing of $%s, %s: the program refuses to start", sleepVariable, Seconds(sleep), graceVariable, Seconds(total)), "write what the manifest says")
 	case sleep < actual:
 		s.Add(EnvSleepBelow, fmt.Sprintf("the hook sleeps %s, and $%s %s: the program, which does not see the hook, counts on time that has passed", Seconds(actual), sleepVariable, says),
 			fmt.Sprintf("%s: %q", sleepVariable, strconv.FormatInt(ceil(actual), 10)))

@@ -404,6 +404,7 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: env(literal(graceVar, "NaN"))},
 			{app: env(literal(sleepVar, "0"))},
 			{app: env(literal(graceVar, "27") + ", " + literal(sleepVar, "27"))},
+			{app: command("nginx, -s, quit") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "27"))},
 			{app: env(fieldRef(graceVar, "metadata.annotations['grace']"))},
 		},
 		not: []object{{app: env(literal(graceVar, "27"))}, {app: env(literal("OTHER", "27s"))}, {app: env(literal(graceVar, "0.5"))}},
