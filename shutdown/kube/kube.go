@@ -15,7 +15,7 @@
 // delay is not waited for again. It does no harm where the hook fails, is called ten times,
 // or SIGTERM comes first: there is one delay and one grace period, whatever begins them.
 //
-//	var c = shutdown.Coordinator{Delay: 5 * time.Second}
+//	c := &shutdown.Coordinator{Delay: 5 * time.Second}
 //	...
 //	c.Start(httpdrain.Serve(&http.Server{Addr: ":9090", Handler: kube.Handler(c)}), shutdown.Name("admin"))
 //
