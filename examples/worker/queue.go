@@ -43,6 +43,7 @@ type queue struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	jobs    jetstream.Consumer
+	refused chan error // the first job that was produced and not stored
 }
 
 // connect begins to connect. That the broker is not there yet is no error: it may be
@@ -64,7 +65,13 @@ func (q *queue) connect() (err error) {
 	if err != nil {
 		return fmt.Errorf("-nats %q: %w", q.url, err)
 	}
-	q.js, err = jetstream.New(q.nc)
+	q.refused = make(chan error, 1)
+	q.js, err = jetstream.New(q.nc, jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, msg *nats.Msg, err error) {
+		select {
+		case q.refused <- fmt.Errorf("%s: %w", msg.Subject, err):
+		default: // the first one tells
+		}
+	}))
 	return err
 }
 
@@ -134,26 +141,28 @@ func (q *queue) drain(ctx context.Context) error {
 // produce puts jobs into the queue. A batch that is produced twice is in the queue once, as
 // long as the broker remembers it, which is for two minutes.
 func (q *queue) produce(ctx context.Context) error {
-	var last jetstream.PubAckFuture
 	for i := range q.config.produce {
 		j := job{ID: fmt.Sprintf("%s-%06d", q.batch, i), Kind: q.kind, Work: q.work}
 		data, err := json.Marshal(j)
 		if err != nil {
 			return err
 		}
-		if last, err = q.js.PublishAsync(jobs+"."+j.ID, data, jetstream.WithMsgID(j.ID)); err != nil {
-			return fmt.Errorf("job %s: %w", j.ID, err)
+		if _, err := q.js.PublishAsync(jobs+"."+j.ID, data, jetstream.WithMsgID(j.ID)); err != nil {
+			return fmt.Errorf("%s.%s: %w", jobs, j.ID, err)
 		}
-		select {
-		case err := <-last.Err():
-			return fmt.Errorf("job %s: %w", j.ID, err)
-		default:
+		if len(q.refused) > 0 {
+			return <-q.refused
 		}
 	}
 	select {
 	case <-q.js.PublishAsyncComplete():
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	select {
+	case err := <-q.refused:
+		return err
+	default:
 	}
 	q.log.Info().Int("jobs", q.config.produce).Str("batch", q.batch).Msg("produced")
 	return nil
