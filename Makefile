@@ -3,7 +3,7 @@
 CHECKS := version test race vet staticcheck format tidy alone cross fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help run strict ci fix $(CHECKS)
+.PHONY: help run strict random ci fix $(CHECKS)
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is one of'
@@ -17,6 +17,9 @@ run: ## start the example server; Ctrl-C shows how it ends
 
 strict: ## 100 runs of each way to be stuck: the exit is within the grace period and 50 ms (a quarter of an hour, on a quiet machine)
 	go test -tags strict -run ProcessStrict -v -timeout 1h -parallel 8 ./shutdown
+
+random: ## 1 000 runs of examples/counter, ended at random moments: its file is right after each
+	go test -run Random -v ./examples/counter -runs 1000
 
 ci: ## every check below, in that order
 	@bash .ci/run
