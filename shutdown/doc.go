@@ -58,11 +58,19 @@
 // well: start goroutines with group.Group or Go, which own them. SIGHUP ends the process
 // unless it is in Signals, and any signal does while neither Run, Main nor Exit is active:
 // call Main first, and do the rest in it. SIGQUIT is left alone: it dumps all stacks, which
-// is the operator's tool.
+// is the operator's tool. SIGPIPE, of a write to a standard output that nobody reads, is
+// held off only once the stop has begun: signal.Ignore makes it an error that main can
+// return. The command examples/counter ends in each of these ways.
 //
 // On Windows, the system ends a process 5 s after its console was closed, whatever it does:
 // a Grace of at most 4 s suits commands there. A process cannot end by a signal there, so
 // that Reraise is an exit code.
+//
+// # Recipes
+//
+// What to write for a worker, a ticker, a scheduler, a child process, files, a database or
+// a Redis client, and how programs of oklog/run, errgroup and fx are moved over, is in
+// [the examples of package recipes]. For an http.Server see package httpdrain.
 //
 // # Python's atexit
 //
@@ -70,4 +78,6 @@
 // the rest; a Scope is contextlib's ExitStack. What differs: handlers get a context and a
 // share of the time, they run on signals too, a handler registered by a handler runs, and
 // what went wrong is in the exit code.
+//
+// [the examples of package recipes]: https://github.com/lastcall-go/lastcall/tree/main/examples/recipes
 package shutdown

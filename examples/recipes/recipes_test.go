@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os/exec"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/oklog/run"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lastcall-go/lastcall/group"
@@ -114,26 +112,6 @@ func Example_ticker() {
 	// Output: refreshed
 }
 
-// A child process: SIGTERM when it is asked to stop, SIGKILL when it does not.
-func Example_childProcess() {
-	child := func(ctx context.Context) error {
-		cmd := exec.CommandContext(ctx, "sleep", "60")
-		cmd.Cancel = func() error { return terminate(cmd.Process) }
-		cmd.WaitDelay = 5 * time.Second
-		if err := cmd.Run(); ctx.Err() == nil {
-			return err // it ended by itself
-		}
-		return nil
-	}
-	stopSoon(func(ctx context.Context) error {
-		var g group.Group
-		g.Go("child", child)
-		return g.Run(ctx)
-	})
-	fmt.Println("ended")
-	// Output: ended
-}
-
 // An io.Closer.
 func Example_closer() {
 	file := closer("file")
@@ -148,37 +126,6 @@ func Example_closer() {
 type closer string
 
 func (c closer) Close() error { fmt.Println(c, "closed"); return nil }
-
-// Actors that were written for oklog/run.
-func Example_oklogActors() {
-	quit := make(chan struct{})
-	execute := func() error { <-quit; return nil }
-	interrupt := func(error) { fmt.Println("interrupted"); close(quit) }
-
-	stopSoon(func(ctx context.Context) error {
-		var g group.Group
-		g.AddActor("actor", execute, interrupt)
-		return g.Run(ctx)
-	})
-	// Output: interrupted
-}
-
-// A whole run.Group: it is an actor itself, with one more to interrupt it.
-func Example_oklogGroup() {
-	var old run.Group
-	quit := make(chan struct{})
-	old.Add(func() error { <-quit; return nil }, func(error) { fmt.Println("interrupted"); close(quit) })
-
-	stopSoon(func(ctx context.Context) error {
-		var g group.Group
-		g.Go("old", func(ctx context.Context) error {
-			old.Add(func() error { <-ctx.Done(); return nil }, func(error) {})
-			return old.Run()
-		})
-		return g.Run(ctx)
-	})
-	// Output: interrupted
-}
 
 // An errgroup is a task.
 func Example_errgroup() {

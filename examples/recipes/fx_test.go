@@ -1,0 +1,134 @@
+package recipes_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"go.uber.org/fx"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
+)
+
+// A program of fx that is moved over, before: what begins and ends is a pair of hooks.
+func beforeWithFx() *fx.App {
+	return fx.New(
+		fx.NopLogger,
+		fx.Provide(fxDB, newServer),
+		fx.Invoke(fxServe, fxWorker),
+	)
+}
+
+func fxDB(lc fx.Lifecycle) *database {
+	db := &database{}
+	lc.Append(fx.Hook{OnStart: db.Open, OnStop: func(context.Context) error { return db.Close() }})
+	return db
+}
+
+func fxServe(lc fx.Lifecycle, srv *http.Server) {
+	lc.Append(fx.Hook{
+		OnStart: func(context.Context) error {
+			l, err := net.Listen("tcp", srv.Addr)
+			if err != nil {
+				return err
+			}
+			go srv.Serve(l)
+			return nil
+		},
+		OnStop: srv.Shutdown,
+	})
+}
+
+func fxWorker(lc fx.Lifecycle, _ *database) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	lc.Append(fx.Hook{
+		OnStart: func(context.Context) error {
+			go func() {
+				defer close(done)
+				_ = work(ctx)
+			}()
+			return nil
+		},
+		OnStop: func(stop context.Context) error {
+			cancel()
+			select {
+			case <-done:
+				return nil
+			case <-stop.Done():
+				return stop.Err()
+			}
+		},
+	})
+}
+
+// After: OnStart is the code where it stands, an OnStop that closes is a handler, and a
+// pair that starts and ends a goroutine is a task, whose error is no longer lost.
+func afterWithFx(ctx context.Context) error {
+	db := &database{}
+	if err := db.Open(ctx); err != nil {
+		return err
+	}
+	shutdown.FromContext(ctx).Register(shutdown.Closer(db), shutdown.Name("db"))
+
+	var g group.Group
+	g.Go("http", httpdrain.Serve(newServer()))
+	g.Go("worker", work)
+	return g.Run(ctx)
+}
+
+// On the way: the app stays as it is, and is one step among others.
+func betweenWithFx(ctx context.Context) error {
+	app := beforeWithFx()
+	if err := app.Start(ctx); err != nil {
+		return err // it has stopped what it had started
+	}
+	shutdown.FromContext(ctx).Register(app.Stop, shutdown.Name("fx"))
+
+	var g group.Group
+	g.Go("new", untilTold)
+	return g.Run(ctx)
+}
+
+type database struct{}
+
+func (*database) Open(context.Context) error { fmt.Println("db opened"); return nil }
+func (*database) Close() error               { fmt.Println("db closed"); return nil }
+
+func untilTold(ctx context.Context) error {
+	<-ctx.Done()
+	fmt.Println("new ended")
+	return nil
+}
+
+// A program of fx that is moved over: before, on the way, and after. app.Run, which has
+// the signals, becomes shutdown.Main, and fx.Shutdowner shutdown.Stop.
+func Example_fxProgram() {
+	app := beforeWithFx()
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	fmt.Println("before:", app.Start(ctx), app.Stop(ctx))
+
+	fmt.Println("on the way:")
+	stopSoon(betweenWithFx)
+	fmt.Println("after:")
+	stopSoon(afterWithFx)
+	// Output:
+	// db opened
+	// worker ended
+	// db closed
+	// before: <nil> <nil>
+	// on the way:
+	// db opened
+	// new ended
+	// worker ended
+	// db closed
+	// after:
+	// db opened
+	// worker ended
+	// db closed
+}
