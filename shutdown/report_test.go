@@ -148,6 +148,10 @@ func TestExitCodes(t *testing.T) {
 		{name: "with an error", main: only(exits(7, errTask)), handler: fails(errTask), want: 7},
 		{name: "the code 0", main: only(exits(0, nil)), want: 0},
 		{name: "the code 0 with an error", main: only(exits(0, errTask)), want: 1},
+		{name: "a nil ExitError that is not nil", main: only(func(context.Context) error {
+			var e *shutdown.ExitError
+			return e
+		}), want: 1},
 		{name: "the code 0 and a failing handler", main: only(exits(0, nil)), handler: fails(errTask), want: 1},
 		{name: "Exit and main panics after", main: func(p *bubble) func(context.Context) error {
 			return func(context.Context) error {

@@ -147,7 +147,7 @@ func (c *Coordinator) excuseMain(r step.Result) step.Result {
 	if r.Err == nil || r.How != step.Returned {
 		return r
 	}
-	if e, ok := r.Err.(*ExitError); ok && e.Code == 0 && e.Err == nil {
+	if e, ok := r.Err.(*ExitError); ok && e != nil && e.Code == 0 && e.Err == nil {
 		r.Err = nil
 	}
 	if e := c.parent.Err(); e != nil && step.Excused(r.Err, e, context.Cause(c.parent)) {

@@ -102,6 +102,7 @@ func TestErrorIs(t *testing.T) {
 		{&signals.Error{Signal: os.Interrupt}, true},
 		{&signals.Error{Signal: syscall.SIGTERM}, false},
 		{errors.New("other"), false},
+		{(*signals.Error)(nil), false},
 	} {
 		if got := errors.Is(e, tt.target); got != tt.want {
 			t.Errorf("Is(%v, %v) = %v, want %v", e, tt.target, got, tt.want)
