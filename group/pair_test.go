@@ -210,6 +210,31 @@ func TestAdd(t *testing.T) {
 			d.check(t, "1s shutdown", "1s Run returns")
 		})
 	})
+	t.Run("reports the error of one of them when the other is stuck", func(t *testing.T) {
+		for name, pair := range map[string]func(stuck task) (execute, interrupt task){
+			"execute fails": func(stuck task) (task, task) { return fails(s, errServe), stuck },
+			"the interrupt does": func(stuck task) (task, task) {
+				return stuck, func(context.Context) error { return errServe }
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					release := make(chan struct{})
+					var g group.Group
+					execute, interrupt := pair(func(context.Context) error { <-release; return nil })
+					g.Add("pair", execute, interrupt)
+					ctx, cancel := context.WithTimeout(context.Background(), 3*s)
+					defer cancel()
+					err := g.Run(ctx)
+					close(release)
+					var stuck *group.StuckError
+					if !errors.Is(err, errServe) || !errors.As(err, &stuck) {
+						t.Errorf("Run() = %v, want both errors", err)
+					}
+				})
+			})
+		}
+	})
 	t.Run("names a stuck interrupt with its stack", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			release := make(chan struct{})

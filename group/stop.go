@@ -1,6 +1,7 @@
 package group
 
 import (
+	"errors"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/step"
@@ -127,6 +128,9 @@ func (s *stopper) collect() {
 		stuck, err := t.step.Outcome == step.Abandoned, t.step.Err
 		s.g.run.Unlock()
 		if stuck && s.g.unlink(t) {
+			if t.result.Err != nil { // one of a pair has failed, and the other is stuck
+				err = errors.Join(t.result.Err, err)
+			}
 			t.err = err
 			t.giveUp()
 			s.g.failed(t, err)
