@@ -45,7 +45,8 @@ func (s *Scope) plan(b *step.Budget) time.Duration {
 			}
 		}
 	}
-	return s.owed(b)
+	s.sum = s.owed(b)
+	return s.sum
 }
 
 // owed is what the entries of s are owed together, after plan.
@@ -123,9 +124,12 @@ func (s *Scope) owe(r *Registration, now func() time.Duration) {
 	}
 	more := r.owed(b)
 	for ; s.budget == nil; s = s.entry.home {
-		before := s.entry.step.Promise
-		s.entry.step.Promise = s.entry.capped(s.and(before, more))
-		more = max(0, s.entry.step.Promise-before)
+		if s.concurrent {
+			s.sum = max(s.sum, r.owed(b))
+		} else {
+			s.sum = step.Sum(s.sum, more)
+		}
+		r, more = &s.entry, s.recap()
 	}
 	if s.concurrent {
 		return // it owes to what it starts, when it does
@@ -145,9 +149,18 @@ func (s *Scope) forgive(r *Registration) {
 	}
 	less := r.owed(b)
 	for ; s.budget == nil && !s.concurrent; s = s.entry.home {
-		s.entry.step.Promise = max(0, s.entry.step.Promise-less)
+		s.sum = max(0, s.sum-less)
+		less = -s.recap()
 	}
 	if !s.concurrent {
 		s.budget.Forgive(less)
 	}
+}
+
+// recap makes the promise to s that of its sum, and returns by how much it has grown: not
+// as much as the sum where the scope has terms of its own.
+func (s *Scope) recap() time.Duration {
+	before := s.entry.step.Promise
+	s.entry.step.Promise = s.entry.capped(s.sum)
+	return s.entry.step.Promise - before
 }

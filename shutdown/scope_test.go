@@ -609,3 +609,59 @@ func TestAScopesHandlersMayCloseOtherScopes(t *testing.T) {
 		j.want(t, "older", "newer")
 	})
 }
+
+// What a scope is owed is not the sum of its handlers where it has terms of its own.
+func TestAScopeWithTermsKeepsItsPromiseWhenAHandlerIsUnregistered(t *testing.T) {
+	for name, tt := range map[string]struct {
+		terms shutdown.Option
+		takes time.Duration
+	}{
+		"a timeout that is less than the sum": {shutdown.Timeout(s), 900 * ms},
+		"a reserve that is more":              {shutdown.Reserve(5 * s), 4500 * ms},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				scope := p.Scope("", tt.terms)
+				scope.Register(p.takes(tt.takes), shutdown.Name("flush"))
+				others := []*shutdown.Registration{scope.Register(nothing), scope.Register(nothing)}
+				p.Register(p.hog)
+				p.Register(func(context.Context) error {
+					for _, r := range others {
+						if !r.Unregister() {
+							t.Error("Unregister = false")
+						}
+					}
+					return nil
+				})
+				report := p.runs(nothing)
+				if got := step(t, report, "flush"); got.Outcome != shutdown.OK {
+					t.Errorf("%v after %v, want ok:\n%v", got.Outcome, got.Took, report)
+				}
+			})
+		})
+	}
+}
+
+func TestAConcurrentScopeIsOwedItsLargestAlsoWhenThatGrows(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		all := p.Scope("all", shutdown.Concurrent())
+		inner := all.Scope("inner")
+		for _, name := range []string{"1", "2", "3"} {
+			inner.Register(p.takes(900*ms), shutdown.Name(name))
+		}
+		p.Register(p.hog, shutdown.Name("hog"))
+		p.Register(func(context.Context) error {
+			inner.Register(p.takes(900*ms), shutdown.Name("late"))
+			return nil
+		})
+		report := p.runs(nothing)
+		for _, name := range []string{"1", "2", "3", "late"} {
+			if got := step(t, report, name); got.Outcome != shutdown.OK {
+				t.Errorf("%s: %v after %v, want ok", name, got.Outcome, got.Took)
+			}
+		}
+		if got := step(t, report, "hog").Took; got != 21*s {
+			t.Errorf("the hog had %v, want all but the four seconds of the others", got)
+		}
+	})
+}
