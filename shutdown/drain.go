@@ -131,13 +131,16 @@ func (d *drain) resume() {
 func (d *drain) down(r *Registration, now time.Duration) bool {
 	s := r.sub
 	if s.state != scopeOpen {
-		d.clock.Await(s.drain.clock, d.at.budget, now, r.step.Promise)
+		if d.clock.Await(s.drain.clock, d.at.budget, now, r.step.Promise) {
+			r.step.Promise = 0
+		}
 		s.after = append(s.after, d)
 		d.parked = true
 		return true
 	}
 	s.state, s.drain = scopeDraining, d
 	s.budget = d.at.budget.Nest(now, r.step.Promise, r.step.Timeout)
+	r.step.Promise = 0 // it has been given
 	if !s.concurrent {
 		s.budget.Owe(s.owed(s.budget))
 	}
@@ -154,9 +157,7 @@ func (d *drain) up(now time.Duration) bool {
 		waiting.resume()
 	}
 	s.after = nil
-	if s.entry.member {
-		s.entry.remove()
-	}
+	s.leave()
 	if s != d.top {
 		d.at = s.entry.home
 		return true

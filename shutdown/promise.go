@@ -40,13 +40,33 @@ func (s *Scope) count() int {
 func (s *Scope) plan(b *step.Budget) time.Duration {
 	if s.uneven > 0 {
 		for r := s.newest; r != nil; r = r.older {
-			if r.sub != nil {
+			switch {
+			case r.sub == nil:
+			case r.sub.budget == nil:
 				r.step.Promise = r.capped(r.sub.plan(b))
+			default:
+				r.step.Promise = r.capped(r.sub.wanted(b))
 			}
 		}
 	}
 	s.sum = s.owed(b)
 	return s.sum
+}
+
+// wanted is what plan would return, for a scope that someone else is closing: what its
+// entries are owed is planned already.
+func (s *Scope) wanted(b *step.Budget) (sum time.Duration) {
+	if s.uneven == 0 {
+		return s.owed(b)
+	}
+	for r := s.newest; r != nil; r = r.older {
+		owed := b.Promise(r.step.Terms)
+		if r.sub != nil {
+			owed = r.capped(r.sub.wanted(b))
+		}
+		sum = s.and(sum, owed)
+	}
+	return sum
 }
 
 // owed is what the entries of s are owed together, after plan.

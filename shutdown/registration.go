@@ -68,11 +68,13 @@ func (s *Scope) push(r *Registration) {
 	}
 }
 
-// takePlace puts r where old is, and takes old out. Nothing is owed to r: it is not the
-// drain's to run.
+// takePlace puts r where old is, which is taken out, and to r is owed what was to old.
 func (r *Registration) takePlace(old *Registration) {
 	older, newer, s := old.older, old.newer, old.home
-	old.unlink()
+	if b := s.planned(); b != nil {
+		r.step.Promise = old.owed(b)
+	}
+	old.remove()
 	r.home, r.member, r.older, r.newer = s, true, older, newer
 	if older != nil {
 		older.newer = r

@@ -153,11 +153,5 @@ func (s *Scope) close(ctx context.Context, from scopeState) error {
 		run.Unlock()
 		return nil
 	}
-	if s.entry.member {
-		// It stays an entry, so that the program's drain waits for it. What it
-		// is owed there is its own affair now.
-		s.entry.home.forgive(&s.entry)
-		s.entry.step.Promise = 0
-	}
 	return s.c.closeNow(by, s)
 }

@@ -412,3 +412,48 @@ func TestSignalsStayCaughtUntilAnExitEndsTheProcess(t *testing.T) {
 		})
 	}
 }
+
+func TestAScopeThatIsClosedElsewhereKeepsItsPromiseBehindAHog(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(p.hog, shutdown.Name("oldest"))
+		scope := p.Scope("tenant")
+		scope.Register(p.takes(900*ms), shutdown.Name("flush"))
+		scope.Register(p.hog, shutdown.Name("newer of the scope"))
+		p.Register(p.hog, shutdown.Name("hog"))
+		p.at(s, func() { _ = scope.Close(context.Background()) })
+		p.Register(p.takes(2 * s))
+		report := p.runs(nothing)
+		if got := step(t, report, "flush"); got.Outcome != shutdown.OK {
+			t.Errorf("%v after %v, want ok:\n%v", got.Outcome, got.Took, report)
+		}
+		if got := step(t, report, "oldest"); got.Took < s || report.Took != 25*s {
+			t.Errorf("the oldest had %v, all took %v; want at least 1 s, 25 s:\n%v", got.Took, report.Took, report)
+		}
+	})
+}
+
+func TestAPlanLeavesWhatIsOwedWithinAScopeThatIsBeingClosed(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		scope := p.Scope("tenant") // the oldest
+		inner := scope.Scope("inner")
+		for _, name := range []string{"1", "2", "3"} {
+			inner.Register(p.takes(800*ms), shutdown.Name(name))
+		}
+		scope.Register(p.hog)
+		for range 80 { // so many that each is promised less
+			p.Register(nothing)
+		}
+		p.at(s, func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*s)
+			defer cancel()
+			_ = scope.Close(ctx)
+		})
+		p.at(2*s, func() { p.Stop(nil) })
+		report := p.runs(p.takes(12 * s))
+		for _, name := range []string{"1", "2", "3"} {
+			if got := step(t, report, name); got.Outcome != shutdown.OK {
+				t.Errorf("%s: %v after %v, want ok in the second that it was promised", name, got.Outcome, got.Took)
+			}
+		}
+	})
+}

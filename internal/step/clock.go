@@ -205,11 +205,12 @@ func (c *Clock) Bound(now, limit time.Duration) {
 }
 
 // Await keeps o, which the next step of c has to wait for, to what b owes it. If c runs
-// within a step of o, that bounds it already.
-func (c *Clock) Await(o *Clock, b *Budget, now, promise time.Duration) {
+// within a step of o, that bounds it already: then nothing is taken from b, and it returns
+// false.
+func (c *Clock) Await(o *Clock, b *Budget, now, promise time.Duration) bool {
 	for s := c.outer; s != nil; s = s.outer {
 		if s.clock == o {
-			return
+			return false
 		}
 	}
 	b.bound(now, c.limit)
@@ -217,6 +218,7 @@ func (c *Clock) Await(o *Clock, b *Budget, now, promise time.Duration) {
 	o.Bound(now, now+allowance)
 	c.awaits = slices.DeleteFunc(c.awaits, func(a awaited) bool { return a.closed })
 	c.awaits = append(c.awaits, awaited{o, b, promise})
+	return true
 }
 
 // Bound brings the limits of all clocks of the run forward, and of those to come.
