@@ -22,6 +22,9 @@ var ErrDrained = errors.New("shutdown: already drained")
 // stop has begun, but waiting for its end would be waiting for themselves.
 var ErrInProgress = errors.New("shutdown: in progress, and waits for the caller")
 
+// errLeft is what Close returns where it has left its handlers to their turn.
+var errLeft = fmt.Errorf("shutdown: left to its turn, no time is left to close it here: %w", ErrGrace)
+
 // An ExitError sets the exit code of the program. It is returned by main, or given
 // to Stop.
 type ExitError struct {

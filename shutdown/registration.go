@@ -160,12 +160,17 @@ func callerOf(ctx context.Context) caller {
 	return by
 }
 
-// closeNow drains s, which nobody else does, and waits. The run is locked, and
-// unlocked on return.
+// closeNow drains s, which nobody else does, and waits. Where that would only skip all of it
+// it is left to its turn. The run is locked, and unlocked on return.
 func (c *Coordinator) closeNow(by caller, s *Scope) error {
 	now := c.run.Now()
 	d := &drain{c: c, top: s, at: s, values: by.values, done: make(chan struct{})}
 	d.clock = c.clockFor(by, s, now)
+	if d.clock.Over(now) && s.hasTurn() {
+		d.clock.Close()
+		c.run.Unlock()
+		return errLeft
+	}
 	s.drain, s.state = d, scopeDraining
 	s.budget = d.clock.Plan(now, s.count())
 	if sum := s.plan(s.budget); !s.concurrent {
@@ -181,6 +186,16 @@ func (c *Coordinator) closeNow(by caller, s *Scope) error {
 	defer c.run.Unlock()
 	d.clock.Close()
 	return errors.Join(d.errs...)
+}
+
+// hasTurn reports whether the program's drain will come to s.
+func (s *Scope) hasTurn() bool {
+	for ; s != &s.c.stack; s = s.entry.home {
+		if !s.entry.member {
+			return false
+		}
+	}
+	return true
 }
 
 // clockFor is the clock of a Close: until the deadline that the caller gives, if that

@@ -117,7 +117,9 @@ func (s *Scope) named(name string, f func(*Registration)) {
 //
 // The contexts of the handlers have the values of ctx but not its end: an already
 // cancelled ctx does not cancel what is run. They have until ctx's deadline, if that
-// lies ahead; else until the cut of the step that ctx belongs to; else Grace.
+// lies ahead; else until the cut of the step that ctx belongs to; else Grace. Where the
+// time of that step is over they are left to their turn in the program's drain, and the
+// error wraps ErrGrace.
 //
 // The handlers run once: a later Close, or one of a scope whose turn has come,
 // returns nil at once. If the program stops meanwhile, the drain waits for the scope.

@@ -457,3 +457,43 @@ func TestAPlanLeavesWhatIsOwedWithinAScopeThatIsBeingClosed(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsClosedWhenAStepsTimeIsOverIsLeftToItsTurn(t *testing.T) {
+	for name, closes := range map[string]func(p *bubble) func(ctx context.Context) error{
+		"a handler": func(p *bubble) func(ctx context.Context) error {
+			return p.Register(p.takes(900*ms), shutdown.Name("flush")).Close
+		},
+		"a scope": func(p *bubble) func(ctx context.Context) error {
+			scope := p.Scope("tenant")
+			scope.Register(p.takes(900*ms), shutdown.Name("flush"))
+			return scope.Close
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				p.Register(p.hog, shutdown.Name("older"))
+				closeIt := closes(p)
+				p.Register(nothing, shutdown.Name("newer"))
+				p.at(s, func() { p.Stop(nil) })
+				var first, second error
+				report := p.runs(func(ctx context.Context) error {
+					<-group.WorkContext(ctx).Done()
+					time.Sleep(300 * ms) // of the 500 that main has before it is given up
+					first = closeIt(ctx)
+					second = closeIt(ctx)
+					return nil
+				})
+				flush := step(t, report, "flush")
+				if flush.Outcome != shutdown.OK || !errors.Is(first, shutdown.ErrGrace) || !errors.Is(second, shutdown.ErrGrace) {
+					t.Errorf("%v; Close: %v, %v; want ok, ErrGrace:\n%v", flush.Outcome, first, second, report)
+				}
+				if newer := step(t, report, "newer"); flush.Start < newer.Start+newer.Took || step(t, report, "older").Start < flush.Start+flush.Took {
+					t.Errorf("out of order:\n%v", report)
+				}
+				if err := closeIt(context.Background()); err != nil {
+					t.Errorf("Close after the end = %v", err)
+				}
+			})
+		})
+	}
+}

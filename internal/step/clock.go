@@ -90,6 +90,9 @@ func (c *Clock) Close() {
 	}
 }
 
+// Over reports whether the limit has been reached.
+func (c *Clock) Over(now time.Duration) bool { return now >= c.limit }
+
 // Outer is the step within which the clock runs, nil if there is none.
 func (c *Clock) Outer() *Step { return c.outer }
 
