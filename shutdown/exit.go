@@ -53,8 +53,8 @@ func (c *Coordinator) exitFor(code int, by string) {
 		code = 1
 	}
 	at := c.keepCode(code)
-	if at != fresh && at != finished && c.calledByStep(context.Background()) {
-		c.Stop(nil)
+	if at != finished && c.calledByStep(context.Background()) {
+		c.stopOrDrain()
 		switch by {
 		case byPanic:
 		case byGoexit:
@@ -77,6 +77,20 @@ func (c *Coordinator) exitFor(code int, by string) {
 	}
 	c.exit(c.exitStatus())
 	select {}
+}
+
+// stopOrDrain begins the stop for an Exit in a step. Where there is no Run, in a handler
+// that was closed before one, the end of the process is in nobody else's hand.
+func (c *Coordinator) stopOrDrain() {
+	if !c.drainAlone(true) {
+		c.Stop(nil)
+		return
+	}
+	go func() {
+		unlabel()
+		<-c.done
+		c.exit(c.exitStatus())
+	}()
 }
 
 // keepCode keeps the first code. It returns where the program is.

@@ -497,3 +497,21 @@ func TestWhatIsClosedWhenAStepsTimeIsOverIsLeftToItsTurn(t *testing.T) {
 		})
 	}
 }
+
+func TestExitInAHandlerThatIsClosedBeforeRun(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		exited := make(chan int, 1)
+		shutdown.SetExit(p.Coordinator, func(code int) { exited <- code })
+		p.Register(p.takes(s), shutdown.Name("older"))
+		exits := p.Register(func(context.Context) error { p.Exit(5); return nil }, shutdown.Name("exits"))
+		if err := exits.Close(context.Background()); err != nil || p.now() != 0 {
+			t.Errorf("Close = %v after %v, want nil at once: Exit ends the handler", err, p.now())
+		}
+		code := <-exited
+		report := p.Report()
+		if code != 5 || p.now() != s || step(t, report, "exits").Outcome != shutdown.OK {
+			t.Errorf("exit(%d) at %v; want 5 at 1 s, when the older one has ended:\n%v", code, p.now(), report)
+		}
+		time.Sleep(s) // for what is given back a little later
+	})
+}
