@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/internal/step"
 	"github.com/lastcall-go/lastcall/signals"
 )
@@ -163,7 +164,7 @@ func (r *Report) Err() error {
 	}
 	told := errs[:len(errs):len(errs)]
 	for _, s := range r.Steps {
-		if s.Kind != KindMain && s.Outcome != OK && (s.Kind != KindTask || !contains(told, s.Err)) {
+		if s.Kind != KindMain && s.Outcome != OK && (s.Kind != KindTask || !s.isIn(told)) {
 			errs = append(errs, &stepError{s.Kind, s.Name, s.Site, s.Err})
 		}
 	}
@@ -184,6 +185,17 @@ func (s Step) mainErr() error {
 // contains reports whether the very error err is in the tree of one of errs.
 func contains(errs []error, err error) bool {
 	return slices.ContainsFunc(errs, func(e error) bool { return step.In(e, err) })
+}
+
+// isIn reports whether the failure of the task s is in the tree of one of errs. The error
+// alone does not tell: another task may have failed with the same.
+func (s Step) isIn(errs []error) bool {
+	return slices.ContainsFunc(errs, func(e error) bool {
+		return step.Some(e, func(e error) bool {
+			t, ok := e.(*group.TaskError)
+			return ok && t != nil && t.Name == s.Name && step.In(t.Err, s.Err)
+		})
+	})
 }
 
 func (r *Report) clean() bool {

@@ -397,9 +397,12 @@ func TestFailuresThatShareAnErrorAreAllInTheReportsError(t *testing.T) {
 		p.Register(fails(errTask), shutdown.Name("first"))
 		p.Register(fails(errTask), shutdown.Name("second"))
 		p.Go(context.Background(), "hold", func(ctx context.Context) error { <-ctx.Done(); return errTask })
+		for _, name := range []string{"started", "started too"} {
+			p.Start(func(ctx context.Context) error { <-ctx.Done(); return errTask }, shutdown.Name(name))
+		}
 		p.at(s, func() { p.Stop(nil) })
 		err := p.runs(func(ctx context.Context) error { <-ctx.Done(); return errTask }).Err()
-		for _, name := range []string{"first", "second", "hold"} {
+		for _, name := range []string{"first", "second", "hold", "started", "started too"} {
 			if !strings.Contains(fmt.Sprint(err), `"`+name+`"`) {
 				t.Errorf("%q is not in:\n%v", name, err)
 			}

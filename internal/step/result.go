@@ -180,19 +180,25 @@ func same(a, b error) (eq bool) {
 // In reports whether the very error inner is in the tree of err, as far as that can be
 // seen: a method of err may panic.
 func In(err, inner error) bool {
-	defer func() { _ = recover() }()
-	return in(err, inner)
+	return Some(err, func(e error) bool { return same(e, inner) })
 }
 
-func in(err, inner error) bool {
-	if err == nil || same(err, inner) {
+// Some reports whether is is true for one of the errors in the tree of err, with the same
+// reservation.
+func Some(err error, is func(error) bool) bool {
+	defer func() { _ = recover() }()
+	return some(err, is)
+}
+
+func some(err error, is func(error) bool) bool {
+	if err == nil || is(err) {
 		return err != nil
 	}
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
-		return in(e.Unwrap(), inner)
+		return some(e.Unwrap(), is)
 	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(e.Unwrap(), func(e error) bool { return in(e, inner) })
+		return slices.ContainsFunc(e.Unwrap(), func(e error) bool { return some(e, is) })
 	}
 	return false
 }
