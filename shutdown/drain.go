@@ -171,8 +171,9 @@ func (d *drain) up(now time.Duration) bool {
 	return false
 }
 
-// labels are the profiler labels of a drain's handlers, one for each origin, and their
-// names: making one costs more than all the rest that is done for a handler.
+// labels are the profiler labels of the handlers that a drain runs one after the other, one
+// for each origin, and their names: making one costs more than all the rest that is done
+// for a handler.
 type labels struct {
 	origin step.Origin
 	last   label // of origin

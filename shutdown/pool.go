@@ -45,7 +45,9 @@ func (p *pool) start(r *Registration, now time.Duration) {
 		return
 	}
 	l := &lane{p, r}
-	r.step.Init(p.d.c.run, p.d.clock.Outer(), p.d.labels.of(p.d, r))
+	// A label of its own: of those that run at the same time, one must not be shown with the
+	// stacks of another that was registered in the same place.
+	r.step.Init(p.d.c.run, p.d.clock.Outer(), p.d.c.run.Label(nil, p.d.values, r.step.Name(), ""))
 	r.step.Waiter = l
 	if p.d.clock.Begin(&r.step, p.s.budget, now) {
 		p.d.c.run.After(func() { go step.Serve(l) })

@@ -3,6 +3,7 @@ package shutdown_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -665,3 +666,21 @@ func TestAConcurrentScopeIsOwedItsLargestAlsoWhenThatGrows(t *testing.T) {
 		}
 	})
 }
+
+func TestAHandlerIsNotShownWithTheStacksOfAnotherThatRunsBesideIt(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		scope := p.Scope("all", shutdown.Concurrent())
+		for _, h := range []func(context.Context) error{p.hog, func(context.Context) error { sleepsHere(); return nil }} {
+			// Both have the same name and the same site.
+			scope.Register(func(ctx context.Context) error { return h(ctx) }, shutdown.Timeout(s))
+		}
+		report := p.runs(nothing)
+		for _, got := range report.Steps {
+			if stuck := strings.Contains(got.Stack, "hog"); stuck && strings.Contains(got.Stack, "sleepsHere") {
+				t.Errorf("the stacks of both:\n%s", got.Stack)
+			}
+		}
+	})
+}
+
+func sleepsHere() { time.Sleep(990 * ms) } // until after the other's stacks are taken
