@@ -515,3 +515,53 @@ func TestExitInAHandlerThatIsClosedBeforeRun(t *testing.T) {
 		time.Sleep(s) // for what is given back a little later
 	})
 }
+
+func TestWhatRunsInAScopeThatIsClosedElsewhereTakesNothingFromTheRest(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(p.hog, shutdown.Name("oldest"))
+		scope := p.Scope("tenant")
+		for _, name := range []string{"1", "2", "3"} {
+			scope.Register(p.takes(900*ms), shutdown.Name(name))
+		}
+		scope.Register(p.hog, shutdown.Name("newest of the scope"))
+		p.Register(p.hog, shutdown.Name("hog"))
+		p.at(s, func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+			defer cancel()
+			_ = scope.Close(ctx)
+		})
+		p.at(2*s, func() { p.Stop(nil) })
+		report := p.runs(p.takes(3 * s))
+		for _, name := range []string{"1", "2", "3"} {
+			if got := step(t, report, name); got.Outcome != shutdown.OK {
+				t.Errorf("%s: %v after %v, want ok in the second that it was promised:\n%v", name, got.Outcome, got.Took, report)
+			}
+		}
+		if got := step(t, report, "oldest"); got.Took < s || report.Took != 25*s {
+			t.Errorf("the oldest had %v, all took %v; want its second, 25 s:\n%v", got.Took, report.Took, report)
+		}
+	})
+}
+
+func TestWhatRunsInAScopeThatIsClosedElsewhereIsNotGivenUpAtItsCut(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(p.hog, shutdown.Name("oldest"))
+		scope := p.Scope("tenant")
+		scope.Register(func(ctx context.Context) error {
+			<-ctx.Done()
+			time.Sleep(20 * ms)
+			return nil
+		}, shutdown.Name("obeys"))
+		p.Register(p.hog, shutdown.Name("hog"))
+		p.at(s, func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+			defer cancel()
+			_ = scope.Close(ctx)
+		})
+		p.at(2*s, func() { p.Stop(nil) })
+		report := p.runs(p.takes(3 * s))
+		if got := step(t, report, "obeys"); got.Outcome != shutdown.Late {
+			t.Errorf("%v, want late, 20 ms after its cut:\n%v", got.Outcome, report)
+		}
+	})
+}

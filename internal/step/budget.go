@@ -156,6 +156,10 @@ const (
 	maxMargin = 500 * time.Millisecond
 )
 
+// toObey is what is left at least to a step that has had its promise and has to end: half of
+// it until its cut, half from there to the end.
+const toObey = 2 * minMargin
+
 // Margin is the time between the cut of a step with this allowance and the
 // instant at which it is given up.
 func Margin(allowance time.Duration) time.Duration {

@@ -191,6 +191,15 @@ func (r *Run) Force(now time.Duration, cause error) {
 	}
 }
 
+// rest is what s, which runs, is owed of its promise from now on: of a promise that was made
+// at its start. With force it is promised anew.
+func (s *Step) rest(now time.Duration) time.Duration {
+	if s.run.forced != nil {
+		return s.Promise
+	}
+	return min(s.Promise, max(s.Promise-(now-s.Start), toObey))
+}
+
 // Bound brings the limit forward. What is owed to the steps to come stays owed.
 func (c *Clock) Bound(now, limit time.Duration) {
 	if limit >= c.limit {
@@ -199,7 +208,7 @@ func (c *Clock) Bound(now, limit time.Duration) {
 	c.limit = limit
 	for s := c.first; s != nil; s = s.next {
 		s.budget.bound(now, limit)
-		c.shorten(s, now, s.budget.again(now, owing{s.Promise, s.Timeout}))
+		c.shorten(s, now, s.budget.again(now, owing{s.rest(now), s.Timeout}))
 	}
 	for _, a := range c.awaits {
 		a.budget.bound(now, limit)
@@ -217,6 +226,10 @@ func (c *Clock) Await(o *Clock, b *Budget, now, promise time.Duration) bool {
 		}
 	}
 	b.bound(now, c.limit)
+	if least := min(b.floor, toObey); promise < least {
+		b.Owe(least - promise) // nothing more is to come there, but something runs
+		promise = least
+	}
 	allowance, _ := b.Take(now, promise, 0, false)
 	o.Bound(now, now+allowance)
 	c.awaits = slices.DeleteFunc(c.awaits, func(a awaited) bool { return a.closed })
