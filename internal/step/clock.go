@@ -9,7 +9,7 @@ import (
 // each place where something stops: the program, a group, a scope that is closed
 // by itself. One that runs within a step is bounded by that step's cut as soon as
 // there is one, so that the innermost is given up first and names the culprit; one that
-// comes after the cut gets half of what is left.
+// comes after the cut gets the first half of the time from there to the end.
 //
 // There is one timer for any number of steps, set to the earliest instant that
 // matters when it was set. A step that ends in time does not touch it again; it
@@ -56,8 +56,8 @@ func (r *Run) NewClock(outer *Step, limit time.Duration) *Clock {
 	return c
 }
 
-// lends is when what stops within s has to be over: at the cut of s. After it, it gets
-// half of what is left, and if the cut is what made it stop, as in a hold, s is not late.
+// lends is when what stops within s has to be over: at the cut of s. After it, half-way
+// from there to the end, and if the cut is what made it stop, as in a hold, s is not late.
 func (s *Step) lends(now time.Duration) time.Duration {
 	cut := time.Duration(s.cut.Load())
 	if now < cut {
