@@ -187,12 +187,12 @@ func (c *Coordinator) mainReturned(r step.Result) bool {
 // itself. Without a Run, it drains by itself, with signals caught for the duration.
 func (c *Coordinator) Shutdown(ctx context.Context) error {
 	c.setup()
-	if c.calledByStep(ctx) {
-		c.Stop(nil)
-		return ErrInProgress
-	}
+	inside := c.calledByStep(ctx)
 	if !c.drainAlone(false) {
 		c.Stop(nil)
+	}
+	if inside {
+		return ErrInProgress
 	}
 	select {
 	case <-c.done:

@@ -565,3 +565,26 @@ func TestWhatRunsInAScopeThatIsClosedElsewhereIsNotGivenUpAtItsCut(t *testing.T)
 		}
 	})
 }
+
+func TestShutdownInAHandlerThatIsClosedBeforeRunBeginsTheDrain(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(p.takes(s), shutdown.Name("older"))
+		closed := p.Register(func(ctx context.Context) error {
+			if err := p.Shutdown(ctx); err != shutdown.ErrInProgress {
+				t.Errorf("Shutdown = %v, want ErrInProgress", err)
+			}
+			return p.takes(s)(ctx)
+		}, shutdown.Name("closed"))
+		if err := closed.Close(context.Background()); err != nil {
+			t.Errorf("Close = %v", err)
+		}
+		select {
+		case <-p.Done():
+		case <-time.After(time.Minute):
+			t.Fatal("the stop has not begun")
+		}
+		if report := p.Report(); p.now() != 2*s || report.Err() != nil {
+			t.Errorf("done at %v, %v; want 2 s, nil:\n%v", p.now(), report.Err(), report)
+		}
+	})
+}
