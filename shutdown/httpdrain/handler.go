@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -126,10 +125,16 @@ func (w *response) decide() {
 	l.s.poke()
 }
 
-// sayClose adds "close" to the Connection header. net/http looks at the first value.
+// sayClose adds "close" to the Connection header. net/http looks at the first value. The
+// values that are there may be the handler's own, for all its requests, and stay as they are.
 func sayClose(h http.Header) {
-	rest := slices.DeleteFunc(h["Connection"], func(v string) bool { return strings.EqualFold(v, "keep-alive") })
-	h["Connection"] = append([]string{"close"}, rest...)
+	said := []string{"close"}
+	for _, v := range h["Connection"] {
+		if !strings.EqualFold(v, "keep-alive") {
+			said = append(said, v)
+		}
+	}
+	h["Connection"] = said
 }
 
 var errReturned = errors.New("httpdrain: the handler has returned")

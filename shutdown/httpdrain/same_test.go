@@ -295,3 +295,28 @@ func TestSameOverTLS(t *testing.T) {
 		})
 	}
 }
+
+// What a handler has put into its header may be the same for all its requests.
+func TestConnectionHeaderOfTheHandler(t *testing.T) {
+	shared := []string{"Keep-Alive", "X-Own"}
+	g := newGate(t)
+	s := start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Connection"] = shared
+		g.ServeHTTP(w, r)
+	})})
+	clients := []*client{s.dial(), s.dial()}
+	for _, c := range clients {
+		c.get("/")
+		g.wait(t)
+	}
+	g.releaseAfter(s.stop)
+	for _, c := range clients {
+		if res, _ := c.answer(); !res.Close {
+			t.Error("no Connection: close on an answer after the stop")
+		}
+	}
+	s.drained()
+	if diff := cmp.Diff([]string{"Keep-Alive", "X-Own"}, shared); diff != "" {
+		t.Errorf("the handler's own value (-before +after):\n%s", diff)
+	}
+}
