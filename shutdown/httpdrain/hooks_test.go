@@ -316,6 +316,62 @@ func TestServerClosed(t *testing.T) {
 	}
 }
 
+// A server has one task, and that runs once: a second one says so, and neither serves half
+// of the requests nor ends without a word.
+func TestServerOfAnotherTask(t *testing.T) {
+	const want = "httpdrain: another task serves this server, or has: each needs one of its own"
+	srv := &http.Server{Handler: hello}
+	s := start(t, srv)
+	closes(t, s, false) // it has begun
+	l := listen(t)
+	if err := httpdrain.Serve(srv, httpdrain.Listener(l))(context.Background()); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("a second task: %v, want %s", err, want)
+	}
+	if c, err := net.Dial("tcp", l.Addr().String()); err == nil {
+		c.Close()
+		t.Error("the listener of the task that has failed is open")
+	}
+	closes(t, s, false)
+	s.drained()
+	if err := httpdrain.Serve(srv, httpdrain.Listener(listen(t)))(context.Background()); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("after the end of the first: %v, want %s", err, want)
+	}
+}
+
+// A task that could not listen may be run again.
+func TestServeAfterAFailure(t *testing.T) {
+	taken := listen(t)
+	defer taken.Close()
+	srv := &http.Server{Addr: taken.Addr().String(), Handler: hello, ErrorLog: log.New(io.Discard, "", 0)}
+	task := httpdrain.Serve(srv)
+	if err := task(context.Background()); err == nil {
+		t.Fatal("it listens on a port that is in use")
+	}
+	taken.Close()
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- task(ctx) }()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		c, err := net.Dial("tcp", srv.Addr)
+		if err == nil {
+			c := talk(t, c)
+			c.get("/")
+			if _, body := c.answer(); body != "hello" {
+				t.Errorf("body = %q", body)
+			}
+			c.conn.Close()
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // One task of a group can be stopped, within the limit of the caller.
 func TestTaskShutdown(t *testing.T) {
 	g := newGate(t)

@@ -36,7 +36,8 @@ import (
 // down otherwise ends the task with nil, when it has drained.
 //
 // Outside of a Coordinator and a group the task stops within group.DefaultGrace of the end
-// of its context. A nil server panics here. The task must be run once.
+// of its context. A nil server panics here. A server can be served once, by one task: any
+// other, and the same one run again, fails at once.
 func Serve(srv *http.Server, opts ...Option) func(ctx context.Context) error {
 	if srv == nil {
 		panic("httpdrain: Serve was given a nil server, at " + step.Caller(2))
@@ -66,7 +67,8 @@ const (
 type server struct {
 	options
 	srv     *http.Server
-	handler http.Handler // the user's
+	own     http.Handler // as the server had it
+	handler http.Handler // the same, and the default for nil
 	tls     bool
 	base    time.Time
 	id      string // unique in the process
@@ -90,15 +92,12 @@ var servers atomic.Int64
 
 func run(ctx context.Context, srv *http.Server, o options) error {
 	s := &server{
-		options: o, srv: srv, handler: srv.Handler, base: time.Now().Add(-1),
+		options: o, srv: srv, base: time.Now().Add(-1),
 		id:   strconv.FormatInt(servers.Add(1), 10),
 		told: make(chan struct{}), poked: make(chan struct{}, 1), resume: make(chan struct{}, 1),
 		links: make(map[*link]struct{}), others: make(map[net.Conn]*link),
 	}
-	if s.handler == nil {
-		s.handler = http.DefaultServeMux
-	}
-	l, err := s.listen()
+	l, err := s.open()
 	if err != nil {
 		return fmt.Errorf("httpdrain: %w", err)
 	}
@@ -131,6 +130,45 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 // afterFailure is the most that the requests in hand are given where the listener has
 // failed. The program is to hear of that, and it cannot before they are done.
 const afterFailure = 5 * time.Second
+
+// open takes the server and makes the listener. If it fails it leaves the server as it was,
+// for another attempt, but nobody waiting at a listener that it was given.
+func (s *server) open() (l *listener, err error) {
+	if err = s.take(); err == nil {
+		if l, err = s.listen(); err != nil {
+			s.give()
+		}
+	}
+	if err != nil && s.options.listener != nil {
+		_ = s.options.listener.Close()
+	}
+	return l, err
+}
+
+// taking guards the handlers of servers that tasks take.
+var taking sync.Mutex
+
+// take puts this task's handler around the user's. A second one around that would find the
+// connections of the first, and the two call each other for ever.
+func (s *server) take() error {
+	taking.Lock()
+	defer taking.Unlock()
+	if _, taken := s.srv.Handler.(*server); taken {
+		return errors.New("another task serves this server, or has: each needs one of its own")
+	}
+	s.own, s.handler = s.srv.Handler, s.srv.Handler
+	if s.handler == nil {
+		s.handler = http.DefaultServeMux
+	}
+	s.srv.Handler = s
+	return nil
+}
+
+func (s *server) give() {
+	taking.Lock()
+	defer taking.Unlock()
+	s.srv.Handler = s.own
+}
 
 // listen makes the listener, and finds out whether there will be TLS.
 func (s *server) listen() (*listener, error) {
@@ -169,7 +207,6 @@ func (s *server) serve(l *listener) error {
 // install puts the server's own hooks around the user's.
 func (s *server) install(ctx context.Context, l net.Listener) {
 	srv := s.srv
-	srv.Handler = s
 	base, connCtx, connState := srv.BaseContext, srv.ConnContext, srv.ConnState
 	// The request to stop does not end the contexts of requests, only s.cancel does.
 	values := context.WithoutCancel(ctx)
