@@ -192,13 +192,14 @@ func (c *unixConn) Close() error               { return c.link.closing(c.UnixCon
 func (c *unixConn) NetConn() net.Conn { return c.UnixConn }
 
 // An otherConn is what the application gets when it hijacks a connection that is not
-// wrapped otherwise.
+// wrapped otherwise, and what net/http gets for one that cannot be compared.
 type otherConn struct {
 	net.Conn
 	link *link
 }
 
-func (c *otherConn) Close() error { return c.link.closing(c.Conn) }
+func (c *otherConn) Read(b []byte) (int, error) { return c.link.read(c.Conn.Read(b)) }
+func (c *otherConn) Close() error               { return c.link.closing(c.Conn) }
 
 // NetConn returns the connection within.
 func (c *otherConn) NetConn() net.Conn { return c.Conn }
@@ -232,10 +233,11 @@ func (s *server) track(c net.Conn) net.Conn {
 	case *net.UnixConn:
 		wrapped = &unixConn{c, l}
 	default:
-		if !isKey(c) {
-			return c // there is no way to find it again
+		if isKey(c) {
+			l.other, wrapped = true, c
+		} else { // there is no other way to find it again
+			wrapped = &otherConn{c, l}
 		}
-		l.other, wrapped = true, c
 	}
 	l.top = wrapped
 	s.mu.Lock()
@@ -254,6 +256,8 @@ func (s *server) linkOf(c net.Conn) *link {
 		return c.link
 	case *unixConn:
 		return c.link
+	case *otherConn:
+		return c.link
 	case *tls.Conn:
 		if l := s.linkOf(c.NetConn()); l != nil {
 			return l
@@ -268,7 +272,10 @@ func (s *server) linkOf(c net.Conn) *link {
 }
 
 // isKey reports whether c can be compared. A connection that is no pointer need not be.
-func isKey(c net.Conn) bool { return reflect.TypeOf(c).Kind() == reflect.Pointer }
+func isKey(c net.Conn) bool {
+	return reflect.TypeOf(c).Kind() == reflect.Pointer || // without an allocation
+		reflect.ValueOf(c).Comparable()
+}
 
 // shown is the connection as the user's hooks know it without this package.
 func shown(c net.Conn) net.Conn {
@@ -277,6 +284,8 @@ func shown(c net.Conn) net.Conn {
 		return c.TCPConn
 	case *unixConn:
 		return c.UnixConn
+	case *otherConn:
+		return c.Conn
 	}
 	return c
 }

@@ -127,7 +127,8 @@ func TestHijacked(t *testing.T) {
 // An ownListener has connections of a type that nobody knows.
 type ownListener struct {
 	net.Listener
-	err     atomic.Pointer[error] // the next of Accept
+	wrap    func(net.Conn) net.Conn // nil: as an ownConn
+	err     atomic.Pointer[error]   // the next of Accept
 	refused atomic.Int64
 }
 
@@ -141,6 +142,9 @@ func (l *ownListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
+	}
+	if l.wrap != nil {
+		return l.wrap(c), nil
 	}
 	return &ownConn{c}, nil
 }
@@ -181,6 +185,53 @@ func TestOwnListener(t *testing.T) {
 			if diff := cmp.Diff(want, states); diff != "" {
 				t.Errorf("ConnState (-want +got):\n%s", diff)
 			}
+		})
+	}
+}
+
+type valueConn struct{ net.Conn }
+
+type incomparableConn struct {
+	net.Conn
+	_ []byte
+}
+
+// A listener's connections need not be pointers.
+func TestConnectionsThatAreValues(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		wrap func(net.Conn) net.Conn
+		want string
+	}{
+		{"comparable", func(c net.Conn) net.Conn { return valueConn{c} }, "httpdrain_test.valueConn"},
+		{"not comparable", func(c net.Conn) net.Conn { return incomparableConn{Conn: c} }, "httpdrain_test.incomparableConn"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newGate(t)
+			var types sync.Map
+			srv := &http.Server{Handler: g, ConnState: func(c net.Conn, _ http.ConnState) { types.Store(fmt.Sprintf("%T", c), true) }}
+			s := startOn(t, &ownListener{Listener: listen(t), wrap: tt.wrap}, srv)
+			c := s.dial()
+			c.get("/")
+			g.wait(t)
+			draining := <-g.draining
+			if draining == nil {
+				t.Fatal("Draining() = nil in a request")
+			}
+			s.stop()
+			<-draining
+			s.until("the request in flight", func(st httpdrain.Stats) bool { return st.Requests == 1 })
+			g.release()
+			if res, body := c.answer(); body != "held" || !res.Close {
+				t.Errorf("body = %q, close = %v", body, res.Close)
+			}
+			s.drained()
+			types.Range(func(got, _ any) bool {
+				if got != tt.want {
+					t.Errorf("ConnState was given a %v, want a %s", got, tt.want)
+				}
+				return true
+			})
 		})
 	}
 }
