@@ -34,6 +34,7 @@ type link struct {
 	s     *server
 	raw   net.Conn // as it was accepted: to close it ends everything
 	top   net.Conn // as net/http has it: raw, or TLS around it
+	mine  bool     // raw is a socket of package net
 	other bool     // raw is of a type that is not wrapped
 
 	state    atomic.Uint32
@@ -164,7 +165,17 @@ func (l *link) end() {
 		go func() { _ = l.top.Close() }()
 		return
 	}
-	_ = l.raw.Close()
+	l.drop()
+}
+
+// drop closes a connection without a goodbye. Nobody knows how long that takes with one of
+// somebody else's; the drain, and the cut, have others to close.
+func (l *link) drop() {
+	if l.mine {
+		_ = l.raw.Close()
+		return
+	}
+	go func() { _ = l.raw.Close() }()
 }
 
 // A tcpConn has all that a *net.TCPConn has: sendfile, splice, half-close, and the options
@@ -229,9 +240,9 @@ func (s *server) track(c net.Conn) net.Conn {
 	var wrapped net.Conn
 	switch c := c.(type) {
 	case *net.TCPConn:
-		wrapped = &tcpConn{c, l}
+		l.mine, wrapped = true, &tcpConn{c, l}
 	case *net.UnixConn:
-		wrapped = &unixConn{c, l}
+		l.mine, wrapped = true, &unixConn{c, l}
 	default:
 		if isKey(c) {
 			l.other, wrapped = true, c

@@ -45,7 +45,7 @@ func (s *server) cutAll() (left leftovers) {
 		}
 		l.cut = true
 		s.cut.Add(int64(requests))
-		_ = l.raw.Close()
+		l.drop()
 	}
 	return left
 }

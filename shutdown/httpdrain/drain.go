@@ -202,7 +202,7 @@ func (d *drain) cut() error {
 		d.wait(margin / 4)
 	}
 	left := d.s.cutAll()
-	_ = d.s.srv.Close()
+	go func() { _ = d.s.srv.Close() }() // which closes the connections once more, one after the other
 	left.deaf = !d.wait(margin / 2)
 	if left == (leftovers{}) {
 		return nil

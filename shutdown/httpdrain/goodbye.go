@@ -10,22 +10,20 @@ import (
 
 // sayGoodbye sends GOAWAY to HTTP/2 connections and calls the functions given to
 // RegisterOnShutdown. With a context that has ended, Shutdown does that, and does not begin
-// to poll.
+// to poll. But it closes what is idle, which nobody waits for: see drop.
 func (d *drain) sayGoodbye() {
 	if d.closed {
 		d.answered.Store(true)
 		return
 	}
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	pprof.Do(d.ctx, pprof.Labels(goodbyeKey, d.s.id), func(context.Context) {
-		_ = d.s.srv.Shutdown(ended)
-	})
-	if !d.s.callbacksRun() {
-		d.answered.Store(true)
-		return
-	}
-	go d.awaitCallbacks()
+	go func() {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		pprof.Do(d.ctx, pprof.Labels(goodbyeKey, d.s.id), func(context.Context) {
+			_ = d.s.srv.Shutdown(ended)
+		})
+		d.awaitCallbacks()
+	}()
 }
 
 // goodbyeKey is the key of the profiler label by which the functions given to

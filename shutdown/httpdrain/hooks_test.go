@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
@@ -187,6 +188,46 @@ func TestOwnListener(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A stickyConn takes its time to close, as one that has something to say before may.
+type stickyConn struct {
+	net.Conn
+	released chan struct{}
+}
+
+func (c *stickyConn) Close() error {
+	<-c.released
+	return c.Conn.Close()
+}
+
+// Connections of the user's own that do not close hold up neither the others nor the cut.
+func TestConnectionsThatDoNotClose(t *testing.T) {
+	released := make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	defer release()
+	entered := make(chan struct{}, 1)
+	mux := http.NewServeMux()
+	mux.Handle("/", hello)
+	mux.HandleFunc("/stuck", func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-released })
+	l := &ownListener{Listener: listen(t), wrap: func(c net.Conn) net.Conn { return &stickyConn{c, released} }}
+	s := startIn(t, &group.Group{Grace: time.Second}, l, &http.Server{Handler: mux}, httpdrain.Linger(10*time.Millisecond))
+	for range 3 {
+		c := s.dial()
+		c.get("/")
+		c.answer()
+	}
+	c := s.dial()
+	c.get("/stuck")
+	<-entered
+	s.until("all", func(st httpdrain.Stats) bool { return st.Idle == 3 && st.Requests == 1 })
+	s.stop()
+	err := s.result()
+	if want := "1 request cut off (1 not answered)"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("the task's error = %v, want %q in it", err, want)
+	}
+	release()
+	s.until("none", func(st httpdrain.Stats) bool { return st.Requests == 0 })
 }
 
 type valueConn struct{ net.Conn }
