@@ -109,8 +109,7 @@ func (l *link) idle() {
 		l.state.Store(uint32(idle))
 	case fresh, reading, h2active:
 		// HTTP/2 is the one that is idle before its first handler; it says so after the
-		// preface. (The other is OPTIONS *, which net/http answers itself. What comes
-		// next sets that right.)
+		// preface. See general for the other one, which it would be without.
 		l.swap(at, h2idle)
 	default:
 		return

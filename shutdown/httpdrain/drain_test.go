@@ -134,6 +134,28 @@ func TestIdleConnectionLingers(t *testing.T) {
 	}
 }
 
+// A connection that has had nothing but OPTIONS *, a way to ask whether a server is there, is
+// one of HTTP/1 like all others.
+func TestOptionsOfTheServer(t *testing.T) {
+	s := start(t, &http.Server{Handler: hello}, httpdrain.Linger(patience))
+	c := s.dial()
+	for range 2 {
+		c.send("OPTIONS * HTTP/1.1", "Host: test", "", "")
+		if res, _ := c.answer(); res.StatusCode != 200 || res.Close {
+			t.Fatalf("before the stop: %v, close = %v", res.Status, res.Close)
+		}
+		s.until("idle", func(st httpdrain.Stats) bool { return st.Idle == 1 })
+	}
+	s.stop()
+	s.until("the stop", func(httpdrain.Stats) bool { return s.told() })
+	c.send("OPTIONS * HTTP/1.1", "Host: test", "", "")
+	if res, body := c.answer(); res.StatusCode != 200 || !res.Close || body != "" {
+		t.Errorf("after the stop: %v, close = %v, body = %q", res.Status, res.Close, body)
+	}
+	c.closed()
+	s.drained()
+}
+
 func TestIdleConnectionIsClosedAfterLinger(t *testing.T) {
 	const linger = 100 * time.Millisecond
 	s := start(t, &http.Server{Handler: hello}, httpdrain.Linger(linger))

@@ -22,12 +22,35 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	own, ok := w.(responseWriter)
 	switch {
 	case l == nil: // not one of ours: the server has other listeners
-		s.handler.ServeHTTP(w, r)
+		s.serve(w, r)
 	case r.ProtoMajor > 1 || !ok:
 		l.stream(w, r)
 	default:
 		l.request(own, r)
 	}
+}
+
+// serve calls the user's handler.
+func (s *server) serve(w http.ResponseWriter, r *http.Request) {
+	if s.general && r.RequestURI == "*" && r.Method == http.MethodOptions {
+		general(w, r)
+		return
+	}
+	s.handler.ServeHTTP(w, r)
+}
+
+// general answers OPTIONS * as net/http does where it is not told otherwise. net/http would
+// not call a handler for it: its response would not be marked, and a connection that has
+// had no other request be taken for one of HTTP/2.
+func general(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Length", "0")
+	if r.ContentLength == 0 {
+		return
+	}
+	if drained, ok := w.(*response); ok {
+		w = drained.own // which MaxBytesReader tells to close the connection
+	}
+	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 4<<10))
 }
 
 // stream serves a request that needs no mark: HTTP/2 says goodbye for the connection.
@@ -42,7 +65,7 @@ func (l *link) stream(w http.ResponseWriter, r *http.Request) {
 	if l.is() == reaped {
 		panic(http.ErrAbortHandler)
 	}
-	l.s.handler.ServeHTTP(w, r)
+	l.s.serve(w, r)
 }
 
 func (l *link) request(own responseWriter, r *http.Request) {
@@ -51,7 +74,7 @@ func (l *link) request(own responseWriter, r *http.Request) {
 	}
 	w := l.response(own)
 	defer w.leave()
-	l.s.handler.ServeHTTP(w, r)
+	l.s.serve(w, r)
 }
 
 // A responseWriter has the methods that net/http's own has for HTTP/1.

@@ -47,6 +47,8 @@ func TestSameAsNetHTTP(t *testing.T) {
 		{"Expect", "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nbody", hello},
 		{"Expect, not read", "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nbody" + get, func(http.ResponseWriter, *http.Request) {}},
 		{"OPTIONS *", "OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n" + get, hello},
+		{"OPTIONS * with a body", "OPTIONS * HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbody" + get, hello},
+		{"OPTIONS * with a large body", fmt.Sprintf("OPTIONS * HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n%s", 1<<19, strings.Repeat("x", 1<<19)) + get, hello},
 		{"no handler", get, nil},
 		{"bad request", "nonsense\r\n\r\n", hello},
 		{"no host", "GET / HTTP/1.1\r\n\r\n", hello},

@@ -69,6 +69,7 @@ type server struct {
 	srv     *http.Server
 	own     http.Handler // as the server had it
 	handler http.Handler // the same, and the default for nil
+	general bool         // OPTIONS * is not for it
 	tls     bool
 	base    time.Time
 	id      string // unique in the process
@@ -111,7 +112,7 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	tell := sync.OnceFunc(s.tell)
 	defer context.AfterFunc(ctx, func() { tell(); l.wake() })()
 
-	err = s.serve(l)
+	err = s.accept(l)
 	_ = l.Close()
 	asked := ctx.Err() != nil
 	tell() // the context may end at this moment
@@ -160,14 +161,15 @@ func (s *server) take() error {
 	if s.handler == nil {
 		s.handler = http.DefaultServeMux
 	}
-	s.srv.Handler = s
+	s.general = !s.srv.DisableGeneralOptionsHandler
+	s.srv.Handler, s.srv.DisableGeneralOptionsHandler = s, true
 	return nil
 }
 
 func (s *server) give() {
 	taking.Lock()
 	defer taking.Unlock()
-	s.srv.Handler = s.own
+	s.srv.Handler, s.srv.DisableGeneralOptionsHandler = s.own, !s.general
 }
 
 // listen makes the listener, and finds out whether there will be TLS.
@@ -197,7 +199,7 @@ func (s *server) listen() (*listener, error) {
 	return &listener{Listener: l, s: s}, nil
 }
 
-func (s *server) serve(l *listener) error {
+func (s *server) accept(l *listener) error {
 	if s.tls {
 		return s.srv.ServeTLS(l, s.cert, s.key)
 	}
