@@ -44,9 +44,9 @@ type link struct {
 
 	free []response // for the requests to come
 
-	// The drain's own.
-	cut bool // a request on it was cut off; guarded by the lock of the server
+	cut atomic.Bool // it was closed at the cut: what ends on it after that is not finished
 
+	// The drain's own.
 	seen state
 	due  time.Time // when it is closed in the state it was seen in; zero: not
 }
@@ -318,11 +318,12 @@ func (s *server) forget(l *link) {
 
 // count adds a connection that has gone to the figures of the stop.
 func (s *server) count(l *link) {
+	if l.cut.Load() {
+		return
+	}
 	switch l.is() {
 	case serving, written, marked:
-		if !l.cut {
-			s.finished.Add(1)
-		}
+		s.finished.Add(1)
 	case hijacked:
 		s.hijacked.Add(1)
 	}

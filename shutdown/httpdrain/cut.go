@@ -43,7 +43,7 @@ func (s *server) cutAll() (left leftovers) {
 			left.before = left.before || since == 0
 			left.oldest = max(left.oldest, now-max(since, s.stop()))
 		}
-		l.cut = true
+		l.cut.Store(true)
 		s.cut.Add(int64(requests))
 		l.drop()
 	}

@@ -434,6 +434,60 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// What was cut off does not count as finished or closed when its handler returns.
+func TestFiguresAfterTheCut(t *testing.T) {
+	returned := make(chan struct{}, 1)
+	forever := func(w http.ResponseWriter, _ *http.Request) {
+		defer func() { returned <- struct{}{} }()
+		for b := make([]byte, 1<<12); ; {
+			if _, err := w.Write(b); err != nil {
+				return
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		handler http.HandlerFunc
+		h2      bool
+		want    httpdrain.Stats
+	}{
+		{"HTTP/1.1", forever, false, httpdrain.Stats{Cut: 1}},
+		{"HTTP/2", forever, true, httpdrain.Stats{Cut: 1}},
+		{"hijacked", func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			_, _ = io.Copy(io.Discard, c)
+			_ = c.Close()
+			returned <- struct{}{}
+		}, false, httpdrain.Stats{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := startIn(t, &group.Group{Grace: 500 * time.Millisecond}, listen(t), &http.Server{Handler: tt.handler, Protocols: protocols(http1, h2c)})
+			if tt.h2 {
+				res, err := newClient(t, protocols(h2c)).Get(s.url("/")) // whose body is not read
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+			} else {
+				s.dial().get("/")
+			}
+			s.until("the request", func(st httpdrain.Stats) bool { return st.Requests+st.Hijacked == 1 })
+			s.stop()
+			if err := s.result(); err == nil {
+				t.Error("the task's error is nil")
+			}
+			<-returned
+			s.until("the end", func(st httpdrain.Stats) bool { return st.New+st.Active+st.Idle+st.Hijacked == 0 })
+			if got := s.mon.Stats(); got != tt.want {
+				t.Errorf("Stats() = %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
 // A handler that panics takes its connection with it, as ever.
 func TestPanickingHandler(t *testing.T) {
 	g := newGate(t)

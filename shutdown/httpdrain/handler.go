@@ -57,7 +57,7 @@ func general(w http.ResponseWriter, r *http.Request) {
 func (l *link) stream(w http.ResponseWriter, r *http.Request) {
 	l.handlers.Add(1)
 	defer func() {
-		if l.s.isTold() {
+		if l.s.isTold() && !l.cut.Load() {
 			l.s.finished.Add(1)
 		}
 		l.leave()

@@ -19,8 +19,8 @@ type Stats struct {
 	// Connections by state. Idle ones are between two requests, or without a stream in
 	// the case of HTTP/2; those that are hijacked are the application's.
 	New, Active, Idle, Hijacked int
-	// Finished requests, requests that were cut off, and hijacked connections that were
-	// closed, since the server was told to stop.
+	// Finished requests, requests that were cut off, and hijacked connections that the
+	// application has closed, since the server was told to stop.
 	Finished, Cut, HijackedClosed int
 }
 
