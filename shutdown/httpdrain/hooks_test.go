@@ -288,12 +288,29 @@ func TestTLSListener(t *testing.T) {
 	c.conn.Close()
 	s.drained()
 
+	// As it is with http.Server.Serve, the server may have the configuration too.
 	s = startOn(t, tls.NewListener(listen(t), serverTLS()), &http.Server{Handler: hello, TLSConfig: serverTLS()})
+	c = talk(t, tls.Client(s.dial().conn, clientTLS()))
+	c.get("/")
+	if _, body := c.answer(); body != "hello" {
+		t.Errorf("body = %q", body)
+	}
+	c.conn.Close()
+	s.drained()
+
+	const want = "httpdrain: both the listener and the server do TLS"
+	s = startOn(t, tls.NewListener(listen(t), serverTLS()), &http.Server{Handler: hello}, httpdrain.TLSFiles("cert.pem", "key.pem"))
+	if err := s.result(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("with files: error = %v, want %s", err, want)
+	}
+	s = startOn(t, hidden{tls.NewListener(listen(t), serverTLS())}, &http.Server{Handler: hello, TLSConfig: serverTLS()})
 	s.dial()
-	if err := s.result(); err == nil || !strings.Contains(err.Error(), "both the listener and the server do TLS") {
-		t.Errorf("error = %v", err)
+	if err := s.result(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("where it is not to be seen: error = %v, want %s", err, want)
 	}
 }
+
+type hidden struct{ net.Listener }
 
 // Too many open files pass.
 func TestAcceptErrors(t *testing.T) {

@@ -3,6 +3,7 @@ package httpdrain
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log"
 	"net"
 	"sync"
@@ -25,6 +26,9 @@ type listener struct {
 // errTold is what net/http gets from Accept when all have been accepted.
 var errTold = errors.New("httpdrain: told to stop")
 
+// errBothTLS is only found with the first connection where a listener hides another one.
+var errBothTLS = errors.New("both the listener and the server do TLS")
+
 // Accept is called by one goroutine, that of the task.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
@@ -33,7 +37,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			l.pause = 0
 			if _, ok := c.(*tls.Conn); ok && l.s.tls {
 				_ = c.Close()
-				return nil, errors.New("httpdrain: both the listener and the server do TLS")
+				return nil, fmt.Errorf("httpdrain: %w", errBothTLS)
 			}
 			return l.s.track(c), nil
 		}

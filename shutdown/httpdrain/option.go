@@ -30,8 +30,9 @@ type options struct {
 // socket that systemd has opened, a listener that limits or counts. The task closes it.
 //
 // Where it is neither a *net.TCPListener nor a *net.UnixListener, the connections that it
-// has ready when it is closed are lost, as they are with net/http. It must not do TLS
-// itself where the server does.
+// has ready when it is closed are lost, as they are with net/http. One of crypto/tls does the
+// TLS, and the server's TLSConfig is for that then, as with http.Server.Serve; one that does
+// it in any other way must not where the server does.
 //
 // A nil l panics.
 func Listener(l net.Listener) Option {

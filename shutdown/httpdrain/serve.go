@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"reflect"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -146,6 +147,10 @@ func (s *server) open() (l *listener, err error) {
 	return l, err
 }
 
+var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
+
+func doesTLS(l net.Listener) bool { return reflect.TypeOf(l) == tlsListener }
+
 // taking guards the handlers of servers that tasks take.
 var taking sync.Mutex
 
@@ -177,6 +182,12 @@ func (s *server) listen() (*listener, error) {
 	conf := s.srv.TLSConfig
 	s.tls = s.cert != "" || s.key != "" || conf != nil &&
 		(len(conf.Certificates) > 0 || conf.GetCertificate != nil || conf.GetConfigForClient != nil)
+	if s.tls && doesTLS(s.options.listener) {
+		if s.cert != "" || s.key != "" {
+			return nil, errBothTLS
+		}
+		s.tls = false // as with http.Server.Serve: the configuration is the listener's as well
+	}
 	if s.cert != "" || s.key != "" {
 		if _, err := tls.LoadX509KeyPair(s.cert, s.key); err != nil {
 			return nil, fmt.Errorf("certificate: %w", err)
