@@ -77,7 +77,8 @@ type Stop struct {
 	// signal, or not to be known behind a proxy.
 	LastAnswer *millis `json:"last_answer_ms"`
 	// Lag is the time until the exit in which there was nothing more to serve: from the
-	// last answer, or from the closing of the listener if that came later.
+	// last answer, answers that were cut included, or from the closing of the listener if
+	// that came later.
 	Lag    millis `json:"lag_ms"`
 	Status string `json:"status"`
 	Good   bool   `json:"status_good"`
@@ -188,8 +189,14 @@ func (st *Stop) measure(events []event, target int, known bool) {
 	for _, e := range events {
 		end := millis(e.end)
 		// An answer can be read a little after the process that wrote it has ended.
-		if known && int(e.target) == target && e.fate == answered && end >= st.Signal && millis(e.start) <= st.Exit {
+		if end < st.Signal || millis(e.start) > st.Exit || known && int(e.target) != target {
+			continue
+		}
+		switch {
+		case e.fate == answered && known:
 			st.LastAnswer = new(end)
+		case e.fate == cut: // and served until then
+			since = max(since, min(end, st.Exit))
 		}
 	}
 	if st.LastAnswer != nil {

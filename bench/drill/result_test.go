@@ -123,6 +123,7 @@ func TestLag(t *testing.T) {
 		{160, 180, 0, keptAlive, reset},    // no answer
 		{310, 320, 0, keptAlive, answered}, // of the process that was started after it
 	}
+	stream := []event{answers[1], {40, 290, 0, stream, cut}, {40, 299, 1, stream, cut}}
 	for _, test := range []struct {
 		name   string
 		closed millis
@@ -135,6 +136,8 @@ func TestLag(t *testing.T) {
 		{"from the closing of the listener", 220, true, answers, 150, 80},
 		{"from the signal", 0, true, answers[:1], 0, 200},
 		{"behind a proxy nobody knows who answers", 120, false, answers, 0, 180},
+		{"a stream is served until it is cut", 120, true, stream, 150, 10},
+		{"whose it was is not known behind a proxy", 120, false, stream, 0, 1},
 	} {
 		st := Stop{Signal: 100, Exit: 300}
 		if test.closed > 0 {
