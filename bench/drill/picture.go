@@ -51,9 +51,8 @@ func (r *Result) picture(from, to time.Duration) (template.HTML, error) {
 	for n, p := range panels {
 		p.X.Min, p.X.Max = x.of(from), x.of(to)
 		p.Y.Tick.Marker = labelled(count)
-		if n < len(panels)-1 {
-			p.X.Tick.Marker = labelled(func(int) string { return "" })
-		} else {
+		p.X.Tick.Marker = instants(n == len(panels)-1)
+		if n == len(panels)-1 {
 			p.X.Label.Text = x.label + " from the first SIGTERM"
 		}
 	}
@@ -133,6 +132,25 @@ func (label labelled) Ticks(low, high float64) []plot.Tick {
 				t.Label = label(int(t.Value))
 			}
 		}
+	}
+	return ticks
+}
+
+// instants are the ticks of time, with labels or without: round numbers, and zero among them,
+// which the usual ones need not have.
+type instants bool
+
+func (labels instants) Ticks(low, high float64) (ticks []plot.Tick) {
+	step := 1.0
+	for n := 0; (high-low)/step > 10; n++ {
+		step *= []float64{2, 2.5, 2}[n%3] // 1, 2, 5, 10
+	}
+	for v := math.Ceil(low/step) * step; v <= high; v += step {
+		t := plot.Tick{Value: v}
+		if labels {
+			t.Label = count(int(v))
+		}
+		ticks = append(ticks, t)
 	}
 	return ticks
 }

@@ -33,6 +33,26 @@ func TestSample(t *testing.T) {
 	}
 }
 
+func TestTicksOfTime(t *testing.T) {
+	for _, test := range []struct {
+		low, high float64
+		want      []string
+	}{
+		{-2, 5.01, []string{"-2", "-1", "0", "1", "2", "3", "4", "5"}},
+		{-20, 48, []string{"-20", "-10", "0", "10", "20", "30", "40"}},
+		{-220, 1260, []string{"-200", "0", "200", "400", "600", "800", "1 000", "1 200"}},
+		{-2, 14, []string{"-2", "0", "2", "4", "6", "8", "10", "12", "14"}},
+	} {
+		var got []string
+		for _, tick := range instants(true).Ticks(test.low, test.high) {
+			got = append(got, tick.Label)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("from %v to %v, want -, got +:\n%s", test.low, test.high, diff)
+		}
+	}
+}
+
 func TestNamesOfMarksDoNotCoverEachOther(t *testing.T) {
 	marks := []mark{{0, "SIGTERM"}, {1, "not ready"}, {2, "listener closed"}, {500, "exit"}, {990, "SIGTERM"}}
 	if diff := cmp.Diff([]int{0, 1, 2, 0, 0}, layOut(marks, 0, 1000)); diff != "" {

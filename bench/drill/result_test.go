@@ -207,7 +207,7 @@ func TestJSONIsInMilliseconds(t *testing.T) {
 }
 
 func TestTexts(t *testing.T) {
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1 000", 1234567: "1 234 567"} {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1 000", 1234567: "1 234 567", -200: "-200", -1234: "-1 234"} {
 		if got := count(n); got != want {
 			t.Errorf("count(%d) = %q, want %q", n, got, want)
 		}

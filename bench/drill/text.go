@@ -105,7 +105,7 @@ func (l Loss) text() string { return fmt.Sprintf("%s, %s, %s: %s", l.ID, l.Clien
 // count groups the digits by three.
 func count(n int) string {
 	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + " " + s[i:]
 	}
 	return s
