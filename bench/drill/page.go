@@ -120,11 +120,11 @@ func (r *Result) pictures() ([]picture, error) {
 	return all, nil
 }
 
-// busyUntil is the exit or, where that comes long after there was nothing more to serve,
-// the beginning of that time.
+// busyUntil is the exit or, where that comes long after the last answer, the beginning of
+// that time.
 func (st Stop) busyUntil() time.Duration {
-	if st.Lag.duration() > time.Second {
-		return (st.Exit - st.Lag).duration()
+	if (st.Exit - st.quiet).duration() > time.Second {
+		return st.quiet.duration()
 	}
 	return st.Exit.duration()
 }

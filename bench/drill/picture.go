@@ -182,6 +182,10 @@ type samples struct {
 
 func (r *Result) sample(from, to time.Duration) *samples {
 	width := max((to-from)/buckets, time.Millisecond)
+	// A bucket begins at the first SIGTERM, so that nothing it led to is drawn before it.
+	if early := (r.axis(to-from).zero - from) % width; early > 0 {
+		from -= width - early
+	}
 	n := int((to-from)/width) + 1
 	s := &samples{from, width, make([]int, n), make([]int, n), make([]int, n)}
 	var changes []change

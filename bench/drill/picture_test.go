@@ -33,6 +33,19 @@ func TestSample(t *testing.T) {
 	}
 }
 
+func TestNothingIsDrawnBeforeItsSIGTERM(t *testing.T) {
+	r := &Result{
+		Stops:  []Stop{{Signal: 1005 * ms}},
+		events: []event{{0, 1006 * time.Millisecond, 0, keptAlive, eof}},
+	}
+	s := r.sample(0, 3*time.Second)
+	for n, lost := range s.lost {
+		if at := s.from + time.Duration(n)*s.width; lost > 0 && at < 1005*time.Millisecond {
+			t.Errorf("drawn at %v", at)
+		}
+	}
+}
+
 func TestTicksOfTime(t *testing.T) {
 	for _, test := range []struct {
 		low, high float64
@@ -80,7 +93,7 @@ func TestPage(t *testing.T) {
 	r := &Result{
 		Subject: `"<server>"`, Mode: direct, Took: 3000 * ms, Lost: 1, Kinds: map[string]int{"EOF": 1},
 		Losses: []Loss{{ID: "drill-0000000001", Kind: "EOF", Error: "EOF"}},
-		Stops:  []Stop{{Instance: "server", Signal: 1000 * ms, Exit: 1200 * ms, Good: true}},
+		Stops:  []Stop{{Instance: "server", Signal: 1000 * ms, Exit: 1200 * ms, quiet: 1150 * ms, Good: true}},
 		events: []event{{0, time.Second, 0, keptAlive, answered}, {0, time.Second, 0, keptAlive, eof}},
 	}
 	r.grade()

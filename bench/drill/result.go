@@ -80,6 +80,7 @@ type Stop struct {
 	// last answer, answers that were cut included, or from the closing of the listener if
 	// that came later.
 	Lag    millis `json:"lag_ms"`
+	quiet  millis // since when nothing was answered, streams that were cut left out
 	Status string `json:"status"`
 	Good   bool   `json:"status_good"`
 	Killed bool   `json:"killed"`
@@ -182,10 +183,11 @@ func quantile(sorted []time.Duration, q float64) millis {
 // measure finds the last answer and the lag; known tells whether events say which target
 // has answered.
 func (st *Stop) measure(events []event, target int, known bool) {
-	since := st.Signal
+	st.quiet = st.Signal
 	if st.Closed != nil {
-		since = max(since, *st.Closed)
+		st.quiet = max(st.quiet, *st.Closed)
 	}
+	var served millis
 	for _, e := range events {
 		end := millis(e.end)
 		// An answer can be read a little after the process that wrote it has ended.
@@ -196,13 +198,13 @@ func (st *Stop) measure(events []event, target int, known bool) {
 		case e.fate == answered && known:
 			st.LastAnswer = new(end)
 		case e.fate == cut: // and served until then
-			since = max(since, min(end, st.Exit))
+			served = max(served, min(end, st.Exit))
 		}
 	}
 	if st.LastAnswer != nil {
-		since = max(since, *st.LastAnswer)
+		st.quiet = max(st.quiet, *st.LastAnswer)
 	}
-	st.Lag = max(0, st.Exit-since)
+	st.Lag = max(0, st.Exit-max(st.quiet, served))
 }
 
 func (r *Result) held(closings []closing, stop int) {
