@@ -1,6 +1,7 @@
 package httpdrain
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -16,7 +17,9 @@ import (
 type listener struct {
 	net.Listener
 	s     *server
-	rest  []net.Conn // what the kernel had ready
+	work  context.Context // whose deadline is the cut, once it is known
+	rest  []net.Conn      // what the kernel had ready
+	until time.Time       // how long to wait for descriptors; zero: not yet
 	over  bool
 	pause time.Duration // after the last error
 	once  sync.Once
@@ -48,21 +51,45 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 func (l *listener) next() (net.Conn, error) {
-	if !l.over && l.s.isTold() {
-		l.over = true
-		fds := takeReady(l.Listener)
-		_ = l.Close() // at once: what comes in between is reset
-		l.rest = connsOf(fds)
+	for !l.over && len(l.rest) == 0 && l.s.isTold() {
+		l.take()
 	}
-	if l.over {
-		if len(l.rest) == 0 {
-			return nil, errTold
-		}
+	switch {
+	case len(l.rest) > 0:
 		c := l.rest[0]
 		l.rest = l.rest[1:]
 		return c, nil
+	case l.over:
+		return nil, errTold
 	}
 	return l.Listener.Accept()
+}
+
+// take takes what the kernel has ready, and closes the listener if that was all. It was not
+// where the program has run out of descriptors. Each response closes a connection by now, so
+// that there will be some: for a moment that is waited for.
+func (l *listener) take() {
+	fds, more := takeReady(l.Listener)
+	if l.over = !more || l.late(); l.over {
+		_ = l.Close() // at once: what comes in between is reset
+	}
+	l.rest = connsOf(fds)
+	if !l.over && len(l.rest) == 0 {
+		time.Sleep(minPause)
+	}
+}
+
+// late reports whether descriptors were waited for long enough: as long as an idle connection
+// may stay, since it is those that have them.
+func (l *listener) late() bool {
+	if l.until.IsZero() {
+		wait := defaultLinger
+		if cut, ok := l.work.Deadline(); ok {
+			wait = min(wait, time.Until(cut)/5)
+		}
+		l.until = time.Now().Add(wait)
+	}
+	return !time.Now().Before(l.until)
 }
 
 // How long to wait after an error that passes, such as too many open files, as net/http

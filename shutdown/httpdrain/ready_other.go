@@ -5,7 +5,7 @@ package httpdrain
 import "net"
 
 // takeReady has no way to look without waiting.
-func takeReady(net.Listener) []int { return nil }
+func takeReady(net.Listener) (fds []int, more bool) { return nil, false }
 
 func connsOf([]int) []net.Conn { return nil }
 

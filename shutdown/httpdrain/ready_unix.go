@@ -9,9 +9,10 @@ import (
 )
 
 // takeReady accepts the connections that are ready, without waiting for more, and returns
-// their descriptors. The Accept of package net cannot do that: with a deadline in the past
-// it does not look, and with one ahead it waits.
-func takeReady(l net.Listener) (fds []int) {
+// their descriptors; more means that there may be others, for which it has none. The Accept
+// of package net cannot do that: with a deadline in the past it does not look, and with one
+// ahead it waits.
+func takeReady(l net.Listener) (fds []int, more bool) {
 	var raw syscall.RawConn
 	var err error
 	switch l := l.(type) {
@@ -20,13 +21,13 @@ func takeReady(l net.Listener) (fds []int) {
 	case *net.UnixListener:
 		raw, err = l.SyscallConn()
 	default:
-		return nil
+		return nil, false
 	}
 	if err != nil {
-		return nil
+		return nil, false
 	}
-	_ = raw.Control(func(fd uintptr) { fds = acceptAll(int(fd)) })
-	return fds
+	_ = raw.Control(func(fd uintptr) { fds, more = acceptAll(int(fd)) })
+	return fds, more
 }
 
 // maxReady bounds what is taken where connections come as fast as they are accepted. No
@@ -34,28 +35,41 @@ func takeReady(l net.Listener) (fds []int) {
 const maxReady = 1 << 16
 
 // acceptAll accepts until there is nothing more, or an error.
-func acceptAll(fd int) (fds []int) {
+func acceptAll(fd int) (fds []int, more bool) {
 	// It is non-blocking, unless somebody has called File().Fd() on it.
 	if syscall.SetNonblock(fd, true) != nil {
-		return nil
+		return nil, false
 	}
+	// What package net makes of a descriptor needs another one for a moment.
+	spare, err := descriptor(func() (int, error) { return syscall.Dup(fd) })
+	if err != nil {
+		return nil, noneLeft(err)
+	}
+	defer syscall.Close(spare)
 	for len(fds) < maxReady {
-		syscall.ForkLock.RLock()
-		c, _, err := syscall.Accept(fd)
-		if err == nil {
-			syscall.CloseOnExec(c)
-		}
-		syscall.ForkLock.RUnlock()
+		c, err := descriptor(func() (int, error) { c, _, err := syscall.Accept(fd); return c, err })
 		switch err {
 		case nil:
 			fds = append(fds, c)
 		case syscall.EINTR, syscall.ECONNABORTED: // the latter: it has gone already
 		default:
-			return fds
+			return fds, noneLeft(err)
 		}
 	}
-	return fds
+	return fds, false
 }
+
+// descriptor makes a descriptor that processes which are started meanwhile do not get.
+func descriptor(f func() (int, error)) (fd int, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if fd, err = f(); err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	return fd, err
+}
+
+func noneLeft(err error) bool { return err == syscall.EMFILE || err == syscall.ENFILE }
 
 // connsOf makes connections of descriptors.
 func connsOf(fds []int) []net.Conn {

@@ -103,6 +103,7 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	if err != nil {
 		return fmt.Errorf("httpdrain: %w", err)
 	}
+	l.work = group.WorkContext(ctx)
 	s.install(ctx, l.Listener)
 	defer s.cancel(context.Canceled)
 	if s.monitor != nil {
