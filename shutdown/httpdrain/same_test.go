@@ -129,8 +129,11 @@ func TestSameAsNetHTTP(t *testing.T) {
 			}
 		}},
 		{"timeout handler", get, func(w http.ResponseWriter, r *http.Request) {
-			http.TimeoutHandler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
-				time.Millisecond, "too late").ServeHTTP(w, r)
+			// The end of what the client sends would end the request's context as well.
+			over := make(chan struct{})
+			defer close(over)
+			http.TimeoutHandler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }),
+				time.Millisecond, "too late").ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
 		}},
 		{"the connection's header of its own", get + get, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Connection", "close")
