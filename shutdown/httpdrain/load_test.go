@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
 // Kept-alive clients that send POST, which nobody sends again, while the server is drained:
@@ -141,6 +143,42 @@ func lag(t *testing.T, overTLS bool, p *http.Protocols) time.Duration {
 		t.Error(err)
 	}
 	return time.Since(began)
+}
+
+// What is in no handler costs as long as it is promised to, and no more. The best of some
+// counts: the machine may be busy with other things.
+func TestWhatIsAtRestCosts(t *testing.T) {
+	const linger = 150 * time.Millisecond
+	for _, tt := range []struct {
+		name     string
+		requests int
+		from, to time.Duration
+	}{
+		{"nothing", -1, 0, 50 * time.Millisecond},
+		{"a connection that has never sent a byte", 0, 250 * time.Millisecond, 300 * time.Millisecond},
+		{"an idle connection", 1, linger, linger + 50*time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			best := patience
+			for range 5 {
+				s := start(t, &http.Server{Handler: hello}, httpdrain.Linger(linger))
+				closes(t, s, false) // it has begun
+				s.until("nobody", func(st httpdrain.Stats) bool { return st == httpdrain.Stats{} })
+				if tt.requests >= 0 {
+					c := s.dial()
+					for range tt.requests {
+						c.get("/")
+						c.answer()
+					}
+					s.until("the connection", func(st httpdrain.Stats) bool { return st.New+st.Idle == 1 })
+				}
+				best = min(best, s.drained())
+			}
+			if best < tt.from || best > tt.to {
+				t.Errorf("drained in %v at best, want %v to %v", best, tt.from, tt.to)
+			}
+		})
+	}
 }
 
 // Files reach the socket without passing through the program. The client does not read, so
