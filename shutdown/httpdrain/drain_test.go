@@ -370,6 +370,10 @@ func TestStreams(t *testing.T) {
 	}
 }
 
+// longStop is the time of a stop that comes to its cut: with less, a busy machine may take
+// all that is left after that to return.
+const longStop = 5 * time.Second
+
 // Whatever clients and handlers do, the drain is over soon after the cut, and says what it
 // has cut off.
 func TestCut(t *testing.T) {
@@ -408,6 +412,7 @@ func TestCut(t *testing.T) {
 		}, false, "1 hijacked connection cut off"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			entered := make(chan struct{})
 			srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				close(entered)
@@ -416,7 +421,7 @@ func TestCut(t *testing.T) {
 			if tt.tls {
 				srv.TLSConfig = serverTLS()
 			}
-			s := startIn(t, &group.Group{Grace: 500 * time.Millisecond}, listen(t), srv)
+			s := startIn(t, &group.Group{Grace: longStop}, listen(t), srv)
 			c := s.dial()
 			if tt.tls {
 				c = talk(t, tls.Client(c.conn, clientTLS("http/1.1")))
@@ -436,9 +441,7 @@ func TestCut(t *testing.T) {
 
 // What was cut off does not count as finished or closed when its handler returns.
 func TestFiguresAfterTheCut(t *testing.T) {
-	returned := make(chan struct{}, 1)
 	forever := func(w http.ResponseWriter, _ *http.Request) {
-		defer func() { returned <- struct{}{} }()
 		for b := make([]byte, 1<<12); ; {
 			if _, err := w.Write(b); err != nil {
 				return
@@ -460,11 +463,15 @@ func TestFiguresAfterTheCut(t *testing.T) {
 			}
 			_, _ = io.Copy(io.Discard, c)
 			_ = c.Close()
-			returned <- struct{}{}
 		}, false, httpdrain.Stats{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := startIn(t, &group.Group{Grace: 500 * time.Millisecond}, listen(t), &http.Server{Handler: tt.handler, Protocols: protocols(http1, h2c)})
+			t.Parallel()
+			returned := make(chan struct{}, 1)
+			s := startIn(t, &group.Group{Grace: longStop}, listen(t), &http.Server{Protocols: protocols(http1, h2c), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer func() { returned <- struct{}{} }()
+				tt.handler(w, r)
+			})})
 			if tt.h2 {
 				res, err := newClient(t, protocols(h2c)).Get(s.url("/")) // whose body is not read
 				if err != nil {

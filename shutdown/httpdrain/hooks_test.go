@@ -211,7 +211,7 @@ func TestConnectionsThatDoNotClose(t *testing.T) {
 	mux.Handle("/", hello)
 	mux.HandleFunc("/stuck", func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-released })
 	l := &ownListener{Listener: listen(t), wrap: func(c net.Conn) net.Conn { return &stickyConn{c, released} }}
-	s := startIn(t, &group.Group{Grace: time.Second}, l, &http.Server{Handler: mux}, httpdrain.Linger(10*time.Millisecond))
+	s := startIn(t, &group.Group{Grace: longStop}, l, &http.Server{Handler: mux}, httpdrain.Linger(10*time.Millisecond))
 	for range 3 {
 		c := s.dial()
 		c.get("/")
