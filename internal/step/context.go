@@ -10,6 +10,9 @@ import (
 // stepKey is the context key under which a step is found.
 type stepKey struct{}
 
+// IsKey reports whether key is that under which the step of a context is found.
+func IsKey(key any) bool { return key == stepKey{} }
+
 // From returns the step that ctx belongs to, nil if it belongs to none.
 func From(ctx context.Context) *Step {
 	s, _ := ctx.Value(stepKey{}).(*Step)

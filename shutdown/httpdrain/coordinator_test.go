@@ -189,6 +189,85 @@ func TestBaseContextEnds(t *testing.T) {
 	}
 }
 
+// underMain runs a server whose BaseContext is made of main's context. Its handler hands the
+// contexts of requests out, and waits for release or their end.
+func underMain(t *testing.T, base func(main context.Context) context.Context) (p *program, requests chan context.Context, release chan struct{}) {
+	t.Helper()
+	nop := zerolog.Nop()
+	l := listen(t)
+	p = &program{s: &served{t: t, addr: l.Addr().String()}, report: make(chan *shutdown.Report, 1)}
+	p.Grace, p.Signals, p.Logger = time.Minute, []os.Signal{}, &nop
+	requests, release = make(chan context.Context, 1), make(chan struct{})
+	handler := func(_ http.ResponseWriter, r *http.Request) {
+		requests <- r.Context()
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}
+	go func() {
+		p.report <- p.Run(context.Background(), func(ctx context.Context) error {
+			under := base(ctx)
+			srv := &http.Server{Handler: http.HandlerFunc(handler), BaseContext: func(net.Listener) context.Context { return under }}
+			var g group.Group
+			g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(l)))
+			return g.Run(ctx)
+		})
+	}()
+	t.Cleanup(func() { p.Stop(nil); <-p.Done() })
+	return p, requests, release
+}
+
+// A BaseContext that returns main's is common. The stop, which ends that, does not end
+// requests.
+func TestBaseContextOfMain(t *testing.T) {
+	type key string
+	stopped := make(chan struct{})
+	p, requests, release := underMain(t, func(main context.Context) context.Context {
+		context.AfterFunc(main, func() { close(stopped) })
+		return context.WithValue(main, key("of"), "the user")
+	})
+	c := p.s.dial()
+	c.get("/")
+	ctx := <-requests
+	if ctx.Value(key("of")) != "the user" || shutdown.FromContext(ctx) != &p.Coordinator {
+		t.Errorf("values %v and %p, want the user's and the program's", ctx.Value(key("of")), shutdown.FromContext(ctx))
+	}
+	p.Stop(nil)
+	<-stopped
+	for _, known := group.WorkContext(ctx).Deadline(); !known; _, known = group.WorkContext(ctx).Deadline() {
+		time.Sleep(time.Millisecond) // until the task has been told, too
+	}
+	if err := ctx.Err(); err != nil {
+		t.Errorf("the stop has ended the request: %v", err)
+	}
+	close(release)
+	if res, _ := c.answer(); res.StatusCode != http.StatusOK {
+		t.Errorf("status %d, want 200", res.StatusCode)
+	}
+	if r := p.ended(t); r.Err() != nil {
+		t.Error(r)
+	}
+}
+
+// What else ends a context that was made of main's, ends requests.
+func TestBaseContextOfMainEnds(t *testing.T) {
+	cause := errors.New("the user's")
+	var cancel context.CancelCauseFunc
+	p, requests, _ := underMain(t, func(main context.Context) (base context.Context) {
+		base, cancel = context.WithCancelCause(main)
+		return base
+	})
+	c := p.s.dial()
+	c.get("/")
+	ctx := <-requests
+	cancel(cause)
+	c.answer()
+	if got := context.Cause(ctx); got != cause {
+		t.Errorf("the request has ended because of %v, want %v", got, cause)
+	}
+}
+
 // A request's work context lasts to the cut, and that is known once the stop has begun.
 func TestWorkContextOfRequest(t *testing.T) {
 	work := make(chan context.Context, 1)

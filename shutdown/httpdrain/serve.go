@@ -224,17 +224,10 @@ func (s *server) install(ctx context.Context, l net.Listener) {
 	base, connCtx, connState := srv.BaseContext, srv.ConnContext, srv.ConnState
 	// The request to stop does not end the contexts of requests, only s.cancel does.
 	values := context.WithoutCancel(ctx)
-	under := values
+	var under context.Context
+	under, s.cancel = context.WithCancelCause(values)
 	if base != nil {
-		if users := base(l); users != nil {
-			under = &bothContext{users, values}
-		} else {
-			under = nil
-		}
-	}
-	s.cancel = func(error) {}
-	if under != nil {
-		under, s.cancel = context.WithCancelCause(under)
+		under, s.cancel = underOf(base(l), values)
 	}
 	srv.BaseContext = func(net.Listener) context.Context { return under }
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -258,19 +251,6 @@ func (s *server) install(ctx context.Context, l net.Listener) {
 			l.hook(at)
 		}
 	}
-}
-
-// A bothContext is the user's BaseContext, with what the task's context has in addition.
-type bothContext struct {
-	context.Context
-	task context.Context
-}
-
-func (c *bothContext) Value(key any) any {
-	if v := c.Context.Value(key); v != nil {
-		return v
-	}
-	return c.task.Value(key)
 }
 
 // watch waits for the announcement of the stop, if there is a Coordinator to make one.
