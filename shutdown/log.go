@@ -18,7 +18,7 @@ type (
 	tooLate        struct{ name, site string }
 	delayCut       struct{ asked, half time.Duration }
 	promisesScaled struct{}
-	badEnvironment struct{ err error }
+	badSettings    struct{ err error }
 	zombie         struct {
 		name string
 		err  error
@@ -215,8 +215,8 @@ func (j *journal) writeNote(item any) {
 		log(zerolog.WarnLevel, "more time was promised to steps than is left: all get less, in proportion")
 	case Plan:
 		j.writePlan(n)
-	case badEnvironment:
-		log(zerolog.ErrorLevel, "the environment was not understood", "error", n.err.Error(), "grace", DefaultGrace)
+	case badSettings:
+		log(zerolog.ErrorLevel, "the settings were not understood", "error", n.err.Error(), "grace", DefaultGrace)
 	case zombie:
 		log(zerolog.WarnLevel, "a step that had been given up has ended", "step", n.name, "error", errorText(n.err))
 	case dropped:

@@ -3,6 +3,7 @@ package shutdown_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +45,27 @@ func TestShutdownOutsideOfARunDrains(t *testing.T) {
 		}
 		if report.ExitCode() != 1 {
 			t.Errorf("exit code %d, want 1", report.ExitCode())
+		}
+	})
+}
+
+// Without a Run there is nobody to panic at: a drain may be all that is left to a program.
+func TestANegativeGraceOutsideOfARunIsTold(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Grace = -s
+		if _, err := p.Plan(); err == nil || !strings.Contains(err.Error(), "Grace -1s") {
+			t.Errorf("Plan: %v, want an error that has the value", err)
+		}
+		p.Register(nothing)
+		if err := p.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown = %v", err)
+		}
+		if got := p.Report().Grace; got != shutdown.DefaultGrace {
+			t.Errorf("grace %v, want the default", got)
+		}
+		l := lines(t, p.log.String())[0]
+		if text, _ := l["error"].(string); l["level"] != "error" || !strings.Contains(text, "Grace -1s") {
+			t.Errorf("%v, want an error that has the value", l)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package shutdown
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -27,7 +28,8 @@ type Plan struct {
 
 // Plan is that of a Run of c in the present environment: Grace is
 // TERMINATION_GRACE_PERIOD_SECONDS, PreStop is PRESTOP_SLEEP_SECONDS, if these are set. The
-// error is that of a Run in an environment that is not understood.
+// error is that of a Run in an environment that is not understood, or that Grace or Delay is
+// negative.
 func (c *Coordinator) Plan() (Plan, error) {
 	run := c.lock()
 	defer run.Unlock()
@@ -40,6 +42,7 @@ func (c *Coordinator) plan(lookup func(string) (string, bool)) (Plan, time.Durat
 	total, sleep, err := platform(lookup)
 	p := Plan{Source: "field", Grace: total, PreStop: sleep, Margin: graceMargin}
 	grace := c.Grace
+	negative := c.negative()
 	switch {
 	case grace > 0:
 		if err != nil { // it is not what counts
@@ -51,10 +54,10 @@ func (c *Coordinator) plan(lookup func(string) (string, bool)) (Plan, time.Durat
 		grace, p.Source = ownGrace(total, sleep), "environment"
 		p.Margin = min(p.Margin, total-sleep-grace)
 	}
-	p.Delay = min(c.Delay, grace/2)
+	p.Delay = max(0, min(c.Delay, grace/2))
 	p.Cleanup = min(c.stack.reserved(), grace-p.Delay)
 	p.Drain = grace - p.Delay - p.Cleanup
-	return p, grace, err
+	return p, grace, errors.Join(negative, err)
 }
 
 // Required is what the program needs, without the margin.

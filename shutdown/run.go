@@ -61,11 +61,11 @@ func (c *Coordinator) mainFor(main step.Func, at step.Origin) int {
 
 // open begins a Run. It returns false if the program has been drained already.
 func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at step.Origin) (step.Func, bool) {
-	switch {
-	case main == nil:
+	if main == nil {
 		panic("shutdown: main is nil, at " + at.Site())
-	case c.Grace < 0 || c.Delay < 0:
-		panic(fmt.Sprintf("shutdown: Grace %v or Delay %v is negative, at %s", c.Grace, c.Delay, at.Site()))
+	}
+	if err := c.negative(); err != nil {
+		panic(err.Error() + ", at " + at.Site())
 	}
 	values, ended, cause := step.ValuesOf(ctx), ctx.Err() != nil, context.Cause(ctx)
 	run := c.lock()
@@ -93,6 +93,15 @@ func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at 
 		run.After(func() { c.watch(ctx) })
 	}
 	return main, true
+}
+
+// negative is what is wrong with the fields, nil if nothing is. A Run panics because of it; a
+// drain without one, which may be a program's last act, tells and takes the default.
+func (c *Coordinator) negative() error {
+	if c.Grace < 0 || c.Delay < 0 {
+		return fmt.Errorf("shutdown: Grace %v or Delay %v is negative", c.Grace, c.Delay)
+	}
+	return nil
 }
 
 // mustBeAlone panics unless what has begun already is a drain without a Run, of
@@ -216,7 +225,7 @@ func (c *Coordinator) drainAlone(byExit bool) bool {
 		return false
 	}
 	if err := c.configure(); err != nil {
-		c.note(badEnvironment{err})
+		c.note(badSettings{err})
 	}
 	c.alone, c.byExit, c.mainOver, c.phase, c.parent = true, byExit, true, active, context.Background()
 	c.out.begin()

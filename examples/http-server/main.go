@@ -76,8 +76,8 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 	}
 	app := &app{board: b, store: db, log: log, admin: adminListener.Addr()}
 	srv := newServer(app.routes(), log)
+	b.serving.Store(true) // before anybody is told
 	announce(log, listener.Addr(), adminListener.Addr(), cfg.db)
-	b.serving.Store(true)
 	if err := sdnotify.Ready(ctx); err != nil {
 		return err
 	}

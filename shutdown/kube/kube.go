@@ -122,22 +122,33 @@ func (p *preStop) undo(announced time.Time) {
 	}
 }
 
-// commandLimit bounds PreStopCommand. The kubelet ends a hook with the pod's grace period,
-// but an exec hook's process not at all on some runtimes.
+// commandLimit bounds PreStopCommand where the pod's grace period is not told. The kubelet
+// stops waiting for a hook at the end of that, but does not end its process.
 const commandLimit = 10 * time.Minute
+
+// limit is how long the hook may take: a program that hangs must not cost itself all of its
+// grace period, of which the delay is half at most.
+func limit() time.Duration {
+	p, err := new(shutdown.Coordinator).Plan()
+	if err != nil || p.Grace == 0 {
+		return commandLimit
+	}
+	return p.Grace / 2
+}
 
 // PreStopCommand is the exec form of the hook, for images that have no shell and pods
 // whose network the kubelet does not reach: the program, called as "app prestop", asks
 // itself. url is that of PreStop, such as http://127.0.0.1:9090/prestop.
 //
-// It returns nil when the delay is over. It is an error if there is no answer, or another
-// than 200; the kubelet then sends SIGTERM at once, and the program waits by itself. A
-// proxy that the environment names is not used.
+// It returns nil when the delay is over. It is an error if there is no answer, none within
+// half of TERMINATION_GRACE_PERIOD_SECONDS where that is set, or another than 200; the kubelet
+// then sends SIGTERM at once, and the program waits by itself. A proxy that the environment
+// names is not used.
 func PreStopCommand(url string) error {
 	if err := checkURL(url); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit())
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

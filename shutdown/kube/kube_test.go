@@ -267,6 +267,14 @@ func TestPreStopCommand(t *testing.T) {
 	}
 }
 
+// A program that hangs does not cost itself all of the pod's grace period.
+func TestPreStopCommandHasAnEnd(t *testing.T) {
+	t.Setenv("TERMINATION_GRACE_PERIOD_SECONDS", "1")
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer server.Close()
+	checkError(t, kube.PreStopCommand(server.URL+"/prestop"), "does not answer")
+}
+
 func checkError(t *testing.T, err error, want string) {
 	t.Helper()
 	switch {

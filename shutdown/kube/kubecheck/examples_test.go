@@ -14,7 +14,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-const deploy = "../../../examples/http-server/deploy"
+const (
+	deploy = "../../../examples/http-server/deploy"
+	worker = "../../../examples/worker/deploy"
+)
 
 // budgetOf has the flags for the example as each manifest configures it: told of 30 s, the
 // program keeps 2 s back, and drains for what the wait leaves.
@@ -53,6 +56,20 @@ func TestExamplesFit(t *testing.T) {
 			r := records[0]
 			if string(r.Mode) != want.mode || r.Verdict != "ok" || *r.Grace != 30 || *r.PreStop != want.preStop || *r.Required != want.required || len(r.Findings) != 0 {
 				t.Errorf("%s\nwant mode %s, preStop %v, required %v, and no findings", &stdout, want.mode, want.preStop, want.required)
+			}
+		})
+	}
+}
+
+// The worker's, too: it has no traffic, and so neither a hook nor a delay.
+func TestTheWorkersManifestsFit(t *testing.T) {
+	for _, file := range []string{"deployment.yaml", "job.yaml"} {
+		t.Run(file, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			status := run([]string{"-o", "json", "-strict", "-drain", "58s", filepath.Join(worker, file)}, nil, &stdout, &stderr)
+			var records []record
+			if err := json.Unmarshal(stdout.Bytes(), &records); err != nil || status != exitOK || len(records) != 1 || len(records[0].Findings) != 0 {
+				t.Fatalf("status %d, error %v, want one record without findings\n%s%s", status, err, &stdout, &stderr)
 			}
 		})
 	}

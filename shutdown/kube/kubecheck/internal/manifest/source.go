@@ -58,10 +58,11 @@ func isManifest(path string) bool {
 	return false
 }
 
-// isFile follows a link. One that leads nowhere counts as a file, so that it is reported.
+// isFile follows a link. One that leads nowhere counts as a file, so that it is reported. A
+// pipe in a directory is none: to read it could wait for ever.
 func isFile(path string) bool {
 	info, err := os.Stat(path)
-	return err != nil || !info.IsDir()
+	return err != nil || info.Mode().IsRegular()
 }
 
 func readFile(path string) File {

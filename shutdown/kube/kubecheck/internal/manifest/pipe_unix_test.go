@@ -1,0 +1,23 @@
+//go:build unix
+
+package manifest_test
+
+import (
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
+)
+
+// A pipe that nobody writes into would be read for ever.
+func TestAPipeInADirectoryIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if files := manifest.Read([]string{dir}, strings.NewReader(""))[0].Files; len(files) != 0 {
+		t.Errorf("%d files, want none", len(files))
+	}
+}
