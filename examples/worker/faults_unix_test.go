@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -306,5 +307,48 @@ func TestItCannotStart(t *testing.T) {
 				t.Errorf("exit code %d, want %d and %q:\n%s", code, tt.code, tt.want, p.log.String())
 			}
 		})
+	}
+}
+
+// A broker that does not let the worker in is no reason to wait, and what it was told with stays
+// out of the log.
+func TestABrokerThatRefuses(t *testing.T) {
+	t.Parallel()
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
+		Username: "a", Password: "secret", JetStream: true, StoreDir: t.TempDir(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	if !srv.ReadyForConnections(patience) {
+		t.Fatal("not ready")
+	}
+	w := start(t, "-nats", "nats://a:wrongpass@"+srv.Addr().String())
+	code := w.wait()
+	if out := w.log.String(); code != 1 || !strings.Contains(out, "Authorization") || strings.Contains(out, "wrongpass") {
+		t.Errorf("exit code %d, want 1, why, and no password:\n%s", code, out)
+	}
+}
+
+// What an administrator has chosen for a stream stays.
+func TestAStreamThatIsThere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.until("RESULTS", 0)
+	s, err := r.js.Stream(t.Context(), "RESULTS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.CachedInfo().Config
+	cfg.Description = "kept"
+	if _, err := r.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.produce(1)
+	if s, err = r.js.Stream(t.Context(), "RESULTS"); err != nil || s.CachedInfo().Config.Description != "kept" {
+		t.Errorf("%v: %+v", err, s.CachedInfo().Config)
 	}
 }

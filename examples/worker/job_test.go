@@ -94,3 +94,16 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
+
+func TestPasswordsAreNotLogged(t *testing.T) {
+	for urls, want := range map[string]string{
+		"nats://127.0.0.1:4222":             "nats://127.0.0.1:4222",
+		"a:b@host:4222":                     "nats://a:xxxxx@host:4222",
+		"nats://a:b@host, tls://c:d@host:1": "nats://a:xxxxx@host,tls://c:xxxxx@host:1",
+		"nats://a:b@host:port":              "",
+	} {
+		if got := redacted(urls); got != want {
+			t.Errorf("redacted(%q) = %q, want %q", urls, got, want)
+		}
+	}
+}

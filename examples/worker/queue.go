@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -75,6 +77,22 @@ func (q *queue) connect() (err error) {
 	return err
 }
 
+// redacted is urls, which are separated by commas, without the passwords in them.
+func redacted(urls string) string {
+	list := strings.Split(urls, ",")
+	for i, text := range list {
+		if !strings.Contains(text, "://") {
+			text = "nats://" + text
+		}
+		u, err := url.Parse(strings.TrimSpace(text))
+		if err != nil {
+			return ""
+		}
+		list[i] = u.Redacted()
+	}
+	return strings.Join(list, ",")
+}
+
 func (q *queue) connected(nc *nats.Conn) {
 	q.log.Info().Str("url", nc.ConnectedUrlRedacted()).Msg("connected to the broker")
 }
@@ -86,12 +104,15 @@ func (q *queue) setUp(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
+		if q.nc.IsClosed() { // for good: it is not let in
+			return fmt.Errorf("the broker refuses: %w", q.nc.LastError())
+		}
 		var refused *jetstream.APIError
 		if errors.As(err, &refused) && refused.Code != 503 { // which is what a broker says that is not ready
 			return fmt.Errorf("the broker refuses: %w", err)
 		}
 		if !said {
-			q.log.Warn().Err(err).Str("url", q.url).Msg("the broker is not ready, trying on")
+			q.log.Warn().Err(err).Str("url", redacted(q.url)).Msg("the broker is not ready, trying on")
 			said = true
 		}
 		select {
@@ -110,7 +131,12 @@ func (q *queue) trySetUp(ctx context.Context) (err error) {
 		{Name: "RESULTS", Subjects: []string{results + ".>"}},
 		{Name: "DEAD", Subjects: []string{dead + ".>"}},
 	} {
-		if _, err := q.js.CreateOrUpdateStream(ctx, s); err != nil {
+		// One that is there stays as it is: an administrator may have given it replicas, or limits.
+		_, err := q.js.Stream(ctx, s.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			_, err = q.js.CreateStream(ctx, s)
+		}
+		if err != nil {
 			return fmt.Errorf("stream %s: %w", s.Name, err)
 		}
 	}
