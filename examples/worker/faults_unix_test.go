@@ -352,3 +352,18 @@ func TestAStreamThatIsThere(t *testing.T) {
 		t.Errorf("%v: %+v", err, s.CachedInfo().Config)
 	}
 }
+
+// What jobs come from is gone: a worker without it ends, and starts again with a new one.
+func TestAConsumerThatIsDeleted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := r.worker("-workers", "1")
+	r.produce(1)
+	r.until("RESULTS", 1)
+	if err := r.js.DeleteConsumer(t.Context(), "JOBS", consumer); err != nil {
+		t.Fatal(err)
+	}
+	if code := w.wait(); code != 1 {
+		t.Errorf("exit code %d, want 1:\n%s", code, w.log.String())
+	}
+}

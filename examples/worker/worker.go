@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lastcall-go/lastcall/group"
@@ -46,6 +45,8 @@ func (w *worker) run(ctx context.Context) error {
 			return ctx.Err()
 		case errors.Is(err, errEmpty):
 			return nil
+		case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrMsgIteratorClosed):
+			return fmt.Errorf("no more jobs: %w", err) // a new start makes what is gone
 		case err != nil:
 			w.log.Warn().Err(err).Str("worker", w.name).Msg("no next job, trying on")
 			w.pause(ctx)
@@ -65,8 +66,10 @@ func (w *worker) next(ctx context.Context, msgs jetstream.MessagesContext) (jets
 		return msgs.Next(jetstream.NextContext(ctx))
 	}
 	for {
-		msg, err := msgs.Next(jetstream.NextMaxWait(time.Second))
-		if err == nil || ctx.Err() != nil || !errors.Is(err, nats.ErrTimeout) {
+		wait, cancel := context.WithTimeout(ctx, time.Second)
+		msg, err := msgs.Next(jetstream.NextContext(wait))
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 			return msg, err
 		}
 		info, err := w.jobs.Info(ctx)
