@@ -367,3 +367,35 @@ func TestAConsumerThatIsDeleted(t *testing.T) {
 		t.Errorf("exit code %d, want 1:\n%s", code, w.log.String())
 	}
 }
+
+// What is cut when the effect is being stored is given back as well.
+func TestAResultThatIsCut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.produce(1, "-work", "1ms")
+	s, err := r.js.Stream(t.Context(), "RESULTS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := s.CachedInfo().Config
+	full := cfg // no result may be stored
+	full.MaxBytes, full.Discard = 1, jetstream.DiscardNew
+	if _, err := r.js.UpdateStream(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	w := r.worker("-workers", "1", "-grace", "2s", "-ack-wait", "1h")
+	w.untilInHand(r, 1)
+	if code := w.terminate(); code != 1 {
+		t.Errorf("exit code %d, want 1:\n%s", code, w.log.String())
+	}
+	if c := w.counts(); c.GivenBack != 1 || c.Left != 0 {
+		t.Errorf("%+v, want 1 given back:\n%s", c, w.log.String())
+	}
+	if _, err := r.js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	w = r.worker()
+	r.until("RESULTS", 1)
+	w.terminate()
+	r.eachOnce(1)
+}

@@ -162,17 +162,19 @@ func (w *worker) failed(work context.Context, msg jetstream.Msg, j job, why erro
 }
 
 // settle counts what has become of a job. If the broker could not be told, the job is still
-// the broker's: it hands it out again, and what has been done already is found to be.
+// the broker's: it hands it out again, and what has been done already is found to be. If it
+// was the time to stop that was not enough, that need not wait for the ack wait.
 func (w *worker) settle(work context.Context, msg jetstream.Msg, count func(int64) int64, err error) error {
 	if err == nil {
 		count(1)
 		return nil
 	}
-	w.lost.Add(1)
 	err = fmt.Errorf("the broker was not told what became of %s, and will hand it out again: %v", msg.Subject(), err)
 	if work.Err() != nil {
-		return err // it was the time to stop that was not enough
+		w.giveBack(msg)
+		return err
 	}
+	w.lost.Add(1)
 	w.log.Warn().Err(err).Str("worker", w.name).Msg("trying on")
 	return nil
 }
