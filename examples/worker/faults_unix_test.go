@@ -399,3 +399,47 @@ func TestAResultThatIsCut(t *testing.T) {
 	w.terminate()
 	r.eachOnce(1)
 }
+
+// The largest message that the broker takes has no room for a reason, nor for a number of
+// tries. It is dead all the same, as it was, and does not stop the worker.
+func TestPoisonAsLargeAsAMessageMayBe(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.produce(1) // the stream is there
+	const largest = 1 << 20
+	job := `{"id":"fails","kind":"fail"}`
+	for id, payload := range map[string]string{
+		"large": strings.Repeat("x", largest),
+		"fails": job + strings.Repeat(" ", largest-len(job)),
+	} {
+		r.publish(id, payload)
+	}
+	r.produce(20)
+	w := r.worker("-workers", "1")
+	r.until("DEAD", 2)
+	r.until("RESULTS", 20)
+	r.until("JOBS", 0)
+	for id, msgs := range r.read("DEAD") {
+		if len(msgs[0].Data) != largest {
+			t.Errorf("%s: %d bytes", id, len(msgs[0].Data))
+		}
+	}
+	if n := strings.Count(w.log.String(), "too large to have the reason with it"); n != 2 {
+		t.Errorf("the reason was logged %d times, want twice:\n%s", n, w.log.String())
+	}
+	w.terminate()
+}
+
+// A number may be a job's ID, and is that of a message in its stream.
+func TestTwoOfTheSameNameAreDead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.produce(1)
+	r.worker("-tries", "1")
+	r.publish("2", "no job") // the second message of the stream
+	r.publish("other", `{"id":"2","kind":"fail"}`)
+	r.until("JOBS", 0)
+	if n := r.stored("DEAD"); n != 2 {
+		t.Errorf("%d jobs are dead, want 2", n)
+	}
+}

@@ -219,16 +219,36 @@ func (q *queue) again(ctx context.Context, msg jetstream.Msg, id string, tries i
 	return q.move(ctx, msg, jobs+"."+id, id+"/"+strconv.Itoa(tries), nats.Header{triesHeader: {strconv.Itoa(tries)}})
 }
 
-// bury puts a message that was given up where somebody can look at it.
+// mostReason is how much of a reason goes with a job that was given up: what a job panics
+// with may be of any size.
+const mostReason = 4 << 10
+
+// bury puts a message that was given up where somebody can look at it. Its own ID is the
+// stream's number for it: two that are not the same may have the same job's ID.
 func (q *queue) bury(ctx context.Context, msg jetstream.Msg, id, reason string) error {
-	return q.move(ctx, msg, dead+"."+id, "dead/"+id, nats.Header{reasonHeader: {reason}})
+	meta, err := msg.Metadata()
+	if err != nil {
+		return err
+	}
+	to, unique := dead+"."+id, "dead/"+strconv.FormatUint(meta.Sequence.Stream, 10)
+	reason = strings.ToValidUTF8(reason[:min(len(reason), mostReason)], "")
+	err = q.move(ctx, msg, to, unique, nats.Header{reasonHeader: {reason}})
+	if errors.Is(err, nats.ErrMaxPayload) { // it came without headers, and there is no room for any
+		q.log.Warn().Str("job", id).Str("reason", reason).Msg("a job that was given up is too large to have the reason with it")
+		err = q.move(ctx, msg, to, "", nil)
+	}
+	return err
 }
 
 // move puts a message elsewhere before it is taken out of the queue, so that it is in two
 // places for a moment, and never in none.
 func (q *queue) move(ctx context.Context, msg jetstream.Msg, to, id string, header nats.Header) error {
+	var opts []jetstream.PublishOpt
+	if id != "" {
+		opts = append(opts, jetstream.WithMsgID(id))
+	}
 	err := q.insist(ctx, func(ctx context.Context) error {
-		_, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: to, Data: msg.Data(), Header: header}, jetstream.WithMsgID(id))
+		_, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: to, Data: msg.Data(), Header: header}, opts...)
 		return err
 	})
 	if err != nil {
@@ -245,14 +265,14 @@ func (q *queue) confirm(ctx context.Context, msg jetstream.Msg) error {
 	return q.insist(ctx, msg.DoubleAck)
 }
 
-// insist calls f until it succeeds or ctx ends.
+// insist calls f until it succeeds or ctx ends. What is too large does not become smaller.
 func (q *queue) insist(ctx context.Context, f func(context.Context) error) error {
 	for {
 		once, cancel := context.WithTimeout(ctx, answer)
 		err := f(once)
 		cancel()
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, nats.ErrMaxPayload) {
+			return err
 		}
 		select {
 		case <-time.After(tryAgain):

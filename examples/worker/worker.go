@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lastcall-go/lastcall/group"
@@ -156,7 +157,11 @@ func (w *worker) failed(work context.Context, msg jetstream.Msg, j job, why erro
 	tries++
 	w.log.Warn().Err(why).Str("job", j.ID).Int("try", tries).Msg("a job has failed")
 	if tries < w.tries {
-		return w.settle(work, msg, w.retried.Add, w.again(work, msg, j.ID, tries))
+		err := w.again(work, msg, j.ID, tries)
+		if !errors.Is(err, nats.ErrMaxPayload) {
+			return w.settle(work, msg, w.retried.Add, err)
+		}
+		why = fmt.Errorf("%w: too large to be put back with the number of tries", why)
 	}
 	return w.settle(work, msg, w.buried.Add, w.bury(work, msg, j.ID, why.Error()))
 }
