@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -15,12 +17,24 @@ import (
 // What it has confirmed survives the death of the process: it has been handed to the
 // operating system. For what must survive the loss of power as well, there is SyncAlways, or
 // a cluster with replicas.
-type broker struct{ srv *server.Server }
+type broker struct {
+	srv  *server.Server
+	lock *os.File // of the store
+}
 
 // brokerStart is how long the broker may take to read what it has stored.
 const brokerStart = time.Minute
 
-func startBroker(ctx context.Context, cfg config, log zerolog.Logger) (*broker, error) {
+func startBroker(ctx context.Context, cfg config, log zerolog.Logger) (_ *broker, err error) {
+	lock, err := lockStore(cfg.store)
+	if err != nil {
+		return nil, fmt.Errorf("broker: -store %s: %w", cfg.store, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = lock.Close()
+		}
+	}()
 	opts := &server.Options{
 		ServerName:        "worker",
 		DontListen:        cfg.listen == "",
@@ -54,7 +68,14 @@ func startBroker(ctx context.Context, cfg config, log zerolog.Logger) (*broker, 
 	if cfg.listen != "" {
 		log.Info().Str("url", srv.ClientURL()).Msg("the broker serves other workers")
 	}
-	return &broker{srv}, nil
+	return &broker{srv, lock}, nil
+}
+
+func lockStore(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return lockFile(filepath.Join(dir, "lock"))
 }
 
 func started(ctx context.Context, srv *server.Server, failed <-chan error) error {
@@ -78,7 +99,7 @@ func (b *broker) run(ctx context.Context) error {
 	<-ctx.Done()
 	b.srv.Shutdown() // it stores what it has
 	b.srv.WaitForShutdown()
-	return nil
+	return b.lock.Close()
 }
 
 // options connect to it without a socket.
