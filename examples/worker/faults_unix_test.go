@@ -443,3 +443,24 @@ func TestTwoOfTheSameNameAreDead(t *testing.T) {
 		t.Errorf("%d jobs are dead, want 2", n)
 	}
 }
+
+// A broker that is killed with all workers at work has not yet stored what it handed them. It
+// does not answer when they are done, and they go on all the same.
+func TestABrokerThatForgets(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.produce(100, "-work", "20ms")
+	w := r.worker("-workers", "2", "-ack-wait", "1h")
+	for r.stored("RESULTS") < 10 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	r.broker.signal(syscall.SIGKILL)
+	<-r.broker.ended
+	r.startBroker("-ack-wait", "1h")
+	r.until("RESULTS", 100)
+	r.until("JOBS", 0)
+	if code := w.terminate(); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, w.log.String())
+	}
+	r.eachOnce(100)
+}

@@ -173,7 +173,7 @@ func (q *queue) produce(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := q.js.PublishAsync(jobs+"."+j.ID, data, jetstream.WithMsgID(j.ID)); err != nil {
+		if _, err := q.js.PublishAsync(jobs+"."+j.ID, data, jetstream.WithMsgID(j.ID), jetstream.WithStallWait(answer)); err != nil {
 			return fmt.Errorf("%s.%s: %w", jobs, j.ID, err)
 		}
 		if len(q.refused) > 0 {
@@ -257,12 +257,19 @@ func (q *queue) move(ctx context.Context, msg jetstream.Msg, to, id string, head
 	return q.confirm(ctx, msg)
 }
 
-// confirm takes a job out of the queue that is done with. After the ack wait the broker hands
-// it out again, so there is no use in trying on.
-func (q *queue) confirm(ctx context.Context, msg jetstream.Msg) error {
-	ctx, cancel := context.WithTimeout(ctx, q.ackWait)
-	defer cancel()
-	return q.insist(ctx, msg.DoubleAck)
+// confirm takes a job out of the queue that is done with. It does not insist: a broker that was
+// killed before it had stored that it handed the job out does not answer until it has done so
+// again, for which somebody has to ask it for a job.
+func (q *queue) confirm(ctx context.Context, msg jetstream.Msg) (err error) {
+	for range 2 { // a second time, should the connection have been lost meanwhile
+		once, cancel := context.WithTimeout(ctx, min(answer, q.ackWait))
+		err = msg.DoubleAck(once)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return err
 }
 
 // insist calls f until it succeeds or ctx ends. What is too large does not become smaller.
