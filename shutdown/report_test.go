@@ -269,6 +269,12 @@ func TestReportStringOfSimpleEnds(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a status of two lines", func(t *testing.T) {
+		r := &shutdown.Report{Steps: []shutdown.Step{{Kind: shutdown.KindTask, Name: "queue", Status: "3 jobs\n2 more"}}}
+		if got := r.String(); strings.Count(got, "\n") != 1 {
+			t.Errorf("String = %q, want one line a step", got)
+		}
+	})
 	t.Run("a failed step without an error", func(t *testing.T) {
 		r := &shutdown.Report{Steps: []shutdown.Step{{Kind: shutdown.KindHandler, Name: "made by hand", Outcome: shutdown.Failed}}}
 		if got := r.String(); !strings.Contains(got, "made by hand") { // no panic

@@ -66,9 +66,9 @@ func (r *Report) mainStopped() bool {
 func (s Step) remark() string {
 	switch {
 	case s.Outcome == OK || s.Err == nil:
-		return s.Status
+		return firstLine(s.Status)
 	case s.Status != "":
-		return s.Status + "; " + s.fault()
+		return firstLine(s.Status) + "; " + s.fault()
 	}
 	return s.fault()
 }
