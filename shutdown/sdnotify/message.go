@@ -21,6 +21,10 @@ func send(parts ...string) { _, _ = daemon.SdNotify(false, assignments(parts...)
 
 func assignments(parts ...string) string { return strings.Join(parts, "\n") }
 
+// mostStatus is how long a status may be: systemd drops a message of more than 4096 bytes, and
+// with it what else it says.
+const mostStatus = 1000
+
 // status is what systemctl status shows. It is one line: a name with a line break in it must
 // not become an assignment of its own.
 func status(format string, args ...any) string {
@@ -30,6 +34,9 @@ func status(format string, args ...any) string {
 		}
 		return r
 	}, fmt.Sprintf(format, args...))
+	if len(line) > mostStatus {
+		line = strings.ToValidUTF8(line[:mostStatus], "") + "..."
+	}
 	return "STATUS=" + line
 }
 

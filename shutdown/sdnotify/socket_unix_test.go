@@ -17,6 +17,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -81,8 +82,8 @@ func (m *manager) next() string {
 	}
 }
 
-// want compares all messages with the wanted ones, whose line breaks are " | ".
-func (m *manager) want(want ...string) {
+// all waits for all messages that have been sent.
+func (m *manager) all() (got []string) {
 	m.t.Helper()
 	const last = "that is all"
 	conn, err := net.Dial("unixgram", m.path)
@@ -93,9 +94,18 @@ func (m *manager) want(want ...string) {
 	if _, err := conn.Write([]byte(last)); err != nil {
 		m.t.Fatal(err)
 	}
-	var got []string
 	for msg := m.next(); msg != last; msg = m.next() {
-		got = append(got, strings.ReplaceAll(msg, "\n", " | "))
+		got = append(got, msg)
+	}
+	return got
+}
+
+// want compares all messages with the wanted ones, whose line breaks are " | ".
+func (m *manager) want(want ...string) {
+	m.t.Helper()
+	got := m.all()
+	for i := range got {
+		got[i] = strings.ReplaceAll(got[i], "\n", " | ")
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		m.t.Errorf("messages (-want +got):\n%s", d)
@@ -201,14 +211,37 @@ func TestNamesAreOneLine(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		return errors.New("no disk\nREADY=1")
 	})
-	if n := len(m.got); n < 4 {
+	got := m.all()
+	if n := len(got); n < 4 {
 		t.Errorf("%d messages, want one of each kind", n)
 	}
-	for len(m.got) > 0 {
-		for line := range strings.Lines(m.next()) {
+	for _, msg := range got {
+		for line := range strings.Lines(msg) {
 			if strings.HasPrefix(line, "READY=1") {
 				t.Errorf("a line of its own: %q", line)
 			}
+		}
+	}
+}
+
+// systemd drops a message of more than 4096 bytes, and would not be told of the timeout either.
+func TestALongStatusIsCut(t *testing.T) {
+	m := listen(t)
+	c := quiet()
+	long := strings.Repeat("\u00e4", 5000)
+	drain(t, c, func(ctx context.Context) error {
+		shutdown.SetStatus(ctx, long)
+		c.Stop(errors.New(long))
+		time.Sleep(1500 * time.Millisecond)
+		return errors.New(long)
+	})
+	got := m.all()
+	if n := len(got); n < 3 {
+		t.Errorf("%d messages, want one of each kind", n)
+	}
+	for _, msg := range got {
+		if len(msg) > 4096 || !utf8.ValidString(msg) || !strings.Contains(msg, "\nEXTEND_TIMEOUT_USEC=") {
+			t.Errorf("%d bytes: %.100q", len(msg), msg)
 		}
 	}
 }
@@ -371,8 +404,8 @@ func TestProcessOfAService(t *testing.T) {
 		t.Errorf("%v\n%s", err, &stderr)
 	}
 	var got []string
-	for len(m.got) > 0 {
-		first, _, _ := strings.Cut(m.next(), "\n")
+	for _, msg := range m.all() {
+		first, _, _ := strings.Cut(msg, "\n")
 		first, _, _ = strings.Cut(first, ";")
 		first, _, _ = strings.Cut(first, " in ")
 		if n := len(got); n == 0 || got[n-1] != first {
