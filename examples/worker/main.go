@@ -61,7 +61,7 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 	}
 
 	t := new(tally)
-	c.Register(shutdown.Func(func() { t.report(log) }), shutdown.Name("tally"))
+	c.Start(t.run(log), shutdown.Name("tally"))
 	if cfg.produce > 0 {
 		if err := q.produce(ctx); err != nil {
 			return err
@@ -74,6 +74,7 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	log.Info().Int("workers", cfg.workers).Msg("working: press Ctrl-C to stop")
 	return pool(q, t).Run(ctx)
 }
 

@@ -94,6 +94,10 @@ func redacted(urls string) string {
 }
 
 func (q *queue) connected(nc *nats.Conn) {
+	if q.url == "" { // nc gives it a URL at which nobody listens
+		q.log.Info().Str("store", q.config.store).Msg("connected to the broker of its own")
+		return
+	}
 	q.log.Info().Str("url", nc.ConnectedUrlRedacted()).Msg("connected to the broker")
 }
 

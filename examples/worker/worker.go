@@ -118,6 +118,8 @@ func (w *worker) giveBack(msg jetstream.Msg) {
 // before any had.
 func (w *worker) handle(ctx, work context.Context, msg jetstream.Msg) error {
 	w.taken.Add(1)
+	w.inHand.Add(1)
+	defer w.inHand.Add(-1)
 	meta, err := msg.Metadata()
 	if err != nil {
 		return err
@@ -130,7 +132,7 @@ func (w *worker) handle(ctx, work context.Context, msg jetstream.Msg) error {
 	if meta.NumDelivered > uint64(w.deliveries) {
 		return w.settle(work, msg, w.buried.Add, w.bury(work, msg, j.ID, "handed out too often: "+strconv.FormatUint(meta.NumDelivered, 10)))
 	}
-	shutdown.SetStatus(ctx, "job "+j.ID+" in hand, "+w.tally.String())
+	shutdown.SetStatus(ctx, "job "+j.ID+" in hand; "+w.tally.String())
 	r, err := w.attempt(work, msg, j)
 	switch {
 	case work.Err() != nil && err != nil:
