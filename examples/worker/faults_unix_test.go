@@ -90,7 +90,7 @@ func TestAJobThatIsHandedOutTooOften(t *testing.T) {
 func TestTheJobInHandIsFinished(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.produce(1, "-work", "2s")
+	r.produce(1, "-work", "5s")
 	w := r.worker("-ack-wait", "1h")
 	w.untilInHand(r, 1)
 	if code := w.terminate(); code != 0 {
@@ -198,8 +198,8 @@ func TestNoBrokerAtTheStart(t *testing.T) {
 func TestNoBrokerInTheDrain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.produce(1, "-work", "1s")
-	w := r.worker("-grace", "3s", "-ack-wait", "1s")
+	r.produce(1, "-work", "4s")
+	w := r.worker("-grace", "8s", "-ack-wait", "1s")
 	w.untilInHand(r, 1)
 	r.broker.signal(syscall.SIGKILL)
 	<-r.broker.ended
@@ -254,7 +254,7 @@ func TestUntilEmpty(t *testing.T) {
 	}
 	r.eachOnce(50)
 
-	r.produce(1, "-batch", "u", "-work", "2s")
+	r.produce(1, "-batch", "u", "-work", "5s")
 	w = r.worker("-until-empty")
 	w.untilInHand(r, 1)
 	w.terminate()
