@@ -125,6 +125,14 @@ const (
 	finished
 )
 
+func init() {
+	notify.Use = func(coordinator any, d notify.Double) {
+		c := coordinator.(*Coordinator)
+		c.setup()
+		c.listen, c.dropPipe, c.exit = d.Listen, d.DropPipe, d.Exit
+	}
+}
+
 // Default is the Coordinator that the functions of this package use. It is for main
 // packages; a library takes FromContext's, or one that it is given.
 var Default = new(Coordinator)

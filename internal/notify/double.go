@@ -1,0 +1,16 @@
+package notify
+
+import "os"
+
+// A Double stands in for what a Coordinator has of the operating system: in a synctest
+// bubble a real signal is fatal, and in a test the end of the process is that of the test.
+type Double struct {
+	Listen   func(sigs []os.Signal) (c <-chan os.Signal, stop func()) // for Signals
+	DropPipe func() (undo func())                                     // for DropPipe
+	Exit     func(code int)                                           // for os.Exit; it must not return
+}
+
+// Use has a *shutdown.Coordinator that has not been run yet use a double. Package shutdown
+// sets it, and shutdowntest calls it: the fields are nobody else's business, and a method
+// would be everybody's.
+var Use func(coordinator any, d Double)

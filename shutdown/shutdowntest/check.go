@@ -1,0 +1,116 @@
+package shutdowntest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// Clean expects that nothing has failed: the report's Err is nil, and so is the exit code
+// (which is that of the signal where the Coordinator is set to Reraise).
+func (p *Program) Clean() {
+	p.t.Helper()
+	r := p.Wait()
+	if err := r.Err(); err != nil {
+		p.fail(r, "the program did not end well: %v", err)
+		return
+	}
+	if code := p.ExitCode(); code != 0 && !p.Reraise {
+		p.fail(r, "exit code %d, want 0", code)
+	}
+}
+
+// Order expects that the steps with these names were begun in this order. Others may lie
+// between them. Of several with the same name each counts once.
+func (p *Program) Order(names ...string) {
+	p.t.Helper()
+	r := p.Wait()
+	at := 0
+	for i, name := range names {
+		found := indexFrom(r.Steps, at, name)
+		if found >= 0 {
+			at = found + 1
+			continue
+		}
+		if indexFrom(r.Steps, 0, name) < 0 {
+			p.fail(r, "there was no step %q", name)
+		} else {
+			p.fail(r, "step %q was not begun after %q, want the order %q", name, names[max(0, i-1)], names)
+		}
+		return
+	}
+}
+
+func indexFrom(steps []shutdown.Step, from int, name string) int {
+	for i := from; i < len(steps); i++ {
+		if steps[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Within expects that no more than d has passed from the request to the end. In a bubble
+// that is exact; elsewhere a busy machine may take what it likes.
+func (p *Program) Within(d time.Duration) {
+	p.t.Helper()
+	r := p.Wait()
+	if r.Took <= d {
+		return
+	}
+	slowest := shutdown.Step{Name: "nothing"}
+	for _, s := range r.Steps {
+		if s.Took > slowest.Took && s.Kind != shutdown.KindMain {
+			slowest = s
+		}
+	}
+	p.fail(r, "it took %v to stop, want at most %v; %v of that for %q", r.Took, d, slowest.Took, slowest.Name)
+}
+
+// NothingStuck expects that every step has obeyed: none was late, or given up, or not run
+// for want of time.
+func (p *Program) NothingStuck() {
+	p.t.Helper()
+	r := p.Wait()
+	for _, s := range r.Steps {
+		if s.Outcome != shutdown.Late && s.Outcome != shutdown.Abandoned && s.Outcome != shutdown.Skipped {
+			continue
+		}
+		what := ""
+		if s.Stack != "" {
+			what = "\n" + s.Stack
+		}
+		p.fail(r, "%v %q (%s) was %v: %v%s", s.Kind, s.Name, s.Site, s.Outcome, s.Err, what)
+	}
+}
+
+// NothingLeaked expects that no goroutine is left that was not there at Start. What tasks
+// and handlers have left behind is named; the rest is found by goleak. What ends a moment
+// later is waited for. It looks at the whole process, and cannot tell what tests that run
+// in parallel have started: it is not for those.
+func (p *Program) NothingLeaked() {
+	p.t.Helper()
+	r := p.Wait()
+	for _, l := range r.Leaks {
+		p.fail(r, "step %q left %d goroutines behind:\n%s", l.Step, l.Count, l.Stack)
+	}
+	if _, exited := p.ending.exited(); exited || len(r.Leaks) > 0 {
+		return // the end of the process is the end of all of them; or they have been named
+	}
+	if err := goleak.Find(p.before); err != nil {
+		p.fail(r, "goroutines are left: %v", err)
+	}
+}
+
+func (p *Program) fail(r *shutdown.Report, format string, args ...any) {
+	p.t.Helper()
+	p.t.Errorf("%s\n%s", fmt.Sprintf(format, args...), indent(r.String()))
+}
+
+func indent(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")
+}

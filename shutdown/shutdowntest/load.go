@@ -1,0 +1,272 @@
+package shutdowntest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Load is clients that send requests to a server while it is stopped, and count what
+// becomes of them:
+//
+//	load := shutdowntest.Load{URL: "http://127.0.0.1:8080/orders"}
+//	load.Run(t, func() { p.Signal(syscall.SIGTERM); p.Wait() })
+//
+// Each client sends one POST after the other on a connection that it keeps alive, and
+// never sends one again. That is what a stop is most likely to lose: net/http's Transport
+// repeats a GET without a word, and nobody repeats a POST.
+//
+// The zero value needs a URL. A Load runs once.
+type Load struct {
+	URL     string
+	Clients int           // 0 means 8
+	Pause   time.Duration // of a client between an answer and its next request, give or take a half; 0 means 1 ms
+	Before  int           // how many answers there are to be before the stop; 0 means 100
+	// Dial connects. Nil means TCP; Listener.DialContext is for a server in memory.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Executed reports whether the server has executed a request, for one that was lost. It
+	// is called after the end. Nil means that Handler tells, or that nobody knows.
+	Executed func(id string) bool
+
+	counts   map[string]bool // what Handler has executed
+	mu       sync.Mutex
+	tally    Tally
+	lost     []loss
+	answers  atomic.Int64
+	enough   chan struct{}
+	stopping atomic.Bool
+	ids      atomic.Int64
+}
+
+// A Tally is what has become of the requests of a Load.
+type Tally struct {
+	Sent         int // of which at least one byte was written
+	Answered     int // with a status below 500
+	Lost         int // Sent and not Answered
+	LostExecuted int // of those, which the server had executed, as far as is known
+	Refused      int // connections, once the stop had begun: not sent, so not lost
+}
+
+type loss struct {
+	id  string
+	err error
+}
+
+// IDHeader is the header in which each request of a Load has an id of its own. It is the
+// request's body as well.
+const IDHeader = "X-Request-Id"
+
+// Handler is h, with a count of the requests that it has executed.
+func (l *Load) Handler(h http.Handler) http.Handler {
+	l.counts = make(map[string]bool)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.counts[r.Header.Get(IDHeader)] = true
+	})
+}
+
+// Run has the clients send, calls stop when there are answers enough, and expects that no
+// request is lost: each that was sent is answered, with a status below 500. stop stops the
+// server and returns when that has ended. The clients leave when their connections are
+// refused.
+func (l *Load) Run(t TB, stop func()) Tally {
+	t.Helper()
+	l.enough = make(chan struct{})
+	if l.answers.Store(0); l.Before == 0 {
+		l.Before = 100
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var clients sync.WaitGroup
+	for range orElse(l.Clients, 8) {
+		clients.Go(func() { l.client(ctx) })
+	}
+	left := make(chan struct{})
+	go func() { clients.Wait(); close(left) }()
+	select {
+	case <-l.enough:
+	case <-left:
+	case <-time.After(maxWarmUp):
+	}
+	answered := l.answers.Load()
+	l.stopping.Store(true)
+	stop()
+	select {
+	case <-left:
+	case <-time.After(maxRequest):
+		cancel() // somebody else listens there
+		<-left
+	}
+	if answered < int64(l.Before) {
+		t.Errorf("there were %d answers before the stop, want %d", answered, l.Before)
+	}
+	return l.result(t)
+}
+
+func orElse[T comparable](v, or T) T {
+	var zero T
+	if v == zero {
+		return or
+	}
+	return v
+}
+
+// How long it may take until there are answers enough, and a request.
+const (
+	maxWarmUp  = 30 * time.Second
+	maxRequest = 30 * time.Second
+)
+
+func (l *Load) result(t TB) Tally {
+	t.Helper()
+	executed := l.Executed
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if executed == nil {
+		executed = func(id string) bool { return l.counts[id] }
+	}
+	var text strings.Builder
+	for i, lost := range l.lost {
+		what := ""
+		if executed(lost.id) {
+			l.tally.LostExecuted++
+			what = ", and was executed"
+		}
+		if i < 10 {
+			fmt.Fprintf(&text, "\n    request %s: %v%s", lost.id, lost.err, what)
+		}
+	}
+	if l.tally.Lost > 0 || len(l.lost) > 0 {
+		t.Errorf("%d of %d requests were lost, %d of which had been executed:%s",
+			len(l.lost), l.tally.Sent, l.tally.LostExecuted, text.String())
+	}
+	return l.tally
+}
+
+// client sends requests until it is refused.
+func (l *Load) client(ctx context.Context) {
+	c := &client{load: l}
+	tr := &http.Transport{DialContext: c.dial, DisableCompression: true}
+	defer tr.CloseIdleConnections()
+	c.http = &http.Client{Transport: tr, Timeout: maxRequest}
+	for pause := orElse(l.Pause, time.Millisecond); ctx.Err() == nil && c.send(ctx); {
+		time.Sleep(pause/2 + rand.N(pause))
+	}
+}
+
+// A client is one connection at a time.
+type client struct {
+	load    *Load
+	http    *http.Client
+	written atomic.Int64 // on all connections
+	refused bool
+}
+
+func (c *client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := c.load.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	conn, err := dial(ctx, network, address)
+	if err != nil {
+		return nil, &refusedError{err}
+	}
+	return &countedConn{conn, &c.written}, nil
+}
+
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string { return e.err.Error() }
+func (e *refusedError) Unwrap() error { return e.err }
+
+type countedConn struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+func (c *countedConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// send makes one request, and returns false if the server takes no more.
+func (c *client) send(ctx context.Context) bool {
+	l := c.load
+	id := fmt.Sprint(l.ids.Add(1))
+	before := c.written.Load()
+	// The reader is of a type of its own, so that net/http cannot read it a second time.
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.URL, struct{ io.Reader }{strings.NewReader(id)})
+	if err != nil {
+		l.lose(id, err, false)
+		return false
+	}
+	req.ContentLength = int64(len(id))
+	req.Header.Set(IDHeader, id)
+	err = c.do(req)
+	sent := c.written.Load() > before
+	var refused *refusedError
+	switch {
+	case err == nil:
+		l.answer()
+	case errors.As(err, &refused) && l.stopping.Load():
+		l.refuse()
+		return false
+	case errors.As(err, &refused):
+		l.lose(id, err, false)
+	case sent:
+		l.lose(id, err, true)
+	}
+	return true // else it was closed before anything was sent, and nothing is lost
+}
+
+func (c *client) do(req *http.Request) error {
+	res, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		return err
+	}
+	if res.StatusCode >= http.StatusInternalServerError {
+		return errors.New(res.Status)
+	}
+	return nil
+}
+
+func (l *Load) answer() {
+	l.mu.Lock()
+	l.tally.Sent++
+	l.tally.Answered++
+	l.mu.Unlock()
+	if l.answers.Add(1) == int64(l.Before) {
+		close(l.enough)
+	}
+}
+
+func (l *Load) refuse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tally.Refused++
+}
+
+func (l *Load) lose(id string, err error, sent bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if sent {
+		l.tally.Sent++
+	}
+	l.tally.Lost++
+	l.lost = append(l.lost, loss{id, err})
+}

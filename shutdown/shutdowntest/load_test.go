@@ -1,0 +1,113 @@
+package shutdowntest_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
+	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
+)
+
+// takesSome is a handler that takes a while.
+func takesSome(d time.Duration) http.Handler {
+	return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(d) })
+}
+
+// A server that drains loses nothing, in memory too.
+func TestLoadInABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := shutdowntest.Listen(t)
+		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Clients: 20, Before: 2000, Pause: 5 * ms}
+		srv := &http.Server{Handler: load.Handler(takesSome(3 * ms))}
+		p := shutdowntest.Start(t, nil, httpdrain.Serve(srv, httpdrain.Listener(l)))
+		tally := load.Run(t, func() { p.Stop(nil); p.Wait() })
+		if tally.Answered < 2000 || tally.Sent != tally.Answered || tally.Refused != 20 {
+			t.Errorf("Run() = %+v", tally)
+		}
+		p.Clean()
+		p.NothingLeaked()
+	})
+}
+
+// A server that is closed while it works loses what it has in hand, of which it has
+// executed some.
+func TestLoadFindsLosses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := new(recorder)
+		l := shutdowntest.Listen(t)
+		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Clients: 20, Before: 200}
+		srv := &http.Server{Handler: load.Handler(takesSome(20 * ms))}
+		p := shutdowntest.Start(t, nil, func(ctx context.Context) error {
+			context.AfterFunc(ctx, func() { _ = srv.Close() })
+			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+		tally := load.Run(r, func() { p.Stop(nil); p.Wait(); time.Sleep(time.Second) })
+		if tally.Lost == 0 || tally.LostExecuted == 0 || tally.Sent != tally.Answered+tally.Lost {
+			t.Errorf("Run() = %+v", tally)
+		}
+		r.want(t, "were lost")
+		if !strings.Contains(r.failures[0], ", and was executed") {
+			t.Errorf("%s", r.failures[0])
+		}
+	})
+}
+
+func TestLoadStatusIsALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := new(recorder)
+		l := shutdowntest.Listen(t)
+		var stopped atomic.Bool
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if stopped.Load() {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		})}
+		p := shutdowntest.Start(t, nil, httpdrain.Serve(srv, httpdrain.Listener(l)))
+		load := shutdowntest.Load{
+			URL: "http://server/", Dial: l.DialContext, Clients: 1, Before: 3,
+			Executed: func(string) bool { return true },
+		}
+		tally := load.Run(r, func() {
+			stopped.Store(true)
+			time.Sleep(10 * ms)
+			p.Stop(nil)
+			p.Wait()
+		})
+		if tally.Lost == 0 || tally.LostExecuted != tally.Lost {
+			t.Errorf("Run() = %+v", tally)
+		}
+		r.want(t, "503 Service Unavailable, and was executed")
+	})
+}
+
+// Nobody listens.
+func TestLoadWithoutAServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := new(recorder)
+		l := shutdowntest.Listen(t)
+		_ = l.Close()
+		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Clients: 2, Pause: time.Second}
+		tally := load.Run(r, func() {})
+		if tally.Answered != 0 || tally.Sent != 0 || tally.Refused != 2 {
+			t.Errorf("Run() = %+v", tally)
+		}
+		r.want(t, "there were 0 answers before the stop, want 100", "of 0 requests were lost")
+	})
+}
+
+func TestLoadURL(t *testing.T) {
+	r := new(recorder)
+	load := shutdowntest.Load{URL: "://", Dial: func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }}
+	load.Run(r, func() {})
+	r.want(t, "0 answers", "missing protocol scheme")
+}

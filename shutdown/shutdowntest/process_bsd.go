@@ -1,0 +1,16 @@
+//go:build unix && !linux
+
+package shutdowntest
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// belongToUs makes the process the first of a group.
+func belongToUs(cmd *exec.Cmd) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Setpgid = true
+}

@@ -1,0 +1,15 @@
+package shutdowntest
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// belongToUs makes the process the first of a group, and has it die with the thread that
+// starts it.
+func belongToUs(cmd *exec.Cmd) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
+}

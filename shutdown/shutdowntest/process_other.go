@@ -1,0 +1,16 @@
+//go:build !unix
+
+package shutdowntest
+
+import (
+	"os"
+	"os/exec"
+)
+
+func belongToUs(*exec.Cmd) {}
+
+func killAll(p *os.Process) { _ = p.Kill() }
+
+func dump(*os.Process) {}
+
+func endedBy(*os.ProcessState) os.Signal { return nil }

@@ -1,0 +1,270 @@
+package shutdowntest_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
+	"github.com/lastcall-go/lastcall/signals"
+)
+
+var errMine = errors.New("it went wrong")
+
+const ms = time.Millisecond
+
+// obey is a main or a task as it should be.
+func obey(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// service is a program: a database, a server and a worker.
+func service(ctx context.Context) error {
+	shutdown.FromContext(ctx).Register(func(context.Context) error {
+		time.Sleep(100 * ms)
+		return nil
+	}, shutdown.Name("db"))
+	var g group.Group
+	g.Go("worker", obey)
+	g.Go("http", obey)
+	return g.Run(ctx)
+}
+
+// stuckUntil is a main or a handler that ignores its context until release.
+func stuckUntil(release <-chan struct{}) func(context.Context) error {
+	return func(context.Context) error { <-release; return nil }
+}
+
+func TestStops(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		stop  func(p *shutdowntest.Program)
+		code  int
+		cause func(error) bool
+	}{
+		{"Stop", func(p *shutdowntest.Program) { p.Stop(nil) }, 0, func(err error) bool { return err == nil }},
+		{"a cause", func(p *shutdowntest.Program) { p.Stop(errMine) }, 1, func(err error) bool { return errors.Is(err, errMine) }},
+		{"an exit code", func(p *shutdowntest.Program) { p.Stop(&shutdown.ExitError{Code: 7}) }, 7, nil},
+		{"the context", func(p *shutdowntest.Program) { p.Cancel(errMine) }, 0, func(err error) bool { return errors.Is(err, errMine) }},
+		{"a signal", func(p *shutdowntest.Program) { p.Signal(syscall.SIGTERM) }, 0, func(err error) bool {
+			var sig *signals.Error
+			return errors.As(err, &sig) && sig.Signal == syscall.SIGTERM
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := shutdowntest.Start(t, shutdowntest.New(t), service)
+				synctest.Wait()
+				tt.stop(p)
+				r := p.Wait()
+				if tt.cause != nil && !tt.cause(r.Cause) {
+					t.Errorf("Cause = %v", r.Cause)
+				}
+				if got := p.ExitCode(); got != tt.code {
+					t.Errorf("ExitCode() = %d, want %d", got, tt.code)
+				}
+				p.Order("main", "http", "worker", "db")
+				p.Within(100 * ms)
+				p.NothingStuck()
+				p.NothingLeaked()
+			})
+		})
+	}
+}
+
+// Without a bubble, the same takes its time.
+func TestStopsInRealTime(t *testing.T) {
+	p := shutdowntest.Start(t, nil, service)
+	p.Signal(os.Interrupt)
+	p.Clean()
+	p.NothingStuck()
+	p.NothingLeaked()
+}
+
+// Each signal counts, however soon after the one before it is sent.
+func TestSecondAndThirdSignal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		p := shutdowntest.Start(t, shutdowntest.New(t), stuckUntil(release))
+		p.Signal(syscall.SIGTERM)
+		p.Signal(syscall.SIGINT)
+		if r := p.Report(); r == nil || !r.Forced {
+			t.Errorf("Report() = %v, want a forced one", r)
+		}
+		began := time.Now()
+		p.Signal(syscall.SIGINT)
+		if got, want := p.ExitCode(), 130; got != want {
+			t.Errorf("ExitCode() = %d, want %d", got, want)
+		}
+		if d := time.Since(began); d > 300*ms {
+			t.Errorf("the third signal took %v", d)
+		}
+		p.NothingLeaked() // an ended process has no goroutines
+		p.Signal(syscall.SIGTERM)
+	})
+}
+
+func TestSignalsBesideEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		p := shutdowntest.Start(t, nil, stuckUntil(release))
+		var all sync.WaitGroup
+		defer all.Wait()
+		for range 5 {
+			all.Go(func() { p.Signal(syscall.SIGTERM) })
+		}
+		if got, want := p.ExitCode(), 143; got != want {
+			t.Errorf("ExitCode() = %d, want %d", got, want)
+		}
+	})
+}
+
+// What a Coordinator does not hear would kill the process.
+func TestSignalThatIsNotHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := new(recorder)
+		p := shutdowntest.Start(r, &shutdown.Coordinator{Signals: []os.Signal{syscall.SIGHUP}}, obey)
+		p.Signal(syscall.SIGTERM)
+		r.want(t, "the program hears [hangup], not terminated")
+		p.Signal(syscall.SIGHUP)
+		p.Clean()
+		r.want(t, "the program hears")
+		r.end()
+	})
+}
+
+// Exit on a goroutine of nobody ends the process, not the test.
+func TestExitElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := shutdowntest.Start(t, nil, obey)
+		go p.Exit(3)
+		p.Wait()
+		if got := p.ExitCode(); got != 3 {
+			t.Errorf("ExitCode() = %d, want 3", got)
+		}
+		time.Sleep(time.Second) // which Exit leaves to the caller of Run
+	})
+}
+
+func TestDrainedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := shutdowntest.New(t)
+		if err := c.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		p := shutdowntest.Start(t, c, obey)
+		p.Signal(syscall.SIGTERM)
+		if err := p.Wait().Err(); !errors.Is(err, shutdown.ErrDrained) {
+			t.Errorf("Err() = %v, want ErrDrained", err)
+		}
+	})
+}
+
+// A test that does not stop its program does not leave it behind.
+func TestEndOfTheTestStopsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(loud)
+		p := shutdowntest.Start(l, shutdowntest.New(l), service)
+		synctest.Wait()
+		l.end()
+		if r := p.Report(); r == nil || r.Err() != nil {
+			t.Errorf("Report() = %v, want a clean one", r)
+		}
+		if !strings.Contains(strings.Join(l.lines, "\n"), "msg=stopped") {
+			t.Errorf("the log is %q", l.lines)
+		}
+		n := len(l.lines)
+		c := shutdowntest.New(l) // whose test is over
+		l.end()
+		_ = c.Shutdown(t.Context())
+		if len(l.lines) != n {
+			t.Errorf("logged after the end: %q", l.lines[n:])
+		}
+	})
+}
+
+func TestChecksFail(t *testing.T) {
+	leave := make(chan struct{})
+	for _, tt := range []struct {
+		name  string
+		main  func(ctx context.Context) error
+		check func(p *shutdowntest.Program)
+		want  []string
+	}{
+		{
+			"a failure", func(context.Context) error { return errMine },
+			(*shutdowntest.Program).Clean,
+			[]string{"the program did not end well: it went wrong\n    stopped with failures"},
+		},
+		{
+			"an exit code", func(ctx context.Context) error {
+				shutdown.FromContext(ctx).Exit(4)
+				return nil
+			},
+			(*shutdowntest.Program).Clean,
+			[]string{"exit code 4, want 0"},
+		},
+		{
+			"another order", service,
+			func(p *shutdowntest.Program) { p.Stop(nil); p.Order("worker", "http") },
+			[]string{`step "http" was not begun after "worker", want the order ["worker" "http"]`},
+		},
+		{
+			"no such step", service,
+			func(p *shutdowntest.Program) { p.Stop(nil); p.Order("http", "cache") },
+			[]string{`there was no step "cache"`},
+		},
+		{
+			"it takes long", service,
+			func(p *shutdowntest.Program) { synctest.Wait(); p.Stop(nil); p.Within(99 * ms) },
+			[]string{`it took 100ms to stop, want at most 99ms; 100ms of that for "db"`},
+		},
+		{
+			"a stuck step", func(ctx context.Context) error {
+				shutdown.FromContext(ctx).Register(stuckUntil(leave), shutdown.Name("cache"))
+				return nil
+			},
+			(*shutdowntest.Program).NothingStuck,
+			[]string{`handler "cache" (shutdowntest/program_test.go:`},
+		},
+		{
+			"a goroutine of a step", func(ctx context.Context) error {
+				shutdown.FromContext(ctx).Register(func(context.Context) error {
+					go func() { <-leave }()
+					return nil
+				}, shutdown.Name("cache"))
+				return nil
+			},
+			(*shutdowntest.Program).NothingLeaked,
+			[]string{`step "cache" left 1 goroutines behind`},
+		},
+		{
+			"a goroutine of main", func(context.Context) error { go func() { <-leave }(); return nil },
+			(*shutdowntest.Program).NothingLeaked,
+			[]string{"goroutines are left: found unexpected goroutines"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				leave = make(chan struct{})
+				r := new(recorder)
+				p := shutdowntest.Start(r, nil, tt.main)
+				tt.check(p)
+				r.want(t, tt.want...)
+				close(leave)
+				r.end()
+			})
+		})
+	}
+}
