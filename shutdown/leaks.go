@@ -26,10 +26,10 @@ func (c *Coordinator) findLeaks() []Leak {
 	found := make(chan []Leak, 1)
 	go func() {
 		unlabel()
-		leaks := c.leaksNow()
-		if len(leaks) > 0 {
+		leaks, unborn := c.leaksNow()
+		if len(leaks) > 0 || unborn {
 			time.Sleep(leakGrace)
-			leaks = c.leaksNow()
+			leaks, _ = c.leaksNow()
 		}
 		found <- leaks
 	}()
@@ -43,14 +43,20 @@ func (c *Coordinator) findLeaks() []Leak {
 	}
 }
 
-func (c *Coordinator) leaksNow() (leaks []Leak) {
+// leaksNow also tells whether there are goroutines that have not begun to run, of which
+// nothing else is known yet: the last thing that a step did was to start them.
+func (c *Coordinator) leaksNow() (leaks []Leak, unborn bool) {
 	stuck := c.stuckLabels()
 	for _, st := range step.Labelled() {
-		if st.Run == c.run.ID() && mayLeak(&st) && !stuck[st.Label] {
+		switch {
+		case st.Run != c.run.ID() || stuck[st.Label]:
+		case st.Unborn():
+			unborn = true
+		case mayLeak(&st):
 			leaks = append(leaks, Leak{Step: st.Name, Count: st.Count, Stack: st.Text()})
 		}
 	}
-	return leaks
+	return leaks, unborn
 }
 
 // stuckLabels are of steps that were abandoned: they are in the report already.

@@ -63,18 +63,27 @@ const (
 // Ours reports whether the goroutine was started by one of the packages that this one is
 // for, rather than by what a step calls.
 func (st *Stack) Ours() bool {
-	entry := ""
-	for _, f := range st.frames {
-		if !strings.HasPrefix(f.function, "runtime.") {
-			entry = f.function
-		}
-	}
+	entry := st.entry()
 	for _, p := range [...]string{ourPrefix, module + "group.", module + "shutdown."} {
 		if strings.HasPrefix(entry, p) {
 			return true
 		}
 	}
 	return entry == ""
+}
+
+// Unborn reports whether the goroutine has not begun to run yet, or is about to end: there
+// is no function on its stack.
+func (st *Stack) Unborn() bool { return st.entry() == "" }
+
+// entry is the function that the goroutine was started with.
+func (st *Stack) entry() (entry string) {
+	for _, f := range st.frames {
+		if !strings.HasPrefix(f.function, "runtime.") {
+			entry = f.function
+		}
+	}
+	return entry
 }
 
 // place is the first frame outside the standard library, which is where a reader

@@ -1,0 +1,27 @@
+package shutdown_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+func receive(c <-chan struct{}) { <-c }
+
+// The last thing that a step does is to start a goroutine, which has not begun to run when
+// the search for leaks begins. Where its function has arguments its stack is empty then.
+func TestLeakThatHasNotBegunIsFound(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // nobody else takes it
+	inBubble(t, func(p *bubble) {
+		p.Register(func(context.Context) error {
+			go receive(p.release)
+			return nil
+		}, shutdown.Name("leaky"))
+		report := p.runs(nothing)
+		if n := len(report.Leaks); n != 1 || report.Leaks[0].Step != "leaky" {
+			t.Errorf("Leaks = %v, want that of the handler", report.Leaks)
+		}
+	})
+}
