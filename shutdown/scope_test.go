@@ -684,3 +684,37 @@ func TestAHandlerIsNotShownWithTheStacksOfAnotherThatRunsBesideIt(t *testing.T) 
 }
 
 func sleepsHere() { time.Sleep(990 * ms) } // until after the other's stacks are taken
+
+// A handler comes into a scope behind one that is stuck, and was given all that the scope
+// had. It gets its share of what is left for the handlers after the scope.
+func TestScopeLateHandlerBehindAHog(t *testing.T) {
+	for name, opts := range map[string][]shutdown.Option{"": nil, "with a timeout that is over": {shutdown.Timeout(10 * s)}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				p.Register(nothing, shutdown.Name("oldest"))
+				scope := p.Scope("scope", opts...)
+				inner := scope.Scope("inner")
+				inner.Register(p.hog, shutdown.Name("hog"))
+				p.at(5*s, func() { inner.Register(p.takes(200*ms), shutdown.Name("late")) })
+				r := p.runs(nothing)
+				if opts != nil {
+					wantRows(
+						t, r,
+						row{shutdown.KindMain, "main", 0, 0, shutdown.OK},
+						row{shutdown.KindHandler, "hog", 0, 10 * s, shutdown.Abandoned},
+						row{shutdown.KindHandler, "late", 10 * s, 0, shutdown.Skipped},
+						row{shutdown.KindHandler, "oldest", 10 * s, 0, shutdown.OK},
+					)
+					return
+				}
+				wantRows(
+					t, r,
+					row{shutdown.KindMain, "main", 0, 0, shutdown.OK},
+					row{shutdown.KindHandler, "hog", 0, 24 * s, shutdown.Abandoned},
+					row{shutdown.KindHandler, "late", 24 * s, 200 * ms, shutdown.OK},
+					row{shutdown.KindHandler, "oldest", 24*s + 200*ms, 0, shutdown.OK},
+				)
+			})
+		})
+	}
+}

@@ -40,6 +40,7 @@ type Budget struct {
 	limit  time.Duration // of the clock, as far as it has been taken into account
 	parent *Budget       // the budget that gave this one its time, if any
 	unit   owing         // what the parent owed for it
+	most   time.Duration // when the timeout of it is over, Never if it has none
 }
 
 // owing is one entry of a budget: the promise to a step and its cap.
@@ -85,6 +86,9 @@ func (b *Budget) Fit(now time.Duration) bool {
 // Take starts a step that was owed promise: it returns its allowance and what
 // the promise has become. With only set the step gets just its promise.
 func (b *Budget) Take(now, promise, timeout time.Duration, only bool) (allowance, scaled time.Duration) {
+	if b.end <= now {
+		b.extend(now)
+	}
 	left := max(b.end-now, 0)
 	if left == 0 {
 		return 0, 0
@@ -108,7 +112,21 @@ func (b *Budget) Take(now, promise, timeout time.Duration, only bool) (allowance
 // steps are still to be owed.
 func (b *Budget) Nest(now, promise, timeout time.Duration) *Budget {
 	allowance, _ := b.Take(now, promise, timeout, false)
-	return &Budget{end: now + allowance, limit: b.limit, floor: b.floor, parent: b, unit: owing{promise, timeout}}
+	most := Never
+	if timeout > 0 {
+		most = Sum(now, timeout)
+	}
+	return &Budget{end: now + allowance, limit: b.limit, floor: b.floor, parent: b, unit: owing{promise, timeout}, most: most}
+}
+
+// extend is for what comes late into a part that has been used up, behind a step that took
+// all of it: the parent has more, if only by what it owes to others, and is asked again.
+func (b *Budget) extend(now time.Duration) {
+	if b.parent == nil || now >= b.most {
+		return
+	}
+	promise := time.Duration(min(b.owed, float64(Never/2)))
+	b.end = min(now+b.parent.again(now, owing{promise, 0}), b.most)
 }
 
 // bound brings the end forward to the limit of the clock, through all the budgets that
