@@ -3,7 +3,7 @@
 CHECKS := version test race vet staticcheck format tidy alone cross fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help run strict random ci fix $(CHECKS)
+.PHONY: help run strict random campaign mutants ci fix $(CHECKS)
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is one of'
@@ -20,6 +20,16 @@ strict: ## 100 runs of each way to be stuck: the exit is within the grace period
 
 random: ## 1 000 runs of examples/counter, ended at random moments: its file is right after each
 	go test -run Random -v ./examples/counter -runs 1000
+
+# How many random programs the campaign plays, and the seed of the first.
+PROGRAMS ?= 100000
+SEED ?= 1
+
+campaign: ## random programs with random faults, against a model of the promises (PROGRAMS=100000 SEED=1: some minutes)
+	go test -run Campaign -v -timeout 0 ./internal/campaign -campaign.n $(PROGRAMS) -campaign.seed $(SEED)
+
+mutants: ## faults that are put into the core one by one: the campaign has to find each (some minutes)
+	go test -tags mutants -run Mutants -v -timeout 1h ./internal/campaign
 
 ci: ## every check below, in that order
 	@bash .ci/run

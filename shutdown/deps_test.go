@@ -27,6 +27,7 @@ func TestDependencies(t *testing.T) {
 		{"shutdown/httpdrain", append(core, module+"shutdown")},
 		{"shutdown/kube", append(core, module+"shutdown")},
 		{"shutdown/shutdowntest", append(core, module+"shutdown", "go.uber.org/goleak")},
+		{"internal/campaign", []string{}},
 		{"shutdown/sdnotify", append(core, module+"shutdown", "github.com/coreos/go-systemd/v22")},
 	} {
 		t.Run(tt.pkg, func(t *testing.T) {

@@ -169,7 +169,6 @@ type client struct {
 	load    *Load
 	http    *http.Client
 	written atomic.Int64 // on all connections
-	refused bool
 }
 
 func (c *client) dial(ctx context.Context, network, address string) (net.Conn, error) {

@@ -1,0 +1,314 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/signals"
+)
+
+// This file is what actors do, and what happens beside them.
+
+// begins notes the start of an actor.
+func (w *world) begins(sn *seen, work context.Context) {
+	err, left := work.Err(), time.Duration(-1)
+	if d, ok := work.Deadline(); ok {
+		left = time.Until(d)
+	}
+	w.note(func() {
+		sn.calls++
+		sn.begin, sn.ctxErr, sn.left = w.now(), err, left
+	})
+}
+
+// waits waits until main or a task is told, or for as long as it likes.
+func (w *world) waits(sn *seen, ctx context.Context) {
+	var alone <-chan time.Time
+	if sn.Alone > 0 {
+		alone = time.After(sn.Alone)
+	}
+	select {
+	case <-ctx.Done():
+		w.note(func() { sn.told = true })
+	case <-alone:
+	case <-w.release:
+	}
+}
+
+// performs is the rest. before is what the actor has to return if it fails in no other way.
+func (w *world) performs(sn *seen, work context.Context, before error) error {
+	w.callsBack(sn, work)
+	switch sn.Does {
+	case deaf:
+		w.stuck(sn.Way)
+	case obeys:
+		select {
+		case <-time.After(sn.For):
+		case <-work.Done():
+			err := work.Err()
+			if sn.Way%2 == 1 {
+				err = context.Cause(work)
+			}
+			return w.ends(sn, work, byReturn, either(before, err))
+		case <-w.release:
+		}
+	default:
+		if sn.For > 0 {
+			select {
+			case <-time.After(sn.For):
+			case <-w.release:
+			}
+		}
+	}
+	if w.isReleased() {
+		return nil
+	}
+	switch sn.Does {
+	case fails:
+		return w.ends(sn, work, byReturn, either(before, errBoom))
+	case codes:
+		return w.ends(sn, work, byReturn, either(before, &shutdown.ExitError{Code: sn.Code}))
+	case leaks:
+		w.note(func() { sn.leak = true })
+		go w.leak()
+	case panics:
+		_ = w.ends(sn, work, byPanic, errBoom)
+		w.panics(sn.Way)
+	case goexits:
+		_ = w.ends(sn, work, byGoexit, group.ErrGoexit)
+		runtime.Goexit()
+	case exits:
+		_ = w.ends(sn, work, byExit, nil)
+		w.exits(sn.Code)
+	}
+	return w.ends(sn, work, byReturn, before)
+}
+
+func either(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func (w *world) isReleased() bool {
+	select {
+	case <-w.release:
+		return true
+	default:
+		return false
+	}
+}
+
+// ends notes the end of an actor, and whether that makes the program stop.
+func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
+	d, ok := work.Deadline()
+	late := ok && time.Now().After(d)
+	w.note(func() { sn.over, sn.end, sn.how, sn.err, sn.late = true, w.now(), h, err, late })
+	bad := sn.bad()
+	switch {
+	case sn.kind == shutdown.KindMain:
+		w.stimulus(stimulus{cause: ifelse(bad || late, err, nil)})
+	case sn.kind == shutdown.KindTask && sn.started && !sn.told:
+		w.stimulus(stimulus{cause: ifelse(bad, err, nil), fault: bad, maybe: sn.closed})
+	case sn.kind == shutdown.KindTask && !sn.started && (bad || late):
+		w.stimulus(stimulus{cause: err, maybe: sn.shut || late})
+	}
+	return err
+}
+
+// bad reports whether the result is a failure, also where it comes in time.
+func (sn *seen) bad() bool {
+	var sig *signals.Error
+	var code *shutdown.ExitError
+	switch {
+	case sn.how == byPanic || sn.how == byGoexit:
+		return true
+	case sn.err == nil, sn.err == context.Canceled, errors.As(sn.err, &sig):
+		return false
+	case sn.kind == shutdown.KindMain && errors.As(sn.err, &code):
+		return code.Code != 0
+	}
+	return true
+}
+
+//go:noinline
+func (w *world) leak() { <-w.release }
+
+// stuck is stuck in one of the ways that a bubble can bear: in a mutex, a system call or a
+// loop its clock would stand still.
+//
+//go:noinline
+func (w *world) stuck(way int) {
+	switch way {
+	case 0:
+		<-w.release
+	case 1:
+		w.wg.Wait()
+	case 2:
+		w.cond.L.Lock()
+		defer w.cond.L.Unlock()
+		for !w.released {
+			w.cond.Wait()
+		}
+	case 3:
+		select {
+		case <-w.release:
+		case <-(chan int)(nil):
+		}
+	default:
+		for !w.isReleased() {
+			time.Sleep(time.Minute)
+		}
+	}
+}
+
+func (w *world) panics(way int) {
+	switch way {
+	case 0:
+		panic(errBoom)
+	case 1:
+		panic(nil) //nolint // it is a *runtime.PanicNilError
+	case 2:
+		panic(context.Canceled) // no polite answer
+	default:
+		panic("boom")
+	}
+}
+
+func (w *world) exits(code int) {
+	w.note(func() { w.obs.codes = append(w.obs.codes, code) })
+	w.stimulus(stimulus{delay: true})
+	w.c.Exit(code)
+}
+
+// callsBack is what an actor does with the Coordinator.
+func (w *world) callsBack(sn *seen, work context.Context) {
+	switch sn.Does {
+	case stops:
+		w.stimulus(stimulus{delay: true})
+		w.c.Stop(nil)
+	case shutsDown:
+		w.stimulus(stimulus{delay: true})
+		if err := w.c.Shutdown(work); !errors.Is(err, shutdown.ErrInProgress) {
+			w.problem("Shutdown in %s returned %v, want ErrInProgress", sn.Name, err)
+		}
+	case registers:
+		w.register(sn.Sub, w.obs.top)
+	case spawns:
+		w.hold(work, sn.Sub)
+	case quiesces:
+		w.c.Quiesce()
+		if w.c.Ready() {
+			w.problem("Ready() after Quiesce")
+		}
+	}
+}
+
+// waitsFor calls what may wait for long.
+func (w *world) waitsFor(f func()) {
+	w.note(func() { w.obs.pending++ })
+	defer w.note(func() { w.obs.pending-- })
+	f()
+}
+
+var causes = []struct {
+	err   error
+	fault bool
+}{
+	{nil, false},
+	{errStop, true},
+	{context.Canceled, false},
+	{&signals.Error{Signal: syscall.SIGTERM}, false},
+	{&shutdown.ExitError{Code: 3}, true},
+	{&shutdown.ExitError{}, false},
+	{nil, false},
+	{&shutdown.ExitError{Code: 5, Err: errStop}, true},
+}
+
+// fire has an event happen.
+func (w *world) fire(e *event) {
+	ctx := context.Background()
+	switch e.What {
+	case signalled:
+		sig := []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}[e.N%2]
+		w.stimulus(stimulus{cause: &signals.Error{Signal: sig}, delay: true})
+		w.note(func() { w.obs.signals = append(w.obs.signals, sent{w.now(), sig}) })
+		w.signals <- sig
+	case stopped:
+		cause := causes[e.N%len(causes)]
+		w.stimulus(stimulus{cause: cause.err, fault: cause.fault, delay: true})
+		w.c.Stop(cause.err)
+	case cancelled:
+		w.stimulus(stimulus{cause: errParent, delay: true})
+		w.cancel(errParent)
+	case quiesced:
+		w.c.Quiesce()
+		if w.c.Ready() {
+			w.problem("Ready() after Quiesce")
+		}
+	case resumed:
+		if w.c.Resume() && !w.c.Ready() {
+			w.problem("not Ready() after Resume")
+		}
+	case begun:
+		w.hold(ctx, e.Sub)
+	case exited:
+		w.waitsFor(func() { w.exits(e.N % 4) })
+	case shutDown:
+		w.stimulus(stimulus{delay: true})
+		w.waitsFor(func() { _ = w.c.Shutdown(ctx) })
+	case addedTask:
+		if w.p.Tasks != nil {
+			w.addTask(e.Sub)
+		}
+	default:
+		w.meddle(ctx, e)
+	}
+}
+
+// meddle changes the stack, or ends a part of it early.
+func (w *world) meddle(ctx context.Context, e *event) {
+	var reg, task *seen
+	var sc *scope
+	w.note(func() {
+		reg, task, sc = pick(w.regs, e.N), pick(w.tasks, e.N), pick(w.scopes, e.N)
+	})
+	switch {
+	case e.What == registered && sc != nil && e.N%2 == 0:
+		w.register(e.Sub, sc)
+	case e.What == registered:
+		w.register(e.Sub, w.obs.top)
+	case e.What == unregistered && reg != nil:
+		won := reg.reg.Unregister()
+		w.note(func() { reg.won = reg.won || won })
+	case e.What == closedHandler && reg != nil:
+		w.note(func() { reg.closed = true })
+		w.waitsFor(func() { _ = reg.reg.Close(ctx) })
+	case e.What == closedScope && sc != nil:
+		w.note(func() { sc.closed = true })
+		w.waitsFor(func() { _ = sc.scope.Close(ctx) })
+	case e.What == releasedScope && sc != nil:
+		w.note(func() { sc.released = true })
+		sc.scope.Release()
+	case e.What == shutTask && task != nil && task.task != nil:
+		w.note(func() { task.shut = true })
+		w.waitsFor(func() {
+			ctx, cancel := context.WithTimeout(ctx, 3*s)
+			defer cancel()
+			_ = task.task.Shutdown(ctx)
+		})
+	}
+}
+
+func pick[T any](from []*T, n int) *T {
+	if len(from) == 0 {
+		return nil
+	}
+	return from[n%len(from)]
+}

@@ -1,0 +1,58 @@
+package campaign
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+var (
+	programs = flag.Int("campaign.n", 0, "how many programs to play; 0 is some thousand, for at most 10 s")
+	first    = flag.Uint64("campaign.seed", 0, "the seed of the first of them; with -campaign.n 0, of the only one")
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A few thousand programs take some seconds; a slow machine, or the race detector, gets by
+// with fewer.
+const (
+	briefly   = 4000
+	briefTime = 10 * time.Second
+)
+
+func TestCampaign(t *testing.T) {
+	n, limit, from := *programs, time.Duration(0), *first
+	switch {
+	case n == 0 && from != 0:
+		n = 1
+	case n == 0:
+		n, limit = briefly, briefTime
+	}
+	began := time.Now()
+	played, total := 0, new(tally)
+	for seed := from; played < n && (limit == 0 || time.Since(began) < limit); seed++ {
+		o := play(t, random(seed), nil)
+		played++
+		total.count(o)
+		if findings := judge(o); len(findings) > 0 {
+			t.Errorf("%s", explain(t, random(seed), nil, findings))
+			return
+		}
+	}
+	t.Logf("%d programs from seed %d in %v: %v", played, from, time.Since(began).Round(time.Millisecond), total)
+}
+
+// explain tells of a program that fails, and of a smaller one.
+func explain(t *testing.T, p *program, f *fault, findings []string) string {
+	small, smaller := shrink(p, func(q *program) []string { return judge(play(t, q, f)) })
+	text := fmt.Sprintf("seed %d:\n  ", p.Seed) + strings.Join(findings, "\n  ") + "\n"
+	if smaller == nil {
+		return text + "and not when it was played again:\n" + p.String()
+	}
+	return text + "the smallest program found that does:\n" + small.String() +
+		"  " + strings.Join(smaller, "\n  ") + "\n" + play(t, small, f).report.String()
+}

@@ -1,0 +1,393 @@
+package campaign
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/signals"
+)
+
+// This file is the promises that are about more than one step.
+
+// A row is what a step's event and its line in the report have in common.
+type row struct {
+	name        string
+	start, took time.Duration
+	outcome     shutdown.Outcome
+	err         error
+}
+
+// checkEvents holds the events against the report.
+func (m *model) checkEvents() {
+	ended := make(map[row]int)
+	var begun []string
+	stopped := false
+	for _, e := range m.events {
+		switch e := e.Event.(type) {
+		case shutdown.StopRequested:
+			stopped = true
+		case shutdown.StepBegan:
+			if stopped {
+				begun = append(begun, e.Name)
+			}
+		case shutdown.StepEnded:
+			if stopped {
+				ended[row{e.Name, e.Start, e.Took, e.Outcome, e.Err}]++
+			}
+		}
+	}
+	var order []string
+	for _, s := range m.report.Steps {
+		r := row{s.Name, s.Start, s.Took, s.Outcome, s.Err}
+		if ended[r]--; ended[r] < 0 {
+			m.found("events", "the report has %+v, and no event was like it", r)
+		}
+		if slices.Contains(begun, s.Name) {
+			order = append(order, s.Name)
+		}
+	}
+	for r, n := range ended {
+		if n > 0 {
+			m.found("events", "there was an event %+v, and nothing in the report is like it", r)
+		}
+	}
+	if !slices.Equal(begun, order) {
+		m.found("events", "the steps were begun in the order %q, and are in the report in the order %q", begun, order)
+	}
+	m.checkWaiting()
+}
+
+// checkWaiting holds that there is a word each second.
+func (m *model) checkWaiting() {
+	n := 0
+	for _, e := range m.events {
+		if w, ok := e.Event.(shutdown.Waiting); ok {
+			n++
+			if len(w.Steps) == 0 || (e.at-m.delayEnd)%s != 0 {
+				m.found("waiting", "a line at %v, for %d steps", e.at, len(w.Steps))
+			}
+		}
+	}
+	took := m.began + m.report.Took - m.delayEnd
+	want := int((took - 1) / s)
+	for _, t := range m.steps {
+		if t.end > m.delayEnd && (t.end-m.delayEnd)%s == 0 {
+			want-- // at that very instant there may be nobody to wait for
+		}
+	}
+	if took > 0 && n < want {
+		m.found("waiting", "%d lines while %v passed, want %d", n, took, want)
+	}
+}
+
+// checkSignals holds that a second signal presses, and a third one ends the process.
+func (m *model) checkSignals() {
+	heard := m.heard()
+	forced := 0
+	for _, e := range m.events {
+		if _, ok := e.Event.(shutdown.Forced); ok {
+			forced++
+		}
+	}
+	n := len(heard)
+	if n > 1 && heard[n-1].at == m.drained {
+		return // at the very instant
+	}
+	if m.report.Forced != (n > 1) || forced > 1 || (forced == 1) != m.report.Forced {
+		m.found("signals", "%d signals count, and Forced is %t, with %d events", n, m.report.Forced, forced)
+	}
+	switch at := slices.IndexFunc(m.exits, func(e exit) bool { return e.at <= m.returned }); {
+	case n < 3 && at >= 0 && m.codes == nil: // a step that was given up may call Exit at the very end
+		m.found("signals", "the process ended at %v, by %d signals", m.exits[at].at, n)
+	case n >= 3 && (at < 0 || m.exits[at].at > heard[2].at+100*ms || m.exits[at].code != 128+int(heard[2].sig)):
+		m.found("signals", "the third signal came at %v, and the process ended so: %v", heard[2].at, m.exits)
+	}
+}
+
+// A span is from when a child of a scope began until it was over.
+type span struct {
+	at         time.Duration // when it was registered
+	order      int
+	begin, end time.Duration
+	name       string
+}
+
+// checkOrder holds that what is registered last is over first, that tasks stop newest
+// first, and that main and what it waits for is over before all handlers begin.
+func (m *model) checkOrder() {
+	main := m.delayEnd
+	var tasks []span
+	for _, t := range m.steps {
+		switch {
+		case t.Kind == shutdown.KindMain, t.Kind == shutdown.KindHold:
+			main = max(main, t.end)
+		case t.Kind == shutdown.KindTask && !t.seen.started && t.seen.told && !t.seen.shut:
+			tasks = append(tasks, span{order: t.seen.order, begin: t.begin, end: t.end, name: t.Name})
+		}
+	}
+	for _, t := range m.steps {
+		if (t.Kind == shutdown.KindHandler || t.seen.started && t.seen.told) && t.begin < main && !m.early(t.seen) {
+			m.found("order", "%s began at %v, main ended at %v", t.Name, t.begin, main)
+		}
+	}
+	if !m.p.Pool {
+		m.checkSpans(tasks)
+	}
+	m.spanOf(m.top)
+}
+
+// spanOf checks a scope and returns its span, with ok false if nothing in it began in its
+// turn.
+func (m *model) spanOf(sc *scope) (all span, ok bool) {
+	var spans []span
+	for _, c := range sc.children {
+		sp, ok := m.childSpan(c)
+		if ok {
+			spans = append(spans, sp)
+		}
+	}
+	if !sc.Concurrent {
+		m.checkSpans(spans)
+	}
+	if sc.closed || sc.released || spans == nil {
+		return span{}, false
+	}
+	all = span{at: sc.at, order: sc.order, begin: spans[0].begin, end: spans[0].end, name: "a scope with " + spans[0].name}
+	for _, sp := range spans {
+		all.begin, all.end = min(all.begin, sp.begin), max(all.end, sp.end)
+	}
+	return all, true
+}
+
+func (m *model) childSpan(c child) (span, bool) {
+	if c.scope != nil {
+		return m.spanOf(c.scope)
+	}
+	i := slices.IndexFunc(m.steps, func(t *told) bool { return t.seen == c.seen })
+	if i < 0 || c.seen.closed || c.seen.started && !c.seen.told {
+		return span{}, false
+	}
+	t := m.steps[i]
+	return span{c.seen.at, c.seen.order, t.begin, t.end, t.Name}, true
+}
+
+func (m *model) checkSpans(spans []span) {
+	for _, older := range spans {
+		for _, newer := range spans {
+			if older.order < newer.order && newer.at < older.begin && newer.end > older.begin {
+				m.found("order", "%s, which is newer, was over at %v, and %s began at %v", newer.name, newer.end, older.name, older.begin)
+			}
+		}
+	}
+}
+
+// checkFloors holds that every step has its promise, where nobody changes the plan.
+func (m *model) checkFloors() {
+	if m.changesThePlan() {
+		return
+	}
+	left := m.began + m.report.Grace - m.delayEnd
+	main := slices.ContainsFunc(m.events, func(n noted) bool {
+		e, ok := n.Event.(shutdown.StepBegan)
+		return ok && (e.Kind == shutdown.KindMain || e.Kind == shutdown.KindHold) && n.at == m.delayEnd
+	})
+	n := m.count(m.top)
+	if main {
+		n++
+	}
+	floor := min(s, left/time.Duration(2*max(n, 1)))
+	owed := m.owed(m.top, floor)
+	if main {
+		owed += floor
+	}
+	scale := 1.0
+	if most := 0.9 * float64(left); float64(owed) > most {
+		scale = most / float64(owed)
+	}
+	scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d)*scale) - time.Microsecond }
+	m.checkAllowances(func(sn *seen) time.Duration {
+		for sc := sn.home; sc != nil; sc = sc.parent {
+			if sc.Timeout > 0 {
+				return 1 // it may have less to divide
+			}
+		}
+		return scaled(promise(sn.actor, floor))
+	})
+	for _, e := range m.events {
+		if e, ok := e.Event.(shutdown.StepBegan); ok && e.Kind == shutdown.KindMain {
+			// To the microsecond, which rounding and the few nanoseconds of a floor may cost.
+			want := left - time.Duration(float64(owed-floor)*scale)
+			if d := e.Allowance - want; d > time.Microsecond || d < -time.Microsecond {
+				m.found("allowance", "main may take %v, want %v", e.Allowance, want)
+			}
+		}
+	}
+}
+
+// checkAllowances compares what handlers and started tasks may take with the least that is
+// promised to them, and with their Timeout.
+func (m *model) checkAllowances(least func(*seen) time.Duration) {
+	for _, n := range m.events {
+		e, ok := n.Event.(shutdown.StepBegan)
+		if !ok {
+			continue
+		}
+		sn := m.byName[e.Name]
+		if sn == nil || sn.home == nil {
+			continue
+		}
+		if want := least(sn); e.Allowance < want {
+			m.found("floor", "%s may take %v, and was promised %v", e.Name, e.Allowance, want)
+		}
+		if sn.Timeout > 0 && e.Allowance > sn.Timeout {
+			m.found("timeout", "%s may take %v, and asked for at most %v", e.Name, e.Allowance, sn.Timeout)
+		}
+		if d := sn.left - (e.Allowance - margin(e.Allowance)); sn.kind == shutdown.KindHandler && sn.calls > 0 && (d > time.Microsecond || d < -time.Microsecond) {
+			m.found("cut", "%s may take %v, and its deadline is %v ahead", e.Name, e.Allowance, sn.left)
+		}
+	}
+}
+
+// margin is the time between the end of a step's context and when the step is given up.
+func margin(allowance time.Duration) time.Duration {
+	return min(max(allowance*5/100, 25*ms), allowance/2, 500*ms)
+}
+
+// changesThePlan reports whether something is registered, taken away or run early.
+func (m *model) changesThePlan() bool {
+	for _, e := range m.p.Events {
+		switch e.What {
+		case registered, unregistered, closedHandler, closedScope, releasedScope:
+			return true
+		}
+	}
+	return slices.ContainsFunc(m.seen, func(sn *seen) bool {
+		return sn.Does == registers || sn.started && !sn.told && sn.over
+	})
+}
+
+// count is how many steps a scope has one after the other: of one whose entries run side by
+// side, as many as the largest.
+func (m *model) count(sc *scope) (n int) {
+	for _, c := range sc.children {
+		k := 1
+		if c.scope != nil {
+			k = m.count(c.scope)
+		}
+		n = ifelse(sc.Concurrent, max(n, k), n+k)
+	}
+	return n
+}
+
+// owed is what a scope is promised.
+func (m *model) owed(sc *scope, floor time.Duration) (sum time.Duration) {
+	for _, c := range sc.children {
+		var d time.Duration
+		if c.scope == nil {
+			d = promise(c.seen.actor, floor)
+		} else {
+			d = m.owed(c.scope, floor)
+		}
+		sum = ifelse(sc.Concurrent, max(sum, d), sum+d)
+	}
+	return atMost(max(sum, sc.Reserve), sc.Timeout)
+}
+
+func promise(a *actor, floor time.Duration) time.Duration {
+	return atMost(max(floor, a.Reserve), a.Timeout)
+}
+
+func atMost(d, limit time.Duration) time.Duration {
+	if limit > 0 {
+		return min(d, limit)
+	}
+	return d
+}
+
+// checkCode computes the exit code.
+func (m *model) checkCode() {
+	var fault error
+	for _, s := range m.stimuli {
+		if s.at == m.stop && s.fault {
+			fault = m.report.Cause
+		}
+	}
+	if m.tied(m.stop) || slices.ContainsFunc(m.stimuli, func(s stimulus) bool { return s.maybe && s.at <= m.stop }) {
+		return
+	}
+	want, failed := 0, fault != nil
+	var mainErr error
+	for _, t := range m.steps {
+		failed = failed || t.Outcome != shutdown.OK
+		if t.Kind != shutdown.KindMain || t.Outcome == shutdown.Abandoned {
+			continue
+		}
+		if mainErr = t.seen.err; t.seen.how == byPanic {
+			want = 2
+		}
+	}
+	if want == 0 && len(m.codes) > 0 {
+		want = m.codes[0]
+	}
+	for _, err := range []error{mainErr, fault} {
+		var e *shutdown.ExitError
+		if want == 0 && errors.As(err, &e) {
+			want = e.Code
+		}
+	}
+	if want == 0 && failed {
+		want = 1
+	}
+	var sig *signals.Error
+	if want == 0 && m.p.Reraise && errors.As(m.report.Cause, &sig) {
+		want = sig.ExitCode()
+	}
+	if m.code != want {
+		m.found("code", "the exit code is %d, want %d", m.code, want)
+	}
+	if failed != (m.report.Err() != nil) {
+		m.found("error", "Err() = %v, failed is %t", m.report.Err(), failed)
+	}
+}
+
+// checkLeft counts the goroutines that are left, and looks for their names.
+func (m *model) checkLeft() {
+	for _, sn := range m.seen {
+		if sn.leak {
+			m.checkLeak(sn)
+		}
+		if sn.calls > 0 && !sn.over && !m.given(sn) && !m.released(sn) {
+			m.found("left", "%s still runs, and is not named", sn.Name)
+		}
+	}
+	if want := m.lives(); m.goroutines != want {
+		m.found("left", "%d goroutines are left, want %d: %s", m.goroutines, want, m.stacks)
+	}
+}
+
+// given reports whether sn was given up by name.
+func (m *model) given(sn *seen) bool {
+	return slices.ContainsFunc(m.events, func(n noted) bool {
+		e, ok := n.Event.(shutdown.StepEnded)
+		return ok && e.Outcome == shutdown.Abandoned && m.byName[nameOf(e, m.p)] == sn
+	})
+}
+
+func nameOf(e shutdown.StepEnded, p *program) string {
+	if e.Kind == shutdown.KindMain {
+		return p.Main.Name
+	}
+	return e.Name
+}
+
+// checkLeak looks for a goroutine that a task or a handler has left behind, if there was
+// time to look.
+func (m *model) checkLeak(sn *seen) {
+	looked := m.began+m.report.Grace-m.drained > 20*ms
+	named := slices.ContainsFunc(m.report.Leaks, func(l shutdown.Leak) bool { return l.Step == sn.Name && l.Count > 0 })
+	if looked && !named && sn.over && (sn.kind == shutdown.KindHandler || sn.kind == shutdown.KindTask) && !m.given(sn) {
+		m.found("leak", "%s left a goroutine behind, and is not named among %v", sn.Name, m.report.Leaks)
+	}
+}

@@ -1,0 +1,380 @@
+package campaign
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/signals"
+)
+
+// A model judges an observation by what the documentation promises. It shares no code with
+// what it judges.
+type model struct {
+	*observation
+	findings []string
+
+	requested shutdown.StopRequested
+	stop      time.Duration // when that was
+	delayEnd  time.Duration // when main was told
+	drained   time.Duration
+	steps     []*told
+	byName    map[string]*seen
+}
+
+// told is a step as the report has it.
+type told struct {
+	shutdown.Step
+	seen       *seen
+	begin, end time.Duration // in the bubble
+	want       shutdown.Outcome
+}
+
+// judge returns what is wrong, each with the name of the promise before a colon.
+func judge(o *observation) []string {
+	m := &model{observation: o, byName: make(map[string]*seen)}
+	for _, sn := range o.seen {
+		m.byName[sn.Name] = sn
+	}
+	for _, p := range o.problems {
+		m.found("calls", "%s", p)
+	}
+	if !m.readEvents() {
+		return m.findings
+	}
+	m.readSteps()
+	m.checkStop()
+	m.checkDelay()
+	m.checkEnd()
+	m.checkSteps()
+	m.checkEvents()
+	m.checkSignals()
+	m.checkOnce()
+	m.checkOrder()
+	m.checkFloors()
+	m.checkCode()
+	m.checkLeft()
+	return m.findings
+}
+
+func (m *model) found(promise, format string, args ...any) {
+	m.findings = append(m.findings, promise+": "+fmt.Sprintf(format, args...))
+}
+
+// readEvents finds the frame of the stop.
+func (m *model) readEvents() bool {
+	var requests, delays, drains int
+	for i, e := range m.events {
+		switch e := e.Event.(type) {
+		case shutdown.StopRequested:
+			requests++
+			m.requested, m.stop = e, m.events[i].at
+		case shutdown.DelayEnded:
+			delays++
+			m.delayEnd = m.events[i].at
+		case shutdown.Drained:
+			drains++
+			m.drained = m.events[i].at
+			if i != len(m.events)-1 || e.Report != m.report && m.codes == nil { // Exit puts its code into a copy
+				m.found("events", "Drained is no. %d of %d, with %v", i+1, len(m.events), e.Report)
+			}
+		}
+	}
+	if requests != 1 || delays != 1 || drains != 1 {
+		m.found("events", "%d StopRequested, %d DelayEnded, %d Drained, want one of each", requests, delays, drains)
+		return false
+	}
+	return true
+}
+
+func (m *model) readSteps() {
+	for _, s := range m.report.Steps {
+		t := &told{Step: s, seen: m.byName[s.Name], begin: m.began + s.Start, end: m.began + s.Start + s.Took}
+		if s.Kind == shutdown.KindMain {
+			t.seen = m.byName[m.p.Main.Name]
+		}
+		if t.seen == nil {
+			m.found("steps", "%v %q is in the report, and was never made", s.Kind, s.Name)
+			continue
+		}
+		m.steps = append(m.steps, t)
+	}
+}
+
+// checkStop compares what stopped the program with what happened first.
+func (m *model) checkStop() {
+	first := -1
+	for i, s := range m.stimuli {
+		if first < 0 || s.at < m.stimuli[first].at {
+			first = i
+		}
+	}
+	if first < 0 {
+		m.found("stop", "nothing asked the program to stop, at %v", m.stop)
+		return
+	}
+	want := m.stimuli[first]
+	if want.maybe || m.tied(want.at) {
+		return
+	}
+	if m.stop != want.at {
+		m.found("stop", "stopped at %v, want %v", m.stop, want.at)
+	}
+	if got := m.report.Cause; got != m.requested.Cause || !sameCause(got, want.cause) {
+		m.found("stop", "the cause is %v, in the report %v, want %v", m.requested.Cause, got, want.cause)
+	}
+}
+
+// tied reports whether more than one thing happened at the instant.
+func (m *model) tied(at time.Duration) bool {
+	n := 0
+	for _, s := range m.stimuli {
+		if s.at == at {
+			n++
+		}
+	}
+	return n > 1
+}
+
+func sameCause(got, want error) bool {
+	var gotSig, wantSig *signals.Error
+	if errors.As(want, &wantSig) {
+		return errors.As(got, &gotSig) && gotSig.Signal == wantSig.Signal
+	}
+	if want == nil {
+		return got == nil
+	}
+	var panicked *group.PanicError
+	return errors.Is(got, want) || want == errBoom && errors.As(got, &panicked)
+}
+
+// checkDelay predicts t0, the grace period and the end of the root context.
+func (m *model) checkDelay() {
+	delay := min(m.p.Delay, m.p.Grace/2)
+	quiet := time.Duration(-1) // when Quiesce was called that is in effect
+	for _, e := range m.events {
+		switch e.Event.(type) {
+		case shutdown.Quiesced:
+			quiet = e.at
+		case shutdown.Resumed:
+			quiet = -1
+		}
+	}
+	t0, grace, granted := m.stop, m.p.Grace, m.grantsDelay()
+	if quiet >= 0 {
+		if m.stop <= quiet+m.p.Grace {
+			t0 = quiet
+		} else {
+			granted = false // it has been served
+		}
+		grace = max(t0+m.p.Grace, m.stop+min(2*s, m.p.Grace)) - t0
+	}
+	if m.began != t0 {
+		m.found("t0", "t0 is %v, want %v", m.began, t0)
+		return
+	}
+	if m.report.Grace != grace || m.requested.Grace != grace {
+		m.found("grace", "the grace period is %v, in the event %v, want %v", m.report.Grace, m.requested.Grace, grace)
+	}
+	want := m.stop
+	if granted {
+		want = max(m.stop, t0+delay)
+	}
+	least := want
+	for _, s := range m.stimuli {
+		if s.at >= m.stop && !s.delay {
+			want = ifelse(s.maybe, want, min(want, s.at))
+			least = min(least, s.at)
+		}
+	}
+	if heard := m.heard(); len(heard) > 1 {
+		want, least = min(want, max(m.stop, heard[1].at)), min(least, max(m.stop, heard[1].at))
+	}
+	if m.delayEnd > want || m.delayEnd < min(least, want) {
+		m.found("delay", "the delay ended at %v, want %v", m.delayEnd, want)
+	}
+}
+
+// grantsDelay reports whether what stopped the program may be waited for.
+func (m *model) grantsDelay() bool {
+	for _, s := range m.stimuli {
+		if s.at == m.stop && !s.delay && !s.maybe {
+			return false
+		}
+	}
+	return true
+}
+
+// heard is the signals that count.
+func (m *model) heard() (heard []sent) {
+	for _, s := range m.signals {
+		if s.at <= m.drained && (heard == nil || s.at-heard[len(heard)-1].at > 200*ms) {
+			heard = append(heard, s)
+		}
+	}
+	return heard
+}
+
+// checkEnd holds the end against the grace period.
+func (m *model) checkEnd() {
+	end := m.began + m.report.Grace
+	if m.returned > end {
+		m.found("grace", "Run returned at %v, %v after the end of the grace period", m.returned, m.returned-end)
+	}
+	last := m.delayEnd
+	for _, t := range m.steps {
+		last = max(last, t.end)
+		if t.end > end {
+			m.found("grace", "%s ended at %v, %v after the end of the grace period", t.Name, t.end, t.end-end)
+		}
+	}
+	if got := m.began + m.report.Took; got != last && got != m.drained || got > m.returned {
+		m.found("took", "it took until %v, the last step until %v, Run until %v", got, last, m.returned)
+	}
+}
+
+// checkSteps compares each step of the report with what its function has seen.
+func (m *model) checkSteps() {
+	for _, t := range m.steps {
+		sn := t.seen
+		t.want = t.outcome()
+		if got := t.Outcome; got != t.want && !m.excused(t) {
+			m.found("outcome", "%s was %v, want %v", t.Name, got, t.want)
+		}
+		if t.Outcome == shutdown.OK && t.Err != nil || t.Outcome != shutdown.OK && t.Err == nil {
+			m.found("outcome", "%s was %v with the error %v", t.Name, t.Outcome, t.Err)
+		}
+		if t.Outcome == shutdown.Skipped && t.begin < m.began+m.report.Grace && !m.early(sn) {
+			m.found("skipped", "%s was skipped at %v, with %v left", t.Name, t.begin, m.began+m.report.Grace-t.begin)
+		}
+		if sn.kind == shutdown.KindHandler && sn.calls > 0 && sn.begin != t.begin {
+			m.found("steps", "%s was called at %v, in the report at %v", t.Name, sn.begin, t.begin)
+		}
+		m.checkStuck(t)
+	}
+	for _, sn := range m.seen {
+		switch {
+		case sn.calls == 0:
+		case sn.ctxErr != nil:
+			m.found("context", "the context of %s had ended at its start: %v", sn.Name, sn.ctxErr)
+		case sn.kind == shutdown.KindHandler && sn.left <= 0:
+			m.found("context", "%s was called with a deadline %v ahead", sn.Name, sn.left)
+		}
+	}
+}
+
+// outcome is what the step's outcome has to be, by what its function has done until it is
+// said to have ended.
+func (t *told) outcome() shutdown.Outcome {
+	sn := t.seen
+	switch {
+	case sn.calls == 0:
+		return shutdown.Skipped
+	case !sn.over || sn.end > t.end:
+		return shutdown.Abandoned
+	case sn.end < t.end:
+		return -1
+	case sn.how == byPanic:
+		return shutdown.Panicked
+	case sn.how == byGoexit:
+		return shutdown.Goexited
+	case sn.late:
+		return shutdown.Late
+	case sn.bad():
+		return shutdown.Failed
+	}
+	return shutdown.OK
+}
+
+// excused reports whether another outcome may stand there as well.
+func (m *model) excused(t *told) bool {
+	sn := t.seen
+	switch {
+	case t.Outcome == shutdown.Abandoned && sn.over && sn.end == t.end:
+		return true // at the very instant
+	case t.want == shutdown.Late && sn.kind == shutdown.KindMain && m.p.Tasks != nil:
+		return t.Outcome == ifelse(sn.bad(), shutdown.Failed, shutdown.OK) // it waited for its tasks
+	}
+	return false
+}
+
+// early reports whether somebody may have had the step end before its turn.
+func (m *model) early(sn *seen) bool {
+	if sn.closed || sn.won || sn.shut {
+		return true
+	}
+	for sc := sn.home; sc != nil; sc = sc.parent {
+		if sc.closed || sc.released {
+			return true
+		}
+	}
+	return false
+}
+
+// checkStuck looks for the name of what was given up, and for where it is.
+func (m *model) checkStuck(t *told) {
+	if t.Outcome != shutdown.Abandoned {
+		return
+	}
+	var stuck *group.StuckError
+	if !errors.As(t.Err, &stuck) || !errors.Is(t.Err, shutdown.ErrGrace) || stuck.Name != t.Name {
+		m.found("stuck", "the error of %s, which was abandoned, is %v", t.Name, t.Err)
+	}
+	if !strings.Contains(t.Site, "campaign/") {
+		m.found("stuck", "the site of %s is %q", t.Name, t.Site)
+	}
+	if t.seen.Does == deaf && t.Took > 0 && !strings.Contains(t.Stack, ").stuck") {
+		m.found("stuck", "the stack of %s does not say where it is: %q", t.Name, t.Stack)
+	}
+}
+
+// checkOnce holds that each step runs and is recorded once, or not at all for a reason.
+func (m *model) checkOnce() {
+	rows := make(map[*seen]int)
+	for _, t := range m.steps {
+		rows[t.seen]++
+	}
+	for _, sn := range m.seen {
+		n := rows[sn]
+		least, most := 1, 1
+		switch {
+		case sn.refused, sn.won, sn.calls == 0 && sn.kind != shutdown.KindHandler:
+			least, most = 0, 0
+		case m.released(sn): // if it was run before, the program does not wait for it
+			least = 0
+		case sn.over && sn.end < m.stop:
+			least, most = 0, 0
+		case sn.over && sn.end == m.stop,
+			sn.kind == shutdown.KindHold && sn.over && sn.end <= m.delayEnd,
+			m.gaveUpBefore(sn):
+			least = 0
+		}
+		if n < least || n > most {
+			m.found("once", "%s was called %d times, and is %d times in the report, want %d to %d", sn.Name, sn.calls, n, least, most)
+		}
+		if sn.calls > 1 || sn.calls > 0 && (sn.refused || sn.won) {
+			m.found("once", "%s was called %d times (refused %t, unregistered %t)", sn.Name, sn.calls, sn.refused, sn.won)
+		}
+	}
+}
+
+func (m *model) released(sn *seen) bool {
+	for sc := sn.home; sc != nil; sc = sc.parent {
+		if sc.released {
+			return true
+		}
+	}
+	return false
+}
+
+// gaveUpBefore reports whether a group or a Close gave sn up before the program stopped.
+func (m *model) gaveUpBefore(sn *seen) bool {
+	return slices.ContainsFunc(m.events, func(n noted) bool {
+		e, ok := n.Event.(shutdown.StepEnded)
+		return ok && e.Name == sn.Name && n.at <= m.stop && e.Outcome == shutdown.Abandoned
+	})
+}

@@ -1,0 +1,109 @@
+//go:build mutants
+
+package campaign
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// A mutant is a fault in the source of the core. It is compiled into the campaign in place
+// of the file that it changes; nothing in the module is touched.
+//
+//	go test -tags mutants -run Mutants -v -timeout 1h ./internal/campaign
+type mutant struct{ name, file, old, new string }
+
+var mutants = []mutant{
+	{"the oldest handler is first", "shutdown/drain.go", "r := d.at.newest\n", "r := d.at.newest\n\t\tfor r != nil && r.sub == nil && r.older != nil && r.older.sub == nil {\n\t\t\tr = r.older\n\t\t}\n"},
+	{"a handler with a timeout is skipped", "shutdown/drain.go", "r.remove()\n\t\t\tif d.begin(r, now) {", "r.remove()\n\t\t\tif r.step.Timeout > 0 && r.step.Kind == step.Handler {\n\t\t\t\tcontinue\n\t\t\t}\n\t\t\tif d.begin(r, now) {"},
+	{"a hog may take all that is left", "internal/step/budget.go", "allowance = max(scaled, left-time.Duration(b.scaled(b.owed)))", "allowance = left"},
+	{"a reserve is ignored", "internal/step/budget.go", "return capped(max(b.floor, t.Reserve), t.Timeout)", "return capped(b.floor, t.Timeout)"},
+	{"a timeout is ignored", "internal/step/budget.go", "return capped(min(allowance, left), timeout), scaled", "return min(allowance, left), scaled"},
+	{"what has begun late is skipped in a scope that is used up", "internal/step/budget.go", "if b.end <= now {", "if false {"},
+	{"the promises are not scaled", "internal/step/budget.go", "if b.scaled(b.owed) <= most {", "if true {"},
+	{"there is no time between the cut and the end", "internal/step/budget.go", "return min(max(allowance/20, minMargin), allowance/2, maxMargin)", "return 1"},
+	{"a promise shrinks with each overrun", "internal/step/budget.go", "if b.scaled(b.owed) > float64(left) {", "if b.floor = min(b.floor, left/2); b.scaled(b.owed) > float64(left)*0.9 {"},
+	{"the end is a millisecond late", "shutdown/lifecycle.go", "c.end = max(step.Sum(c.t0, c.grace),", "c.end = time.Millisecond + max(step.Sum(c.t0, c.grace),"},
+	{"an announced stop waits for the delay again", "shutdown/lifecycle.go", "wait := c.t0 + upTo - now", "wait := upTo"},
+	{"a stop long after it was announced has no time", "shutdown/lifecycle.go", "now+min(minGrace, c.grace)", "now"},
+	{"holds are not awaited", "shutdown/lifecycle.go", "if c.phase != ending || !c.mainOver || len(c.holds) > 0 {", "if c.phase != ending || !c.mainOver {"},
+	{"a failure does not end the delay", "shutdown/lifecycle.go", "if !delay {\n\t\t\tc.endDelay(now)", "if false {\n\t\t\tc.endDelay(now)"},
+	{"a second signal does not press", "shutdown/escalation.go", "c.run.Force(now, cause)", "_ = cause"},
+	{"a second signal does not end the delay", "shutdown/escalation.go", "c.endDelay(now)\n\tc.mainEnd", "c.mainEnd"},
+	{"duplicates of a signal count", "shutdown/escalation.go", "const echo = 200 * time.Millisecond", "const echo = time.Nanosecond"},
+	{"the third signal exits with 1", "shutdown/escalation.go", "c.exit(cause.ExitCode())", "c.exit(1)"},
+	{"what is late is not", "internal/step/result.go", "now > cut && !s.waited", "now > cut && false"},
+	{"a step's own deadline is excused", "internal/step/result.go", "if work == expired {", "if false {"},
+	{"a Goexit is an error of no kind", "internal/step/result.go", "case Goexit:\n\t\treturn Goexited, r.Err", "case Goexit:\n\t\treturn Failed, r.Err"},
+	{"who is stuck is not named", "internal/step/clock.go", "Errors.Stuck(s.Name(), now-s.Start, s.Stack())", `Errors.Stuck("", now-s.Start, s.Stack())`},
+	{"nobody looks at what is stuck", "internal/step/clock.go", "c.run.After(func() { go s.takeStacks() })", "_ = s.takeStacks"},
+	{"a context ends when its step is given up", "internal/step/clock.go", "s.cut.Store(int64(cut))\n\ts.prev", "s.cut.Store(int64(s.End))\n\ts.prev"},
+	{"the exit code of a panic is 1", "shutdown/report.go", "if r.panicked {\n\t\treturn 2", "if r.panicked {\n\t\treturn 1"},
+	{"no cause is a failure", "shutdown/coordinator.go", "case cause == nil, step.Excused", "case true, cause == nil, step.Excused"},
+	{"it is not ready again after Resume", "shutdown/quiesce.go", "= false, true, 0, 0", "= false, false, 0, 0"},
+	{"events are dropped", "shutdown/journal.go", "const queueLimit = 8192", "const queueLimit = 2"},
+	{"a goroutine that has not begun is no leak", "shutdown/leaks.go", "unborn = true", "unborn = false"},
+	{"goroutines that are left are not looked for", "shutdown/leaks.go", "if left <= 0 {", "if true {"},
+	{"tasks stop oldest first", "group/stop.go", "for t := g.newest; t != nil; t = t.prev {", "for t := g.oldest; t != nil; t = t.next {"},
+	{"tasks are told all at once", "group/stop.go", "(s.waiting == 0 || s.g.Concurrent)", "true"},
+	{"a stuck task is not the group's error", "group/stop.go", "s.g.failed(t, err)", "_ = err"},
+	{"the program is not told of a task that fails", "group/group.go", "g.run.Host.Failed(g.outer, cause)", "_ = cause"},
+}
+
+func TestMutants(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) { m.hunt(t, root) })
+	}
+}
+
+var seedOf = regexp.MustCompile(`(?m)seed (\d+):`)
+
+// hunt plays programs against the mutant until one finds it.
+func (m mutant) hunt(t *testing.T, root string) {
+	file := filepath.Join(root, filepath.FromSlash(m.file))
+	source, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(source), m.old); n != 1 {
+		t.Fatalf("%q is %d times in %s, want once", m.old, n, m.file)
+	}
+	dir := t.TempDir()
+	changed, overlay := filepath.Join(dir, filepath.Base(m.file)), filepath.Join(dir, "overlay.json")
+	write(t, changed, []byte(strings.Replace(string(source), m.old, m.new, 1)))
+	plan, err := json.Marshal(map[string]any{"Replace": map[string]string{file: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, overlay, plan)
+	cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-run", "^TestCampaign$", ".",
+		"-campaign.seed", "1", "-campaign.n", fmt.Sprint(maxSeeds))
+	out, err := cmd.CombinedOutput()
+	at := seedOf.FindStringSubmatch(string(out))
+	switch {
+	case err == nil:
+		t.Errorf("not found in %d programs", maxSeeds)
+	case at == nil:
+		t.Errorf("%v\n%s", err, out)
+	default:
+		lines := strings.SplitN(string(out), "\n", 4)
+		t.Logf("found after %s programs: %s", at[1], strings.TrimSpace(lines[min(2, len(lines)-1)]))
+	}
+}
+
+func write(t *testing.T, file string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

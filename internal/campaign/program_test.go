@@ -1,0 +1,191 @@
+package campaign
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A program is what one run of the campaign plays. It is plain data, so that it can be
+// made smaller and printed.
+type program struct {
+	Seed    uint64
+	Grace   time.Duration
+	Delay   time.Duration
+	Reraise bool
+	Main    *actor
+	Pool    bool     // main's group is Concurrent
+	Tasks   []*actor // of main's group; without any there is none
+	Holds   []*actor // begun by main
+	Stack   []*entry // in the order of registration
+	Events  []*event
+}
+
+// An entry of a stack is a handler, a task that is started on the Coordinator, or a scope.
+type entry struct {
+	Actor      *actor // nil: a scope
+	Started    bool
+	Concurrent bool
+	Timeout    time.Duration // of a scope
+	Reserve    time.Duration
+	Entries    []*entry
+}
+
+// An actor is the function of a step.
+type actor struct {
+	Name    string
+	Does    act
+	For     time.Duration // how long it takes, from when it is called or told to stop
+	Alone   time.Duration // of main and tasks: it does not wait to be told for longer than this; 0: for ever
+	Way     int           // of being stuck, or panicking
+	Code    int
+	Timeout time.Duration
+	Reserve time.Duration
+	Mild    bool   // of a task: MayFinish
+	Sub     *actor // what it registers or begins
+}
+
+type act int
+
+const (
+	returns   act = iota // after For, whatever its context says
+	obeys                // after For, or when its context ends, with that's error
+	fails                // after For
+	panics               // after For
+	goexits              // after For
+	deaf                 // for ever
+	leaks                // leaves a goroutine behind, and returns after For
+	exits                // calls Exit with Code after For
+	codes                // returns an ExitError with Code after For
+	stops                // calls Stop, returns after For
+	shutsDown            // calls Shutdown, returns after For
+	registers            // registers Sub on the Coordinator, returns after For
+	spawns               // begins Sub as work that the Coordinator has to wait for, returns after For
+	quiesces             // calls Quiesce, returns after For
+)
+
+var acts = [...]string{
+	"returns", "obeys", "fails", "panics", "goexits", "deaf", "leaks", "exits", "codes",
+	"stops", "shutsDown", "registers", "spawns", "quiesces",
+}
+
+func (a act) String() string { return acts[a] }
+
+// An event is something that happens beside the steps.
+type event struct {
+	At   time.Duration
+	What what
+	N    int    // which handler, scope or task; which cause, signal or code
+	Sub  *actor // what is registered or begun
+}
+
+type what int
+
+const (
+	signalled what = iota
+	stopped
+	cancelled
+	quiesced
+	resumed
+	registered
+	unregistered
+	closedHandler
+	closedScope
+	releasedScope
+	shutTask
+	begun
+	exited
+	shutDown
+	addedTask
+)
+
+var whats = [...]string{
+	"signal", "Stop", "the context ends", "Quiesce", "Resume", "Register", "Unregister", "Registration.Close",
+	"Scope.Close", "Scope.Release", "Task.Shutdown", "Go", "Exit", "Shutdown", "Group.Go",
+}
+
+func (w what) String() string { return whats[w] }
+
+// String is the program, one line an element.
+func (p *program) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d: Grace %v, Delay %v", p.Seed, p.Grace, p.Delay)
+	if p.Reraise {
+		b.WriteString(", Reraise")
+	}
+	fmt.Fprintf(&b, "\n  main %v\n", p.Main)
+	for _, a := range p.Tasks {
+		fmt.Fprintf(&b, "  task %v%s\n", a, ifelse(p.Pool, ", concurrent", ""))
+	}
+	for _, a := range p.Holds {
+		fmt.Fprintf(&b, "  hold %v\n", a)
+	}
+	for _, e := range p.Stack {
+		e.write(&b, "  ")
+	}
+	for _, e := range p.Events {
+		fmt.Fprintf(&b, "  %v: %v %d", e.At, e.What, e.N)
+		if e.Sub != nil {
+			fmt.Fprintf(&b, " %v", e.Sub)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func (e *entry) write(b *strings.Builder, indent string) {
+	if e.Actor != nil {
+		fmt.Fprintf(b, "%s%s %v\n", indent, ifelse(e.Started, "started", "handler"), e.Actor)
+		return
+	}
+	fmt.Fprintf(b, "%sscope%s%s\n", indent, ifelse(e.Concurrent, ", concurrent", ""), terms(e.Timeout, e.Reserve))
+	for _, inner := range e.Entries {
+		inner.write(b, indent+"  ")
+	}
+}
+
+func (a *actor) String() string {
+	text := fmt.Sprintf("%s: %v", a.Name, a.Does)
+	if a.For != 0 {
+		text += fmt.Sprintf(" for %v", a.For)
+	}
+	if a.Alone != 0 {
+		text += fmt.Sprintf(", alone after %v", a.Alone)
+	}
+	if a.Does == exits || a.Does == codes {
+		text += fmt.Sprintf(", code %d", a.Code)
+	}
+	if a.Does == deaf || a.Does == panics {
+		text += fmt.Sprintf(", way %d", a.Way)
+	}
+	if a.Mild {
+		text += ", MayFinish"
+	}
+	text += terms(a.Timeout, a.Reserve)
+	if a.Sub != nil {
+		text += fmt.Sprintf(" (%v)", a.Sub)
+	}
+	return text
+}
+
+func terms(timeout, reserve time.Duration) (text string) {
+	if timeout != 0 {
+		text += fmt.Sprintf(", Timeout %v", timeout)
+	}
+	if reserve != 0 {
+		text += fmt.Sprintf(", Reserve %v", reserve)
+	}
+	return text
+}
+
+func ifelse[T any](c bool, yes, no T) T {
+	if c {
+		return yes
+	}
+	return no
+}
+
+const (
+	ms = time.Millisecond
+	s  = time.Second
+)

@@ -1,0 +1,214 @@
+package campaign
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// A generator makes the program of a seed. Nothing else goes into it.
+type generator struct {
+	*rand.Rand
+	n     int // actors so far
+	taken map[time.Duration]bool
+}
+
+func random(seed uint64) *program {
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 7)), taken: make(map[time.Duration]bool)}
+	p := &program{Seed: seed, Grace: g.among(2, 30), Reraise: g.chance(10)}
+	if g.chance(10) {
+		p.Grace = time.Duration(100+g.IntN(1900)) * ms
+	}
+	if g.chance(30) {
+		p.Delay = time.Duration(g.IntN(int(p.Grace*2/3/ms))) * ms
+	}
+	p.Main = g.actor("main")
+	g.alone(p.Main, 15)
+	if g.chance(60) {
+		p.Pool = g.chance(20)
+		for range 1 + g.IntN(4) {
+			p.Tasks = append(p.Tasks, g.task())
+		}
+	}
+	for range g.few(25, 2) {
+		p.Holds = append(p.Holds, g.actor("hold"))
+	}
+	p.Stack = g.entries(0)
+	for range g.few(80, 5) {
+		p.Events = append(p.Events, g.event())
+	}
+	if g.chance(15) { // by hand: who is asked a third time?
+		at := g.unique(12000)
+		for i := range 2 + g.IntN(2) {
+			p.Events = append(p.Events, &event{At: at + time.Duration(i)*(250*ms+time.Duration(i)), What: signalled, N: g.IntN(2)})
+		}
+	}
+	return p
+}
+
+func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
+
+// few is 0 with the rest of the chance, else up to most.
+func (g *generator) few(percent, most int) int {
+	if !g.chance(percent) {
+		return 0
+	}
+	return 1 + g.IntN(most)
+}
+
+// among is a number of seconds.
+func (g *generator) among(from, to int) time.Duration { return time.Duration(from+g.IntN(to-from)) * s }
+
+// unique is an instant that no other event has, and no sum of whole milliseconds is.
+func (g *generator) unique(below int) time.Duration {
+	for {
+		at := time.Duration(1+g.IntN(below))*ms + time.Duration(1+len(g.taken))*time.Microsecond
+		if !g.taken[at] {
+			g.taken[at] = true
+			return at
+		}
+	}
+}
+
+func (g *generator) name(kind string) string {
+	g.n++
+	return fmt.Sprintf("%s %d", kind, g.n)
+}
+
+func (g *generator) actor(kind string) *actor {
+	a := &actor{Name: g.name(kind), Way: g.IntN(5), Code: g.IntN(4)}
+	switch n := g.IntN(100); {
+	case n < 30:
+		a.Does = returns
+	case n < 50:
+		a.Does = obeys
+	case n < 58:
+		a.Does = fails
+	case n < 63:
+		a.Does = panics
+	case n < 67:
+		a.Does = goexits
+	case n < 80:
+		a.Does = deaf
+	case n < 84:
+		a.Does = leaks
+	case n < 86:
+		a.Does = exits
+	case n < 88:
+		a.Does = codes
+	case n < 91:
+		a.Does = stops
+	case n < 93:
+		a.Does = shutsDown
+	case n < 96:
+		a.Does, a.Sub = registers, g.simple("handler")
+	case n < 98:
+		a.Does, a.Sub = spawns, g.simple("hold")
+	default:
+		a.Does = quiesces
+	}
+	if a.Does == codes && kind != "main" {
+		a.Does = fails
+	}
+	switch g.IntN(6) {
+	case 0, 1, 2:
+	case 3:
+		a.For = time.Duration(g.IntN(1200)) * ms
+	case 4:
+		a.For = time.Duration(g.IntN(6000)) * ms
+	default:
+		a.For = time.Duration(g.IntN(40000)) * ms
+	}
+	return a
+}
+
+// simple is one that does not call back.
+func (g *generator) simple(kind string) *actor {
+	a := g.actor(kind)
+	if a.Does > leaks {
+		a.Does, a.Sub = returns, nil
+	}
+	return a
+}
+
+// terms gives an actor options.
+func (g *generator) terms(a *actor) *actor {
+	if g.chance(12) {
+		a.Timeout = time.Duration(1+g.IntN(4000)) * ms
+	}
+	if g.chance(12) {
+		a.Reserve = time.Duration(1+g.IntN(5000)) * ms
+	}
+	return a
+}
+
+func (g *generator) alone(a *actor, percent int) *actor {
+	if g.chance(percent) {
+		a.Alone = g.unique(15000)
+	}
+	return a
+}
+
+func (g *generator) task() *actor {
+	a := g.terms(g.alone(g.actor("task"), 15))
+	a.Mild = g.chance(30)
+	return a
+}
+
+func (g *generator) entries(depth int) (es []*entry) {
+	for range g.IntN(7 - 2*depth) {
+		switch n := g.IntN(10); {
+		case n < 2 && depth < 2:
+			e := &entry{Concurrent: g.chance(40), Entries: g.entries(depth + 1)}
+			if g.chance(15) {
+				e.Timeout = time.Duration(1+g.IntN(6000)) * ms
+			}
+			if g.chance(15) {
+				e.Reserve = time.Duration(1+g.IntN(6000)) * ms
+			}
+			es = append(es, e)
+		case n < 3 && depth == 0:
+			es = append(es, &entry{Started: true, Actor: g.terms(g.alone(g.actor("started"), 15))})
+		default:
+			es = append(es, &entry{Actor: g.terms(g.actor("handler"))})
+		}
+	}
+	return es
+}
+
+func (g *generator) event() *event {
+	e := &event{At: g.unique(20000), N: g.IntN(8)}
+	switch n := g.IntN(100); {
+	case n < 30:
+		e.What = signalled
+	case n < 40:
+		e.What = stopped
+	case n < 46:
+		e.What = cancelled
+	case n < 54:
+		e.What = quiesced
+	case n < 60:
+		e.What = resumed
+	case n < 66:
+		e.What, e.Sub = registered, g.terms(g.actor("handler"))
+	case n < 71:
+		e.What = unregistered
+	case n < 75:
+		e.What = closedHandler
+	case n < 80:
+		e.What = closedScope
+	case n < 82:
+		e.What = releasedScope
+	case n < 86:
+		e.What = shutTask
+	case n < 92:
+		e.What, e.Sub = begun, g.actor("hold")
+	case n < 94:
+		e.What = exited
+	case n < 96:
+		e.What = shutDown
+	default:
+		e.What, e.Sub = addedTask, g.task()
+	}
+	return e
+}

@@ -1,0 +1,156 @@
+package campaign
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// shrink makes a program that fails smaller, as long as the same promise is broken. It
+// takes elements away, and makes what is left plainer, until nothing more can go.
+func shrink(p *program, breaks func(*program) []string) (*program, []string) {
+	findings := breaks(p)
+	if len(findings) == 0 {
+		return p, nil
+	}
+	promise, _, _ := strings.Cut(findings[0], ":")
+	for n := 0; ; n++ {
+		smaller, found := step(p, func(q *program) []string {
+			got := breaks(q)
+			for _, f := range got {
+				if strings.HasPrefix(f, promise+":") {
+					return got
+				}
+			}
+			return nil
+		})
+		if smaller == nil {
+			return p, findings
+		}
+		p, findings = smaller, found
+	}
+}
+
+// step is the first variant of p that still fails, nil if none does.
+func step(p *program, breaks func(*program) []string) (*program, []string) {
+	for i := 0; ; i++ {
+		q := clone(p)
+		if !vary(q, i) {
+			return nil, nil
+		}
+		if findings := breaks(q); len(findings) > 0 {
+			return q, findings
+		}
+	}
+}
+
+func clone(p *program) *program {
+	b, err := json.Marshal(p)
+	if err != nil {
+		panic(err)
+	}
+	q := new(program)
+	if err := json.Unmarshal(b, q); err != nil {
+		panic(err)
+	}
+	return q
+}
+
+// vary makes the i-th change to p. It returns false if there are not so many.
+func vary(p *program, i int) bool {
+	v := &variation{left: i}
+	v.events(p)
+	v.stack(&p.Stack)
+	v.actors(&p.Tasks)
+	v.actors(&p.Holds)
+	v.actor(p.Main)
+	v.change(p.Delay != 0, func() { p.Delay = 0 })
+	v.change(p.Reraise, func() { p.Reraise = false })
+	v.change(p.Pool, func() { p.Pool = false })
+	return v.done
+}
+
+// A variation counts changes, and makes one.
+type variation struct {
+	left int
+	done bool
+}
+
+// change makes the change, if there is something to change and it is the one.
+func (v *variation) change(differs bool, f func()) {
+	if v.done || !differs {
+		return
+	}
+	if v.left--; v.left < 0 {
+		v.done = true
+		f()
+	}
+}
+
+func remove[T any](v *variation, from *[]T) {
+	for i := range *from {
+		v.change(true, func() { *from = append((*from)[:i:i], (*from)[i+1:]...) })
+	}
+}
+
+func (v *variation) events(p *program) {
+	remove(v, &p.Events)
+	if v.done {
+		return
+	}
+	for _, e := range p.Events {
+		if e.Sub != nil {
+			v.actor(e.Sub)
+		}
+	}
+}
+
+func (v *variation) stack(es *[]*entry) {
+	remove(v, es)
+	if v.done {
+		return
+	}
+	for i, e := range *es {
+		if e.Actor != nil {
+			v.actor(e.Actor)
+			continue
+		}
+		v.change(e.Timeout != 0, func() { e.Timeout = 0 })
+		v.change(e.Reserve != 0, func() { e.Reserve = 0 })
+		v.change(e.Concurrent, func() { e.Concurrent = false })
+		v.change(len(e.Entries) > 0, func() { // its entries take its place
+			rest := (*es)[i+1:]
+			*es = append(append((*es)[:i:i], e.Entries...), rest...)
+		})
+		if v.done {
+			return
+		}
+		v.stack(&e.Entries)
+	}
+}
+
+func (v *variation) actors(as *[]*actor) {
+	remove(v, as)
+	if v.done {
+		return
+	}
+	if len(*as) == 0 {
+		*as = nil
+	}
+	for _, a := range *as {
+		v.actor(a)
+	}
+}
+
+func (v *variation) actor(a *actor) {
+	v.change(a.Does != obeys || a.For != 0 || a.Sub != nil, func() { a.Does, a.For, a.Sub = obeys, 0, nil })
+	v.change(a.Does != returns && a.Sub != nil, func() { a.Does, a.Sub = returns, nil })
+	v.change(a.For != 0, func() { a.For = 0 })
+	v.change(a.Alone != 0, func() { a.Alone = 0 })
+	v.change(a.Timeout != 0, func() { a.Timeout = 0 })
+	v.change(a.Reserve != 0, func() { a.Reserve = 0 })
+	v.change(a.Way != 0, func() { a.Way = 0 })
+	v.change(a.Mild, func() { a.Mild = false })
+	if a.Sub != nil {
+		v.actor(a.Sub)
+	}
+}

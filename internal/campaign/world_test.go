@@ -1,0 +1,426 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/internal/notify"
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// A world is a bubble in which a program is played, and the notes of what its steps see.
+type world struct {
+	p       *program
+	c       *shutdown.Coordinator
+	g       group.Group
+	fault   *fault // what it makes wrong, nil if nothing
+	base    time.Time
+	signals chan os.Signal
+	cancel  context.CancelCauseFunc
+	release chan struct{} // lets everything go
+	timers  []*time.Timer
+
+	scopes []*scope
+	regs   []*seen // handlers and started tasks
+	tasks  []*seen
+
+	mu  sync.Mutex
+	obs observation
+	ids int
+
+	final observation    // obs when Run has returned
+	wg    sync.WaitGroup // what is stuck on it waits for the release
+	// What is stuck on a condition does, too.
+	cond     *sync.Cond
+	released bool
+}
+
+// An observation is what there is to judge.
+type observation struct {
+	p          *program
+	top        *scope
+	seen       []*seen
+	stimuli    []stimulus
+	signals    []sent
+	events     []noted
+	report     *shutdown.Report
+	code       int
+	began      time.Duration // t0
+	returned   time.Duration // Run
+	exits      []exit
+	codes      []int // given to Exit
+	goroutines int   // that were not there before
+	pending    int   // of those, which wait for a call of theirs to return
+	problems   []string
+	stacks     []byte
+}
+
+type stimulus struct {
+	at    time.Duration
+	cause error // nil: none
+	fault bool  // the cause is a failure
+	delay bool  // it grants the delay
+	maybe bool  // it may be none: somebody else may have had the task's error
+}
+
+type sent struct {
+	at  time.Duration
+	sig syscall.Signal
+}
+
+type noted struct {
+	at time.Duration
+	shutdown.Event
+}
+
+type exit struct {
+	at   time.Duration
+	code int
+}
+
+// A scope is a scope, or the stack itself.
+type scope struct {
+	*entry
+	scope    *shutdown.Scope
+	parent   *scope
+	order    int
+	at       time.Duration // when it was made
+	children []child
+	closed   bool // by somebody, perhaps before its turn
+	released bool
+}
+
+// A child is a step or a scope.
+type child struct {
+	seen  *seen
+	scope *scope
+}
+
+// seen is what is known of an actor.
+type seen struct {
+	*actor
+	kind    shutdown.StepKind
+	started bool
+	home    *scope
+	order   int           // of registration
+	at      time.Duration // of registration
+	reg     *shutdown.Registration
+	task    *group.Task
+	refused bool
+	won     bool // it was unregistered
+	closed  bool // somebody has closed it, perhaps before its turn
+	shut    bool // somebody has shut this task down
+
+	calls  int
+	begin  time.Duration
+	ctxErr error         // of its work context at the start
+	left   time.Duration // to its deadline then; -1: none
+	told   bool
+	over   bool
+	end    time.Duration
+	how    how
+	err    error
+	late   bool // after its deadline
+	leak   bool
+}
+
+type how int
+
+const (
+	byReturn how = iota
+	byPanic
+	byGoexit
+	byExit
+)
+
+var (
+	errBoom   = errors.New("boom")
+	errStop   = errors.New("it has to stop")
+	errParent = errors.New("the program around it ends")
+)
+
+// play plays a program in a bubble and returns what was observed.
+func play(t *testing.T, p *program, f *fault) (o *observation) {
+	synctest.Test(t, func(*testing.T) {
+		logger := zerolog.Nop()
+		w := &world{
+			p: p, base: time.Now(), signals: make(chan os.Signal, 64), release: make(chan struct{}), fault: f,
+			c: &shutdown.Coordinator{Grace: p.Grace, Delay: p.Delay, Reraise: p.Reraise, Logger: &logger},
+		}
+		w.cond = sync.NewCond(new(sync.Mutex))
+		w.wg.Add(1)
+		w.obs.p = p
+		w.c.Observe = func(e shutdown.Event) { w.note(func() { w.obs.events = append(w.obs.events, noted{w.now(), e}) }) }
+		notify.Use(w.c, notify.Double{
+			Listen:   func([]os.Signal) (<-chan os.Signal, func()) { return w.signals, func() {} },
+			DropPipe: func() func() { return func() {} },
+			Exit: func(code int) {
+				w.note(func() { w.obs.exits = append(w.obs.exits, exit{w.now(), code}) })
+				runtime.Goexit()
+			},
+		})
+		w.run()
+		o = &w.final
+	})
+	return o
+}
+
+// maxRun is when a program has certainly hung.
+const maxRun = 10 * time.Hour
+
+func (w *world) run() {
+	before := runtime.NumGoroutine()
+	w.obs.top = &scope{entry: new(entry)}
+	for _, e := range w.p.Stack {
+		w.add(e, w.obs.top)
+	}
+	for _, e := range w.p.Events {
+		w.timers = append(w.timers, time.AfterFunc(e.At, func() { w.fire(e) }))
+	}
+	w.timers = append(w.timers, time.AfterFunc(time.Minute, func() { w.fire(&event{What: stopped}) }))
+	w.timers = append(w.timers, time.AfterFunc(maxRun, func() {
+		fmt.Fprintf(os.Stderr, "Run does not return\n%v", w.p) // nor would the test
+		panic("a program hangs")
+	}))
+	ctx, cancel := context.WithCancelCause(context.Background())
+	w.cancel = cancel
+	report := w.c.Run(ctx, w.main)
+	returned := w.now()
+	for _, t := range w.timers {
+		t.Stop()
+	}
+	time.Sleep(20 * ms) // the search for leaks may be left by itself at the very end
+	synctest.Wait()
+	left := runtime.NumGoroutine() - before
+	if left != w.obs.lives() || w.fault != nil {
+		left = w.countInBubble()
+	}
+	w.note(func() {
+		w.obs.report, w.obs.returned, w.obs.code = report, returned, report.ExitCode()
+		w.obs.began = report.Began.Sub(w.base)
+		w.obs.goroutines = left
+	})
+	if w.c.Ready() {
+		w.problem("Ready() after the end")
+	}
+	w.note(func() {
+		// As it is now: what is let go goes on.
+		w.final = w.obs
+		w.final.seen = nil
+		for _, sn := range w.obs.seen {
+			c := *sn
+			w.final.seen = append(w.final.seen, &c)
+		}
+		w.remap()
+	})
+	w.letGo(cancel)
+}
+
+// remap has the tree of scopes point to the copies.
+func (w *world) remap() {
+	byActor := make(map[*actor]*seen)
+	for _, sn := range w.final.seen {
+		byActor[sn.actor] = sn
+	}
+	var walk func(*scope)
+	walk = func(s *scope) {
+		for i := range s.children {
+			if c := &s.children[i]; c.seen != nil {
+				c.seen = byActor[c.seen.actor]
+			} else {
+				walk(c.scope)
+			}
+		}
+	}
+	walk(w.obs.top)
+}
+
+// lives is how many goroutines of the program there are, by its own account.
+func (o *observation) lives() (n int) {
+	for _, sn := range o.seen {
+		if sn.leak {
+			n++
+		}
+		if sn.calls > 0 && !sn.over {
+			n++
+		}
+	}
+	return n + o.pending
+}
+
+// countInBubble counts the goroutines of the bubble, without the three that make it. It
+// takes longer than all the rest of a program; but runtime.NumGoroutine counts what happens
+// to run elsewhere, or is about to end, as well.
+func (w *world) countInBubble() int {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	w.note(func() { w.obs.stacks = stacks })
+	header, _, _ := strings.Cut(string(stacks), "]:")
+	bubble := header[strings.LastIndex(header, ",")+1:] + "]:"
+	return strings.Count(string(stacks), bubble) - 3
+}
+
+// letGo ends the bubble's goroutines.
+func (w *world) letGo(cancel context.CancelCauseFunc) {
+	close(w.release)
+	w.wg.Done()
+	w.cond.L.Lock()
+	w.released = true
+	w.cond.L.Unlock()
+	w.cond.Broadcast()
+	synctest.Wait()
+	cancel(nil)
+	time.Sleep(2 * time.Minute) // what is stuck in a sleep of one; Exit leaves a second to the caller of Run
+	synctest.Wait()
+}
+
+func (w *world) now() time.Duration { return time.Since(w.base) }
+
+// note is for what is noted. Nobody waits with the mutex held: the bubble's clock would
+// stand still.
+func (w *world) note(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+func (w *world) problem(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	w.note(func() { w.obs.problems = append(w.obs.problems, fmt.Sprintf("%v: %s", w.now(), text)) })
+}
+
+func (w *world) stimulus(s stimulus) {
+	s.at = w.now()
+	w.note(func() { w.obs.stimuli = append(w.obs.stimuli, s) })
+}
+
+func (w *world) know(a *actor, kind shutdown.StepKind) *seen {
+	sn := &seen{actor: a, kind: kind, at: w.now()}
+	w.note(func() {
+		w.ids++
+		sn.order = w.ids
+		w.obs.seen = append(w.obs.seen, sn)
+	})
+	return sn
+}
+
+// main is the main function.
+func (w *world) main(ctx context.Context) error {
+	sn := w.know(w.p.Main, shutdown.KindMain)
+	work := group.WorkContext(ctx)
+	w.begins(sn, work)
+	for _, a := range w.p.Holds {
+		w.hold(ctx, a)
+	}
+	if w.p.Tasks == nil {
+		w.waits(sn, ctx)
+		return w.performs(sn, work, nil)
+	}
+	w.g.Concurrent = w.p.Pool
+	for _, a := range w.p.Tasks {
+		w.addTask(a)
+	}
+	err := w.g.Run(ctx)
+	return w.performs(sn, work, err)
+}
+
+func (w *world) addTask(a *actor) {
+	sn := w.know(a, shutdown.KindTask)
+	opts := []group.Option{group.Timeout(a.Timeout), group.Reserve(a.Reserve)}
+	if a.Mild {
+		opts = append(opts, group.MayFinish())
+	}
+	task := w.g.Go(a.Name, w.told(sn), opts...)
+	w.note(func() { sn.task = task; w.tasks = append(w.tasks, sn) })
+}
+
+// told is the function of a task.
+func (w *world) told(sn *seen) func(context.Context) error {
+	return func(ctx context.Context) error {
+		work := group.WorkContext(ctx)
+		w.begins(sn, work)
+		w.waits(sn, ctx)
+		return w.performs(sn, work, nil)
+	}
+}
+
+// called is the function of a handler or a hold.
+func (w *world) called(sn *seen) func(context.Context) error {
+	f := func(ctx context.Context) error {
+		w.begins(sn, ctx)
+		return w.performs(sn, ctx, nil)
+	}
+	if w.fault != nil && w.fault.called != nil {
+		return w.fault.called(sn, f)
+	}
+	return f
+}
+
+func (w *world) hold(ctx context.Context, a *actor) {
+	sn := w.know(a, shutdown.KindHold)
+	ok := w.c.Go(ctx, a.Name, w.called(sn))
+	w.note(func() { sn.refused = !ok })
+}
+
+// add registers an entry.
+func (w *world) add(e *entry, in *scope) {
+	if e.Actor == nil {
+		sc := &scope{entry: e, parent: in, at: w.now()}
+		w.note(func() { w.ids++; sc.order = w.ids; w.scopes = append(w.scopes, sc) })
+		nest, opts := w.c.Scope, terms2(e.Timeout, e.Reserve)
+		if in.scope != nil {
+			nest = in.scope.Scope
+		}
+		if e.Concurrent {
+			opts = append(opts, shutdown.Concurrent())
+		}
+		sc.scope = nest(fmt.Sprintf("scope %d", sc.order), opts...)
+		in.children = append(in.children, child{scope: sc})
+		for _, inner := range e.Entries {
+			w.add(inner, sc)
+		}
+		return
+	}
+	if e.Started {
+		sn := w.know(e.Actor, shutdown.KindTask)
+		sn.started, sn.home = true, in
+		in.children = append(in.children, child{seen: sn})
+		w.regs = append(w.regs, sn)
+		sn.reg = w.c.Start(w.told(sn), append(terms2(e.Actor.Timeout, e.Actor.Reserve), shutdown.Name(e.Actor.Name))...)
+		return
+	}
+	w.register(e.Actor, in)
+}
+
+func terms2(timeout, reserve time.Duration) []shutdown.Option {
+	return []shutdown.Option{shutdown.Timeout(timeout), shutdown.Reserve(reserve)}
+}
+
+func (w *world) register(a *actor, in *scope) {
+	sn := w.know(a, shutdown.KindHandler)
+	register := w.c.Register
+	if in.scope != nil {
+		register = in.scope.Register
+	}
+	w.note(func() {
+		sn.home = in
+		in.children = append(in.children, child{seen: sn})
+	})
+	reg := register(w.called(sn), append(terms2(a.Timeout, a.Reserve), shutdown.Name(a.Name))...)
+	w.note(func() {
+		sn.reg, sn.refused = reg, reg.Err() != nil
+		w.regs = append(w.regs, sn)
+	})
+}
