@@ -30,6 +30,9 @@ func (c *Coordinator) hearSignals() {
 	if sigs == nil {
 		sigs = notify.Defaults
 	}
+	// The runtime makes its poller with the first timer, and ends the process where there is
+	// no file descriptor left for that. Better now than in the middle of the drain.
+	time.AfterFunc(time.Hour, func() {}).Stop()
 	arrived, stop := c.listen(sigs)
 	quit := make(chan struct{})
 	c.restore = append(c.restore, stop, func() { close(quit) })
