@@ -64,7 +64,7 @@
 //
 // On Windows, the system ends a process 5 s after its console was closed, whatever it does:
 // a Grace of at most 4 s suits commands there. A process cannot end by a signal there, so
-// that Reraise is an exit code.
+// that Reraise is an exit code. What else differs from system to system is in docs/platforms.md.
 //
 // # Recipes
 //

@@ -182,7 +182,7 @@ func (w *world) panics(way int) {
 }
 
 func (w *world) exits(code int) {
-	w.note(func() { w.obs.codes = append(w.obs.codes, code) })
+	w.note(func() { w.obs.codes = append(w.obs.codes, exit{w.now(), code}) })
 	w.stimulus(stimulus{delay: true})
 	w.c.Exit(code)
 }

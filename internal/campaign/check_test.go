@@ -2,7 +2,9 @@ package campaign
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lastcall-go/lastcall/shutdown"
@@ -103,6 +105,41 @@ func (m *model) checkSignals() {
 		m.found("signals", "the process ended at %v, by %d signals", m.exits[at].at, n)
 	case n >= 3 && (at < 0 || m.exits[at].at > heard[2].at+100*ms || m.exits[at].code != 128+int(heard[2].sig)):
 		m.found("signals", "the third signal came at %v, and the process ended so: %v", heard[2].at, m.exits)
+	}
+}
+
+// checkForced holds that a second signal ends the contexts of what runs, and leaves each step
+// no more than its promise.
+func (m *model) checkForced() {
+	at := slices.IndexFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Forced); return ok })
+	if at < 0 {
+		return
+	}
+	forced := m.events[at].at
+	for _, t := range m.steps {
+		from := max(t.begin, forced)
+		if most := max(s, t.seen.Reserve); t.end > forced && t.end-from > most {
+			m.found("forced", "%s had %v from %v on, want at most %v", t.Name, t.end-from, from, most)
+		}
+		if t.seen.Does == obeys && t.begin < forced && t.end > forced && (t.Kind != shutdown.KindMain || m.p.Tasks == nil) {
+			m.found("forced", "%s, which obeys, ended at %v, want %v", t.Name, t.end, forced)
+		}
+	}
+}
+
+// checkGroup holds that main hears of each of its tasks that did not end well.
+func (m *model) checkGroup() {
+	main := m.byName[m.p.Main.Name]
+	if main == nil || !main.over || main.how != byReturn {
+		return
+	}
+	for _, t := range m.steps {
+		if t.Kind != shutdown.KindTask || t.seen.started || t.seen.shut || t.Outcome == shutdown.OK || t.end > main.end {
+			continue
+		}
+		if main.err == nil || !strings.Contains(main.err.Error(), fmt.Sprintf("task %q", t.Name)) {
+			m.found("group", "%s was %v, and the group's error is %v", t.Name, t.Outcome, main.err)
+		}
 	}
 }
 
@@ -314,6 +351,9 @@ func (m *model) checkCode() {
 			fault = m.report.Cause
 		}
 	}
+	if len(m.codes) > 0 && m.codes[0].at == m.drained {
+		return // at the very instant
+	}
 	if m.tied(m.stop) || slices.ContainsFunc(m.stimuli, func(s stimulus) bool { return s.maybe && s.at <= m.stop }) {
 		return
 	}
@@ -328,8 +368,8 @@ func (m *model) checkCode() {
 			want = 2
 		}
 	}
-	if want == 0 && len(m.codes) > 0 {
-		want = m.codes[0]
+	if want == 0 && len(m.codes) > 0 && m.codes[0].at < m.drained {
+		want = m.codes[0].code
 	}
 	for _, err := range []error{mainErr, fault} {
 		var e *shutdown.ExitError

@@ -40,6 +40,7 @@ func judge(o *observation) []string {
 	for _, sn := range o.seen {
 		m.byName[sn.Name] = sn
 	}
+	m.forgetReleased()
 	for _, p := range o.problems {
 		m.found("calls", "%s", p)
 	}
@@ -53,6 +54,8 @@ func judge(o *observation) []string {
 	m.checkSteps()
 	m.checkEvents()
 	m.checkSignals()
+	m.checkForced()
+	m.checkGroup()
 	m.checkOnce()
 	m.checkOrder()
 	m.checkFloors()
@@ -63,6 +66,19 @@ func judge(o *observation) []string {
 
 func (m *model) found(promise, format string, args ...any) {
 	m.findings = append(m.findings, promise+": "+fmt.Sprintf(format, args...))
+}
+
+// forgetReleased takes away what is told after the end of steps of a scope that was
+// released: somebody else waits for those.
+func (m *model) forgetReleased() {
+	last := slices.IndexFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Drained); return ok })
+	m.events = slices.DeleteFunc(slices.Clone(m.events), func(n noted) bool {
+		e, ok := n.Event.(shutdown.StepEnded)
+		if !ok || m.byName[e.Name] == nil || !m.released(m.byName[e.Name]) {
+			return false
+		}
+		return slices.IndexFunc(m.events, func(o noted) bool { return o == n }) > last
+	})
 }
 
 // readEvents finds the frame of the stop.

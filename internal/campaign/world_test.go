@@ -60,9 +60,9 @@ type observation struct {
 	began      time.Duration // t0
 	returned   time.Duration // Run
 	exits      []exit
-	codes      []int // given to Exit
-	goroutines int   // that were not there before
-	pending    int   // of those, which wait for a call of theirs to return
+	codes      []exit // given to Exit
+	goroutines int    // that were not there before
+	pending    int    // of those, which wait for a call of theirs to return
 	problems   []string
 	stacks     []byte
 }
