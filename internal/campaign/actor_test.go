@@ -70,7 +70,7 @@ func (w *world) performs(sn *seen, work context.Context, before error) error {
 	}
 	switch sn.Does {
 	case fails:
-		return w.ends(sn, work, byReturn, either(before, errBoom))
+		return w.ends(sn, work, byReturn, either(before, failure{sn.Name}))
 	case codes:
 		return w.ends(sn, work, byReturn, either(before, &shutdown.ExitError{Code: sn.Code}))
 	case leaks:
@@ -88,6 +88,12 @@ func (w *world) performs(sn *seen, work context.Context, before error) error {
 	}
 	return w.ends(sn, work, byReturn, before)
 }
+
+// A failure is the error of one actor. Were it the same for all, a step might return the
+// very cause for which it was asked to stop, which is no error.
+type failure struct{ of string }
+
+func (f failure) Error() string { return f.of + " fails" }
 
 func either(a, b error) error {
 	if a != nil {
