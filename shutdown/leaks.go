@@ -1,6 +1,7 @@
 package shutdown
 
 import (
+	"runtime"
 	"strings"
 	"time"
 
@@ -13,6 +14,10 @@ const (
 	maxLeakSearch = 250 * time.Millisecond
 	leakGrace     = 10 * time.Millisecond
 )
+
+// maxYields is how often others are let go first where goroutines have not begun to run:
+// that takes no time worth mentioning, and nearly always they are this package's own.
+const maxYields = 10
 
 // findLeaks looks for goroutines that still carry the label of a task or a handler. It
 // never goes beyond the grace period.
@@ -27,6 +32,10 @@ func (c *Coordinator) findLeaks() []Leak {
 	go func() {
 		unlabel()
 		leaks, unborn := c.leaksNow()
+		for n := 0; unborn && n < maxYields; n++ {
+			runtime.Gosched()
+			leaks, unborn = c.leaksNow()
+		}
 		if len(leaks) > 0 || unborn {
 			time.Sleep(leakGrace)
 			leaks, _ = c.leaksNow()

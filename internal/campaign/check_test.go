@@ -31,7 +31,7 @@ func (m *model) checkEvents() {
 		case shutdown.StopRequested:
 			stopped = true
 		case shutdown.StepBegan:
-			if stopped {
+			if sn := m.byName[e.Name]; stopped && (sn == nil || !m.released(sn)) {
 				begun = append(begun, e.Name)
 			}
 		case shutdown.StepEnded:
