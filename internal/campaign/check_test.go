@@ -213,6 +213,9 @@ func (m *model) childSpan(c child) (span, bool) {
 func (m *model) checkSpans(spans []span) {
 	for _, older := range spans {
 		for _, newer := range spans {
+			if older.at == newer.at && newer.at > 0 {
+				continue // by steps that run side by side: who was first?
+			}
 			if older.order < newer.order && newer.at < older.begin && newer.end > older.begin {
 				m.found("order", "%s, which is newer, was over at %v, and %s began at %v", newer.name, newer.end, older.name, older.begin)
 			}
