@@ -11,6 +11,12 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
+// scenarioVariable names the scenario that this test binary is to play.
+const scenarioVariable = "LASTCALL_TEST_SCENARIO"
+
+// scenarios are programs that it can be.
+var scenarios = make(map[string]func())
+
 func TestMain(m *testing.M) {
 	if play := scenarios[os.Getenv(scenarioVariable)]; play != nil {
 		play()

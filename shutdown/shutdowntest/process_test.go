@@ -5,6 +5,7 @@ package shutdowntest_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -21,10 +22,11 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
-const scenarioVariable = "LASTCALL_TEST_SCENARIO"
+func init() {
+	maps.Copy(scenarios, processScenarios)
+}
 
-// scenarios are programs that this test binary can be.
-var scenarios = map[string]func(){
+var processScenarios = map[string]func(){
 	"service": func() {
 		shutdown.Register(func(context.Context) error { fmt.Println("bye"); return nil })
 		os.Exit(shutdown.Main(func(ctx context.Context) error {
