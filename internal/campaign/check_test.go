@@ -195,6 +195,11 @@ func (m *model) spanOf(sc *scope) (all span, ok bool) {
 	for _, sp := range spans {
 		all.begin, all.end = min(all.begin, sp.begin), max(all.end, sp.end)
 	}
+	for _, t := range m.steps {
+		if t.seen.home == sc && t.seen.closed { // perhaps in its turn all the same
+			all.begin = min(all.begin, t.begin)
+		}
+	}
 	return all, true
 }
 
