@@ -148,6 +148,7 @@ type span struct {
 	at         time.Duration // when it was registered
 	order      int
 	begin, end time.Duration
+	first      time.Duration // when it may have begun at the earliest, if somebody has closed a part of it
 	name       string
 }
 
@@ -161,7 +162,7 @@ func (m *model) checkOrder() {
 		case t.Kind == shutdown.KindMain, t.Kind == shutdown.KindHold:
 			main = max(main, t.end)
 		case t.Kind == shutdown.KindTask && !t.seen.started && t.seen.told && !t.seen.shut:
-			tasks = append(tasks, span{order: t.seen.order, begin: t.begin, end: t.end, name: t.Name})
+			tasks = append(tasks, span{order: t.seen.order, begin: t.begin, first: t.begin, end: t.end, name: t.Name})
 		}
 	}
 	for _, t := range m.steps {
@@ -191,13 +192,14 @@ func (m *model) spanOf(sc *scope) (all span, ok bool) {
 	if sc.closed || sc.released || spans == nil {
 		return span{}, false
 	}
-	all = span{at: sc.at, order: sc.order, begin: spans[0].begin, end: spans[0].end, name: "a scope with " + spans[0].name}
+	all = spans[0]
+	all.at, all.order, all.name = sc.at, sc.order, "a scope with "+all.name
 	for _, sp := range spans {
-		all.begin, all.end = min(all.begin, sp.begin), max(all.end, sp.end)
+		all.begin, all.first, all.end = min(all.begin, sp.begin), min(all.first, sp.first), max(all.end, sp.end)
 	}
 	for _, t := range m.steps {
 		if t.seen.home == sc && t.seen.closed { // perhaps in its turn all the same
-			all.begin = min(all.begin, t.begin)
+			all.first = min(all.first, t.begin)
 		}
 	}
 	return all, true
@@ -212,7 +214,7 @@ func (m *model) childSpan(c child) (span, bool) {
 		return span{}, false
 	}
 	t := m.steps[i]
-	return span{c.seen.at, c.seen.order, t.begin, t.end, t.Name}, true
+	return span{c.seen.at, c.seen.order, t.begin, t.end, t.begin, t.Name}, true
 }
 
 func (m *model) checkSpans(spans []span) {
@@ -221,7 +223,7 @@ func (m *model) checkSpans(spans []span) {
 			if older.at == newer.at && newer.at > 0 {
 				continue // by steps that run side by side: who was first?
 			}
-			if older.order < newer.order && newer.at < older.begin && newer.end > older.begin {
+			if older.order < newer.order && newer.at < older.first && newer.end > older.begin {
 				m.found("order", "%s, which is newer, was over at %v, and %s began at %v", newer.name, newer.end, older.name, older.begin)
 			}
 		}
@@ -253,10 +255,8 @@ func (m *model) checkFloors() {
 	}
 	scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d)*scale) - time.Microsecond }
 	m.checkAllowances(func(sn *seen) time.Duration {
-		for sc := sn.home; sc != nil; sc = sc.parent {
-			if sc.Timeout > 0 {
-				return 1 // it may have less to divide
-			}
+		if limited(sn) {
+			return 1 // there may be less to divide
 		}
 		return scaled(promise(sn.actor, floor))
 	})

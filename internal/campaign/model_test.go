@@ -264,7 +264,7 @@ func (m *model) checkSteps() {
 		if t.Outcome == shutdown.OK && t.Err != nil || t.Outcome != shutdown.OK && t.Err == nil {
 			m.found("outcome", "%s was %v with the error %v", t.Name, t.Outcome, t.Err)
 		}
-		if t.Outcome == shutdown.Skipped && t.begin < m.began+m.report.Grace && !m.early(sn) {
+		if t.Outcome == shutdown.Skipped && t.begin < m.began+m.report.Grace && !m.early(sn) && !limited(sn) {
 			m.found("skipped", "%s was skipped at %v, with %v left", t.Name, t.begin, m.began+m.report.Grace-t.begin)
 		}
 		if sn.kind == shutdown.KindHandler && sn.calls > 0 && sn.begin != t.begin {
@@ -325,6 +325,16 @@ func (m *model) early(sn *seen) bool {
 	}
 	for sc := sn.home; sc != nil; sc = sc.parent {
 		if sc.closed || sc.released {
+			return true
+		}
+	}
+	return false
+}
+
+// limited reports whether sn is in a scope whose Timeout may be over.
+func limited(sn *seen) bool {
+	for sc := sn.home; sc != nil; sc = sc.parent {
+		if sc.Timeout > 0 {
 			return true
 		}
 	}
