@@ -397,10 +397,11 @@ func (m *model) released(sn *seen) bool {
 	return false
 }
 
-// gaveUpBefore reports whether a group or a Close gave sn up before the program stopped.
+// gaveUpBefore reports whether a group or a Close gave sn up, or had no time for it, before
+// the program stopped.
 func (m *model) gaveUpBefore(sn *seen) bool {
 	return slices.ContainsFunc(m.events, func(n noted) bool {
 		e, ok := n.Event.(shutdown.StepEnded)
-		return ok && e.Name == sn.Name && n.at <= m.stop && e.Outcome == shutdown.Abandoned
+		return ok && e.Name == sn.Name && n.at <= m.stop && (e.Outcome == shutdown.Abandoned || e.Outcome == shutdown.Skipped)
 	})
 }
