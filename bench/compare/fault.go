@@ -1,0 +1,315 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// What the children are given, and what ends those that would not end by themselves.
+const (
+	bound       = time.Second            // for the whole stop, where a library can be given one
+	patience    = 3 * time.Second        // after that the child is killed
+	betweenSigs = 300 * time.Millisecond // further apart than duplicates are
+	unasked     = 700 * time.Millisecond // what a task's fault does by itself must have happened by then
+	atOnce      = 4                      // children; most of them only wait
+)
+
+// A fault is what goes wrong in the middle one of three handlers or tasks.
+type fault struct {
+	name    string
+	title   string
+	does    string
+	signals int           // how many SIGTERMs there are
+	after   time.Duration // from the beginning to the first of them
+	wants   string        // what else should have run, "" if nothing
+	polite  bool          // it is no failure
+}
+
+var handlerFaults = []fault{
+	{name: "slow", title: "A slow handler in the middle", does: "It would take 10 s, and returns when its context ends.", signals: 1},
+	{name: "panic", title: "A handler panics", signals: 1},
+	{name: "goexit", title: "A handler calls runtime.Goexit", does: "As t.FailNow does.", signals: 1},
+	{name: "stuck", title: "A handler is stuck", does: "It waits for a mutex that nobody unlocks, and its context is nothing to it.", signals: 1},
+	{name: "register", title: "A handler registers another", signals: 1, wants: "late", polite: true},
+	{name: "sigterm", title: "A handler is stuck, and there are three SIGTERMs", does: "0.3 s apart from each other.", signals: 3},
+}
+
+var taskFaults = []fault{
+	{name: "slow", title: "A task takes its time to stop", does: "0.3 s after it has been told.", signals: 1, polite: true},
+	{name: "deaf", title: "A task is deaf", does: "It waits for a mutex that nobody unlocks, and its context is nothing to it.", signals: 1},
+	{name: "panic", title: "A task panics", does: "There is no signal, until 0.7 s have passed.", signals: 1, after: unasked},
+	{name: "goexit", title: "A task calls runtime.Goexit", does: "There is no signal, until 0.7 s have passed.", signals: 1, after: unasked},
+	{name: "add", title: "A task adds another while all run", does: "The SIGTERM comes after 0.7 s.", signals: 1, after: unasked, wants: "late", polite: true},
+	{name: "sigterm", title: "A task is deaf, and there are three SIGTERMs", does: "0.3 s apart from each other.", signals: 3},
+}
+
+// The one that is at fault. Its name, which is also its type's, is looked for in what the
+// process has written; it stands nowhere else.
+const (
+	culprit = "ledger"
+	newest  = "listener"
+	oldest  = "database"
+)
+
+// An outcome is what was seen of a child.
+type outcome struct {
+	Ended   []string      // in this order; of handlers, those that ran
+	Extra   bool          // what the fault wanted has run
+	Again   bool          // the culprit was begun once more
+	Asked   bool          // it did not end before the first signal
+	Took    time.Duration // from the first signal, or from the beginning if it ended before that
+	Killed  bool
+	Status  string
+	Failure bool // the status tells of a failure
+	Named   bool
+	output  string
+}
+
+// others is how many of the two that are not at fault have ended.
+func (o *outcome) others() (n int) {
+	for _, name := range o.Ended {
+		if name == newest || name == oldest {
+			n++
+		}
+	}
+	return n
+}
+
+// putTo starts a child for a library and a fault, and watches it.
+func (f fault) putTo(kind, library string) (*outcome, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, childArg, kind, library, f.name)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	// What ends the child whatever becomes of it.
+	killer := time.AfterFunc(2*patience, func() { _ = cmd.Process.Kill() })
+	defer killer.Stop()
+	o := &outcome{}
+	w := watch{fault: f, outcome: o, process: cmd.Process}
+	w.follow(stdout)
+	err = cmd.Wait()
+	w.end(time.Now())
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		return nil, err
+	}
+	if w.began.IsZero() {
+		return nil, fmt.Errorf("%s, %s: the child did not begin: %v\n%s", library, f.name, err, stderr.String())
+	}
+	o.judge(cmd.ProcessState, stderr.String())
+	return o, nil
+}
+
+// A watch reads what a child says, and sends it the signals.
+type watch struct {
+	fault
+	*outcome
+	process *os.Process
+
+	mu       sync.Mutex
+	began    time.Time
+	signaled time.Time
+	timers   []*time.Timer
+}
+
+// follow returns when the child has closed its standard output.
+func (w *watch) follow(stdout io.Reader) {
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		w.hear(lines.Text())
+	}
+}
+
+func (w *watch) hear(line string) {
+	word, name, _ := strings.Cut(line, " ")
+	switch {
+	case word == "ready":
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.began = time.Now()
+		for n := range w.signals {
+			w.timers = append(w.timers, time.AfterFunc(w.after+time.Duration(n)*betweenSigs, w.signal))
+		}
+		w.timers = append(w.timers, time.AfterFunc(w.after+patience, w.kill))
+	case word == "ended" && name == w.wants:
+		w.Extra = true
+	case word == "ended":
+		w.Ended = append(w.Ended, name)
+	case word == "again":
+		w.Again = true
+	}
+}
+
+func (w *watch) signal() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.signaled.IsZero() {
+		w.signaled = time.Now()
+	}
+	_ = w.process.Signal(syscall.SIGTERM)
+}
+
+func (w *watch) kill() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Killed = true
+	_ = w.process.Kill()
+}
+
+func (w *watch) end(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.timers {
+		t.Stop()
+	}
+	if w.Asked = !w.signaled.IsZero(); w.Asked {
+		w.Took = now.Sub(w.signaled)
+	} else {
+		w.Took = now.Sub(w.began)
+	}
+}
+
+// judge tells from how the process ended and what it wrote.
+func (o *outcome) judge(state *os.ProcessState, output string) {
+	o.output = output
+	o.Named = strings.Contains(output, culprit)
+	o.Status = state.String()
+	o.Failure = !state.Success()
+}
+
+// A verdict compares an outcome with lastcall's: in what it is better, and in what worse.
+type verdict struct{ better, worse []string }
+
+// aLittle is a difference in time that tells nothing.
+const aLittle = 250 * time.Millisecond
+
+func (o *outcome) beside(ours *outcome, f fault) (v verdict) {
+	compare := func(what string, better, worse bool) {
+		switch {
+		case better && !worse:
+			v.better = append(v.better, what)
+		case worse && !better:
+			v.worse = append(v.worse, what)
+		}
+	}
+	compare("others", o.others() > ours.others(), o.others() < ours.others())
+	if f.wants != "" {
+		compare("added", o.Extra, ours.Extra)
+	}
+	compare("ends", !o.Killed, !ours.Killed)
+	if !f.polite {
+		compare("named", o.Named, ours.Named)
+	}
+	switch {
+	case o.Killed || ours.Killed:
+	case o.Again:
+		compare("restarts it", true, ours.Again) // which is no failure, and nothing to end for
+	case f.polite:
+		compare("goes on", o.Asked, ours.Asked)
+		compare("sooner", o.Took < ours.Took-aLittle, o.Took > ours.Took+aLittle)
+	default:
+		compare("status", o.Failure, ours.Failure)
+		compare("noticed", !o.Asked, !ours.Asked)
+		if o.Asked == ours.Asked {
+			compare("sooner", o.Took < ours.Took-aLittle, o.Took > ours.Took+aLittle)
+		}
+	}
+	return v
+}
+
+// A trial is one fault put to every library.
+type trial struct {
+	fault
+	libraries []string // lastcall first
+	outcomes  map[string]*outcome
+}
+
+// try puts all faults to all libraries.
+func try(ctx context.Context, kind string, faults []fault, libraries []string, progress func(string)) ([]*trial, error) {
+	var trials []*trial
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var failed error
+	slots := make(chan struct{}, atOnce)
+	for _, f := range faults {
+		t := &trial{f, libraries, make(map[string]*outcome)}
+		trials = append(trials, t)
+		for _, library := range libraries {
+			slots <- struct{}{}
+			if ctx.Err() != nil {
+				<-slots
+				break
+			}
+			progress("faults of " + kind + ", " + f.name + ", " + library)
+			all.Go(func() {
+				defer func() { <-slots }()
+				o, err := f.putTo(kind, library)
+				mu.Lock()
+				defer mu.Unlock()
+				t.outcomes[library] = o
+				failed = errors.Join(failed, err)
+			})
+		}
+	}
+	all.Wait()
+	return trials, errors.Join(failed, context.Cause(ctx))
+}
+
+// The rest is what the children do.
+
+// say tells the parent.
+func say(what ...string) { fmt.Println(strings.Join(what, " ")) }
+
+// misbehave is the fault of a handler or a task. Its caller stands in the traceback.
+func (l *ledger) misbehave() error {
+	switch l.fault {
+	case "panic":
+		panic("something is wrong")
+	case "goexit":
+		runtime.Goexit()
+	case "stuck", "deaf", "sigterm":
+		var mu sync.Mutex
+		mu.Lock()
+		mu.Lock()
+	case "register":
+		l.more("late", ended("late"))
+	}
+	return nil
+}
+
+// ended returns a handler that does nothing but say so.
+func ended(name string) func(context.Context) error {
+	return func(context.Context) error {
+		say("ended", name)
+		return nil
+	}
+}
+
+// leave ends the child as a program that logs its error does.
+func leave(err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		log.Fatal(err)
+	}
+	os.Exit(0)
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// A growth is what lastcall takes for more and more of something: it must be in
+// proportion.
+type growth struct {
+	name    string
+	sizes   []int
+	measure func(n int) (cost, error)
+	costs   map[int][]cost
+}
+
+const (
+	makeTime   measure = "make"
+	reportTime measure = "report"
+)
+
+// growthMeasures are those that are shown, where they have been measured.
+var growthMeasures = []measure{makeTime, drainTime, reportTime, heap}
+
+func growths(quick bool) []*growth {
+	all := []*growth{
+		{name: "handlers", sizes: []int{1000, 10_000, 100_000, 1_000_000}, measure: growHandlers},
+		{name: "scopes, each in the one before", sizes: []int{10, 100, 1000}, measure: growDepth},
+		{name: "scopes beside each other, with a handler each", sizes: []int{1000, 10_000, 100_000}, measure: growBreadth},
+		{name: "tasks", sizes: []int{1000, 10_000, 100_000}, measure: growTasks},
+	}
+	if quick {
+		for _, g := range all {
+			g.sizes = g.sizes[:len(g.sizes)-1]
+		}
+	}
+	return all
+}
+
+func (g *growth) hold(ctx context.Context, repetitions int, progress func(string)) error {
+	g.costs = make(map[int][]cost)
+	for range repetitions {
+		for _, n := range g.sizes {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			progress("growth, " + g.name + ", " + count(n))
+			runtime.GC()
+			c, err := g.measure(n)
+			if err != nil {
+				return err
+			}
+			g.costs[n] = append(g.costs[n], c)
+		}
+	}
+	return nil
+}
+
+// of is the median for each of n.
+func (g *growth) of(n int, m measure) float64 {
+	var values []float64
+	for _, c := range g.costs[n] {
+		if v, ok := c[m]; ok {
+			values = append(values, v)
+		}
+	}
+	return median(values)
+}
+
+// exponent is that of the whole, for all n.
+func (g *growth) exponent(m measure) float64 {
+	var xs, ys []float64
+	for _, n := range g.sizes {
+		xs, ys = append(xs, float64(n)), append(ys, float64(n)*g.of(n, m))
+	}
+	return exponent(xs, ys)
+}
+
+func growHandlers(n int) (cost, error) {
+	return growStack(n, func(c *shutdown.Coordinator) {
+		for range n {
+			c.Register(empty)
+		}
+	})
+}
+
+func growDepth(n int) (cost, error) {
+	return growStack(n, func(c *shutdown.Coordinator) {
+		s := c.Scope("scope")
+		for range n - 1 {
+			s.Register(empty)
+			s = s.Scope("scope")
+		}
+		s.Register(empty)
+	})
+}
+
+func growBreadth(n int) (cost, error) {
+	return growStack(n, func(c *shutdown.Coordinator) {
+		for range n {
+			c.Scope("scope").Register(empty)
+		}
+	})
+}
+
+func growStack(n int, fill func(*shutdown.Coordinator)) (cost, error) {
+	defer settle(runtime.NumGoroutine())
+	c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &silent}
+	before := weigh()
+	m := startMeter()
+	fill(c)
+	made, _ := m.stop(n)
+	weight := weigh().more(before, n)
+	m = startMeter()
+	r := c.Run(context.Background(), empty)
+	drained, _ := m.stop(n)
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	if len(r.Steps) != n+1 {
+		return nil, errors.New("the report lacks steps")
+	}
+	m = startMeter()
+	_, _ = io.WriteString(io.Discard, r.String())
+	reported, _ := m.stop(n)
+	return cost{makeTime: made, drainTime: drained, reportTime: reported, heap: weight[heap]}, nil
+}
+
+// growTasks has all tasks run at the same time: until then is what it takes to make them.
+func growTasks(n int) (cost, error) {
+	defer settle(runtime.NumGoroutine())
+	var begun sync.WaitGroup
+	begun.Add(n)
+	ctx, cancel := context.WithCancel(context.Background())
+	result := make(chan error, 1)
+	before := weigh()
+	m := startMeter()
+	var g group.Group
+	for range n {
+		g.Go("task", func(ctx context.Context) error {
+			begun.Done()
+			return waits(ctx)
+		})
+	}
+	go func() { result <- g.Run(ctx) }()
+	begun.Wait()
+	made, _ := m.stop(n)
+	weight := weigh().more(before, n)
+	m = startMeter()
+	cancel()
+	err := <-result
+	stopped, _ := m.stop(n)
+	return cost{makeTime: made, drainTime: stopped, heap: weight[heap]}, err
+}

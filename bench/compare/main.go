@@ -1,0 +1,156 @@
+// Command compare measures lastcall beside what one would use instead, puts the same faults
+// to all of them, and writes what came out as RESULTS.md, with pictures.
+//
+//	go run ./bench/compare           # some minutes; writes to the folder bench
+//	go run ./bench/compare -quick    # about one minute, with fewer sizes and repetitions
+//
+// Nothing of what it writes is written down beforehand: tables, verdicts and pictures come from
+// the run. It works on the loopback interface and on processes of its own only. The
+// machine should have nothing else to do.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/lastcall-go/lastcall/bench/internal/httpcost"
+	"github.com/lastcall-go/lastcall/signals"
+)
+
+// childArg is the first argument of the processes that this one starts.
+const childArg = "child"
+
+func main() {
+	if len(os.Args) > 3 && os.Args[1] == childArg {
+		child(os.Args[2:])
+		return
+	}
+	ctx, stop := signals.NotifyContext(context.Background())
+	err := compare(ctx, os.Args[1:], os.Stderr)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+}
+
+func child(args []string) {
+	switch args[0] {
+	case signalChild:
+		if err := signalItself(args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	case handlersChild:
+		handlerFault(args[1], args[2])
+	case tasksChild:
+		taskFault(args[1], args[2])
+	}
+}
+
+// A report is all that has been found out.
+type report struct {
+	quick                                 bool
+	began                                 time.Time
+	took                                  time.Duration
+	loadBefore, loadAfter                 string
+	handlers, tasks, signal, request, lag *results
+	growths                               []*growth
+	handlerTrials, taskTrials             []*trial
+}
+
+func compare(ctx context.Context, args []string, stderr io.Writer) error {
+	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	quick := flags.Bool("quick", false, "fewer sizes and repetitions")
+	dir := flags.String("o", "bench", "the `folder` in which RESULTS.md and the pictures are written")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unknown argument %q", flags.Arg(0))
+	}
+	if runtime.GOOS == "windows" {
+		return errors.New("there is no SIGTERM on Windows")
+	}
+	if info, err := os.Stat(*dir); err != nil || !info.IsDir() { // before minutes are spent for nothing
+		return fmt.Errorf("-o %s is not a folder: run this in the root of the repository, or name another one", *dir)
+	}
+	began := time.Now()
+	r, err := measureAll(ctx, *quick, func(what string) {
+		fmt.Fprintf(stderr, "%4.0f s  %s\n", time.Since(began).Seconds(), what)
+	})
+	if err != nil {
+		return err
+	}
+	return r.write(*dir)
+}
+
+func measureAll(ctx context.Context, quick bool, progress func(string)) (r *report, err error) {
+	r = &report{quick: quick, began: time.Now(), loadBefore: load()}
+	handlers := []size{{1, 15}, {100, 15}, {100_000, 9}, {1_000_000, 3}}
+	tasks := []size{{1, 15}, {100, 25}, {10_000, 9}}
+	repetitions, lags, grown := 15, 9, 3
+	if quick {
+		handlers = []size{{1, 3}, {100, 3}, {100_000, 3}}
+		tasks = []size{{1, 3}, {100, 7}, {10_000, 3}}
+		repetitions, lags, grown = 5, 1, 1
+	}
+	for _, c := range []struct {
+		contest
+		results **results
+	}{
+		{handlerContest(handlers), &r.handlers},
+		{taskContest(tasks), &r.tasks},
+		{signalContest(repetitions), &r.signal},
+		{requestContest(repetitions), &r.request},
+		{lagContest(lags), &r.lag},
+	} {
+		if *c.results, err = c.hold(ctx, progress); err != nil {
+			return nil, err
+		}
+	}
+	r.growths = growths(quick)
+	for _, g := range r.growths {
+		if err := g.hold(ctx, grown, progress); err != nil {
+			return nil, err
+		}
+	}
+	if r.handlerTrials, err = try(ctx, handlersChild, handlerFaults, handlerLibraries, progress); err != nil {
+		return nil, err
+	}
+	if r.taskTrials, err = try(ctx, tasksChild, taskFaults, taskLibraries, progress); err != nil {
+		return nil, err
+	}
+	r.took, r.loadAfter = time.Since(r.began), load()
+	return r, nil
+}
+
+func (r *report) write(dir string) error {
+	for _, c := range r.charts() {
+		if err := c.write(dir); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "RESULTS.md"), []byte(r.markdown()), 0o644)
+}
+
+func (r *report) charts() []chart {
+	return []chart{
+		{"register.svg", "To register a handler", "handlers", "time for each", r.handlers, registerTime},
+		{"drain.svg", "To run an empty handler at the end", "handlers", "time for each", r.handlers, drainTime},
+		{"tasks.svg", "Tasks, from start to stopped", "tasks", "time for each", r.tasks, runTime},
+	}
+}
+
+// protocol is the name of a size of the lag's contest.
+func protocol(n int) string { return httpcost.Protocols[n] }

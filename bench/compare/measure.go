@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// A cost is what one repetition has measured, for one handler or task.
+type cost map[measure]float64
+
+type measure string
+
+const (
+	registerTime   measure = "register"
+	registerAllocs measure = "register, allocations"
+	drainTime      measure = "drain"
+	drainAllocs    measure = "drain, allocations"
+	runTime        measure = "start to stopped"
+	runAllocs      measure = "start to stopped, allocations"
+	heap           measure = "memory"
+	goroutines     measure = "goroutines"
+	doneTime       measure = "signal to Done"
+	requestTime    measure = "request"
+	requestAllocs  measure = "request, allocations"
+	lagTime        measure = "lag"
+)
+
+// A contest is the same work done by several libraries, at several sizes.
+type contest struct {
+	title   string
+	names   []string // the first one is lastcall's
+	sizes   []size
+	measure func(name string, n int) (cost, error)
+}
+
+// A size is how many handlers or tasks there are, and how often it is all repeated.
+type size struct{ n, repetitions int }
+
+// results are the repetitions of every contestant at every size, in the order in which they
+// were made: those with the same index were made one right after the other.
+type results struct {
+	contest
+	costs map[key][]cost
+}
+
+type key struct {
+	name string
+	n    int
+}
+
+// hold makes all measurements. The contestants take turns, each repetition begins with
+// another one, and what the machine does beside them hits all of them alike.
+func (c contest) hold(ctx context.Context, progress func(string)) (*results, error) {
+	r := &results{c, make(map[key][]cost)}
+	for _, s := range c.sizes {
+		for rep := range s.repetitions {
+			for turn := range c.names {
+				if ctx.Err() != nil {
+					return nil, context.Cause(ctx)
+				}
+				name := c.names[(rep+turn)%len(c.names)]
+				progress(c.title + ", " + count(s.n) + ", " + name)
+				runtime.GC()
+				measured, err := c.measure(name, s.n)
+				if err != nil {
+					return nil, err
+				}
+				r.costs[key{name, s.n}] = append(r.costs[key{name, s.n}], measured)
+			}
+		}
+	}
+	return r, nil
+}
+
+// of are the values of one measure.
+func (r *results) of(name string, n int, m measure) []float64 {
+	var values []float64
+	for _, c := range r.costs[key{name, n}] {
+		if v, ok := c[m]; ok {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// ratio is the median of what name costs, divided by what base does in the same
+// repetition. It is NaN if one of them has not been measured.
+func (r *results) ratio(name, base string, n int, m measure) float64 {
+	return median(quotients(r.of(name, n, m), r.of(base, n, m)))
+}
+
+// A meter is read before and after what is measured.
+type meter struct {
+	start  time.Time
+	allocs uint64
+}
+
+func startMeter() meter {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return meter{time.Now(), m.Mallocs}
+}
+
+// stop returns nanoseconds and allocations for each of n.
+func (m meter) stop(n int) (nanoseconds, allocs float64) {
+	took := time.Since(m.start)
+	var now runtime.MemStats
+	runtime.ReadMemStats(&now)
+	return float64(took) / float64(n), float64(now.Mallocs-m.allocs) / float64(n)
+}
+
+// A scale weighs memory and counts goroutines.
+type scale struct{ bytes, goroutines int }
+
+func weigh() scale {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return scale{int(m.HeapAlloc + m.StackInuse), runtime.NumGoroutine()}
+}
+
+// more is what has come since before, for each of n.
+func (s scale) more(before scale, n int) cost {
+	return cost{
+		heap:       max(0, float64(s.bytes-before.bytes)/float64(n)),
+		goroutines: max(0, float64(s.goroutines-before.goroutines)/float64(n)),
+	}
+}
+
+// settle waits until the goroutines of the last measurement have ended.
+func settle(goroutines int) {
+	for end := time.Now().Add(time.Second); runtime.NumGoroutine() > goroutines && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// median of no values is NaN.
+func median(values []float64) float64 { return quantile(values, 0.5) }
+
+// spread is half the distance between the quartiles, as a part of the median.
+func spread(values []float64) float64 {
+	m := median(values)
+	if m == 0 {
+		return 0
+	}
+	return (quantile(values, 0.75) - quantile(values, 0.25)) / 2 / m
+}
+
+// quantile interpolates between the two values next to it.
+func quantile(values []float64, q float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	at := q * float64(len(sorted)-1)
+	low := int(at)
+	high := min(low+1, len(sorted)-1)
+	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
+}
+
+// quotients are those of values with the same index.
+func quotients(of, by []float64) []float64 {
+	var q []float64
+	for n := range min(len(of), len(by)) {
+		q = append(q, of[n]/by[n])
+	}
+	return q
+}
+
+// exponent is b of the power law y = a·x^b that fits best: 1 is linear growth.
+func exponent(xs, ys []float64) float64 {
+	var sx, sy, sxx, sxy float64
+	for n := range xs {
+		x, y := math.Log(xs[n]), math.Log(ys[n])
+		sx, sy, sxx, sxy = sx+x, sy+y, sxx+x*x, sxy+x*y
+	}
+	n := float64(len(xs))
+	return (n*sxy - sx*sy) / (n*sxx - sx*sx)
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// markdown is RESULTS.md.
+func (r *report) markdown() string {
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	how := ""
+	if r.quick {
+		how = " -quick"
+	}
+	p("# What lastcall costs, and what it does about faults\n")
+	p("Written by `go run ./bench/compare%s` on %s, in %s. Not edited: run it again instead.\n", how, r.began.Format(time.DateOnly), r.took.Round(time.Second))
+	p("- Machine: %s. Load average %s before, %s after.", machine(), r.loadBefore, r.loadAfter)
+	p("- Beside this tree: %s.\n", strings.Join(versions(), ", "))
+	p("The contestants take turns, and each figure is the median of several repetitions, with half the distance between the quartiles behind ±. A ratio is the median of those of each repetition: what the machine does beside it hits both sides. Read the ratios; nanoseconds are this machine's.\n")
+
+	p("## Targets\n\n%s", r.targets())
+	p("## Handlers\n")
+	p("Empty ones are registered and then run, newest first where the library has an order. What lastcall's time contains for each: a deadline and a promise, isolation from panics and Goexit, the profiler's label, the clock, and its line in the report; and once, with a single handler as with a million, the look for goroutines that were left behind. fxtest's log goes nowhere, fx.App has none.\n")
+	p("![to register a handler](register.svg)\n\n![to run a handler](drain.svg)\n")
+	p("### To register one\n\n%s", r.handlers.table(registerTime, nanoseconds))
+	p("### To run one\n\n%s", r.handlers.table(drainTime, nanoseconds))
+	p("### Allocations, memory and goroutines for each of %s\n\n%s", count(r.handlers.largest()), r.handlerWeights())
+	p("## Tasks\n")
+	p("They wait for their contexts, all but the last, which returns at once and so stops the others. lastcall and “in order” stop one after the other, newest first, and wait for each; all others tell all of them at once.\n")
+	p("![tasks from start to stopped](tasks.svg)\n")
+	p("### From start to stopped, for each\n\n%s", r.tasks.table(runTime, nanoseconds))
+	p("### Allocations, memory and goroutines for each of %s that wait\n\n%s", count(r.tasks.largest()), r.taskWeights())
+	p("## Signals\n\nFrom the sending of a SIGTERM to the end of the context, in a process of its own.\n\n%s", r.signal.table(doneTime, nanoseconds))
+	p("## HTTP\n\nA request on a connection in memory, without a network:\n\n%s", r.requests())
+	p("From the last response that a client has read to the end of the drain, beside `http.Server.Shutdown`:\n\n%s", r.lags())
+	p("## Growth\n\nWhat lastcall takes for each, of the fewest and of the most, and the exponent of all together: 1 is in proportion. Of tasks, to make them is until all run, and to drain until all have stopped.\n\n%s", r.growthTable())
+	p("## Where others cost less\n\n%s", r.cheaper())
+	p("## Faults\n")
+	p("Three handlers or tasks, `%s`, `%s` and `%s`, in a process of its own; the one in the middle is at fault. The whole stop is given %s where the library can be told. Programs are written as one would write them with the library and `signal.NotifyContext`, and log the error that they get. %s after the SIGTERM a process is killed.\n", oldest, culprit, newest, bound, seconds(patience))
+	p("*Others* are the two that are not at fault: how many ran (handlers) or ended (tasks), in this order. *Named* says whether the process's output has the name, or the function, of the one at fault. In *beside lastcall*, + is where the library is better, and − where it is worse.\n")
+	for _, t := range r.handlerTrials {
+		p("%s", t.markdown("handlers"))
+	}
+	for _, t := range r.taskTrials {
+		p("%s", t.markdown("tasks"))
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+func (r *results) largest() int { return r.sizes[len(r.sizes)-1].n }
+
+// table has a row for each contestant and two columns for each size.
+func (r *results) table(m measure, unit func(float64) string) string {
+	head := []string{""}
+	for _, s := range r.sizes {
+		head = append(head, "of "+count(s.n), "ratio")
+	}
+	rows := [][]string{head}
+	for _, name := range r.names {
+		row := []string{name}
+		for _, s := range r.sizes {
+			row = append(row, r.cell(name, s.n, m, unit), times(r.ratio(name, r.names[0], s.n, m)))
+		}
+		rows = append(rows, row)
+	}
+	return table(rows)
+}
+
+func (r *results) cell(name string, n int, m measure, unit func(float64) string) string {
+	values := r.of(name, n, m)
+	if len(values) == 0 {
+		return "–"
+	}
+	return unit(median(values)) + " " + percent(spread(values))
+}
+
+func (r *report) handlerWeights() string {
+	return r.handlers.weights([]string{"", "allocations to register", "to run", "memory", "goroutines"}, registerAllocs, drainAllocs)
+}
+
+func (r *report) taskWeights() string {
+	return r.tasks.weights([]string{"", "allocations", "memory", "goroutines"}, runAllocs)
+}
+
+func (r *results) weights(head []string, allocs ...measure) string {
+	rows := [][]string{head}
+	for _, name := range r.names {
+		row := []string{name}
+		for _, m := range allocs {
+			row = append(row, digits(median(r.of(name, r.largest(), m))))
+		}
+		row = append(row, byteCount(median(r.of(name, r.largest(), heap))), digits(median(r.of(name, r.largest(), goroutines))))
+		rows = append(rows, row)
+	}
+	return table(rows)
+}
+
+func (r *report) requests() string {
+	rows := [][]string{{"", "time", "ratio", "allocations"}}
+	for _, name := range r.request.names {
+		rows = append(rows, []string{
+			name, r.request.cell(name, 1, requestTime, nanoseconds),
+			times(r.request.ratio(name, drained, 1, requestTime)), digits(median(r.request.of(name, 1, requestAllocs))),
+		})
+	}
+	return table(rows)
+}
+
+func (r *report) lags() string {
+	rows := [][]string{{"", "httpdrain", "longest", "Shutdown", "longest"}}
+	for _, s := range r.lag.sizes {
+		row := []string{protocol(s.n)}
+		for _, name := range r.lag.names {
+			values := r.lag.of(name, s.n, lagTime)
+			row = append(row, nanoseconds(median(values)), nanoseconds(quantile(values, 1)))
+		}
+		rows = append(rows, row)
+	}
+	return table(rows)
+}
+
+func (r *report) growthTable() string {
+	rows := [][]string{{"", "", "of the fewest", "of the most", "exponent"}}
+	for _, g := range r.growths {
+		least, most := g.sizes[0], g.sizes[len(g.sizes)-1]
+		name := fmt.Sprintf("%s, %s to %s", g.name, count(least), count(most))
+		for _, m := range growthMeasures {
+			if math.IsNaN(g.of(least, m)) {
+				continue
+			}
+			unit := nanoseconds
+			if m == heap {
+				unit = byteCount
+			}
+			rows = append(rows, []string{name, string(m), unit(g.of(least, m)), unit(g.of(most, m)), fmt.Sprintf("%.2f", g.exponent(m))})
+			name = ""
+		}
+	}
+	return table(rows)
+}
+
+// cheaper lists what costs clearly less than lastcall.
+func (r *report) cheaper() string {
+	const clearly = 0.9
+	rows := [][]string{{"", "of", "ratio"}}
+	for _, c := range []struct {
+		*results
+		measures []measure
+	}{
+		{r.handlers, []measure{registerTime, drainTime, heap}},
+		{r.tasks, []measure{runTime, heap}},
+		{r.signal, []measure{doneTime}},
+		{r.request, []measure{requestTime}},
+	} {
+		for _, m := range c.measures {
+			for _, s := range c.sizes {
+				var who []string
+				for _, name := range c.names[1:] {
+					if ratio := c.ratio(name, c.names[0], s.n, m); ratio < clearly {
+						who = append(who, name+" "+times(ratio))
+					}
+				}
+				if who != nil && (m != heap || s.n == c.largest()) {
+					rows = append(rows, []string{c.title + ", " + string(m), count(s.n), strings.Join(who, ", ")})
+				}
+			}
+		}
+	}
+	if len(rows) == 1 {
+		return "Nowhere in this run.\n"
+	}
+	return table(rows)
+}
+
+func (t *trial) markdown(what string) string {
+	extra := ""
+	head := []string{"", "others", "end", "status", "named", "beside lastcall"}
+	if t.wants != "" {
+		extra = "added"
+		head = []string{"", "others", extra, "end", "status", "beside lastcall"}
+	}
+	rows := [][]string{head}
+	for _, library := range t.libraries {
+		o := t.outcomes[library]
+		row := []string{library, o.othersText()}
+		if extra != "" {
+			row = append(row, yesNo(o.Extra))
+		}
+		row = append(row, o.endText(), o.Status)
+		if extra == "" {
+			row = append(row, o.namedText(t.fault))
+		}
+		v := "–"
+		if library != t.libraries[0] {
+			v = o.beside(t.outcomes[t.libraries[0]], t.fault).String()
+		}
+		rows = append(rows, append(row, v))
+	}
+	title := fmt.Sprintf("### %s\n", t.title)
+	if t.does != "" {
+		title += "\n" + t.does + "\n"
+	}
+	return title + "\n" + table(rows)
+}
+
+func (o *outcome) othersText() string {
+	if len(o.Ended) == 0 {
+		return "**0 of 2**"
+	}
+	text := fmt.Sprintf("%d of 2: %s", o.others(), strings.Join(o.Ended, ", "))
+	if o.others() < 2 {
+		text = "**" + text[:6] + "**" + text[6:]
+	}
+	return text
+}
+
+func (o *outcome) endText() string {
+	var text string
+	switch {
+	case o.Killed:
+		text = "**never**"
+	case o.Asked:
+		text = seconds(o.Took)
+	default:
+		text = "at once, by itself"
+	}
+	if o.Again {
+		text += ", restarted before"
+	}
+	return text
+}
+
+func (o *outcome) namedText(f fault) string {
+	if f.polite {
+		return "–"
+	}
+	return yesNo(o.Named)
+}
+
+func (v verdict) String() string {
+	var parts []string
+	if v.better != nil {
+		parts = append(parts, "**+ "+strings.Join(v.better, ", ")+"**")
+	}
+	if v.worse != nil {
+		parts = append(parts, "− "+strings.Join(v.worse, ", "))
+	}
+	if parts == nil {
+		return "the same"
+	}
+	return strings.Join(parts, "; ")
+}
