@@ -167,7 +167,9 @@ type executor Task
 func (e *executor) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
 	t := (*Task)(e)
 	if last != nil {
-		t.returned(t.step.Excuse(r)) // before anybody is told because of it
+		if t.returned(t.step.Excuse(r)) { // before anybody is told because of it
+			t.end()
+		}
 		return nil, nil, nil
 	}
 	if t.interrupt == nil {
@@ -182,14 +184,18 @@ type interrupter Task
 func (i *interrupter) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
 	t := (*Task)(i)
 	if last != nil {
-		t.back(t.step.Excuse(r))
+		if t.back(t.step.Excuse(r)) {
+			t.end()
+		}
 		return nil, nil, nil
 	}
 	return &t.step, t.interrupt, &t.step.Ctx
 }
 
-// returned is told that the task's function has come back.
-func (t *Task) returned(r step.Result) {
+// returned is told that the task's function has come back. It reports whether that was the
+// last that the task consists of: end is then called by who calls this, not here, since it
+// goes on to tell the next task, for which the stack that a goroutine begins with shall do.
+func (t *Task) returned(r step.Result) (ended bool) {
 	g := t.group
 	early := r.How == step.Returned && g.parentEnded(r.Err)
 	if early {
@@ -200,8 +206,8 @@ func (t *Task) returned(r step.Result) {
 		if t.interrupt != nil && r.How == step.Returned {
 			r.Err = nil // http.ErrServerClosed: the stop's result is the interrupt's
 		}
-		t.backLocked(r)
-		return
+		defer g.mu.Unlock()
+		return t.backLocked(r)
 	}
 	g.mu.Unlock()
 	switch {
@@ -214,25 +220,21 @@ func (t *Task) returned(r step.Result) {
 	case t.interrupt != nil:
 		t.tell(nil, nil, false)
 	}
-	t.back(r)
+	return t.back(r)
 }
 
 // back is told that one of the task's functions has come back. When both have, the
 // task has ended.
-func (t *Task) back(r step.Result) {
+func (t *Task) back(r step.Result) (ended bool) {
 	t.group.mu.Lock()
-	t.backLocked(r)
+	defer t.group.mu.Unlock()
+	return t.backLocked(r)
 }
 
-// backLocked unlocks the group.
-func (t *Task) backLocked(r step.Result) {
+func (t *Task) backLocked(r step.Result) (ended bool) {
 	t.result = merge(t.result, r)
 	t.running--
-	ended := t.running == 0
-	t.group.mu.Unlock()
-	if ended {
-		t.end()
-	}
+	return t.running == 0
 }
 
 // merge joins what execute and interrupt have come back with.
