@@ -34,7 +34,8 @@ type Run struct {
 	Host Host
 
 	mu      sync.Mutex
-	first   Deferred // what waits for the lock's release; most often there is at most one
+	first   Deferred // what waits for the lock's release; most often there are at most two:
+	second  Deferred // the contexts of a step to close, and the next step to tell
 	after   []Deferred
 	looking []func([]Stack, map[string]string) // who waits for a look at the stacks
 	base    time.Time
@@ -74,11 +75,14 @@ func (r *Run) Lock() { r.mu.Lock() }
 
 // Unlock unlocks, and then does what had to wait for that.
 func (r *Run) Unlock() {
-	first, after := r.first, r.after
-	r.first, r.after = nil, nil
+	first, second, after := r.first, r.second, r.after
+	r.first, r.second, r.after = nil, nil, nil
 	r.mu.Unlock()
 	if first != nil {
 		first.Unlocked()
+	}
+	if second != nil {
+		second.Unlocked()
 	}
 	for _, d := range after {
 		d.Unlocked()
@@ -91,11 +95,14 @@ type Deferred interface{ Unlocked() }
 
 // Defer has d.Unlocked called when the lock is released.
 func (r *Run) Defer(d Deferred) {
-	if r.first == nil {
+	switch {
+	case r.first == nil:
 		r.first = d
-		return
+	case r.second == nil:
+		r.second = d
+	default:
+		r.after = append(r.after, d)
 	}
-	r.after = append(r.after, d)
 }
 
 // After is Defer for a function.

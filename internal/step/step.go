@@ -159,11 +159,16 @@ func (s *Step) Close() {
 // CloseLocked is Close with the lock held.
 func (s *Step) CloseLocked() {
 	if s.Told != nil || !s.Ctx.unused() {
-		s.run.After(s.Close)
+		s.run.Defer((*closer)(s))
 		return
 	}
 	s.Ctx.finish(finished) // nobody is told: no code of others runs
 }
+
+// A closer closes a step when the lock is released.
+type closer Step
+
+func (c *closer) Unlocked() { (*Step)(c).Close() }
 
 // Finish gives the step its outcome, whether a clock has begun it or it ended by
 // itself. It returns false if the step has been given up before: then it has its
