@@ -39,17 +39,17 @@ func BenchmarkOklogRun100(b *testing.B) {
 }
 
 // BenchmarkOklogRun100InOrder has each actor awaited before the next is told.
-func BenchmarkOklogRun100InOrder(b *testing.B) {
-	benchOklogRun(b, func(g *run.Group) {
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan struct{})
-		g.Add(func() error {
-			defer close(done)
-			return waits(ctx)
-		}, func(error) {
-			cancel()
-			<-done
-		})
+func BenchmarkOklogRun100InOrder(b *testing.B) { benchOklogRun(b, addInOrder) }
+
+func addInOrder(g *run.Group) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	g.Add(func() error {
+		defer close(done)
+		return waits(ctx)
+	}, func(error) {
+		cancel()
+		<-done
 	})
 }
 

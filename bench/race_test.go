@@ -1,0 +1,6 @@
+//go:build race
+
+package bench_test
+
+// The race detector costs each library something else.
+const raced = true
