@@ -3,7 +3,7 @@
 CHECKS := version test race vet staticcheck format tidy alone cross fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help run strict random campaign mutants ci fix $(CHECKS)
+.PHONY: help run strict random campaign mutants bench ci fix $(CHECKS)
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is one of'
@@ -30,6 +30,9 @@ campaign: ## random programs with random faults, against a model of the promises
 
 mutants: ## faults that are put into the core one by one: the campaign has to find each (some minutes)
 	go test -tags mutants -run Mutants -v -timeout 1h ./internal/campaign
+
+bench: ## speed and faults beside other libraries; writes bench/RESULTS.md (some minutes, on a quiet machine)
+	go run ./bench/compare
 
 ci: ## every check below, in that order
 	@bash .ci/run

@@ -123,10 +123,10 @@ func (noTest) Errorf(string, ...any) {}
 func (noTest) FailNow()              {}
 
 // A group takes up to twice as long as run.Group does for the same, one task after the other.
-// When the end of a task did not fit on the stack that its goroutine begins with, it was four
-// times and a half.
+// When the end of a task did not fit on the stack that its goroutine begins with, it was more
+// than three times.
 func TestAGroupIsNotMuchSlowerThanOklogRun(t *testing.T) {
-	neverMoreThan(t, 4, "run.Group, in order", func() time.Duration {
+	neverMoreThan(t, 3, "run.Group, in order", func() time.Duration {
 		return timed(func() error { runTasks(t); return nil })
 	}, func() time.Duration {
 		return timed(func() error {

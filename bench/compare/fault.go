@@ -225,15 +225,13 @@ func (o *outcome) beside(ours *outcome, f fault) (v verdict) {
 	case o.Killed || ours.Killed:
 	case o.Again:
 		compare("restarts it", true, ours.Again) // which is no failure, and nothing to end for
-	case f.polite:
-		compare("goes on", o.Asked, ours.Asked)
-		compare("sooner", o.Took < ours.Took-aLittle, o.Took > ours.Took+aLittle)
+	case o.Asked != ours.Asked: // their times are counted from something else
+		compare("goes on", f.polite && o.Asked, f.polite && ours.Asked)
+		compare("noticed", !f.polite && ours.Asked, !f.polite && o.Asked)
+		compare("status", !f.polite && o.Failure, !f.polite && ours.Failure)
 	default:
-		compare("status", o.Failure, ours.Failure)
-		compare("noticed", !o.Asked, !ours.Asked)
-		if o.Asked == ours.Asked {
-			compare("sooner", o.Took < ours.Took-aLittle, o.Took > ours.Took+aLittle)
-		}
+		compare("status", !f.polite && o.Failure, !f.polite && ours.Failure)
+		compare("sooner", o.Took < ours.Took-aLittle, o.Took > ours.Took+aLittle)
 	}
 	return v
 }

@@ -28,7 +28,7 @@ import (
 const childArg = "child"
 
 func main() {
-	if len(os.Args) > 3 && os.Args[1] == childArg {
+	if len(os.Args) > 2 && os.Args[1] == childArg {
 		child(os.Args[2:])
 		return
 	}
@@ -43,10 +43,12 @@ func main() {
 	}
 }
 
+// child is what a process that this one has started does.
 func child(args []string) {
+	time.AfterFunc(10*patience, func() { os.Exit(1) }) // whoever started it may be gone
 	switch args[0] {
 	case signalChild:
-		if err := signalItself(args[1]); err != nil {
+		if err := signalItself(os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -79,11 +81,11 @@ func compare(ctx context.Context, args []string, stderr io.Writer) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unknown argument %q", flags.Arg(0))
 	}
-	if runtime.GOOS == "windows" {
-		return errors.New("there is no SIGTERM on Windows")
-	}
 	if info, err := os.Stat(*dir); err != nil || !info.IsDir() { // before minutes are spent for nothing
 		return fmt.Errorf("-o %s is not a folder: run this in the root of the repository, or name another one", *dir)
+	}
+	if runtime.GOOS == "windows" {
+		return errors.New("there is no SIGTERM on Windows")
 	}
 	began := time.Now()
 	r, err := measureAll(ctx, *quick, func(what string) {
@@ -111,13 +113,15 @@ func measureAll(ctx context.Context, quick bool, progress func(string)) (r *repo
 	}{
 		{handlerContest(handlers), &r.handlers},
 		{taskContest(tasks), &r.tasks},
-		{signalContest(repetitions), &r.signal},
 		{requestContest(repetitions), &r.request},
 		{lagContest(lags), &r.lag},
 	} {
 		if *c.results, err = c.hold(ctx, progress); err != nil {
 			return nil, err
 		}
+	}
+	if r.signal, err = holdSignals(ctx, repetitions, progress); err != nil {
+		return nil, err
 	}
 	r.growths = growths(quick)
 	for _, g := range r.growths {

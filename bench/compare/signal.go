@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -24,52 +25,55 @@ var notifiers = map[string]func(context.Context, ...os.Signal) (context.Context,
 	notifyContext: signal.NotifyContext,
 }
 
-// signalContest is held in children: a signal that this process sends to itself could hit
-// the user's Ctrl-C.
-func signalContest(repetitions int) contest {
-	return contest{
-		title:   "signal",
-		names:   []string{lastcall, notifyContext},
-		sizes:   []size{{1, repetitions}},
-		measure: measureSignal,
+// holdSignals has children measure: a signal that this process sends to itself could hit the
+// user's Ctrl-C. In each, the contestants take turns at every signal.
+func holdSignals(ctx context.Context, repetitions int, progress func(string)) (*results, error) {
+	r := &results{
+		contest{title: "signal", names: []string{lastcall, notifyContext}, sizes: []size{{1, repetitions}}},
+		make(map[key][]cost),
 	}
-}
-
-func measureSignal(name string, _ int) (cost, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, childArg, signalChild, name)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("signal, %s: %w", name, err)
+	for range repetitions {
+		progress(r.title)
+		cmd := exec.CommandContext(ctx, self, childArg, signalChild)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("signal: %w", err)
+		}
+		took := make(map[string][]float64)
+		if err := json.Unmarshal(out, &took); err != nil {
+			return nil, fmt.Errorf("signal: %w", err)
+		}
+		for _, name := range r.names {
+			r.costs[key{name, 1}] = append(r.costs[key{name, 1}], cost{doneTime: median(took[name])})
+		}
 	}
-	var took []float64
-	if err := json.Unmarshal(out, &took); err != nil {
-		return nil, fmt.Errorf("signal, %s: %w", name, err)
-	}
-	return cost{doneTime: median(took)}, nil
+	return r, nil
 }
 
 // signalItself prints how long it takes from a signal's sending to the context's end, in
 // nanoseconds.
-func signalItself(name string) error {
+func signalItself(w io.Writer) error {
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {
 		return err
 	}
-	var took []float64
+	took := make(map[string][]float64)
 	for range signalsEachChild {
-		ctx, stop := notifiers[name](context.Background(), syscall.SIGTERM)
-		start := time.Now()
-		if err := self.Signal(syscall.SIGTERM); err != nil {
-			return err
+		for name, notify := range notifiers { // in an order that changes
+			ctx, stop := notify(context.Background(), syscall.SIGTERM)
+			start := time.Now()
+			if err := self.Signal(syscall.SIGTERM); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			took[name] = append(took[name], float64(time.Since(start)))
+			stop()
 		}
-		<-ctx.Done()
-		took = append(took, float64(time.Since(start)))
-		stop()
 	}
-	return json.NewEncoder(os.Stdout).Encode(took)
+	return json.NewEncoder(w).Encode(took)
 }
