@@ -9,7 +9,7 @@ import (
 const (
 	drained      = "httpdrain"
 	netHTTP      = "net/http"
-	requestsEach = 50_000
+	requestsEach = 20_000
 )
 
 func requestContest(repetitions int) contest {

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"math"
-	"strings"
-)
+import "fmt"
 
 // A target is what the design asks for.
 type target struct {
@@ -38,7 +34,7 @@ func (r *report) all() []target {
 		{"100 tasks, start to stopped, all told at once", "at most 1.5 times oklog/run", times(own), own <= 1.5},
 		{"100 tasks, one after the other", "at most 1.5 times oklog/run in order", times(ordered), ordered <= 1.5},
 		{"signal to Done", "at most 1.1 times signal.NotifyContext", times(done), done <= 1.1},
-		{"a request through httpdrain", "at most 50 ns more than net/http, no allocation", fmt.Sprintf("%s more, %s allocations more", signed(request), digits(allocs)), request <= 50 && allocs < 0.1},
+		{"a request through httpdrain", "at most 50 ns more than net/http, no allocation", moreOrLess(request) + ", " + digits(allocs) + " allocations more", request <= 50 && allocs < 0.1},
 	}
 	return append(targets, r.stuck()...)
 }
@@ -53,8 +49,11 @@ func (r *report) more(m measure) float64 {
 	return median(differences)
 }
 
-func signed(ns float64) string {
-	return strings.TrimPrefix(fmt.Sprintf("%.0f ns", math.Round(ns)), "+")
+func moreOrLess(ns float64) string {
+	if ns < 0 {
+		return nanoseconds(-ns) + " less"
+	}
+	return nanoseconds(ns) + " more"
 }
 
 // stuck is the exit with a stuck handler.

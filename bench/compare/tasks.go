@@ -31,7 +31,7 @@ const (
 	concName     = "sourcegraph/conc"
 	sutureName   = "suture v4"
 	tombName     = "tomb.v2"
-	tasksEach    = 1000 // tasks that a repetition has at least
+	tasksEach    = 10_000 // tasks that a repetition has at least
 )
 
 var crews = map[string]crew{
