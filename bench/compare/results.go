@@ -159,7 +159,7 @@ func (r *report) cheaper() string {
 			for _, s := range c.sizes {
 				var who []string
 				for _, name := range c.names[1:] {
-					if ratio := c.ratio(name, c.names[0], s.n, m); ratio < clearly {
+					if ratio := c.ratio(name, c.names[0], s.n, m); ratio < clearly && name != concurrent {
 						who = append(who, name+" "+times(ratio))
 					}
 				}
