@@ -15,9 +15,10 @@ const (
 	leakGrace     = 10 * time.Millisecond
 )
 
-// maxYields is how often others are let go first where goroutines have not begun to run:
-// that takes no time worth mentioning, and nearly always they are this package's own.
-const maxYields = 10
+// yields is how often others are let go first. There may be goroutines that have not begun to
+// run, of which nothing is known yet; nearly always they are this package's own, and this, which
+// costs next to nothing, is enough for them.
+const yields = 10
 
 // findLeaks looks for goroutines that still carry the label of a task or a handler. It
 // never goes beyond the grace period.
@@ -31,11 +32,10 @@ func (c *Coordinator) findLeaks() []Leak {
 	found := make(chan []Leak, 1)
 	go func() {
 		unlabel()
-		leaks, unborn := c.leaksNow()
-		for n := 0; unborn && n < maxYields; n++ {
+		for range yields {
 			runtime.Gosched()
-			leaks, unborn = c.leaksNow()
 		}
+		leaks, unborn := c.leaksNow()
 		if len(leaks) > 0 || unborn {
 			time.Sleep(leakGrace)
 			leaks, _ = c.leaksNow()
