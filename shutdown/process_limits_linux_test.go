@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/lastcall-go/lastcall/shutdown"
 )
@@ -14,6 +15,10 @@ import (
 // What a process has too little of, or too much. The diagnosis of a stuck step needs memory
 // and processor time, and the log needs room: none of that may be at the expense of the
 // exit.
+
+// limitGrace is the grace period here: what a busy machine takes away from a process that has
+// too little itself must not be all of the second that is promised to the last handler.
+const limitGrace = 8 * time.Second
 
 // limitCases are programs with a stuck handler and one that is called after it.
 var limitCases = []struct {
@@ -32,7 +37,7 @@ var limitCases = []struct {
 func init() {
 	for _, l := range limitCases {
 		scenario("stuck where "+l.name, func() {
-			c := telling(stuckGrace)
+			c := telling(limitGrace)
 			c.Register(says("last"))
 			c.Register(func(context.Context) error { stuckOnMutex(); return nil }, shutdown.Name("handler"))
 			endMain(c, func(ctx context.Context) error {
@@ -42,7 +47,7 @@ func init() {
 		})
 	}
 	scenario("the disk is full", func() {
-		c := telling(stuckGrace)
+		c := telling(limitGrace)
 		c.Register(says("last"))
 		c.Register(fails(errTest), shutdown.Name("failing"))
 		c.Register(func(context.Context) error { stuckOnMutex(); return nil }, shutdown.Name("handler"))
@@ -92,7 +97,7 @@ func TestProcessAtItsLimits(t *testing.T) {
 			p.expect("running")
 			p.signal(syscall.SIGTERM)
 			p.exits(1)
-			p.within(stuckGrace)
+			p.within(limitGrace)
 			p.said("last")
 			if got := p.step("handler").Outcome; got != "abandoned" {
 				t.Errorf("the handler was %s, want abandoned\n%s", got, p)
@@ -115,7 +120,7 @@ func TestProcessDiskIsFull(t *testing.T) {
 	p.expect("running")
 	p.signal(syscall.SIGTERM)
 	p.exits(1)
-	p.within(stuckGrace)
+	p.within(limitGrace)
 	p.said("last")
 	for name, want := range map[string]string{"handler": "abandoned", "failing": "failed", "main": "ok"} {
 		if got := p.step(name).Outcome; got != want {
