@@ -276,8 +276,10 @@ var exitCalls = []exitCase{
 	{
 		name: "in another goroutine under Run, whose caller ends the process", code: 3, said: []string{"last", "Run returned"},
 		play: func(c *shutdown.Coordinator) {
-			go c.Exit(3)
-			r := c.Run(context.Background(), untilStopped)
+			r := c.Run(context.Background(), func(ctx context.Context) error {
+				go c.Exit(3) // within main: before Run it would drain without one
+				return untilStopped(ctx)
+			})
 			say("Run returned")
 			os.Exit(r.ExitCode())
 		},
