@@ -1,13 +1,16 @@
 package shutdowntest
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/signals"
 )
 
 // Clean expects that nothing has failed: the report's Err is nil, and so is the exit code
@@ -19,7 +22,10 @@ func (p *Program) Clean() {
 		p.fail(r, "the program did not end well: %v", err)
 		return
 	}
-	if code := p.ExitCode(); code != 0 && !p.Reraise {
+	var sig *signals.Error
+	code := p.ExitCode()
+	raised := p.Reraise && !p.cutShort() && errors.As(r.Cause, &sig) && code == sig.ExitCode()
+	if code != 0 && !raised {
 		p.fail(r, "exit code %d, want 0", code)
 	}
 }
@@ -72,12 +78,21 @@ func (p *Program) Within(d time.Duration) {
 }
 
 // NothingStuck expects that every step has obeyed: none was late, or given up, or not run
-// for want of time.
+// for want of time, or still running when a third signal ended the program.
 func (p *Program) NothingStuck() {
 	p.t.Helper()
+	p.none(shutdown.Late, shutdown.Abandoned, shutdown.Skipped)
+}
+
+// none expects that no step has one of these outcomes, and that all have ended.
+func (p *Program) none(outcomes ...shutdown.Outcome) {
+	p.t.Helper()
 	r := p.Wait()
+	if p.cutShort() {
+		p.fail(r, "the program was ended with exit code %d while steps were running", p.ExitCode())
+	}
 	for _, s := range r.Steps {
-		if s.Outcome != shutdown.Late && s.Outcome != shutdown.Abandoned && s.Outcome != shutdown.Skipped {
+		if !slices.Contains(outcomes, s.Outcome) {
 			continue
 		}
 		what := ""

@@ -51,7 +51,7 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 	p := &Program{
 		Coordinator: c, t: t, cancel: cancel,
 		sigs: make(chan os.Signal), done: make(chan struct{}), began: make(chan struct{}),
-		ending: &ending{over: make(chan struct{})},
+		ending: &ending{over: make(chan struct{}), done: c.Done()},
 		turn:   make(chan struct{}, 1),
 		before: goleak.IgnoreCurrent(),
 	}
@@ -171,6 +171,12 @@ func (p *Program) ExitCode() int {
 	return r.ExitCode()
 }
 
+// cutShort reports whether a third signal has ended the program before it was drained.
+func (p *Program) cutShort() bool {
+	_, exited := p.ending.exited()
+	return exited && p.ending.short
+}
+
 func (p *Program) ended() bool {
 	select {
 	case <-p.done:
@@ -184,9 +190,11 @@ func (p *Program) ended() bool {
 
 // An ending stands in for os.Exit.
 type ending struct {
-	once sync.Once
-	code int
-	over chan struct{}
+	once  sync.Once
+	code  int
+	short bool // something was still running
+	over  chan struct{}
+	done  <-chan struct{} // the Coordinator has drained
 }
 
 // exit keeps the first code. Like os.Exit, it does not return; whose goroutine it is has
@@ -194,6 +202,11 @@ type ending struct {
 func (e *ending) exit(code int) {
 	e.once.Do(func() {
 		e.code = code
+		select {
+		case <-e.done:
+		default:
+			e.short = true
+		}
 		close(e.over)
 	})
 	runtime.Goexit()

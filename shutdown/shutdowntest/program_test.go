@@ -114,6 +114,37 @@ func TestSecondAndThirdSignal(t *testing.T) {
 	})
 }
 
+// To end by the signal is good where the Coordinator is told to, but only when it has drained.
+func TestCleanWithReraise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := shutdowntest.Start(t, &shutdown.Coordinator{Reraise: true}, obey)
+		p.Signal(syscall.SIGTERM)
+		p.Clean()
+		p.NothingStuck()
+
+		r := new(recorder)
+		p = shutdowntest.Start(r, &shutdown.Coordinator{Reraise: true}, func(ctx context.Context) error {
+			shutdown.FromContext(ctx).Exit(4)
+			return nil
+		})
+		p.Clean()
+		r.want(t, "exit code 4, want 0")
+		r.end()
+
+		r = new(recorder)
+		release := make(chan struct{})
+		p = shutdowntest.Start(r, &shutdown.Coordinator{Reraise: true}, stuckUntil(release))
+		for range 3 {
+			p.Signal(syscall.SIGTERM)
+		}
+		p.Clean()
+		p.NothingStuck()
+		r.want(t, "exit code 143, want 0", "the program was ended with exit code 143 while steps were running")
+		close(release)
+		r.end()
+	})
+}
+
 func TestSignalsBesideEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
