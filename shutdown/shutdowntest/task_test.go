@@ -96,6 +96,9 @@ func TestTaskInRealTime(t *testing.T) {
 	}
 }
 
+// In real time a task returns a moment after the end of its context, never at that instant.
+func TestTaskIsCutInRealTime(t *testing.T) { accept(t, worker{}) }
+
 // The server of this module is a task.
 func TestTaskAcceptsAServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
