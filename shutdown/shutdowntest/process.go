@@ -130,6 +130,9 @@ func (p *Process) left(d time.Duration) time.Duration {
 
 // giveUp ends a process that does not end by itself, and has it say where it is.
 func (p *Process) giveUp() {
+	if p.over() {
+		return
+	}
 	p.mu.Lock()
 	p.overdue = true
 	p.mu.Unlock()
@@ -142,10 +145,17 @@ func (p *Process) giveUp() {
 }
 
 func (p *Process) kill() {
+	if !p.over() {
+		killAll(p.cmd.Process)
+	}
+}
+
+func (p *Process) over() bool {
 	select {
 	case <-p.done:
+		return true
 	default:
-		killAll(p.cmd.Process)
+		return false
 	}
 }
 

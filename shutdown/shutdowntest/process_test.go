@@ -152,6 +152,17 @@ func TestProcessTakesTooLong(t *testing.T) {
 	r.end()
 }
 
+// A process that has ended is not overdue later.
+func TestProcessEndedLongAgo(t *testing.T) {
+	r := new(recorder)
+	p := play(hurried{r}, "fails")
+	p.Wait()
+	time.Sleep(time.Second) // longer than it had
+	p.Wait()
+	r.want(t)
+	r.end()
+}
+
 func TestBuild(t *testing.T) {
 	path := shutdowntest.Build(t, "github.com/lastcall-go/lastcall/examples/counter")
 	p := shutdowntest.Exec(t, exec.Command(path, "-h"))
