@@ -90,6 +90,37 @@ func TestLoadStatusIsALoss(t *testing.T) {
 	})
 }
 
+// Where somebody else goes on serving, what the clients have sent last is no loss.
+func TestLoadLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := shutdowntest.Listen(t)
+		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Clients: 3, Before: 10, Pause: 100 * ms}
+		p := shutdowntest.Start(t, nil, httpdrain.Serve(&http.Server{Handler: takesSome(200 * ms)}, httpdrain.Listener(l)))
+		tally := load.Run(t, func() {})
+		if tally.Answered != tally.Sent || tally.Refused != 0 {
+			t.Errorf("Run() = %+v", tally)
+		}
+		p.Stop(nil)
+		p.Clean()
+	})
+}
+
+// A redirect is an answer, and not followed.
+func TestLoadDoesNotFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := shutdowntest.Listen(t)
+		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Clients: 2, Before: 10}
+		mux := http.NewServeMux()
+		mux.Handle("/", load.Handler(http.RedirectHandler("/elsewhere", http.StatusSeeOther)))
+		mux.Handle("/elsewhere", load.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			t.Errorf("%s %s", r.Method, r.URL)
+		})))
+		p := shutdowntest.Start(t, nil, httpdrain.Serve(&http.Server{Handler: mux}, httpdrain.Listener(l)))
+		load.Run(t, func() { p.Stop(nil); p.Wait() })
+		p.Clean()
+	})
+}
+
 // Nobody listens.
 func TestLoadWithoutAServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
