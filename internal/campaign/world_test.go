@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -153,6 +154,7 @@ var (
 
 // play plays a program in a bubble and returns what was observed.
 func play(t *testing.T, p *program, f *fault) (o *observation) {
+	defer watch(p).Stop()
 	synctest.Test(t, func(*testing.T) {
 		logger := zerolog.Nop()
 		w := &world{
@@ -176,6 +178,19 @@ func play(t *testing.T, p *program, f *fault) (o *observation) {
 	})
 	return o
 }
+
+// watch ends the process, with the program that it plays and all stacks, where the clock of a
+// bubble stands still: with a goroutine that waits for a mutex, or runs for ever, nothing in
+// the bubble would.
+func watch(p *program) *time.Timer {
+	return time.AfterFunc(maxReal, func() {
+		debug.SetTraceback("all")
+		panic(fmt.Sprintf("a program hangs outside of its time:\n%v", p))
+	})
+}
+
+// maxReal is how long a program, which takes milliseconds, may take of real time.
+const maxReal = 2 * time.Minute
 
 // maxRun is when a program has certainly hung.
 const maxRun = 10 * time.Hour
