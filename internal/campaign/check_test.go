@@ -116,9 +116,17 @@ func (m *model) checkForced() {
 		return
 	}
 	forced := m.events[at].at
+	floor := s
+	if !m.changesThePlan() {
+		floor = m.floor()
+	}
 	for _, t := range m.steps {
 		from := max(t.begin, forced)
-		if most := max(s, t.seen.Reserve); t.end > forced && t.end-from > most {
+		most := atMost(max(floor, t.seen.Reserve), t.seen.Timeout)
+		if t.Kind == shutdown.KindTask && !t.seen.started { // those of a group share what main may take
+			most = atMost(max(s, t.seen.Reserve), t.seen.Timeout)
+		}
+		if t.end > forced && t.end-from > most {
 			m.found("forced", "%s had %v from %v on, want at most %v", t.Name, t.end-from, from, most)
 		}
 		if t.seen.Does == obeys && t.begin < forced && t.end > forced && (t.Kind != shutdown.KindMain || m.p.Tasks == nil) {
@@ -235,16 +243,7 @@ func (m *model) checkFloors() {
 	if m.changesThePlan() {
 		return
 	}
-	left := m.began + m.report.Grace - m.delayEnd
-	main := slices.ContainsFunc(m.events, func(n noted) bool {
-		e, ok := n.Event.(shutdown.StepBegan)
-		return ok && (e.Kind == shutdown.KindMain || e.Kind == shutdown.KindHold) && n.at == m.delayEnd
-	})
-	n := m.count(m.top)
-	if main {
-		n++
-	}
-	floor := min(s, left/time.Duration(2*max(n, 1)))
+	left, main, floor := m.left(), m.mainIsToCome(), m.floor()
 	owed := m.owed(m.top, floor)
 	if main {
 		owed += floor
@@ -269,6 +268,26 @@ func (m *model) checkFloors() {
 			}
 		}
 	}
+}
+
+// left is what there is of the grace period when the delay is over.
+func (m *model) left() time.Duration { return m.began + m.report.Grace - m.delayEnd }
+
+// mainIsToCome reports whether there is main, or a hold, to wait for then.
+func (m *model) mainIsToCome() bool {
+	return slices.ContainsFunc(m.events, func(n noted) bool {
+		e, ok := n.Event.(shutdown.StepBegan)
+		return ok && (e.Kind == shutdown.KindMain || e.Kind == shutdown.KindHold) && n.at == m.delayEnd
+	})
+}
+
+// floor is the least that each step is promised then.
+func (m *model) floor() time.Duration {
+	n := m.count(m.top)
+	if m.mainIsToCome() {
+		n++
+	}
+	return min(s, m.left()/time.Duration(2*max(n, 1)))
 }
 
 // checkAllowances compares what handlers and started tasks may take with the least that is

@@ -35,6 +35,7 @@ var mutants = []mutant{
 	{"holds are not awaited", "shutdown/lifecycle.go", "if c.phase != ending || !c.mainOver || len(c.holds) > 0 {", "if c.phase != ending || !c.mainOver {"},
 	{"a failure does not end the delay", "shutdown/lifecycle.go", "if !delay {\n\t\t\tc.endDelay(now)", "if false {\n\t\t\tc.endDelay(now)"},
 	{"a second signal does not press", "shutdown/escalation.go", "c.run.Force(now, cause)", "_ = cause"},
+	{"a second signal leaves a step more than its promise", "internal/step/clock.go", "c.shorten(s, now, s.Promise)", "c.shorten(s, now, max(s.Promise, time.Second))"},
 	{"a second signal does not end the delay", "shutdown/escalation.go", "c.endDelay(now)\n\tc.mainEnd", "c.mainEnd"},
 	{"duplicates of a signal count", "shutdown/escalation.go", "const echo = 200 * time.Millisecond", "const echo = time.Nanosecond"},
 	{"the third signal exits with 1", "shutdown/escalation.go", "c.exit(cause.ExitCode())", "c.exit(1)"},
