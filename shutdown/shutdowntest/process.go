@@ -57,7 +57,7 @@ type Process struct {
 type Exit struct {
 	Code   int           // the exit status; -1 if it was ended by a signal
 	Signal os.Signal     // by which it was ended, nil if by none; always nil on Windows
-	Took   time.Duration // from the first signal that it was sent, else from its start, to its end
+	Took   time.Duration // from the first signal that it was sent, else from its start, to its end and that of its output
 	Output string        // what it has written, to standard output and standard error
 }
 
@@ -72,11 +72,13 @@ const (
 // Exec starts a process. Its standard output and standard error become Output. If it does
 // not start the test ends, or, where t has no FailNow, it is nil.
 //
-// The process never outlives the test: it and what it has started, as far as that has
-// stayed in its process group, is killed at the test's end; a minute after the last signal
-// to it; and, where t has a Deadline, as *testing.T has, 5 s before that. In the last two
-// cases Wait says so, with its goroutines. On Linux it dies with the test's process, too,
-// however that ends. As a group of its own it does not get the terminal's Ctrl-C.
+// What the process has started, as far as that has stayed in its process group, ends with
+// it: it is killed when the process has ended, and has then had its output for at most a
+// second. The process never outlives the test: it is killed at the test's end; a minute
+// after the last signal to it; and, where t has a Deadline, as *testing.T has, 5 s before
+// that. In the last two cases Wait says so, with its goroutines. On Linux it dies with the
+// test's process, too, however that ends. As a group of its own it does not get the
+// terminal's Ctrl-C.
 func Exec(t TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: cmd, done: make(chan struct{})}
@@ -178,7 +180,7 @@ func (p *Process) Signal(sig os.Signal) {
 }
 
 // Expect waits until the process has written text. If it ends without, that is an error of
-// the test, which ends it where it can.
+// the test, which ends it where it can: call it on the test's own goroutine.
 func (p *Process) Expect(text string) {
 	p.t.Helper()
 	select {

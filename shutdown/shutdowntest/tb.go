@@ -32,7 +32,9 @@ const grace = 5 * time.Second
 
 // New is a Coordinator for a test: it hears no signal of the operating system, has a grace
 // period of 5 s, and logs to t, if that has Logf, but never after the test's end. A third
-// signal, or Exit, does not end the test's process. The fields may be changed.
+// signal, or Exit, does not end the test's process; but Exit returns nowhere, and ends the
+// goroutine that calls it, so that a test calls it on one of its own. The fields may be
+// changed.
 func New(t TB) *shutdown.Coordinator {
 	c := &shutdown.Coordinator{Grace: grace, Slog: logger(t)}
 	notify.Use(c, notify.Double{
