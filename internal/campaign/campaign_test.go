@@ -22,6 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	briefly   = 4000
 	briefTime = 10 * time.Second
+	// In so many programs everything happens that the tally counts.
+	someLength = 1000
 )
 
 func TestCampaign(t *testing.T) {
@@ -42,6 +44,9 @@ func TestCampaign(t *testing.T) {
 			t.Errorf("%s", explain(t, random(seed), nil, findings))
 			return
 		}
+	}
+	if missing := total.missing(); played >= someLength && missing != nil {
+		t.Errorf("in %d programs there was none of %q", played, missing)
 	}
 	t.Logf("%d programs from seed %d in %v: %v", played, from, time.Since(began).Round(time.Millisecond), total)
 }

@@ -35,6 +35,21 @@ func (t *tally) count(o *observation) {
 	t.leaks += len(o.report.Leaks)
 }
 
+// missing is what a campaign of some length has to have come across, and has not.
+func (t *tally) missing() (what []string) {
+	for o, n := range t.outcomes {
+		if n == 0 {
+			what = append(what, shutdown.Outcome(o).String())
+		}
+	}
+	for name, n := range map[string]int{"forced": t.forced, "ended": t.ended, "announced": t.quiet, "leaks": t.leaks} {
+		if n == 0 {
+			what = append(what, name)
+		}
+	}
+	return what
+}
+
 func (t *tally) String() string {
 	var parts []string
 	for o, n := range t.outcomes {
