@@ -40,6 +40,7 @@ type Load struct {
 	mu       sync.Mutex
 	tally    Tally
 	lost     []loss
+	down     error // why there was no connection, before there was any answer
 	answers  atomic.Int64
 	enough   chan struct{}
 	stopping atomic.Bool
@@ -51,7 +52,7 @@ type Load struct {
 type Tally struct {
 	Sent         int // of which at least one byte was written
 	Answered     int // with a status below 500
-	Lost         int // Sent and not Answered, or refused a connection before the stop
+	Lost         int // Sent and not Answered, or refused a connection between the first answer and the stop
 	LostExecuted int // of those, which the server had executed, as far as is known
 	Refused      int // connections, once the stop had begun: not sent, so not lost
 }
@@ -79,7 +80,7 @@ func (l *Load) Handler(h http.Handler) http.Handler {
 	})
 }
 
-// Run has the clients send, calls stop when there are answers enough, and expects that no
+// Run has the clients send, as soon as the server listens, calls stop when there are answers enough, and expects that no
 // request is lost: each that was sent is answered, with a status below 500. stop stops the
 // server and returns when that has ended. The clients leave when their connections are
 // refused; where somebody else takes them, half a minute later.
@@ -110,9 +111,18 @@ func (l *Load) Run(t TB, stop func()) Tally {
 		<-left
 	}
 	if answered < int64(l.Before) {
-		t.Errorf("there were %d answers before the stop, want %d", answered, l.Before)
+		l.mu.Lock()
+		t.Errorf("there were %d answers before the stop, want %d%s", answered, l.Before, because(l.down))
+		l.mu.Unlock()
 	}
 	return l.result(t)
+}
+
+func because(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + err.Error()
 }
 
 func orElse[T comparable](v, or T) T {
@@ -123,8 +133,10 @@ func orElse[T comparable](v, or T) T {
 	return v
 }
 
-// How long it may take until there are answers enough, and a request.
+// How long it may take until there are answers enough, and a request; and how long a client
+// waits for a server that does not listen yet.
 const (
+	untilUp    = 10 * time.Millisecond
 	maxWarmUp  = 30 * time.Second
 	maxRequest = 30 * time.Second
 )
@@ -225,6 +237,9 @@ func (c *client) send() bool {
 	case errors.As(err, &refused) && l.stopping.Load():
 		l.refuse()
 		return false
+	case errors.As(err, &refused) && l.answers.Load() == 0:
+		l.notYet(err)
+		time.Sleep(untilUp)
 	case errors.As(err, &refused):
 		l.lose(id, err, false)
 	case sent:
@@ -250,12 +265,20 @@ func (c *client) do(req *http.Request) error {
 
 func (l *Load) answer() {
 	l.mu.Lock()
+	l.down = nil
 	l.tally.Sent++
 	l.tally.Answered++
 	l.mu.Unlock()
 	if l.answers.Add(1) == int64(l.Before) {
 		close(l.enough)
 	}
+}
+
+// notYet is for a server that does not listen yet.
+func (l *Load) notYet(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = err
 }
 
 func (l *Load) refuse() {

@@ -129,10 +129,34 @@ func TestLoadWithoutAServer(t *testing.T) {
 		_ = l.Close()
 		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Clients: 2, Pause: time.Second}
 		tally := load.Run(r, func() {})
-		if tally.Answered != 0 || tally.Sent != 0 || tally.Refused != 2 {
-			t.Errorf("Run() = %+v", tally)
+		if want := (shutdowntest.Tally{Refused: 2}); tally != want {
+			t.Errorf("Run() = %+v, want %+v", tally, want)
 		}
-		r.want(t, "there were 0 answers before the stop, want 100", "of 0 requests were lost")
+		r.want(t, `there were 0 answers before the stop, want 100: Post "http://server/": dial memory memory: use of closed`)
+	})
+}
+
+// A server may take a moment until it listens, but not refuse anybody after that.
+func TestLoadWaitsForTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := new(recorder)
+		l := shutdowntest.Listen(t)
+		began := time.Now()
+		dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+			if d := time.Since(began); d < time.Second || d > 2*time.Second && d < 3*time.Second {
+				return nil, net.ErrClosed
+			}
+			return l.DialContext(ctx, network, address)
+		}
+		load := shutdowntest.Load{URL: "http://server/", Dial: dial, Clients: 1, Before: 30, Pause: 100 * ms}
+		srv := &http.Server{Handler: takesSome(0)}
+		srv.SetKeepAlivesEnabled(false)
+		p := shutdowntest.Start(t, nil, httpdrain.Serve(srv, httpdrain.Listener(l)))
+		tally := load.Run(r, func() { p.Stop(nil); p.Wait() })
+		if tally.Lost < 5 || tally.Lost > 20 || tally.Sent != tally.Answered {
+			t.Errorf("Run() = %+v, want about 10 lost", tally)
+		}
+		r.want(t, "requests were lost")
 	})
 }
 
