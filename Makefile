@@ -3,7 +3,7 @@
 CHECKS := version test race vet staticcheck format tidy alone cross fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help run strict random campaign mutants bench ci fix $(CHECKS)
+.PHONY: help run strict random campaign mutants cover bench ci fix $(CHECKS)
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is one of'
@@ -30,6 +30,11 @@ campaign: ## random programs with random faults, against a model of the promises
 
 mutants: ## faults that are put into the core one by one: the campaign has to find each (some minutes)
 	go test -tags mutants -run Mutants -v -timeout 1h ./internal/campaign
+
+# What only programs run that the tests start counts as not covered.
+cover: ## how much of the core its tests reach in their own process
+	go test -coverpkg=./signals,./group,./internal/step,./internal/notify,./shutdown -coverprofile=coverage.out ./signals ./group ./internal/... ./shutdown/...
+	go tool cover -func=coverage.out | tail -1
 
 bench: ## speed and faults beside other libraries; writes bench/RESULTS.md (some minutes, on a quiet machine)
 	go run ./bench/compare
