@@ -206,11 +206,21 @@ func (m *model) spanOf(sc *scope) (all span, ok bool) {
 		all.begin, all.first, all.end = min(all.begin, sp.begin), min(all.first, sp.first), max(all.end, sp.end)
 	}
 	for _, t := range m.steps {
-		if t.seen.home == sc && t.seen.closed { // perhaps in its turn all the same
+		if sc.around(t.seen.home) && m.early(t.seen) { // perhaps in its turn all the same
 			all.first = min(all.first, t.begin)
 		}
 	}
 	return all, true
+}
+
+// around reports whether sc is inner, or a scope that inner is in.
+func (sc *scope) around(inner *scope) bool {
+	for ; inner != nil; inner = inner.parent {
+		if inner == sc {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *model) childSpan(c child) (span, bool) {
