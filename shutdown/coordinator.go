@@ -65,6 +65,7 @@ type Coordinator struct {
 	listen   func([]os.Signal) (<-chan os.Signal, func())
 	dropPipe func() (undo func())
 	exit     func(code int)
+	reraise  func(os.Signal) // returns if the process goes on
 
 	// Guarded by the run's lock, as are all steps.
 	phase    phase
@@ -130,6 +131,7 @@ func init() {
 		c := coordinator.(*Coordinator)
 		c.setup()
 		c.listen, c.dropPipe, c.exit = d.Listen, d.DropPipe, d.Exit
+		c.reraise = func(os.Signal) {} // Exit, which comes next, is the end
 	}
 }
 
@@ -168,6 +170,9 @@ func (c *Coordinator) setup() {
 		}
 		if c.exit == nil {
 			c.exit = os.Exit
+		}
+		if c.reraise == nil {
+			c.reraise = reraise
 		}
 	})
 }

@@ -144,7 +144,7 @@ func (c *Coordinator) calledByRun() bool {
 func (c *Coordinator) exitStatus() int {
 	r := c.Report()
 	if sig := r.reraises(); sig != nil && os.Getpid() != 1 {
-		reraise(sig.Signal)
+		c.reraise(sig.Signal)
 	}
 	time.AfterFunc(echo, c.giveBack) // a duplicate of the signal must not kill what is about to exit
 	return r.ExitCode()

@@ -299,3 +299,21 @@ func TestChecksFail(t *testing.T) {
 		})
 	}
 }
+
+// A Coordinator that is to end the process by the signal ends the test's by nothing of the
+// kind, whoever calls Exit.
+func TestReraiseDoesNotEndTheTest(t *testing.T) {
+	c := &shutdown.Coordinator{Grace: time.Second, Reraise: true}
+	p := shutdowntest.Start(t, c, func(ctx context.Context) error { <-ctx.Done(); return nil })
+	p.Signal(syscall.SIGTERM)
+	p.Wait()
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		c.Exit(0)
+	}()
+	<-exited // by Goexit
+	if code := p.ExitCode(); code != 128+int(syscall.SIGTERM) {
+		t.Errorf("exit code %d, want 143", code)
+	}
+}
