@@ -42,6 +42,9 @@
 // last stream that is served, and some proxies (haproxy) do not send those after it again:
 // let the proxy notice that the server is not ready, before it is told to stop.
 //
+// The handlers of golang.org/x/net/http2/h2c take their connections away from net/http, as a
+// WebSocket does, and are waited for until the cut. The server's Protocols do not need them.
+//
 // http.MaxBytesReader does not find net/http's own ResponseWriter, and so does not have it
 // close the connection when a body is too large. net/http closes it all the same where more
 // than 256 KiB are left.

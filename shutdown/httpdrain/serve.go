@@ -30,6 +30,9 @@ import (
 // the TLSConfig has a certificate, or a function that gets one, or with TLSFiles. From its
 // start, the task owns the server, and sets some of its fields.
 //
+// Where BaseContext returns main's context, or one made of it, the request to stop, which ends
+// that, does not end requests.
+//
 // The task returns nil if every request was answered. It fails at once where it cannot
 // listen or a certificate does not load. An error of the listener ends it too, after the
 // requests in hand, for which there are 5 s then. At its cut it closes what is left, and
@@ -225,8 +228,9 @@ func (s *server) install(ctx context.Context, l net.Listener) {
 	// The request to stop does not end the contexts of requests, only s.cancel does.
 	values := context.WithoutCancel(ctx)
 	var under context.Context
-	under, s.cancel = context.WithCancelCause(values)
-	if base != nil {
+	if base == nil {
+		under, s.cancel = context.WithCancelCause(values)
+	} else {
 		under, s.cancel = underOf(base(l), values)
 	}
 	srv.BaseContext = func(net.Listener) context.Context { return under }
