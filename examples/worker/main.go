@@ -32,7 +32,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(2)
 	}
-	log := newLogger(os.Stderr)
+	log := newLogger(os.Stderr, cfg.verbose)
 	// A batch that was interrupted has not succeeded: it ends by the signal, so that a
 	// Kubernetes Job runs it again. A worker that serves for ever has done all it was to do.
 	c := &shutdown.Coordinator{Grace: cfg.grace, Logger: &log, Reraise: cfg.untilEmpty}
@@ -93,11 +93,14 @@ func pool(q *queue, t *tally) *group.Group {
 }
 
 // newLogger writes JSON, and lines for people where f is a terminal.
-func newLogger(f *os.File) zerolog.Logger {
+func newLogger(f *os.File, verbose bool) zerolog.Logger {
 	l := zerolog.New(f)
 	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 		zerolog.DurationFieldFormat = zerolog.DurationFormatString
 		l = zerolog.New(zerolog.ConsoleWriter{Out: f, TimeFormat: "15:04:05"})
 	}
-	return l.Level(zerolog.InfoLevel).With().Timestamp().Logger()
+	if !verbose {
+		l = l.Level(zerolog.InfoLevel)
+	}
+	return l.With().Timestamp().Logger()
 }

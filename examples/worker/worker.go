@@ -132,6 +132,7 @@ func (w *worker) handle(ctx, work context.Context, msg jetstream.Msg) error {
 	if meta.NumDelivered > uint64(w.deliveries) {
 		return w.settle(work, msg, w.buried.Add, w.bury(work, msg, j.ID, "handed out too often: "+strconv.FormatUint(meta.NumDelivered, 10)))
 	}
+	w.log.Debug().Str("job", j.ID).Str("worker", w.name).Msg("a job is taken")
 	shutdown.SetStatus(ctx, "job "+j.ID+" in hand; "+w.tally.String())
 	r, err := w.attempt(work, msg, j)
 	switch {
