@@ -205,6 +205,7 @@ func (w *world) callsBack(sn *seen, work context.Context) {
 			w.problem("Shutdown in %s returned %v, want ErrInProgress", sn.Name, err)
 		}
 	case registers:
+		w.changes()
 		w.register(sn.Sub, w.obs.top)
 	case spawns:
 		w.hold(work, sn.Sub)
@@ -285,6 +286,7 @@ func (w *world) meddle(ctx context.Context, e *event) {
 	w.note(func() {
 		reg, task, sc = pick(w.regs, e.N), pick(w.tasks, e.N), pick(w.scopes, e.N)
 	})
+	w.changes()
 	switch {
 	case e.What == registered && sc != nil && e.N%2 == 0:
 		w.register(e.Sub, sc)

@@ -248,9 +248,11 @@ func (m *model) checkSpans(spans []span) {
 	}
 }
 
-// checkFloors holds that every step has its promise, where nobody changes the plan.
+// checkFloors holds that every step has its promise, where nobody changes the plan after it
+// was made, and that none has more than it asked for.
 func (m *model) checkFloors() {
 	if m.changesThePlan() {
+		m.checkAllowances(func(*seen) time.Duration { return 0 })
 		return
 	}
 	left, main, floor := m.left(), m.mainIsToCome(), m.floor()
@@ -329,23 +331,43 @@ func margin(allowance time.Duration) time.Duration {
 	return min(max(allowance*5/100, 25*ms), allowance/2, 500*ms)
 }
 
-// changesThePlan reports whether something is registered, taken away or run early.
+// changesThePlan reports whether anything is registered, taken away or run early when the
+// delay is over, or later. What had happened by then has only made the plan another one.
 func (m *model) changesThePlan() bool {
-	for _, e := range m.p.Events {
-		switch e.What {
-		case registered, unregistered, closedHandler, closedScope, releasedScope:
-			return true
-		}
+	if slices.ContainsFunc(m.changes, func(at time.Duration) bool { return at >= m.delayEnd }) {
+		return true
 	}
 	return slices.ContainsFunc(m.seen, func(sn *seen) bool {
-		return sn.Does == registers || sn.started && !sn.told && sn.over
+		ended := sn.over && sn.end < m.delayEnd
+		switch {
+		case sn.home == nil || m.released(sn):
+			return false
+		case sn.kind == shutdown.KindHandler:
+			return sn.calls > 0 && sn.begin < m.delayEnd && !ended
+		}
+		return !ended && (m.early(sn) || sn.over && !sn.told)
+	})
+}
+
+// gone reports whether sn was in the plan no longer when the delay was over.
+func (m *model) gone(sn *seen) bool {
+	return sn.refused || sn.won || sn.over && sn.end < m.delayEnd || m.gaveUpBefore(sn)
+}
+
+// plan is what there was to come of a scope when the delay was over.
+func (m *model) plan(sc *scope) []child {
+	return slices.DeleteFunc(slices.Clone(sc.children), func(c child) bool {
+		if c.scope != nil {
+			return c.scope.closed || c.scope.released
+		}
+		return m.gone(c.seen)
 	})
 }
 
 // count is how many steps a scope has one after the other: of one whose entries run side by
 // side, as many as the largest.
 func (m *model) count(sc *scope) (n int) {
-	for _, c := range sc.children {
+	for _, c := range m.plan(sc) {
 		k := 1
 		if c.scope != nil {
 			k = m.count(c.scope)
@@ -357,7 +379,7 @@ func (m *model) count(sc *scope) (n int) {
 
 // owed is what a scope is promised.
 func (m *model) owed(sc *scope, floor time.Duration) (sum time.Duration) {
-	for _, c := range sc.children {
+	for _, c := range m.plan(sc) {
 		var d time.Duration
 		if c.scope == nil {
 			d = promise(c.seen.actor, floor)

@@ -60,6 +60,7 @@ type observation struct {
 	code       int
 	began      time.Duration // t0
 	returned   time.Duration // Run
+	changes    []time.Duration // of what is registered
 	exits      []exit
 	codes      []exit // given to Exit
 	goroutines int    // that were not there before
@@ -314,6 +315,12 @@ func (w *world) note(f func()) {
 func (w *world) problem(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	w.note(func() { w.obs.problems = append(w.obs.problems, fmt.Sprintf("%v: %s", w.now(), text)) })
+}
+
+// changes notes that what is registered changes.
+func (w *world) changes() {
+	at := w.now()
+	w.note(func() { w.obs.changes = append(w.obs.changes, at) })
 }
 
 func (w *world) stimulus(s stimulus) {
