@@ -14,3 +14,6 @@ func (b *Budget) End() time.Duration { return b.end }
 
 // Limit is when the last step is given up, at the latest.
 func (c *Clock) Limit() time.Duration { return c.limit }
+
+// WaitState is what a goroutine waits for, by the first line of its traceback.
+var WaitState = waitState

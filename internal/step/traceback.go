@@ -27,12 +27,19 @@ func waitStates() map[string]string {
 	states := make(map[string]string)
 	for block := range strings.SplitSeq(string(buf), "\n\n") {
 		head, rest, _ := strings.Cut(block, "\n")
-		_, state, _ := strings.Cut(head, "[")
-		state, _, _ = strings.Cut(state, "]")
-		state, _, _ = strings.Cut(state, ",") // ", 2 minutes"
-		states[key(parseTraceback(rest))] = strings.TrimSpace(state)
+		states[key(parseTraceback(rest))] = waitState(head)
 	}
 	return states
+}
+
+// waitState reads the first line of a goroutine: "goroutine 7 [select, 2 minutes]:". With
+// GODEBUG=tracebacklabels=1 there are labels in it, which may contain anything.
+func waitState(head string) string {
+	_, state, _ := strings.Cut(head, "[")
+	state, _, _ = strings.Cut(state, " labels:")
+	state, _, _ = strings.Cut(state, "]")
+	state, _, _ = strings.Cut(state, ",")
+	return state
 }
 
 func parseTraceback(text string) (frames []frame) {
