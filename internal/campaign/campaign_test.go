@@ -3,6 +3,8 @@ package campaign
 import (
 	"flag"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +17,13 @@ var (
 	first    = flag.Uint64("campaign.seed", 0, "the seed of the first of them; with -campaign.n 0, of the only one")
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A panic of the core, or a bubble that stands still, ends the process: the traceback tells
+// the seed, which is a label of the goroutine that plays the program.
+func TestMain(m *testing.M) {
+	debug.SetTraceback("all")
+	_ = os.Setenv("GODEBUG", strings.TrimPrefix(os.Getenv("GODEBUG")+",tracebacklabels=1", ","))
+	goleak.VerifyTestMain(m)
+}
 
 // A few thousand programs take some seconds; a slow machine, or the race detector, gets by
 // with fewer.

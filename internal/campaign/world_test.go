@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
-	"runtime/debug"
-	"strings"
+	"runtime/pprof"
+	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -58,8 +60,8 @@ type observation struct {
 	events     []noted
 	report     *shutdown.Report
 	code       int
-	began      time.Duration // t0
-	returned   time.Duration // Run
+	began      time.Duration   // t0
+	returned   time.Duration   // Run
 	changes    []time.Duration // of what is registered
 	exits      []exit
 	codes      []exit // given to Exit
@@ -156,6 +158,13 @@ var (
 // play plays a program in a bubble and returns what was observed.
 func play(t *testing.T, p *program, f *fault) (o *observation) {
 	defer watch(p).Stop()
+	pprof.Do(context.Background(), pprof.Labels("seed", strconv.FormatUint(p.Seed, 10)), func(context.Context) {
+		o = playInBubble(t, p, f)
+	})
+	return o
+}
+
+func playInBubble(t *testing.T, p *program, f *fault) (o *observation) {
 	synctest.Test(t, func(*testing.T) {
 		logger := zerolog.Nop()
 		w := &world{
@@ -185,7 +194,6 @@ func play(t *testing.T, p *program, f *fault) (o *observation) {
 // the bubble would.
 func watch(p *program) *time.Timer {
 	return time.AfterFunc(maxReal, func() {
-		debug.SetTraceback("all")
 		panic(fmt.Sprintf("a program hangs outside of its time:\n%v", p))
 	})
 }
@@ -276,6 +284,8 @@ func (o *observation) lives() (n int) {
 	return n + o.pending
 }
 
+var inBubble = regexp.MustCompile(`synctest bubble \d+`)
+
 // countInBubble counts the goroutines of the bubble, without the three that make it. It
 // takes longer than all the rest of a program; but runtime.NumGoroutine counts what happens
 // to run elsewhere, or is about to end, as well.
@@ -283,9 +293,9 @@ func (w *world) countInBubble() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	w.note(func() { w.obs.stacks = stacks })
-	header, _, _ := strings.Cut(string(stacks), "]:")
-	bubble := header[strings.LastIndex(header, ",")+1:] + "]:"
-	return strings.Count(string(stacks), bubble) - 3
+	bubbles := inBubble.FindAllString(string(stacks), -1) // the first is this one's
+	others := slices.DeleteFunc(bubbles[1:], func(other string) bool { return other != bubbles[0] })
+	return len(others) - 2
 }
 
 // letGo ends the bubble's goroutines.
