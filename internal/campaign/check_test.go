@@ -35,6 +35,9 @@ func (m *model) checkEvents() {
 				begun = append(begun, e.Name)
 			}
 		case shutdown.StepEnded:
+			if sn := m.byName[e.Name]; stopped && e.Kind == shutdown.KindHandler && e.Outcome != shutdown.Skipped && !m.released(sn) && !slices.Contains(begun, e.Name) && sn.begin > m.stop {
+				m.found("events", "%s ended and had not begun", e.Name)
+			}
 			if stopped {
 				ended[row{e.Name, e.Start, e.Took, e.Outcome, e.Err}]++
 			}
