@@ -123,7 +123,7 @@ func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 	case sn.kind == shutdown.KindTask && sn.started && !sn.told:
 		w.stimulus(stimulus{cause: ifelse(bad, err, nil), fault: bad, maybe: sn.closed})
 	case sn.kind == shutdown.KindTask && !sn.started && (bad || late):
-		w.stimulus(stimulus{cause: err, maybe: sn.shut || late})
+		w.stimulus(stimulus{cause: err, maybe: sn.shut || late || sn.in != nil || sn.Inner != nil})
 	}
 	return err
 }
@@ -209,6 +209,8 @@ func (w *world) callsBack(sn *seen, work context.Context) {
 		w.register(sn.Sub, w.obs.top)
 	case spawns:
 		w.hold(work, sn.Sub)
+	case closes, unregisters:
+		w.meddles(sn, work)
 	case quiesces:
 		w.c.Quiesce()
 		if w.c.Ready() {
@@ -272,7 +274,7 @@ func (w *world) fire(e *event) {
 		w.waitsFor(func() { _ = w.c.Shutdown(ctx) })
 	case addedTask:
 		if w.p.Tasks != nil {
-			w.addTask(e.Sub)
+			w.addTask(&w.g, e.Sub, nil)
 		}
 	default:
 		w.meddle(ctx, e)
@@ -293,14 +295,11 @@ func (w *world) meddle(ctx context.Context, e *event) {
 	case e.What == registered:
 		w.register(e.Sub, w.obs.top)
 	case e.What == unregistered && reg != nil:
-		won := reg.reg.Unregister()
-		w.note(func() { reg.won = reg.won || won })
+		reg.unregister(w)
 	case e.What == closedHandler && reg != nil:
-		w.note(func() { reg.closed = true })
-		w.waitsFor(func() { _ = reg.reg.Close(ctx) })
+		w.waitsFor(func() { reg.close(ctx, w) })
 	case e.What == closedScope && sc != nil:
-		w.note(func() { sc.closed = true })
-		w.waitsFor(func() { _ = sc.scope.Close(ctx) })
+		w.waitsFor(func() { sc.close(ctx, w) })
 	case e.What == releasedScope && sc != nil:
 		w.note(func() { sc.released = true })
 		sc.scope.Release()
@@ -311,6 +310,37 @@ func (w *world) meddle(ctx context.Context, e *event) {
 			defer cancel()
 			_ = task.task.Shutdown(ctx)
 		})
+	}
+}
+
+func (sn *seen) unregister(w *world) {
+	won := sn.reg.Unregister()
+	w.note(func() { sn.won = sn.won || won })
+}
+
+func (sn *seen) close(ctx context.Context, w *world) {
+	w.note(func() { sn.closed = true })
+	_ = sn.reg.Close(ctx)
+}
+
+func (sc *scope) close(ctx context.Context, w *world) {
+	w.note(func() { sc.closed = true })
+	_ = sc.scope.Close(ctx)
+}
+
+// meddles is what an actor does to another handler, or to itself.
+func (w *world) meddles(sn *seen, work context.Context) {
+	var reg *seen
+	var sc *scope
+	w.note(func() { reg, sc = pick(w.regs, sn.Way+sn.Code), pick(w.scopes, sn.Way+sn.Code) })
+	w.changes()
+	switch {
+	case sn.Does == unregisters && reg != nil:
+		reg.unregister(w)
+	case sn.Does == closes && sc != nil && sn.Code%2 == 0:
+		sc.close(work, w)
+	case sn.Does == closes && reg != nil:
+		reg.close(work, w)
 	}
 }
 

@@ -145,7 +145,7 @@ func (m *model) checkGroup() {
 		return
 	}
 	for _, t := range m.steps {
-		if t.Kind != shutdown.KindTask || t.seen.started || t.seen.shut || t.Outcome == shutdown.OK || t.end > main.end {
+		if t.Kind != shutdown.KindTask || t.seen.started || t.seen.shut || t.seen.in != nil && t.seen.in.shut || t.Outcome == shutdown.OK || t.end > main.end {
 			continue
 		}
 		if main.err == nil || !strings.Contains(main.err.Error(), fmt.Sprintf("task %q", t.Name)) {
@@ -167,13 +167,13 @@ type span struct {
 // first, and that main and what it waits for is over before all handlers begin.
 func (m *model) checkOrder() {
 	main := m.delayEnd
-	var tasks []span
+	tasks := make(map[string][]span) // by the group that they are in
 	for _, t := range m.steps {
 		switch {
 		case t.Kind == shutdown.KindMain, t.Kind == shutdown.KindHold:
 			main = max(main, t.end)
 		case t.Kind == shutdown.KindTask && !t.seen.started && t.seen.told && !t.seen.shut:
-			tasks = append(tasks, span{order: t.seen.order, begin: t.begin, first: t.begin, end: t.end, name: t.Name})
+			tasks[t.seen.group()] = append(tasks[t.seen.group()], span{order: t.seen.order, begin: t.begin, first: t.begin, end: t.end, name: t.Name})
 		}
 	}
 	for _, t := range m.steps {
@@ -181,10 +181,20 @@ func (m *model) checkOrder() {
 			m.found("order", "%s began at %v, main ended at %v", t.Name, t.begin, main)
 		}
 	}
-	if !m.p.Pool {
-		m.checkSpans(tasks)
+	for group, tasks := range tasks {
+		if in := m.byName[group]; in == nil && !m.p.Pool || in != nil && !in.Inner.Pool {
+			m.checkSpans(tasks)
+		}
 	}
 	m.spanOf(m.top)
+}
+
+// group is the name of the task that is the group of sn, "" for main's.
+func (sn *seen) group() string {
+	if sn.in == nil {
+		return ""
+	}
+	return sn.in.Name
 }
 
 // spanOf checks a scope and returns its span, with ok false if nothing in it began in its

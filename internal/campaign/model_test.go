@@ -312,8 +312,10 @@ func (m *model) excused(t *told) bool {
 	switch {
 	case t.Outcome == shutdown.Abandoned && sn.over && sn.end == t.end:
 		return true // at the very instant
-	case t.want == shutdown.Late && sn.kind == shutdown.KindMain && m.p.Tasks != nil:
-		return t.Outcome == ifelse(sn.bad(), shutdown.Failed, shutdown.OK) // it waited for its tasks
+	case sn.Bare && t.Outcome == shutdown.Late && t.want == shutdown.OK:
+		return true // it does not know of a cut
+	case t.want == shutdown.Late && (sn.kind == shutdown.KindMain && m.p.Tasks != nil || sn.Inner != nil || sn.Does == closes):
+		return t.Outcome == ifelse(sn.bad(), shutdown.Failed, shutdown.OK) // it waited for other steps
 	}
 	return false
 }
@@ -353,7 +355,7 @@ func (m *model) checkStuck(t *told) {
 	if !strings.Contains(t.Site, "campaign/") {
 		m.found("stuck", "the site of %s is %q", t.Name, t.Site)
 	}
-	if t.seen.Does == deaf && t.Took > 0 && !strings.Contains(t.Stack, ").stuck") {
+	if t.seen.Does == deaf && !t.seen.Bare && t.Took > 0 && !strings.Contains(t.Stack, ").stuck") {
 		m.found("stuck", "the stack of %s does not say where it is: %q", t.Name, t.Stack)
 	}
 }

@@ -42,31 +42,42 @@ type actor struct {
 	Timeout time.Duration
 	Reserve time.Duration
 	Mild    bool   // of a task: MayFinish
+	Pair    bool   // of a task: two functions; the second one does it all when it is told to stop
+	Bare    bool   // of a hold: Hold, not Go
+	Inner   *inner // of a task: it is a group of them, and does nothing of its own
 	Sub     *actor // what it registers or begins
+}
+
+// An inner is a group within another one.
+type inner struct {
+	Pool  bool
+	Tasks []*actor
 }
 
 type act int
 
 const (
-	returns   act = iota // after For, whatever its context says
-	obeys                // after For, or when its context ends, with that's error
-	fails                // after For
-	panics               // after For
-	goexits              // after For
-	deaf                 // for ever
-	leaks                // leaves a goroutine behind, and returns after For
-	exits                // calls Exit with Code after For
-	codes                // returns an ExitError with Code after For
-	stops                // calls Stop, returns after For
-	shutsDown            // calls Shutdown, returns after For
-	registers            // registers Sub on the Coordinator, returns after For
-	spawns               // begins Sub as work that the Coordinator has to wait for, returns after For
-	quiesces             // calls Quiesce, returns after For
+	returns     act = iota // after For, whatever its context says
+	obeys                  // after For, or when its context ends, with that's error
+	fails                  // after For
+	panics                 // after For
+	goexits                // after For
+	deaf                   // for ever
+	leaks                  // leaves a goroutine behind, and returns after For
+	exits                  // calls Exit with Code after For
+	codes                  // returns an ExitError with Code after For
+	stops                  // calls Stop, returns after For
+	shutsDown              // calls Shutdown, returns after For
+	registers              // registers Sub on the Coordinator, returns after For
+	spawns                 // begins Sub as work that the Coordinator has to wait for, returns after For
+	quiesces               // calls Quiesce, returns after For
+	closes                 // closes a handler or a scope, returns after For
+	unregisters            // takes a handler away, returns after For
 )
 
 var acts = [...]string{
 	"returns", "obeys", "fails", "panics", "goexits", "deaf", "leaks", "exits", "codes",
-	"stops", "shutsDown", "registers", "spawns", "quiesces",
+	"stops", "shutsDown", "registers", "spawns", "quiesces", "closes", "unregisters",
 }
 
 func (a act) String() string { return acts[a] }
@@ -155,15 +166,16 @@ func (a *actor) String() string {
 	if a.Does == exits || a.Does == codes {
 		text += fmt.Sprintf(", code %d", a.Code)
 	}
-	if a.Does == deaf || a.Does == panics {
+	if a.Does == deaf || a.Does == panics || a.Does == closes || a.Does == unregisters {
 		text += fmt.Sprintf(", way %d", a.Way)
 	}
-	if a.Mild {
-		text += ", MayFinish"
-	}
+	text += ifelse(a.Mild, ", MayFinish", "") + ifelse(a.Pair, ", a pair", "") + ifelse(a.Bare, ", bare", "")
 	text += terms(a.Timeout, a.Reserve)
 	if a.Sub != nil {
 		text += fmt.Sprintf(" (%v)", a.Sub)
+	}
+	if a.Inner != nil {
+		text += fmt.Sprintf(", group%s %v", ifelse(a.Inner.Pool, ", concurrent", ""), a.Inner.Tasks)
 	}
 	return text
 }

@@ -31,7 +31,7 @@ func random(seed uint64) *program {
 		}
 	}
 	for range g.few(25, 2) {
-		p.Holds = append(p.Holds, g.actor("hold"))
+		p.Holds = append(p.Holds, g.hold())
 	}
 	p.Stack = g.entries(0)
 	for range g.few(80, 5) {
@@ -102,10 +102,14 @@ func (g *generator) actor(kind string) *actor {
 		a.Does = shutsDown
 	case n < 96:
 		a.Does, a.Sub = registers, g.simple("handler")
-	case n < 98:
+	case n < 97:
 		a.Does, a.Sub = spawns, g.simple("hold")
-	default:
+	case n < 98:
 		a.Does = quiesces
+	case n < 99:
+		a.Does = closes
+	default:
+		a.Does = unregisters
 	}
 	if a.Does == codes && kind != "main" {
 		a.Does = fails
@@ -149,7 +153,30 @@ func (g *generator) alone(a *actor, percent int) *actor {
 	return a
 }
 
+// hold is a hold, a third of them bare: those can only return, or not.
+func (g *generator) hold() *actor {
+	a := g.actor("hold")
+	if g.chance(30) {
+		a.Bare, a.Does, a.Sub = true, ifelse(a.Does == deaf, deaf, returns), nil
+	}
+	return a
+}
+
 func (g *generator) task() *actor {
+	a := g.plainTask()
+	switch n := g.IntN(100); {
+	case n < 15:
+		a.Pair, a.Alone = true, 0
+	case n < 25:
+		a.Inner, a.Does, a.Sub, a.Alone = &inner{Pool: g.chance(30)}, returns, nil, 0
+		for range 1 + g.IntN(3) {
+			a.Inner.Tasks = append(a.Inner.Tasks, g.plainTask())
+		}
+	}
+	return a
+}
+
+func (g *generator) plainTask() *actor {
 	a := g.terms(g.alone(g.actor("task"), 15))
 	a.Mild = g.chance(30)
 	return a
@@ -202,7 +229,7 @@ func (g *generator) event() *event {
 	case n < 86:
 		e.What = shutTask
 	case n < 92:
-		e.What, e.Sub = begun, g.actor("hold")
+		e.What, e.Sub = begun, g.hold()
 	case n < 94:
 		e.What = exited
 	case n < 96:

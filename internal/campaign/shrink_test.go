@@ -150,6 +150,12 @@ func (v *variation) actor(a *actor) {
 	v.change(a.Reserve != 0, func() { a.Reserve = 0 })
 	v.change(a.Way != 0, func() { a.Way = 0 })
 	v.change(a.Mild, func() { a.Mild = false })
+	v.change(a.Pair, func() { a.Pair = false })
+	v.change(a.Inner != nil, func() { a.Inner = nil })
+	if a.Inner != nil {
+		v.change(a.Inner.Pool, func() { a.Inner.Pool = false })
+		v.actors(&a.Inner.Tasks)
+	}
 	if a.Sub != nil {
 		v.actor(a.Sub)
 	}

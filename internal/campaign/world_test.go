@@ -117,6 +117,7 @@ type seen struct {
 	*actor
 	kind    shutdown.StepKind
 	started bool
+	in      *seen // the task that is the group of this one; nil: main's
 	home    *scope
 	order   int           // of registration
 	at      time.Duration // of registration
@@ -362,20 +363,65 @@ func (w *world) main(ctx context.Context) error {
 	}
 	w.g.Concurrent = w.p.Pool
 	for _, a := range w.p.Tasks {
-		w.addTask(a)
+		w.addTask(&w.g, a, nil)
 	}
 	err := w.g.Run(ctx)
 	return w.performs(sn, work, err)
 }
 
-func (w *world) addTask(a *actor) {
+// addTask adds a task to a group; the group is itself the task in, or main's.
+func (w *world) addTask(g *group.Group, a *actor, in *seen) {
 	sn := w.know(a, shutdown.KindTask)
+	sn.in = in
 	opts := []group.Option{group.Timeout(a.Timeout), group.Reserve(a.Reserve)}
 	if a.Mild {
 		opts = append(opts, group.MayFinish())
 	}
-	task := w.g.Go(a.Name, w.told(sn), opts...)
+	var task *group.Task
+	switch {
+	case a.Pair:
+		task = w.addPair(g, sn, opts)
+	case a.Inner != nil:
+		task = g.Go(a.Name, w.grouped(sn), opts...)
+	default:
+		task = g.Go(a.Name, w.told(sn), opts...)
+	}
 	w.note(func() { sn.task = task; w.tasks = append(w.tasks, sn) })
+}
+
+// addPair adds a task whose first function waits for the second one.
+func (w *world) addPair(g *group.Group, sn *seen, opts []group.Option) *group.Task {
+	stop := make(chan struct{})
+	execute := func(ctx context.Context) error {
+		w.begins(sn, ctx)
+		select {
+		case <-stop:
+		case <-ctx.Done(): // the cut
+		case <-w.release:
+		}
+		return nil
+	}
+	interrupt := func(ctx context.Context) error {
+		w.note(func() { sn.told = true })
+		defer close(stop)
+		return w.performs(sn, ctx, nil)
+	}
+	return g.Add(sn.Name, execute, interrupt, opts...)
+}
+
+// grouped is the function of a task that is a group.
+func (w *world) grouped(sn *seen) func(context.Context) error {
+	return func(ctx context.Context) error {
+		work := group.WorkContext(ctx)
+		w.begins(sn, work)
+		g := &group.Group{Concurrent: sn.Inner.Pool}
+		for _, a := range sn.Inner.Tasks {
+			w.addTask(g, a, sn)
+		}
+		err := g.Run(ctx)
+		w.note(func() { sn.told = ctx.Err() != nil })
+		return w.ends(sn, work, byReturn, err)
+	}
 }
 
 // told is the function of a task.
@@ -402,6 +448,17 @@ func (w *world) called(sn *seen) func(context.Context) error {
 
 func (w *world) hold(ctx context.Context, a *actor) {
 	sn := w.know(a, shutdown.KindHold)
+	if a.Bare {
+		release, ok := w.c.Hold(a.Name)
+		w.note(func() { sn.refused = !ok })
+		if ok {
+			go func() {
+				defer release()
+				_ = w.called(sn)(context.Background())
+			}()
+		}
+		return
+	}
 	ok := w.c.Go(ctx, a.Name, w.called(sn))
 	w.note(func() { sn.refused = !ok })
 }
