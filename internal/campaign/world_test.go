@@ -154,6 +154,8 @@ var (
 	errBoom   = errors.New("boom")
 	errStop   = errors.New("it has to stop")
 	errParent = errors.New("the program around it ends")
+
+	errServerClosed = errors.New("server closed")
 )
 
 // play plays a program in a bubble and returns what was observed.
@@ -399,7 +401,7 @@ func (w *world) addPair(g *group.Group, sn *seen, opts []group.Option) *group.Ta
 		case <-ctx.Done(): // the cut
 		case <-w.release:
 		}
-		return nil
+		return errServerClosed // it was made to return, which is no failure
 	}
 	interrupt := func(ctx context.Context) error {
 		w.note(func() { sn.told = true })
