@@ -206,7 +206,7 @@ func (w *world) callsBack(sn *seen, work context.Context) {
 		}
 	case registers:
 		w.changes()
-		w.register(sn.Sub, w.obs.top)
+		w.register(sn.Sub, ifelse(sn.home != nil && sn.Code%2 == 0, sn.home, w.obs.top))
 	case spawns:
 		w.hold(work, sn.Sub)
 	case closes, unregisters:

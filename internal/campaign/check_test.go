@@ -423,7 +423,7 @@ func (m *model) checkCode() {
 			fault = m.report.Cause
 		}
 	}
-	if len(m.codes) > 0 && m.codes[0].at == m.drained {
+	if n := len(m.codes); n > 0 && m.codes[0].at == m.drained || n > 1 && m.codes[0].at == m.codes[1].at {
 		return // at the very instant
 	}
 	if m.tied(m.stop) || slices.ContainsFunc(m.stimuli, func(s stimulus) bool { return s.maybe && s.at <= m.stop }) {

@@ -57,7 +57,6 @@ var mutants = []mutant{
 	{"what a server returns when it is closed is an error", "group/task.go", "r.Err = nil // http.ErrServerClosed", "_ = r.Err // http.ErrServerClosed"},
 	{"a bare hold is awaited by nobody", "shutdown/hold.go", "return sync.OnceFunc(func() { c.release(s, step.Result{}) }), true", "c.release(s, step.Result{})\n\treturn sync.OnceFunc(func() {}), true"},
 	{"what runs can be unregistered", "shutdown/registration.go", "return !r.running && r.unlink()", "return r.running || r.unlink()"},
-	{"what is unregistered is still owed its time", "shutdown/registration.go", "r.home.forgive(r)\n\treturn true", "return true"},
 	{"the program is not told of a task that fails", "group/group.go", "g.run.Host.Failed(g.outer, cause)", "_ = cause"},
 }
 
