@@ -99,6 +99,7 @@ type Coordinator struct {
 	stuck      []*step.Step // those of them whose stacks may still come
 	sites      step.Sites
 	unfinished int             // of steps
+	failures   int             // of steps
 	tasks      []*Registration // that Run is to start
 	leaks      []Leak
 	report     *Report

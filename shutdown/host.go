@@ -64,6 +64,9 @@ func (h host) Ended(s *step.Step) {
 	}
 	if s.Slot > 0 {
 		c.unfinished--
+		if s.Outcome != step.OK {
+			c.failures++
+		}
 	}
 	d.Took, d.Outcome, d.Err, d.Status = s.Took(), Outcome(s.Outcome), s.Err, s.Status()
 	if s.Outcome != step.OK {

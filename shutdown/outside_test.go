@@ -49,6 +49,24 @@ func TestShutdownOutsideOfARunDrains(t *testing.T) {
 	})
 }
 
+// Where all the handlers ended well, it is main alone that did not.
+func TestRunAfterADrainThatWentWell(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(nothing)
+		if err := p.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown = %v, want nil", err)
+		}
+		drained := p.Report()
+		again := p.runs(nothing)
+		if !errors.Is(again.Err(), shutdown.ErrDrained) || again.ExitCode() != 1 {
+			t.Errorf("of the Run: %v, exit code %d, want ErrDrained, 1", again.Err(), again.ExitCode())
+		}
+		if drained.Err() != nil || drained.ExitCode() != 0 {
+			t.Errorf("of the drain: %v, exit code %d, want nil, 0", drained.Err(), drained.ExitCode())
+		}
+	})
+}
+
 // Without a Run there is nobody to panic at: a drain may be all that is left to a program.
 func TestANegativeGraceOutsideOfARunIsTold(t *testing.T) {
 	inBubble(t, func(p *bubble) {

@@ -28,6 +28,7 @@ type Report struct {
 	panicked bool  // main
 	code     int   // of Exit
 	reraise  bool
+	allOK    bool // no step has failed: there may be a million to look at
 }
 
 // A Step is one thing that had to end: main, a task, a hold or a handler.
@@ -136,6 +137,7 @@ func (c *Coordinator) build() *Report {
 		Cause: c.cause, Began: c.run.Time(c.t0), Took: c.took,
 		Grace: c.end - c.t0, Delay: c.delay, Forced: c.forced, Steps: c.steps, Leaks: c.leaks,
 		fault: c.fault, mainErr: c.mainErr, panicked: c.panicked, code: c.code, reraise: c.Reraise,
+		allOK: c.failures == 0,
 	}
 	if c.phase < finished {
 		r.Took = c.run.Now() - c.t0
@@ -153,9 +155,10 @@ func (c *Coordinator) build() *Report {
 // or the cause of Stop, then those of the other steps, each with its name. What main
 // returned of its tasks is not repeated.
 func (r *Report) Err() error {
+	failures := r.failures()
 	var errs []error
-	for _, s := range r.Steps {
-		if s.Kind == KindMain && s.Outcome != OK {
+	for _, s := range failures {
+		if s.Kind == KindMain {
 			errs = append(errs, s.mainErr())
 		}
 	}
@@ -163,8 +166,8 @@ func (r *Report) Err() error {
 		errs = append(errs, r.fault)
 	}
 	told := errs[:len(errs):len(errs)]
-	for _, s := range r.Steps {
-		if s.Kind != KindMain && s.Outcome != OK && (s.Kind != KindTask || !s.isIn(told)) {
+	for _, s := range failures {
+		if s.Kind != KindMain && (s.Kind != KindTask || !s.isIn(told)) {
 			errs = append(errs, &stepError{s.Kind, s.Name, s.Site, s.Err})
 		}
 	}
@@ -174,8 +177,21 @@ func (r *Report) Err() error {
 	return errors.Join(errs...)
 }
 
+// failures is the steps that did not end well.
+func (r *Report) failures() (failures []*Step) {
+	if r.allOK {
+		return nil
+	}
+	for i := range r.Steps {
+		if s := &r.Steps[i]; s.Outcome != OK {
+			failures = append(failures, s)
+		}
+	}
+	return failures
+}
+
 // mainErr is what main returned, or what became of it.
-func (s Step) mainErr() error {
+func (s *Step) mainErr() error {
 	if s.Outcome == Failed || s.Outcome == Panicked {
 		return s.Err
 	}
@@ -189,7 +205,7 @@ func contains(errs []error, err error) bool {
 
 // isIn reports whether the failure of the task s is in the tree of one of errs. The error
 // alone does not tell: another task may have failed with the same.
-func (s Step) isIn(errs []error) bool {
+func (s *Step) isIn(errs []error) bool {
 	return slices.ContainsFunc(errs, func(e error) bool {
 		return step.Some(e, func(e error) bool {
 			t, ok := e.(*group.TaskError)
@@ -199,7 +215,7 @@ func (s Step) isIn(errs []error) bool {
 }
 
 func (r *Report) clean() bool {
-	return r.fault == nil && !slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Outcome != OK })
+	return r.fault == nil && len(r.failures()) == 0
 }
 
 // reraises is the signal by which the process is to end, nil if it is not to.

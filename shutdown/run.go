@@ -117,7 +117,7 @@ func (c *Coordinator) mustBeAlone(at step.Origin) {
 		r := *c.report
 		r.Steps = append(slices.Clone(r.Steps), c.describe(&c.main))
 		main := &r.Steps[len(r.Steps)-1]
-		main.Took, main.Outcome, main.Err = 0, Skipped, ErrDrained
+		main.Took, main.Outcome, main.Err, r.allOK = 0, Skipped, ErrDrained, false
 		c.report = &r
 	}
 }
