@@ -128,11 +128,16 @@ const (
 )
 
 func init() {
-	notify.Use = func(coordinator any, d notify.Double) {
+	notify.Use = func(coordinator any, d notify.Double) bool {
 		c := coordinator.(*Coordinator)
-		c.setup()
+		run := c.lock()
+		defer run.Unlock()
+		if !c.mayRun() {
+			return false
+		}
 		c.listen, c.dropPipe, c.exit = d.Listen, d.DropPipe, d.Exit
 		c.reraise = func(os.Signal) {} // Exit, which comes next, is the end
+		return true
 	}
 }
 

@@ -70,8 +70,11 @@ func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at 
 	values, ended, cause := step.ValuesOf(ctx), ctx.Err() != nil, context.Cause(ctx)
 	run := c.lock()
 	defer run.Unlock()
+	if !c.mayRun() {
+		panic("shutdown: a Coordinator runs once; it was run again at " + at.Site())
+	}
 	if c.phase != fresh {
-		c.mustBeAlone(at)
+		c.skipMain(at)
 		return nil, false
 	}
 	run.SetValues(values)
@@ -104,12 +107,11 @@ func (c *Coordinator) negative() error {
 	return nil
 }
 
-// mustBeAlone panics unless what has begun already is a drain without a Run, of
-// which main's step is then a part.
-func (c *Coordinator) mustBeAlone(at step.Origin) {
-	if !c.alone || c.main.Over() {
-		panic("shutdown: a Coordinator runs once; it was run again at " + at.Site())
-	}
+// mayRun reports whether there was no Run yet. The lock is held.
+func (c *Coordinator) mayRun() bool { return c.phase == fresh || c.alone && !c.main.Over() }
+
+// skipMain is for a Run after a drain without one, of which main's step is then a part.
+func (c *Coordinator) skipMain(at step.Origin) {
 	c.main.Origin = at
 	c.main.Init(c.run, nil, c.run.Label(nil, c.run.Values(), "main", "m"))
 	c.main.Finish(c.run.Now(), step.Skipped, ErrDrained)

@@ -10,7 +10,7 @@ type Double struct {
 	Exit     func(code int)                                           // for os.Exit; it must not return
 }
 
-// Use has a *shutdown.Coordinator that has not been run yet use a double. Package shutdown
-// sets it, and shutdowntest calls it: the fields are nobody else's business, and a method
-// would be everybody's.
-var Use func(coordinator any, d Double)
+// Use has a *shutdown.Coordinator that may still be run use a double. It returns false, and
+// changes nothing, for one that was run. Package shutdown sets it, and shutdowntest calls it:
+// the fields are nobody else's business, and a method would be everybody's.
+var Use func(coordinator any, d Double) bool

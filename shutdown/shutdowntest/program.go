@@ -55,11 +55,13 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 		turn:   make(chan struct{}, 1),
 		before: goleak.IgnoreCurrent(),
 	}
-	notify.Use(c, notify.Double{
-		Listen:   p.listen,
-		DropPipe: func() func() { return func() {} },
-		Exit:     p.ending.exit,
-	})
+	double := notify.Double{Listen: p.listen, DropPipe: func() func() { return func() {} }, Exit: p.ending.exit}
+	if !notify.Use(c, double) {
+		t.Errorf("shutdowntest: this Coordinator was run before; one runs once, so each Start needs its own")
+		c = New(t) // has drained at once, so that the Program has an answer to everything
+		_ = c.Shutdown(context.Background())
+		p.Coordinator = c
+	}
 	go p.run(ctx, main)
 	select {
 	case <-p.began:
@@ -75,6 +77,12 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 
 func (p *Program) run(ctx context.Context, main func(context.Context) error) {
 	defer close(p.done)
+	defer func() {
+		if v := recover(); v != nil { // on this goroutine it would end all tests
+			p.t.Errorf("shutdowntest: the program was not run: %v", v)
+			_ = p.Shutdown(context.Background()) // there is to be a report
+		}
+	}()
 	p.Run(ctx, main)
 }
 

@@ -202,6 +202,71 @@ func TestDrainedBefore(t *testing.T) {
 	})
 }
 
+// A Coordinator runs once. A test that starts it again fails, by itself, and has a Program
+// that answers, whatever has become of the Run before.
+func TestStartOfWhatWasRun(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		stop func(p *shutdowntest.Program) // the first one
+	}{
+		{"it runs", func(*shutdowntest.Program) {}},
+		{"it has ended", func(p *shutdowntest.Program) { p.Stop(nil); p.Wait() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first := shutdowntest.Start(t, nil, obey)
+				tt.stop(first)
+				r := new(recorder)
+				p := shutdowntest.Start(r, first.Coordinator, func(context.Context) error {
+					t.Error("main was called")
+					return nil
+				})
+				r.want(t, "this Coordinator was run before")
+				p.Signal(syscall.SIGTERM)
+				p.Within(0)
+				p.NothingLeaked()
+				if err := p.Wait().Err(); !errors.Is(err, shutdown.ErrDrained) {
+					t.Errorf("Err() = %v, want ErrDrained", err)
+				}
+				if got := p.ExitCode(); got != 1 {
+					t.Errorf("ExitCode() = %d, want 1", got)
+				}
+				r.end()
+				r.want(t, "this Coordinator was run before")
+				first.Signal(syscall.SIGTERM) // which is heard as ever
+				first.Clean()
+			})
+		})
+	}
+}
+
+// Nor does what Run panics for end the other tests.
+func TestStartOfWhatRunRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		c    *shutdown.Coordinator
+		main func(context.Context) error
+		want string
+	}{
+		{"a negative Grace", &shutdown.Coordinator{Grace: -1}, obey, "the program was not run: shutdown: Grace -1ns or Delay 0s is negative"},
+		{"no main", nil, nil, "the program was not run: shutdown: main is nil"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := new(recorder)
+				p := shutdowntest.Start(r, tt.c, tt.main)
+				p.Signal(syscall.SIGTERM)
+				p.NothingStuck()
+				if p.Wait() == nil {
+					t.Error("Wait() = nil")
+				}
+				r.end()
+				r.want(t, tt.want)
+			})
+		})
+	}
+}
+
 // A test that does not stop its program does not leave it behind.
 func TestEndOfTheTestStopsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
