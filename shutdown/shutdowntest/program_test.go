@@ -188,6 +188,36 @@ func TestExitElsewhere(t *testing.T) {
 	})
 }
 
+// After an Exit that the drain has seen through, a goroutine that is left is a leak, at
+// whichever moment one looks; the one that is in Exit is not.
+func TestLeakAfterExitElsewhere(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		later time.Duration
+	}{{"before it ends the process", 0}, {"after", 2 * time.Second}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				leave := make(chan struct{})
+				r := new(recorder)
+				p := shutdowntest.Start(r, nil, func(ctx context.Context) error {
+					go func() { <-leave }()
+					return obey(ctx)
+				})
+				go p.Exit(3)
+				p.Wait()
+				time.Sleep(tt.later)
+				p.NothingLeaked()
+				r.want(t, "goroutines are left: found unexpected goroutines")
+				close(leave)
+				p.NothingLeaked()
+				r.want(t, "goroutines are left")
+				r.end()
+				time.Sleep(time.Second) // which Exit leaves to the caller of Run
+			})
+		})
+	}
+}
+
 func TestDrainedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := shutdowntest.New(t)
