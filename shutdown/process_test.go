@@ -336,7 +336,11 @@ type report struct {
 	Leaks    []struct{ Step, Stack string }
 }
 
-type reportStep struct{ Kind, Name, Site, Outcome, Error, Stack string }
+type reportStep struct {
+	Kind, Name, Site, Outcome, Error, Stack string
+	Start                                   float64 `json:"startSeconds"`
+	Took                                    float64 `json:"tookSeconds"`
+}
 
 // report is the child's.
 func (p *child) report() (r report) {
