@@ -2,6 +2,7 @@ package shutdowntest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,9 @@ import (
 //
 // Each client sends one POST after the other on a connection that it keeps alive, and
 // never sends one again. That is what a stop is most likely to lose: net/http's Transport
-// repeats a GET without a word, and nobody repeats a POST.
+// repeats a GET without a word, and nobody repeats a POST. It is HTTP/1.1, in TLS where the
+// URL is of https: over HTTP/2 clients repeat by themselves what a server that goes has not
+// looked at, and share their connections, so that no write tells whether a request was sent.
 //
 // The zero value needs a URL. A Load runs once.
 type Load struct {
@@ -32,6 +35,9 @@ type Load struct {
 	Before  int           // how many answers there are to be before the stop; 0 means 100
 	// Dial connects. Nil means TCP; Listener.DialContext is for a server in memory.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// TLS is for a URL of https. Nil means that the system's authorities are trusted. A
+	// handshake that fails is a connection that was refused.
+	TLS *tls.Config
 	// Executed reports whether the server has executed a request, for one that was lost. It
 	// is called after the end. Nil means that Handler tells, or that nobody knows.
 	Executed func(id string) bool
@@ -80,10 +86,10 @@ func (l *Load) Handler(h http.Handler) http.Handler {
 	})
 }
 
-// Run has the clients send, as soon as the server listens, calls stop when there are answers enough, and expects that no
-// request is lost: each that was sent is answered, with a status below 500. stop stops the
-// server and returns when that has ended. The clients leave when their connections are
-// refused; where somebody else takes them, half a minute later.
+// Run has the clients send, as soon as the server listens, calls stop when there are answers
+// enough, and expects that no request is lost: each that was sent is answered, with a status
+// below 500. stop stops the server and returns when that has ended. The clients leave when
+// their connections are refused; where somebody else takes them, half a minute later.
 func (l *Load) Run(t TB, stop func()) Tally {
 	t.Helper()
 	l.enough = make(chan struct{})
@@ -170,7 +176,7 @@ func (l *Load) result(t TB) Tally {
 // client sends requests until it is refused.
 func (l *Load) client() {
 	c := &client{load: l}
-	tr := &http.Transport{DialContext: c.dial, DisableCompression: true}
+	tr := &http.Transport{DialContext: c.dial, DialTLSContext: c.dialTLS, DisableCompression: true}
 	defer tr.CloseIdleConnections()
 	// To follow a redirect would be to send a request again, as a GET.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -188,11 +194,40 @@ type client struct {
 }
 
 func (c *client) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dial := c.load.Dial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
+	conn, err := c.load.connect(ctx, network, address)
+	return c.counted(conn, err)
+}
+
+func (c *client) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := c.load.connect(ctx, network, address)
+	if err != nil {
+		return c.counted(nil, err)
 	}
-	conn, err := dial(ctx, network, address)
+	cfg := new(tls.Config)
+	if c.load.TLS != nil {
+		cfg = c.load.TLS.Clone()
+	}
+	if cfg.ServerName == "" {
+		cfg.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	cfg.NextProtos = []string{"http/1.1"}
+	secure := tls.Client(conn, cfg)
+	if err = secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+	}
+	return c.counted(secure, err)
+}
+
+func (l *Load) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	if l.Dial != nil {
+		return l.Dial(ctx, network, address)
+	}
+	return new(net.Dialer).DialContext(ctx, network, address)
+}
+
+// counted counts what is written to conn: in TLS what is in it, since a handshake sends
+// no request.
+func (c *client) counted(conn net.Conn, err error) (net.Conn, error) {
 	if err != nil {
 		return nil, &refusedError{err}
 	}

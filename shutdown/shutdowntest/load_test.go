@@ -2,9 +2,14 @@ package shutdowntest_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -101,6 +106,42 @@ func TestLoadLeaves(t *testing.T) {
 			t.Errorf("Run() = %+v", tally)
 		}
 		p.Stop(nil)
+		p.Clean()
+	})
+}
+
+// In TLS it is HTTP/1.1 too, whatever else the configuration offers. Who does not trust the
+// server has sent nothing.
+func TestLoadInTLS(t *testing.T) {
+	known := httptest.NewUnstartedServer(nil)
+	known.EnableHTTP2 = true
+	known.StartTLS() // has a certificate
+	ours, theirs := known.TLS, known.Client().Transport.(*http.Transport).TLSClientConfig
+	known.Close()
+	synctest.Test(t, func(t *testing.T) {
+		l := shutdowntest.Listen(t)
+		srv := &http.Server{TLSConfig: ours, ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.TLS == nil || r.Proto != "HTTP/1.1" {
+				t.Errorf("a request with %s, TLS %v", r.Proto, r.TLS)
+			}
+		})}
+		p := shutdowntest.Start(t, nil, httpdrain.Serve(srv, httpdrain.Listener(l)))
+		r := new(recorder)
+		slowly := func(ctx context.Context, network, address string) (net.Conn, error) {
+			time.Sleep(time.Second) // a handshake takes more of the processor than of the bubble's time
+			return l.DialContext(ctx, network, address)
+		}
+		stranger := shutdowntest.Load{URL: "https://example.com/", Dial: slowly, TLS: &tls.Config{RootCAs: x509.NewCertPool()}, Clients: 1}
+		if tally, want := stranger.Run(r, func() {}), (shutdowntest.Tally{Refused: 1}); tally != want {
+			t.Errorf("Run() = %+v, want %+v", tally, want)
+		}
+		r.want(t, "certificate signed by unknown authority")
+
+		load := shutdowntest.Load{URL: "https://example.com/", Dial: l.DialContext, TLS: theirs}
+		tally := load.Run(t, func() { p.Stop(nil); p.Wait() })
+		if tally.Answered < 100 || tally.Sent != tally.Answered {
+			t.Errorf("Run() = %+v", tally)
+		}
 		p.Clean()
 	})
 }
