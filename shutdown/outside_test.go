@@ -228,3 +228,43 @@ func TestTheEnvironment(t *testing.T) {
 		})
 	}
 }
+
+// Main after a drain without a Run has its exit code.
+func TestMainAfterADrain(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		_ = p.Shutdown(context.Background())
+		if got := p.Main(func(context.Context) error { t.Error("main ran"); return nil }); got != 1 {
+			t.Errorf("Main = %d, want 1 since main was skipped", got)
+		}
+	})
+}
+
+// In the delay main's context goes on, but the parent's may be what main has looked at.
+func TestMainReturnsTheParentsError(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Delay = 10 * s
+		parent, cancel := context.WithCancelCause(context.Background())
+		p.at(s, func() { cancel(errTest) })
+		r := p.Run(parent, func(ctx context.Context) error {
+			<-parent.Done()
+			if ctx.Err() != nil {
+				t.Error("main's context has ended before the delay")
+			}
+			return context.Cause(parent)
+		})
+		if err := r.Err(); err != nil {
+			t.Errorf("Err() = %v, want nil: to be asked to stop is no error", err)
+		}
+	})
+}
+
+// An exit code counts, however polite the error is that comes with it.
+func TestMainReturnsAPoliteExitError(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.at(s, func() { p.Stop(nil) })
+		r := p.runs(func(ctx context.Context) error { return &shutdown.ExitError{Code: 3, Err: obey(ctx)} })
+		if got := step(t, r, "main").Outcome; got != shutdown.Failed || r.ExitCode() != 3 {
+			t.Errorf("main %v, ExitCode() = %d, want failed, 3", got, r.ExitCode())
+		}
+	})
+}

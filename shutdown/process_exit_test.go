@@ -509,6 +509,19 @@ func TestProcessMainPanics(t *testing.T)           { testAll(t, "crash: ", crash
 func TestProcessExitNotInterceptable(t *testing.T) { testAll(t, "handler calls ", notInterceptable) }
 
 func init() {
+	scenario("all of Default", func() {
+		shutdown.Register(says("last"))
+		shutdown.Register(says("never"), shutdown.Name("gone"))
+		shutdown.NewScope("scope").Register(says("in the scope"))
+		say("unregistered %d", shutdown.Unregister("gone"))
+		os.Exit(shutdown.Main(func(ctx context.Context) error {
+			release, ok := shutdown.Hold("work")
+			defer release()
+			shutdown.Stop(errTest)
+			say("held %t, %t", ok, errors.Is(shutdown.Shutdown(ctx), shutdown.ErrInProgress))
+			return nil
+		}))
+	})
 	scenario("package-level functions", func() {
 		shutdown.Register(says("last"))
 		shutdown.Register(func(context.Context) error { shutdown.Exit(3); return nil })
@@ -537,6 +550,13 @@ func TestProcessDefaultCoordinator(t *testing.T) {
 		p.exits(code)
 		p.said("last")
 	}
+}
+
+func TestProcessDefaultHasAllThatACoordinatorHas(t *testing.T) {
+	t.Parallel()
+	p := start(t, "all of Default")
+	p.exits(1) // Stop's cause
+	p.said("unregistered 1", "held true, true", "in the scope", "last")
 }
 
 // Where Exit is deferred, nothing recovers the panic: its output is as if Exit were not

@@ -454,3 +454,16 @@ func TestNobodyWritesToTheFinalReport(t *testing.T) {
 		}
 	})
 }
+
+// A step of before the stop has no plus; one without a site is told of by its name.
+func TestReportOfAnEarlyStepWithoutASite(t *testing.T) {
+	r := &shutdown.Report{Steps: []shutdown.Step{
+		{Kind: shutdown.KindHandler, Name: "early", Start: -5 * time.Millisecond, Outcome: shutdown.Failed, Err: errTest},
+	}}
+	if got, want := r.Err().Error(), `handler "early": it went wrong`; got != want {
+		t.Errorf("Err() = %q, want %q", got, want)
+	}
+	if got := r.String(); !strings.Contains(got, " -5.0ms ") {
+		t.Errorf("String() = %q, want one with -5.0ms", got)
+	}
+}

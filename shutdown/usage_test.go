@@ -87,3 +87,35 @@ func setAt(lines int) {
 	_, _, line, _ := runtime.Caller(2)
 	at = fmt.Sprintf("shutdown/usage_test.go:%d", line+lines)
 }
+
+// Func takes each of the four signatures, of a named type too.
+func TestFunc(t *testing.T) {
+	type (
+		plain   func()
+		failing func() error
+		told    func(context.Context)
+	)
+	type key struct{}
+	ctx := context.WithValue(context.Background(), key{}, "the handler's")
+	n := 0
+	use := func(ctx context.Context) {
+		if ctx.Value(key{}) != nil {
+			n++
+		}
+	}
+	for name, h := range map[string]func(context.Context) error{
+		"func()":                      shutdown.Func(func() { use(ctx) }),
+		"func(), named":               shutdown.Func(plain(func() { use(ctx) })),
+		"func() error":                shutdown.Func(func() error { use(ctx); return errTest }),
+		"func() error, named":         shutdown.Func(failing(func() error { use(ctx); return errTest })),
+		"func(context.Context)":       shutdown.Func(use),
+		"func(context.Context) named": shutdown.Func(told(use)),
+		"as it is: error":             shutdown.Func(func(ctx context.Context) error { use(ctx); return errTest }),
+	} {
+		n = 0
+		err := h(ctx)
+		if want := strings.Contains(name, "error"); n != 1 || (err == errTest) != want {
+			t.Errorf("%s: called %d times, error %v, want once, error %t", name, n, err, want)
+		}
+	}
+}

@@ -48,3 +48,19 @@ func TestUnborn(t *testing.T) {
 		t.Error("no goroutine was seen before it ran")
 	}
 }
+
+// A label of somebody else's, and one that only looks like a step's, is nobody's.
+func TestLabelsOfOthers(t *testing.T) {
+	for _, labels := range []pprof.LabelSet{pprof.Labels("theirs", "x#1#y"), pprof.Labels("lastcall", "unborn")} {
+		pprof.Do(context.Background(), labels, func(context.Context) {
+			if got := step.Self(); got != "" {
+				t.Errorf("Self() = %q, want none", got)
+			}
+		})
+	}
+	if ours, free := new(step.Run).Owns("unborn"); ours || free {
+		t.Errorf("Owns = %t, %t, want neither", ours, free)
+	}
+}
+
+func TestDescribeNoStep(*testing.T) { step.Describe(context.Background(), nil) }

@@ -123,9 +123,6 @@ func (s *Step) Init(r *Run, outer *Step, labelled context.Context) {
 // Run is the run that s belongs to.
 func (s *Step) Run() *Run { return s.run }
 
-// Outer is the step within which s runs, nil at the top.
-func (s *Step) Outer() *Step { return s.outer }
-
 // Over reports whether s has an outcome. The lock is held.
 func (s *Step) Over() bool { return s.state == over }
 
