@@ -718,3 +718,41 @@ func TestScopeLateHandlerBehindAHog(t *testing.T) {
 		})
 	}
 }
+
+// A scope that a step of another Coordinator closes has that step's deadline.
+func TestCloseInAStepOfAnotherCoordinator(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		var deadline time.Time
+		scope := p.another().Scope("theirs")
+		scope.Register(func(ctx context.Context) error { deadline, _ = ctx.Deadline(); return nil })
+		p.Register(scope.Close, shutdown.Timeout(2*s))
+		if err := p.runs(nothing).Err(); err != nil {
+			t.Error(err)
+		}
+		if got := deadline.Sub(p.began); got < s || got > 2*s {
+			t.Errorf("its handler has its deadline after %v, want about 2 s", got)
+		}
+	})
+}
+
+// The context of a step that is over has nothing to say of a Close but its values.
+func TestCloseWithTheContextOfAStepThatIsOver(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		var j journal
+		var old context.Context
+		scope := p.Scope("late")
+		scope.Register(func(ctx context.Context) error {
+			j.add("closed")
+			if d, ok := ctx.Deadline(); ctx.Err() != nil || !ok || time.Until(d) < s {
+				t.Errorf("its context: %v, deadline %v, %v", ctx.Err(), time.Until(d), ok)
+			}
+			return nil
+		})
+		p.Register(func(context.Context) error { return scope.Close(old) })
+		p.Register(func(ctx context.Context) error { old = ctx; return nil })
+		if err := p.runs(nothing).Err(); err != nil {
+			t.Error(err)
+		}
+		j.want(t, "closed")
+	})
+}
