@@ -82,7 +82,7 @@ func (g *Group) Go(name string, task func(ctx context.Context) error, opts ...Op
 	if task == nil {
 		panic(fmt.Sprintf("group: Go(%q) was given a nil task, at %s", name, step.Caller(2)))
 	}
-	t := &Task{execute: task, running: 1, step: step.Step{Origin: step.Call(1, name).Named(task)}}
+	t := &Task{execute: task, running: 1, step: step.Step{Origin: step.CallSite().As(name).Named(task)}}
 	t.step.Told = &t.told
 	return g.add(t, opts)
 }
@@ -102,7 +102,7 @@ func (g *Group) Add(name string, execute, interrupt func(ctx context.Context) er
 	}
 	t := &Task{
 		execute: execute, interrupt: interrupt, running: 2,
-		step: step.Step{Origin: step.Call(1, name).Named(execute)},
+		step: step.Step{Origin: step.CallSite().As(name).Named(execute)},
 	}
 	return g.add(t, opts)
 }
@@ -113,7 +113,7 @@ func (g *Group) AddActor(name string, execute func() error, interrupt func(error
 	if execute == nil || interrupt == nil {
 		panic(fmt.Sprintf("group: AddActor(%q) was given a nil function, at %s", name, step.Caller(2)))
 	}
-	t := &Task{running: 2, step: step.Step{Origin: step.Call(1, name).Named(execute)}}
+	t := &Task{running: 2, step: step.Step{Origin: step.CallSite().As(name).Named(execute)}}
 	t.execute = func(context.Context) error { return execute() }
 	t.interrupt = func(context.Context) error {
 		cause := t.cause

@@ -170,7 +170,7 @@ func (c *Coordinator) setup() {
 		c.out.setup()
 		c.stopping, c.done = make(chan struct{}), make(chan struct{})
 		c.holds = make(map[*step.Step]struct{})
-		c.main.Origin, c.main.Kind, c.main.Told, c.main.Waiter = step.Call(0, "main"), step.Main, &c.root, host{c}
+		c.main.Origin, c.main.Kind, c.main.Told, c.main.Waiter = step.Site{}.As("main"), step.Main, &c.root, host{c}
 		if c.listen == nil {
 			c.listen, c.dropPipe = notify.Signals, notify.DropPipe
 		}
@@ -196,7 +196,7 @@ func (c *Coordinator) setup() {
 // result is ErrDrained, and it is logged. A nil handler panics.
 func (c *Coordinator) Register(h func(context.Context) error, opts ...Option) *Registration {
 	c.setup()
-	return c.stack.register(h, step.Call(1, ""), opts)
+	return c.stack.register(h, step.CallSite().As(""), opts)
 }
 
 // Unregister takes back all handlers with this name, in scopes too, and returns how
@@ -217,7 +217,7 @@ func (c *Coordinator) Unregister(name string) (n int) {
 // handlers together.
 func (c *Coordinator) Scope(name string, opts ...Option) *Scope {
 	c.setup()
-	return c.stack.nest(name, step.Call(1, name), opts)
+	return c.stack.nest(name, step.CallSite().As(name), opts)
 }
 
 // Stop asks the program to stop, and returns. A cause of nil, of *signals.Error or

@@ -9,7 +9,7 @@ import (
 // Register adds a handler to Default; see Coordinator.Register.
 func Register(h func(context.Context) error, opts ...Option) *Registration {
 	Default.setup()
-	return Default.stack.register(h, step.Call(1, ""), opts)
+	return Default.stack.register(h, step.CallSite().As(""), opts)
 }
 
 // Unregister takes back Default's handlers with this name, and returns how many.
@@ -18,14 +18,18 @@ func Unregister(name string) int { return Default.Unregister(name) }
 // NewScope makes a scope on Default; see Coordinator.Scope.
 func NewScope(name string, opts ...Option) *Scope {
 	Default.setup()
-	return Default.stack.nest(name, step.Call(1, name), opts)
+	return Default.stack.nest(name, step.CallSite().As(name), opts)
 }
 
 // Hold tells Default of work in flight; see Coordinator.Hold.
-func Hold(name string) (release func(), ok bool) { return Default.holdFor(name, step.Call(1, name)) }
+func Hold(name string) (release func(), ok bool) {
+	return Default.holdFor(name, step.CallSite().As(name))
+}
 
 // Main runs main on Default and returns the exit code; see Coordinator.Main.
-func Main(main func(context.Context) error) int { return Default.mainFor(main, step.Call(1, "main")) }
+func Main(main func(context.Context) error) int {
+	return Default.mainFor(main, step.CallSite().As("main"))
+}
 
 // Stop asks Default's program to stop; see Coordinator.Stop.
 func Stop(cause error) { Default.Stop(cause) }

@@ -15,7 +15,7 @@ import (
 // It returns false if it is too late: main has ended or been given up. release is never
 // nil, and may be called more than once.
 func (c *Coordinator) Hold(name string) (release func(), ok bool) {
-	return c.holdFor(name, step.Call(1, name))
+	return c.holdFor(name, step.CallSite().As(name))
 }
 
 func (c *Coordinator) holdFor(name string, at step.Origin) (release func(), ok bool) {
@@ -36,7 +36,7 @@ func (c *Coordinator) holdFor(name string, at step.Origin) (release func(), ok b
 // It returns false, and does not call work, if it is too late for a Hold. A nil work
 // panics.
 func (c *Coordinator) Go(ctx context.Context, name string, work func(context.Context) error) bool {
-	at := step.Call(1, name)
+	at := step.CallSite().As(name)
 	if work == nil {
 		panic(fmt.Sprintf("shutdown: Go(%q) was given nil work, at %s", name, at.Site()))
 	}

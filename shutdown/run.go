@@ -17,7 +17,7 @@ import (
 // does. A nil main and a second Run panic. After a drain without a Run, by Shutdown or
 // Exit, main is skipped and the report of that drain is returned.
 func (c *Coordinator) Run(ctx context.Context, main func(context.Context) error) *Report {
-	if f, ok := c.open(ctx, main, false, step.Call(1, "main")); ok {
+	if f, ok := c.open(ctx, main, false, step.CallSite().As("main")); ok {
 		go step.Serve(&mainRun{c, f})
 	}
 	<-c.done
@@ -35,7 +35,7 @@ func (c *Coordinator) Run(ctx context.Context, main func(context.Context) error)
 // by a signal, it ends the process by that signal; so it does, with the code, where
 // main is stuck or has called runtime.Goexit. A third signal ends it with 128 + n.
 func (c *Coordinator) Main(main func(context.Context) error) int {
-	return c.mainFor(main, step.Call(1, "main"))
+	return c.mainFor(main, step.CallSite().As("main"))
 }
 
 func (c *Coordinator) mainFor(main step.Func, at step.Origin) int {

@@ -45,7 +45,7 @@ const (
 // ended. On one that was closed or released it will not run: Err of the
 // result is ErrDrained, and it is logged.
 func (s *Scope) Register(h func(context.Context) error, opts ...Option) *Registration {
-	return s.register(h, step.Call(1, ""), opts)
+	return s.register(h, step.CallSite().As(""), opts)
 }
 
 func (s *Scope) register(h step.Func, at step.Origin, opts []Option) *Registration {
@@ -65,7 +65,7 @@ func (s *Scope) register(h step.Func, at step.Origin, opts []Option) *Registrati
 
 // Scope makes a scope within s. It is closed in its turn, when s is.
 func (s *Scope) Scope(name string, opts ...Option) *Scope {
-	return s.nest(name, step.Call(1, name), opts)
+	return s.nest(name, step.CallSite().As(name), opts)
 }
 
 func (s *Scope) nest(name string, at step.Origin, opts []Option) *Scope {

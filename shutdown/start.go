@@ -13,7 +13,7 @@ import (
 // after it find it running. If it returns before, the program stops, with its error
 // if there is one. A nil task panics.
 func (c *Coordinator) Start(task func(context.Context) error, opts ...Option) *Registration {
-	at := step.Call(1, "")
+	at := step.CallSite().As("")
 	if task == nil {
 		panic("shutdown: Start was given a nil task, at " + at.Site())
 	}

@@ -44,7 +44,7 @@ func (b *bench) locked(f func(now time.Duration)) {
 }
 
 func (b *bench) step(name string, outer *step.Step, terms step.Terms) *step.Step {
-	st := &step.Step{Origin: step.Call(1, name), Terms: terms}
+	st := &step.Step{Origin: step.CallSite().As(name), Terms: terms}
 	st.Init(b.Run, outer, b.Label(outer, step.ValuesOf(context.Background()), name, ""))
 	return st
 }

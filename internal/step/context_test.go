@@ -15,7 +15,7 @@ type key string
 
 func newStep(values context.Context) *step.Step {
 	r := step.NewRun(step.ValuesOf(context.Background()), nil)
-	st := &step.Step{Origin: step.Call(1, "step"), Told: new(step.Context)}
+	st := &step.Step{Origin: step.CallSite().As("step"), Told: new(step.Context)}
 	st.Init(r, nil, values)
 	return st
 }

@@ -14,16 +14,21 @@ import (
 type Origin struct {
 	name string
 	fn   uintptr // the entry of the handler function, if it is to give the name
-	site uintptr // the return address of the call that registered it
+	site Site
 }
 
-// Call returns an Origin with the caller's site, skip frames above the caller of
-// Call, and this name.
-func Call(skip int, name string) Origin {
-	var pc [1]uintptr
-	runtime.Callers(skip+2, pc[:])
-	return Origin{name: name, site: pc[0]}
+// A Site is the return address of the call that registered a step.
+type Site [1]uintptr
+
+// CallSite is where the caller of CallSite was called. It is small enough to be inlined: the
+// walk of the stack is the dearest part of a registration, and takes a frame less then.
+func CallSite() (s Site) {
+	runtime.Callers(3, s[:])
+	return s
 }
+
+// As returns the Origin of a step of this name.
+func (s Site) As(name string) Origin { return Origin{name: name, site: s} }
 
 // Named returns o with the name of the function f, unless it has a name. That of
 // a closure says nothing; then it is the site.
@@ -52,9 +57,9 @@ func (o *Origin) Site() string { return o.where(true) }
 // Sites remembers the text of sites: to find one costs more than to run an empty
 // handler, and many handlers may be registered in one place.
 type Sites struct {
-	last uintptr
+	last Site
 	text string
-	all  map[uintptr]string
+	all  map[Site]string
 }
 
 // Of is the site of o.
@@ -66,7 +71,7 @@ func (s *Sites) Of(o *Origin) string {
 	if !ok {
 		text = o.Site()
 		if s.all == nil {
-			s.all = make(map[uintptr]string)
+			s.all = make(map[Site]string)
 		}
 		s.all[o.site] = text
 	}
@@ -77,10 +82,10 @@ func (s *Sites) Of(o *Origin) string {
 // where is file:line, with the directory the file is in: "http.go:12" alone is
 // in half of all packages.
 func (o *Origin) where(dir bool) string {
-	if o.site == 0 {
+	if o.site == (Site{}) {
 		return ""
 	}
-	f, _ := runtime.CallersFrames([]uintptr{o.site}).Next()
+	f, _ := runtime.CallersFrames([]uintptr{o.site[0]}).Next()
 	return position(f.File, f.Line, dir)
 }
 

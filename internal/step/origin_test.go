@@ -20,6 +20,9 @@ func functional(context.Context) error         { return nil }
 
 var global = func(context.Context) error { return nil }
 
+// called is registered where called is called.
+func called(name string) step.Origin { return step.CallSite().As(name) }
+
 func TestNames(t *testing.T) {
 	const pkg = "step_test."
 	for _, tt := range []struct {
@@ -35,7 +38,7 @@ func TestNames(t *testing.T) {
 		{global, ""},
 		{func(context.Context) error { return nil }, ""},
 	} {
-		o := step.Call(0, "").Named(tt.f)
+		o := called("").Named(tt.f)
 		switch got := o.Name(); {
 		case tt.want == "" && !strings.HasPrefix(got, "origin_test.go:"):
 			t.Errorf("the name of a closure is %q, want file and line", got)
@@ -46,7 +49,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("Site = %q, want this file", site)
 		}
 	}
-	o := step.Call(0, "given").Named(declared)
+	o := called("given").Named(declared)
 	if o.Name() != "given" {
 		t.Errorf("Name = %q, want the given one", o.Name())
 	}
