@@ -35,6 +35,7 @@ const (
 	afterFunc    = "context.AfterFunc"
 	withTimeout  = "goroutine with timeout"
 	cleanupName  = "testing.B.Cleanup"
+	leastName    = "the least"
 	bareSlice    = "bare slice"
 	perHandler   = 5 * time.Second
 	handlersEach = 20_000 // handlers that a repetition has at least, in as many stacks as it takes
@@ -46,13 +47,14 @@ var stacks = map[string]func() stack{
 	fxName:      newFx,
 	afterFunc:   newAfterFunc,
 	withTimeout: newWithTimeout,
+	leastName:   newLeast,
 	bareSlice:   newBareSlice,
 }
 
 func handlerContest(sizes []size) contest {
 	return contest{
 		title:   "handlers",
-		names:   []string{lastcall, fxtestName, fxName, afterFunc, withTimeout, cleanupName, bareSlice},
+		names:   []string{lastcall, fxtestName, fxName, afterFunc, withTimeout, cleanupName, leastName, bareSlice},
 		sizes:   sizes,
 		measure: measureHandlers,
 	}

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"golang.org/x/perf/benchmath"
 )
 
 // A cost is what one repetition has measured, for one handler or task.
@@ -168,6 +170,18 @@ func quotients(of, by []float64) []float64 {
 		q = append(q, of[n]/by[n])
 	}
 	return q
+}
+
+// differ reports whether two samples are told apart by more than chance, as benchstat does.
+func differ(a, b []float64) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return true // there is nothing to compare
+	}
+	sample := func(values []float64) *benchmath.Sample {
+		return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
+	}
+	c := benchmath.AssumeNothing.Compare(sample(a), sample(b))
+	return c.P < c.Alpha
 }
 
 // exponent is b of the power law y = a·x^b that fits best: 1 is linear growth.

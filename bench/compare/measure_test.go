@@ -35,6 +35,22 @@ func TestQuantiles(t *testing.T) {
 	}
 }
 
+func TestDiffer(t *testing.T) {
+	for _, test := range []struct {
+		a, b []float64
+		want bool
+	}{
+		{[]float64{1, 2, 3, 4, 5, 6}, []float64{11, 12, 13, 14, 15, 16}, true},
+		{[]float64{1, 3, 5, 7, 9, 11}, []float64{2, 4, 6, 8, 10, 12}, false},
+		{[]float64{1, 2}, []float64{11, 12}, false}, // two of each prove nothing
+		{nil, []float64{1}, true},
+	} {
+		if got := differ(test.a, test.b); got != test.want {
+			t.Errorf("differ(%v, %v) = %t, want %t", test.a, test.b, got, test.want)
+		}
+	}
+}
+
 func TestExponent(t *testing.T) {
 	sizes := []float64{10, 100, 1000, 100_000}
 	for _, want := range []float64{0, 0.5, 1, 2} {

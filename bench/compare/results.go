@@ -19,11 +19,11 @@ func (r *report) markdown() string {
 	p("Written by `go run ./bench/compare%s` on %s, in %s. Not edited: run it again instead.\n", how, r.began.Format(time.DateOnly), r.took.Round(time.Second))
 	p("- Machine: %s. Load average %s before, %s after.", machine(), r.loadBefore, r.loadAfter)
 	p("- Beside this tree: %s.\n", strings.Join(versions(), ", "))
-	p("The contestants take turns, and each figure is the median of several repetitions, with half the distance between the quartiles behind ±. A ratio says how many times lastcall's cost it is, and is the median of the ratios of each repetition: what the machine does beside it hits both sides. Read the ratios; nanoseconds are this machine's, on that day.\n")
+	p("The contestants take turns, and each figure is the median of several repetitions, with half the distance between the quartiles behind ±. A ratio says how many times lastcall's cost it is, and is the median of the ratios of each repetition: what the machine does beside it hits both sides. A ~ says that the difference may as well be chance (the Mann-Whitney U test of benchstat, p > 0.05). Read the ratios; nanoseconds are this machine's, on that day.\n")
 
 	p("## Targets\n\n%s", r.targets())
 	p("## Handlers\n")
-	p("Empty ones are registered and then run, newest first where the library has an order. What lastcall's time contains for each: a deadline and a promise, isolation from panics and Goexit, the profiler's label, the clock, and its line in the report; and once for all, be it one handler or a million, the look at all goroutines for those that were left behind, some 0.3 ms, which is nearly all that a few handlers cost. fxtest's log goes nowhere, fx.App has none.\n")
+	p("Empty ones are registered and then run, newest first where the library has an order. What lastcall's time contains for each: a deadline and a promise, isolation from panics and Goexit, the profiler's label, the clock, and its line in the report; and once for all, be it one handler or a million, the look at all goroutines for those that were left behind, some 0.3 ms, which is nearly all that a few handlers cost. fxtest's log goes nowhere, fx.App has none. *The least* is no library: it is a list that keeps the call site of each handler, and then reads the clock, takes a lock, sets the label and writes a line of the report for it, and nothing else. It is what the runtime and memory take, whoever wants to know those.\n")
 	p("![to register a handler](register.svg)\n\n![to run a handler](drain.svg)\n")
 	p("### To register one\n\n%s", r.handlers.table(registerTime, nanoseconds))
 	p("### To run one\n\n%s", r.handlers.table(drainTime, nanoseconds))
@@ -62,11 +62,20 @@ func (r *results) table(m measure, unit func(float64) string) string {
 	for _, name := range r.names {
 		row := []string{name}
 		for _, s := range r.sizes {
-			row = append(row, r.cell(name, s.n, m, unit), times(r.ratio(name, r.names[0], s.n, m)))
+			row = append(row, r.cell(name, s.n, m, unit), r.beside(name, s.n, m))
 		}
 		rows = append(rows, row)
 	}
 	return table(rows)
+}
+
+// beside is the ratio to the first contestant, with a ~ if there may be no difference.
+func (r *results) beside(name string, n int, m measure) string {
+	ratio := times(r.ratio(name, r.names[0], n, m))
+	if name != r.names[0] && !differ(r.of(name, n, m), r.of(r.names[0], n, m)) {
+		return ratio + " ~"
+	}
+	return ratio
 }
 
 func (r *results) cell(name string, n int, m measure, unit func(float64) string) string {
@@ -103,7 +112,7 @@ func (r *report) requests() string {
 	for _, name := range r.request.names {
 		rows = append(rows, []string{
 			name, r.request.cell(name, 1, requestTime, nanoseconds),
-			times(r.request.ratio(name, drained, 1, requestTime)), digits(median(r.request.of(name, 1, requestAllocs))),
+			r.request.beside(name, 1, requestTime), digits(median(r.request.of(name, 1, requestAllocs))),
 		})
 	}
 	return table(rows)
