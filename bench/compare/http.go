@@ -1,37 +1,67 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"time"
 
 	"github.com/lastcall-go/lastcall/bench/internal/httpcost"
 )
 
 const (
-	drained      = "httpdrain"
-	netHTTP      = "net/http"
-	requestsEach = 20_000
+	drained = "httpdrain"
+	netHTTP = "net/http"
+
+	requestsEachTurn = 200
+	requestsForAlloc = 20_000
 )
 
-func requestContest(repetitions int) contest {
-	return contest{
-		title:   "a request",
-		names:   []string{drained, netHTTP},
-		sizes:   []size{{1, repetitions}},
-		measure: measureRequest,
-	}
+func requestContest(turns int) contest {
+	return contest{title: "a request", names: []string{drained, netHTTP}, sizes: []size{{1, turns}}}
 }
 
-func measureRequest(name string, _ int) (cost, error) {
-	l, requests := httpcost.InMemory()
-	stop := httpcost.Serve(l, name == drained)
-	m := startMeter()
-	err := requests(requestsEach)
-	c := cost{}
-	c[requestTime], c[requestAllocs] = m.stop(requestsEach)
-	if stopped := stop(); err == nil {
-		err = stopped
+// holdRequests has both servers run side by side, and each is sent some requests in turn, on
+// a connection that stays. A turn takes a millisecond: what the machine does beside it for
+// longer hits both, and the difference, a hundredth of the whole, can be seen.
+func holdRequests(ctx context.Context, turns int, progress func(string)) (r *results, err error) {
+	r = &results{requestContest(turns), make(map[key][]cost)}
+	send := make(map[string]func(n int) error)
+	for _, name := range r.names {
+		l, requests := httpcost.InMemory()
+		stop := httpcost.Serve(l, name == drained)
+		defer func() {
+			if stopped := stop(); err == nil {
+				err = stopped
+			}
+		}()
+		progress(r.title + ", " + name)
+		if err := requests(requestsForAlloc / 10); err != nil { // it has to start
+			return nil, err
+		}
+		m := startMeter()
+		if err := requests(requestsForAlloc); err != nil {
+			return nil, err
+		}
+		_, allocs := m.stop(requestsForAlloc)
+		r.costs[key{name, 1}] = []cost{{requestAllocs: allocs}}
+		send[name] = requests
 	}
-	return c, err
+	progress(r.title + ", in turns")
+	for turn := range turns {
+		for n := range r.names {
+			name := r.names[(turn+n)%len(r.names)]
+			start := time.Now()
+			if err := send[name](requestsEachTurn); err != nil {
+				return nil, err
+			}
+			took := float64(time.Since(start)) / requestsEachTurn
+			r.costs[key{name, 1}] = append(r.costs[key{name, 1}], cost{requestTime: took})
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+	return r, nil
 }
 
 // lagContest has a size for each protocol, which is its index.

@@ -101,11 +101,11 @@ func measureAll(ctx context.Context, quick bool, progress func(string)) (r *repo
 	r = &report{quick: quick, began: time.Now(), loadBefore: load()}
 	handlers := []size{{1, 15}, {100, 15}, {100_000, 9}, {1_000_000, 3}}
 	tasks := []size{{1, 15}, {100, 25}, {10_000, 9}}
-	repetitions, requests, lags, grown := 15, 41, 9, 3
+	repetitions, requests, lags, grown := 15, 3000, 9, 3
 	if quick {
 		handlers = []size{{1, 3}, {100, 3}, {100_000, 3}}
 		tasks = []size{{1, 3}, {100, 7}, {10_000, 3}}
-		repetitions, requests, lags, grown = 5, 9, 1, 1
+		repetitions, requests, lags, grown = 5, 300, 1, 1
 	}
 	for _, c := range []struct {
 		contest
@@ -113,12 +113,14 @@ func measureAll(ctx context.Context, quick bool, progress func(string)) (r *repo
 	}{
 		{handlerContest(handlers), &r.handlers},
 		{taskContest(tasks), &r.tasks},
-		{requestContest(requests), &r.request},
 		{lagContest(lags), &r.lag},
 	} {
 		if *c.results, err = c.hold(ctx, progress); err != nil {
 			return nil, err
 		}
+	}
+	if r.request, err = holdRequests(ctx, requests, progress); err != nil {
+		return nil, err
 	}
 	if r.signal, err = holdSignals(ctx, repetitions, progress); err != nil {
 		return nil, err

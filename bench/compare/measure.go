@@ -172,16 +172,32 @@ func quotients(of, by []float64) []float64 {
 	return q
 }
 
-// differ reports whether two samples are told apart by more than chance, as benchstat does.
-func differ(a, b []float64) bool {
+// alike reports whether two samples may differ by chance only, by the test of benchstat. Of
+// so few that no difference could be seen, it does not say so.
+func alike(a, b []float64) bool {
 	if len(a) == 0 || len(b) == 0 {
-		return true // there is nothing to compare
-	}
-	sample := func(values []float64) *benchmath.Sample {
-		return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
+		return false
 	}
 	c := benchmath.AssumeNothing.Compare(sample(a), sample(b))
-	return c.P < c.Alpha
+	return c.P >= c.Alpha && len(c.Warnings) == 0
+}
+
+// middle is the median, and where it lies with a probability of 95 %.
+func middle(values []float64) benchmath.Summary {
+	return benchmath.AssumeNothing.Summary(sample(values), 0.95)
+}
+
+func sample(values []float64) *benchmath.Sample {
+	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
+}
+
+// differences are those of values with the same index.
+func differences(of, from []float64) []float64 {
+	var d []float64
+	for n := range min(len(of), len(from)) {
+		d = append(d, of[n]-from[n])
+	}
+	return d
 }
 
 // exponent is b of the power law y = a·x^b that fits best: 1 is linear growth.

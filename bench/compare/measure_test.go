@@ -35,19 +35,26 @@ func TestQuantiles(t *testing.T) {
 	}
 }
 
-func TestDiffer(t *testing.T) {
+func TestAlike(t *testing.T) {
 	for _, test := range []struct {
 		a, b []float64
 		want bool
 	}{
-		{[]float64{1, 2, 3, 4, 5, 6}, []float64{11, 12, 13, 14, 15, 16}, true},
-		{[]float64{1, 3, 5, 7, 9, 11}, []float64{2, 4, 6, 8, 10, 12}, false},
+		{[]float64{1, 2, 3, 4, 5, 6}, []float64{11, 12, 13, 14, 15, 16}, false},
+		{[]float64{1, 3, 5, 7, 9, 11}, []float64{2, 4, 6, 8, 10, 12}, true},
 		{[]float64{1, 2}, []float64{11, 12}, false}, // two of each prove nothing
-		{nil, []float64{1}, true},
+		{nil, []float64{1}, false},
 	} {
-		if got := differ(test.a, test.b); got != test.want {
-			t.Errorf("differ(%v, %v) = %t, want %t", test.a, test.b, got, test.want)
+		if got := alike(test.a, test.b); got != test.want {
+			t.Errorf("alike(%v, %v) = %t, want %t", test.a, test.b, got, test.want)
 		}
+	}
+}
+
+func TestMiddle(t *testing.T) {
+	got := middle(differences([]float64{13, 12, 11, 14, 15, 16, 17, 18, 19}, []float64{10, 10, 10, 10, 10, 10, 10, 10, 10, 10}))
+	if got.Center != 5 || got.Lo < 1 || got.Lo > 4 || got.Hi < 6 || got.Hi > 9 {
+		t.Errorf("the middle of 1 to 9 is %v, %v to %v", got.Center, got.Lo, got.Hi)
 	}
 }
 

@@ -19,7 +19,7 @@ func (r *report) markdown() string {
 	p("Written by `go run ./bench/compare%s` on %s, in %s. Not edited: run it again instead.\n", how, r.began.Format(time.DateOnly), r.took.Round(time.Second))
 	p("- Machine: %s. Load average %s before, %s after.", machine(), r.loadBefore, r.loadAfter)
 	p("- Beside this tree: %s.\n", strings.Join(versions(), ", "))
-	p("The contestants take turns, and each figure is the median of several repetitions, with half the distance between the quartiles behind ±. A ratio says how many times lastcall's cost it is, and is the median of the ratios of each repetition: what the machine does beside it hits both sides. A ~ says that the difference may as well be chance (the Mann-Whitney U test of benchstat, p > 0.05). Read the ratios; nanoseconds are this machine's, on that day.\n")
+	p("The contestants take turns, and each figure is the median of several repetitions, with half the distance between the quartiles behind ±. A ratio says how many times lastcall's cost it is, and is the median of the ratios of each repetition: what the machine does beside it hits both sides. A ~ says that the difference may as well be chance (the Mann-Whitney U test of benchstat, p ≥ 0.05; not for three repetitions, which can show nothing). Read the ratios; nanoseconds are this machine's, on that day.\n")
 
 	p("## Targets\n\n%s", r.targets())
 	p("## Handlers\n")
@@ -34,7 +34,7 @@ func (r *report) markdown() string {
 	p("### From start to stopped, for each\n\n%s", r.tasks.table(runTime, nanoseconds))
 	p("### Allocations, memory and goroutines for each of %s that wait\n\n%s", count(r.tasks.largest()), r.taskWeights())
 	p("## Signals\n\nFrom the sending of a SIGTERM to the end of the context, in a process of its own.\n\n%s", r.signal.table(doneTime, nanoseconds))
-	p("## HTTP\n\nA request on a connection in memory, without a network:\n\n%s", r.requests())
+	p("## HTTP\n\nA request on a connection in memory, without a network, in turns of %s. The target is held against the median of the differences, which lies where it says there with a probability of 95 %%. A connection that is no socket, like this one, has to be looked up:\n\n%s", count(requestsEachTurn), r.requests())
 	p("From the last response that a client has read to the end of the drain, beside `http.Server.Shutdown`, median and longest:\n\n%s", r.lags())
 	p("## Growth\n\nWhat lastcall takes for each, of the fewest and of the most, and the exponent of all together: 1 is in proportion. Of tasks, to make them is until all run, and to drain until all have stopped.\n\n%s", r.growthTable())
 	p("## Where others cost less\n\n%s", r.cheaper())
@@ -72,7 +72,7 @@ func (r *results) table(m measure, unit func(float64) string) string {
 // beside is the ratio to the first contestant, with a ~ if there may be no difference.
 func (r *results) beside(name string, n int, m measure) string {
 	ratio := times(r.ratio(name, r.names[0], n, m))
-	if name != r.names[0] && !differ(r.of(name, n, m), r.of(r.names[0], n, m)) {
+	if name != r.names[0] && alike(r.of(name, n, m), r.of(r.names[0], n, m)) {
 		return ratio + " ~"
 	}
 	return ratio

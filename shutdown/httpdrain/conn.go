@@ -254,7 +254,7 @@ func (s *server) track(c net.Conn) net.Conn {
 	defer s.mu.Unlock()
 	s.links[l] = struct{}{}
 	if l.other {
-		s.others[c] = l
+		s.others.Store(c, l)
 	}
 	return wrapped
 }
@@ -276,9 +276,9 @@ func (s *server) linkOf(c net.Conn) *link {
 	if !isKey(c) {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.others[c]
+	l, _ := s.others.Load(c)
+	found, _ := l.(*link)
+	return found
 }
 
 // isKey reports whether c can be compared. A connection that is no pointer need not be.
@@ -308,7 +308,7 @@ func (s *server) forget(l *link) {
 	}
 	delete(s.links, l)
 	if l.other {
-		delete(s.others, l.raw)
+		s.others.Delete(l.raw)
 	}
 	if s.isTold() {
 		s.count(l)

@@ -90,7 +90,7 @@ type server struct {
 
 	mu     sync.Mutex
 	links  map[*link]struct{}
-	others map[net.Conn]*link
+	others sync.Map // net.Conn to *link, asked twice for each request
 }
 
 var servers atomic.Int64
@@ -100,7 +100,7 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 		options: o, srv: srv, base: time.Now().Add(-1),
 		id:   strconv.FormatInt(servers.Add(1), 10),
 		told: make(chan struct{}), poked: make(chan struct{}, 1), resume: make(chan struct{}, 1),
-		links: make(map[*link]struct{}), others: make(map[net.Conn]*link),
+		links: make(map[*link]struct{}),
 	}
 	l, err := s.open()
 	if err != nil {

@@ -11,9 +11,10 @@ import (
 // two servers is lost. It lacks what only a TCP connection has, a look at each Read.
 func InMemory() (net.Listener, func(n int) error) {
 	l := &memory{conns: make(chan net.Conn, 1), closed: make(chan struct{})}
+	c := &replay{more: make(chan int), done: make(chan struct{}), closed: make(chan struct{}), abort: make(chan struct{}, 1)}
+	l.conns <- c
 	return l, func(n int) error {
-		c := &replay{left: n, done: make(chan struct{}), closed: make(chan struct{}), abort: make(chan struct{}, 1)}
-		l.conns <- c
+		c.more <- n
 		<-c.done
 		return nil
 	}
@@ -40,6 +41,8 @@ func (l *memory) Addr() net.Addr { return &net.TCPAddr{} }
 type replay struct {
 	net.Conn
 	left   int
+	begun  bool
+	more   chan int
 	done   chan struct{}
 	closed chan struct{}
 	once   sync.Once
@@ -52,9 +55,15 @@ func (c *replay) Read(b []byte) (int, error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	if c.left == 0 {
-		close(c.done)
-		<-c.closed
-		return 0, net.ErrClosed
+		if c.begun {
+			c.done <- struct{}{}
+		}
+		select {
+		case c.left = <-c.more:
+			c.begun = true
+		case <-c.closed:
+			return 0, net.ErrClosed
+		}
 	}
 	c.left--
 	return copy(b, request), nil
