@@ -37,7 +37,7 @@ const maxLife = 30 * time.Second
 
 // slack is by how much a child may be late before a test fails. It is this generous
 // because a test machine may be busy with anything; how late it really was is logged.
-const slack = 2 * time.Second
+const slack = 5 * time.Second
 
 // scenarios are what children can play.
 var scenarios = make(map[string]func())

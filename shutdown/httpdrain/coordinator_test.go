@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,6 +18,7 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
+	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
 // A program is a Coordinator whose main serves.
@@ -297,20 +299,34 @@ func TestWorkContextOfRequest(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	g := newGate(t)
-	p := run(t, time.Second, 0, &http.Server{Handler: g})
-	for range 2 {
-		p.s.dial().get("/")
-		g.wait(t)
-	}
-	p.Stop(nil)
-	r := p.ended(t)
-	if r.ExitCode() != 1 || !strings.Contains(r.String(), "2 requests cut off (2 not answered)") {
-		t.Errorf("exit code %d, want 1, and the requests in the report:\n%v", r.ExitCode(), r)
-	}
-	if !errors.Is(r.Err(), shutdown.ErrGrace) {
-		t.Errorf("the error is not ErrGrace: %v", r.Err())
-	}
+	synctest.Test(t, func(t *testing.T) { // however busy the machine: the cut is near the end
+		silent := zerolog.Nop()
+		l := shutdowntest.Listen(t)
+		open := make(chan struct{})
+		defer close(open)
+		srv := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-open })}
+		c := &shutdown.Coordinator{Grace: time.Second, Logger: &silent}
+		p := shutdowntest.Start(t, c, httpdrain.Serve(srv, httpdrain.Listener(l)))
+		for range 2 {
+			conn, err := l.DialContext(t.Context(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: server\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		p.Stop(nil)
+		r := p.Wait()
+		if r.ExitCode() != 1 || !strings.Contains(r.String(), "2 requests cut off (2 not answered)") {
+			t.Errorf("exit code %d, want 1, and the requests in the report:\n%v", r.ExitCode(), r)
+		}
+		if !errors.Is(r.Err(), shutdown.ErrGrace) {
+			t.Errorf("the error is not ErrGrace: %v", r.Err())
+		}
+	})
 }
 
 func TestReadiness(t *testing.T) {
