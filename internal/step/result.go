@@ -16,7 +16,7 @@ func (graceError) Error() string { return "shutdown: the time for this step is o
 func (graceError) Unwrap() error { return context.DeadlineExceeded }
 
 // ErrSkipped is the error of a step for which no time was left.
-var ErrSkipped = fmt.Errorf("not run, nothing is left of the grace period: %w", ErrGrace)
+var ErrSkipped = fmt.Errorf("not run, no time is left for it: %w", ErrGrace)
 
 // Errors makes the exported errors of package group, which sets it: the mechanism
 // is here, below both packages that use it, but their users find the types there.
