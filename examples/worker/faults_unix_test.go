@@ -359,6 +359,21 @@ func TestAConsumerThatIsDeleted(t *testing.T) {
 	}
 }
 
+// The same while its only worker has a job in hand, which is not told.
+func TestAConsumerThatIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.produce(1, "-work", "500ms")
+	w := r.worker("-verbose", "-workers", "1", "-ack-wait", "1s")
+	w.untilInHand()
+	if err := r.js.DeleteConsumer(t.Context(), "JOBS", consumer); err != nil {
+		t.Fatal(err)
+	}
+	if code := w.wait(); code != 1 || !strings.Contains(w.log.String(), "consumer not found") {
+		t.Errorf("exit code %d, want 1, and why:\n%s", code, w.log.String())
+	}
+}
+
 // What is cut when the effect is being stored is given back as well.
 func TestAResultThatIsCut(t *testing.T) {
 	t.Parallel()

@@ -46,7 +46,7 @@ func (w *worker) run(ctx context.Context) error {
 			return ctx.Err()
 		case errors.Is(err, errEmpty):
 			return nil
-		case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrMsgIteratorClosed):
+		case isGone(err):
 			return fmt.Errorf("no more jobs: %w", err) // a new start makes what is gone
 		case err != nil:
 			w.log.Warn().Err(err).Str("worker", w.name).Msg("no next job, trying on")
@@ -59,22 +59,32 @@ func (w *worker) run(ctx context.Context) error {
 	}
 }
 
+func isGone(err error) bool {
+	return errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
+		errors.Is(err, jetstream.ErrMsgIteratorClosed)
+}
+
 var errEmpty = errors.New("the queue is empty")
 
-// next waits for a job.
+// next waits for a job. While none comes it looks now and then whether there is still a queue:
+// of a consumer that was deleted while all its workers had a job in hand, nobody hears.
 func (w *worker) next(ctx context.Context, msgs jetstream.MessagesContext) (jetstream.Msg, error) {
-	if !w.untilEmpty {
-		return msgs.Next(jetstream.NextContext(ctx))
+	every := w.ackWait
+	if w.untilEmpty {
+		every = time.Second
 	}
 	for {
-		wait, cancel := context.WithTimeout(ctx, time.Second)
+		wait, cancel := context.WithTimeout(ctx, every)
 		msg, err := msgs.Next(jetstream.NextContext(wait))
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 			return msg, err
 		}
 		info, err := w.jobs.Info(ctx)
-		if err == nil && info.NumPending == 0 && info.NumAckPending == 0 {
+		switch {
+		case errors.Is(err, jetstream.ErrConsumerNotFound):
+			return nil, err
+		case err == nil && w.untilEmpty && info.NumPending == 0 && info.NumAckPending == 0:
 			return nil, errEmpty
 		}
 	}
