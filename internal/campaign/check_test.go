@@ -327,7 +327,7 @@ func (m *model) checkAllowances(least func(*seen) time.Duration) {
 		if sn == nil || sn.home == nil {
 			continue
 		}
-		if want := least(sn); e.Allowance < want {
+		if want := least(sn); n.at >= m.delayEnd && e.Allowance < want { // before, somebody has closed it
 			m.found("floor", "%s may take %v, and was promised %v", e.Name, e.Allowance, want)
 		}
 		if sn.Timeout > 0 && e.Allowance > sn.Timeout {
