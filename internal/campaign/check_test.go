@@ -353,7 +353,7 @@ func (m *model) changesThePlan() bool {
 	return slices.ContainsFunc(m.seen, func(sn *seen) bool {
 		ended := sn.over && sn.end < m.delayEnd
 		switch {
-		case sn.home == nil || m.released(sn):
+		case sn.home == nil:
 			return false
 		case sn.kind == shutdown.KindHandler:
 			return sn.calls > 0 && sn.begin < m.delayEnd && !ended
