@@ -35,7 +35,7 @@ func (m *model) checkEvents() {
 				begun = append(begun, e.Name)
 			}
 		case shutdown.StepEnded:
-			if sn := m.byName[e.Name]; stopped && e.Kind == shutdown.KindHandler && e.Outcome != shutdown.Skipped && !m.released(sn) && !slices.Contains(begun, e.Name) && sn.begin > m.stop {
+			if m.beganAfterTheStop(e) && !slices.Contains(begun, e.Name) {
 				m.found("events", "%s ended and had not begun", e.Name)
 			}
 			if stopped {
@@ -62,6 +62,13 @@ func (m *model) checkEvents() {
 		m.found("events", "the steps were begun in the order %q, and are in the report in the order %q", begun, order)
 	}
 	m.checkWaiting()
+}
+
+// beganAfterTheStop reports whether there was to be an event for the beginning of what has
+// ended here.
+func (m *model) beganAfterTheStop(e shutdown.StepEnded) bool {
+	sn := m.byName[e.Name]
+	return e.Kind == shutdown.KindHandler && e.Outcome != shutdown.Skipped && sn.begin > m.stop && !m.released(sn)
 }
 
 // checkWaiting holds that there is a word each second.
