@@ -22,7 +22,7 @@ func requestContest(turns int) contest {
 
 // holdRequests has both servers run side by side, and each is sent some requests in turn, on
 // a connection that stays. A turn takes a millisecond: what the machine does beside it for
-// longer hits both, and the difference, a hundredth of the whole, can be seen.
+// longer hits both, and the difference, a small part of the whole, can be seen.
 func holdRequests(ctx context.Context, turns int, progress func(string)) (r *results, err error) {
 	r = &results{requestContest(turns), make(map[key][]cost)}
 	send := make(map[string]func(n int) error)

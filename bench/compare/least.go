@@ -40,13 +40,15 @@ func newLeast() stack {
 			lines := make([]shutdown.Step, 0, n)
 			label := pprof.WithLabels(context.Background(), pprof.Labels("handler", "least"))
 			defer pprof.SetGoroutineLabels(context.Background())
+			start := time.Duration(0) // the end of one is the start of the next
 			for l := newest; l != nil; l = l.older {
 				pprof.SetGoroutineLabels(label)
-				start := time.Since(began)
 				err := l.handler(label)
 				mu.Lock()
-				lines = append(lines, shutdown.Step{Name: "least", Site: "least.go", Start: start, Took: time.Since(began) - start, Err: err})
+				end := time.Since(began)
+				lines = append(lines, shutdown.Step{Name: "least", Site: "least.go", Start: start, Took: end - start, Err: err})
 				mu.Unlock()
+				start = end
 			}
 			if len(lines) != n {
 				return errors.New("a handler was lost")
