@@ -52,14 +52,15 @@ func (c *Coordinator) Go(ctx context.Context, name string, work func(context.Con
 func (c *Coordinator) hold(s *step.Step, values step.Values) bool {
 	run := c.lock()
 	defer run.Unlock()
-	if c.mainOver || c.phase >= draining {
+	now := run.Now()
+	if c.mainOver || c.phase >= draining || c.phase == ending && now >= c.mainEnd {
 		return false
 	}
 	s.Init(run, nil, run.Label(nil, values, s.Name(), "h"))
 	s.Waiter = host{c}
 	c.holds[s] = struct{}{}
 	if c.phase == ending {
-		c.beginWithMain(s, run.Now())
+		c.beginWithMain(s, now)
 	}
 	return true
 }

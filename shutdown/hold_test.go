@@ -205,3 +205,21 @@ func TestAHoldAfterMainHasEnded(t *testing.T) {
 		}
 	})
 }
+
+// At the very instant at which main is given up it is too late for work, whoever comes first:
+// its context would have ended before it begins.
+func TestGoAtTheInstantMainIsGivenUp(t *testing.T) {
+	for range 20 {
+		inBubble(t, func(p *bubble) {
+			stuck := make(chan struct{})
+			defer close(stuck)
+			p.at(25*s, func() { // the default grace period
+				if p.Go(context.Background(), "work", nothing) {
+					t.Error("work was begun for which there was no time")
+				}
+			})
+			p.Stop(nil)
+			p.runs(func(context.Context) error { <-stuck; return nil })
+		})
+	}
+}
