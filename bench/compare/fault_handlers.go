@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log"
 	"os"
 	"os/signal"
@@ -112,13 +113,13 @@ func withAfterFunc(handlers []namedHandler, onRegister func(registrar)) {
 	defer stop()
 	var all sync.WaitGroup
 	var errs firstError
-	register := func(_ string, h handler) {
+	register := func(name string, h handler) {
 		all.Add(1)
 		context.AfterFunc(ctx, func() {
 			defer all.Done()
 			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
 			defer cancel()
-			errs.add(h(bounded))
+			errs.add(name, h(bounded))
 		})
 	}
 	onRegister(register)
@@ -136,10 +137,13 @@ type firstError struct {
 	err error
 }
 
-func (f *firstError) add(err error) {
+func (f *firstError) add(name string, err error) {
+	if err == nil {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.err = errors.Join(f.err, err)
+	f.err = errors.Join(f.err, fmt.Errorf("%s: %w", name, err))
 }
 
 func (f *firstError) get() error {
@@ -200,11 +204,11 @@ func withCleanup(handlers []namedHandler, onRegister func(registrar)) {
 	defer stop()
 	var errs firstError
 	testing.Benchmark(func(b *testing.B) {
-		register := func(_ string, h handler) {
+		register := func(name string, h handler) {
 			b.Cleanup(func() {
 				bounded, cancel := context.WithTimeout(context.Background(), bound)
 				defer cancel()
-				errs.add(h(bounded))
+				errs.add(name, h(bounded))
 			})
 		}
 		onRegister(register)

@@ -39,6 +39,23 @@ func TestWhatHangsIsKilled(t *testing.T) {
 	}
 }
 
+// A program that knows the names of its handlers logs them with their errors, whichever library
+// it uses: what is not named is the library's doing.
+func TestProgramsNameWhatFails(t *testing.T) {
+	f := handlerFaults[slices.IndexFunc(handlerFaults, func(f fault) bool { return f.name == "slow" })]
+	for _, library := range handlerLibraries {
+		t.Run(library, func(t *testing.T) {
+			o, err := f.putTo(handlersChild, library)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !o.Named {
+				t.Errorf("%+v\n%s", o, o.output)
+			}
+		})
+	}
+}
+
 func TestAWatchReadsWhatAChildSays(t *testing.T) {
 	w := watch{fault: fault{wants: "late"}, outcome: &outcome{}}
 	w.follow(strings.NewReader("ended listener\nagain ledger\nsomething else\nended late\nended database\n"))
