@@ -45,6 +45,15 @@ func fake() *report {
 	return r
 }
 
+// What a few handlers cost is from the run, as all figures.
+func TestTheLookIsMeasured(t *testing.T) {
+	r := fake()
+	r.handlers.costs[key{lastcall, 1}] = []cost{{drainTime: 471_000}}
+	if text := r.markdown(); !strings.Contains(text, "471 µs in all") {
+		t.Errorf("not there:\n%s", text)
+	}
+}
+
 func TestTargetsHold(t *testing.T) {
 	for _, got := range fake().all() {
 		if !got.holds {
