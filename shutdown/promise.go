@@ -124,6 +124,9 @@ func (r *Registration) capped(sum time.Duration) time.Duration {
 
 // planned is the budget that s will be drained from, nil if there is none yet.
 func (s *Scope) planned() *step.Budget {
+	if s.c.run.Idle() {
+		return nil // for scopes within scopes, the way up would be long
+	}
 	for s.budget == nil {
 		if !s.entry.member {
 			return nil // released, or the top

@@ -28,7 +28,7 @@ type Report struct {
 	panicked bool  // main
 	code     int   // of Exit
 	reraise  bool
-	allOK    bool // no step has failed: there may be a million to look at
+	allOK    int // so many steps, and none of them has failed: there may be a million to look at
 }
 
 // A Step is one thing that had to end: main, a task, a hold or a handler.
@@ -137,7 +137,6 @@ func (c *Coordinator) build() *Report {
 		Cause: c.cause, Began: c.run.Time(c.t0), Took: c.took,
 		Grace: c.end - c.t0, Delay: c.delay, Forced: c.forced, Steps: c.steps, Leaks: c.leaks,
 		fault: c.fault, mainErr: c.mainErr, panicked: c.panicked, code: c.code, reraise: c.Reraise,
-		allOK: c.failures == 0,
 	}
 	if c.phase < finished {
 		r.Took = c.run.Now() - c.t0
@@ -148,6 +147,9 @@ func (c *Coordinator) build() *Report {
 		r.Steps = slices.DeleteFunc(slices.Clone(c.steps), func(s Step) bool { return s.Took < 0 })
 	}
 	r.Steps = slices.Clip(r.Steps)
+	if c.failures == 0 {
+		r.allOK = len(r.Steps)
+	}
 	return r
 }
 
@@ -179,7 +181,7 @@ func (r *Report) Err() error {
 
 // failures is the steps that did not end well.
 func (r *Report) failures() (failures []*Step) {
-	if r.allOK {
+	if r.allOK == len(r.Steps) {
 		return nil
 	}
 	for i := range r.Steps {

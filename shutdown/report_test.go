@@ -467,3 +467,17 @@ func TestReportOfAnEarlyStepWithoutASite(t *testing.T) {
 		t.Errorf("String() = %q, want one with -5.0ms", got)
 	}
 }
+
+// A report is a value: a copy with more steps has their failures.
+func TestReportOfACopy(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		r := *p.runs(nothing)
+		if err := r.Err(); err != nil {
+			t.Fatal(err)
+		}
+		r.Steps = append(r.Steps, shutdown.Step{Kind: shutdown.KindHandler, Name: "more", Outcome: shutdown.Failed, Err: errTest})
+		if !errors.Is(r.Err(), errTest) || r.ExitCode() != 1 {
+			t.Errorf("Err() = %v, ExitCode() = %d, want the failure that was added, 1", r.Err(), r.ExitCode())
+		}
+	})
+}

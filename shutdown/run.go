@@ -119,7 +119,7 @@ func (c *Coordinator) skipMain(at step.Origin) {
 		r := *c.report
 		r.Steps = append(slices.Clone(r.Steps), c.describe(&c.main))
 		main := &r.Steps[len(r.Steps)-1]
-		main.Took, main.Outcome, main.Err, r.allOK = 0, Skipped, ErrDrained, false
+		main.Took, main.Outcome, main.Err = 0, Skipped, ErrDrained
 		c.report = &r
 	}
 }

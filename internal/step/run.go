@@ -70,6 +70,9 @@ func NewRun(values Values, host Host) *Run {
 	}
 }
 
+// Idle reports whether nothing is ending: there is no clock. The lock is held.
+func (r *Run) Idle() bool { return r.clocks == nil }
+
 // Lock locks all the steps and clocks of the run.
 func (r *Run) Lock() { r.mu.Lock() }
 
