@@ -248,6 +248,7 @@ func TestStartOfWhatWasRun(t *testing.T) {
 				tt.stop(first)
 				r := new(recorder)
 				p := shutdowntest.Start(r, first.Coordinator, func(context.Context) error {
+				synctest.Wait() // its goroutines are there, or gone
 					t.Error("main was called")
 					return nil
 				})
