@@ -138,6 +138,14 @@ func TestTaskRejects(t *testing.T) {
 			}, []string{"told to stop: it has returned before"},
 		},
 		{
+			// and would never take the work that it is given
+			"one that returns at once, with work in hand", func(t shutdowntest.TB) {
+				w := worker{jobs: make(chan func(context.Context))}
+				shutdowntest.TestTask(t, func() func(context.Context) error { return func(context.Context) error { return errMine } },
+					shutdowntest.InHand(w.give), shutdowntest.Hanging(w.hang))
+			}, []string{"told to stop: it has returned before", "told before it began: "},
+		},
+		{
 			"one that fails because it was stopped", func(t shutdowntest.TB) {
 				shutdowntest.TestTask(t, func() func(context.Context) error {
 					return func(ctx context.Context) error { <-ctx.Done(); return errMine }
