@@ -92,6 +92,7 @@ func (l *Load) Handler(h http.Handler) http.Handler {
 // their connections are refused; where somebody else takes them, half a minute later.
 func (l *Load) Run(t TB, stop func()) Tally {
 	t.Helper()
+	defer l.leaving.Store(true) // also where stop ends the test, as Process.Expect may
 	l.enough = make(chan struct{})
 	if l.answers.Store(0); l.Before == 0 {
 		l.Before = 100
@@ -257,6 +258,9 @@ func (c *client) send() bool {
 	before := c.written.Load()
 	// The reader is of a type of its own, so that net/http cannot read it a second time.
 	req, err := http.NewRequest(http.MethodPost, l.URL, struct{ io.Reader }{strings.NewReader(id)})
+	if err == nil && (req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https") {
+		err = fmt.Errorf("%q is not the URL of a server", l.URL)
+	}
 	if err != nil {
 		l.lose(id, err, false)
 		return false

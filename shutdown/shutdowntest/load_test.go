@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -206,4 +207,45 @@ func TestLoadURL(t *testing.T) {
 	load := shutdowntest.Load{URL: "://", Dial: func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }}
 	load.Run(r, func() {})
 	r.want(t, "0 answers", "missing protocol scheme")
+}
+
+// No request can be sent to what is no URL of a server: that is told at once.
+func TestLoadURLOfNoServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for url, want := range map[string]string{"": `"" is not the URL of a server`, "ftp://server/": `"ftp://server/" is not`, "http:///": `"http:///" is not`} {
+			began := time.Now()
+			r := new(recorder)
+			load := shutdowntest.Load{URL: url, Clients: 1}
+			load.Run(r, func() {})
+			r.want(t, "0 answers", want)
+			if d := time.Since(began); d > time.Second {
+				t.Errorf("%q: it took %v", url, d)
+			}
+		}
+	})
+}
+
+// A stop that ends the test leaves no client behind, though the server goes on.
+func TestLoadWhoseStopFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := shutdowntest.Listen(t)
+		var served atomic.Int64
+		srv := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) })}
+		p := shutdowntest.Start(t, nil, httpdrain.Serve(srv, httpdrain.Listener(l)))
+		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Before: 1}
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			load.Run(t, runtime.Goexit)
+		}()
+		<-over
+		time.Sleep(time.Second)
+		before := served.Load()
+		time.Sleep(time.Second)
+		if n := served.Load() - before; n > 0 {
+			t.Errorf("%d requests in the second second after it", n)
+		}
+		p.Stop(nil)
+		p.Clean()
+	})
 }
