@@ -31,33 +31,35 @@ func (p *Program) Clean() {
 }
 
 // Order expects that the steps with these names were begun in this order. Others may lie
-// between them. Of several with the same name each counts once.
+// between them. Of several with the same name each counts once. One that was skipped was not
+// begun.
 func (p *Program) Order(names ...string) {
 	p.t.Helper()
 	r := p.Wait()
+	begun := slices.DeleteFunc(slices.Clone(r.Steps), func(s shutdown.Step) bool { return s.Outcome == shutdown.Skipped })
 	at := 0
 	for i, name := range names {
-		found := indexFrom(r.Steps, at, name)
+		found := indexFrom(begun, at, name)
 		if found >= 0 {
-			at = found + 1
+			at += found + 1
 			continue
 		}
-		if indexFrom(r.Steps, 0, name) < 0 {
-			p.fail(r, "there was no step %q", name)
-		} else {
+		skipped := indexFrom(r.Steps, 0, name)
+		switch {
+		case indexFrom(begun, 0, name) >= 0:
 			p.fail(r, "step %q was not begun after %q, want the order %q", name, names[max(0, i-1)], names)
+		case skipped >= 0:
+			p.fail(r, "step %q was not begun: %v", name, r.Steps[skipped].Err)
+		default:
+			p.fail(r, "there was no step %q", name)
 		}
 		return
 	}
 }
 
+// indexFrom is how far from there the first step of this name is, -1 if there is none.
 func indexFrom(steps []shutdown.Step, from int, name string) int {
-	for i := from; i < len(steps); i++ {
-		if steps[i].Name == name {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(steps[from:], func(s shutdown.Step) bool { return s.Name == name })
 }
 
 // Within expects that no more than d has passed from the request to the end. In a bubble

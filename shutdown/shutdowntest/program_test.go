@@ -27,6 +27,8 @@ func obey(ctx context.Context) error {
 	return ctx.Err()
 }
 
+func nothing(context.Context) error { return nil }
+
 // service is a program: a database, a server and a worker.
 func service(ctx context.Context) error {
 	shutdown.FromContext(ctx).Register(func(context.Context) error {
@@ -246,9 +248,9 @@ func TestStartOfWhatWasRun(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				first := shutdowntest.Start(t, nil, obey)
 				tt.stop(first)
+				synctest.Wait() // its goroutines are there, or gone
 				r := new(recorder)
 				p := shutdowntest.Start(r, first.Coordinator, func(context.Context) error {
-				synctest.Wait() // its goroutines are there, or gone
 					t.Error("main was called")
 					return nil
 				})
@@ -351,6 +353,18 @@ func TestChecksFail(t *testing.T) {
 			"no such step", service,
 			func(p *shutdowntest.Program) { p.Stop(nil); p.Order("http", "cache") },
 			[]string{`there was no step "cache"`},
+		},
+		{
+			"a step that was skipped", func(ctx context.Context) error {
+				c := shutdown.FromContext(ctx)
+				c.Register(nothing, shutdown.Name("last"))
+				s := c.Scope("short", shutdown.Timeout(1)) // ns: no time for two
+				s.Register(nothing, shutdown.Name("skipped"))
+				s.Register(stuckUntil(leave))
+				return nil
+			},
+			func(p *shutdowntest.Program) { p.Order("main", "skipped", "last") },
+			[]string{`step "skipped" was not begun: not run, no time is left for it`},
 		},
 		{
 			"it takes long", service,
