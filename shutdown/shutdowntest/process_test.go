@@ -109,6 +109,17 @@ func TestProcessDoesNotStart(t *testing.T) {
 	r.want(t, "no such file")
 }
 
+// A process with a session of its own has a group of its own.
+func TestProcessOfASession(t *testing.T) {
+	cmd := exec.Command("sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	p := shutdowntest.Exec(t, cmd)
+	p.Signal(syscall.SIGTERM)
+	if e := p.Wait(); e.Signal != syscall.SIGTERM {
+		t.Errorf("Wait() = %+v, want ended by SIGTERM", e)
+	}
+}
+
 // The end of the test is that of the process, and of what it has started.
 func TestProcessIsNotLeftBehind(t *testing.T) {
 	r := new(recorder)
