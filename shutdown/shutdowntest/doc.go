@@ -16,17 +16,17 @@
 //
 // # Virtual time
 //
-// Everything but the processes and the loads works in a bubble of testing/synctest, where
-// the second in which a handler is waited for takes no time, and lasts exactly a second:
+// Everything but the processes works in a bubble of testing/synctest, where the second in
+// which a handler is waited for takes no time, and lasts exactly a second:
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		p := shutdowntest.Start(t, &shutdown.Coordinator{Grace: time.Minute}, run)
 //		...
 //	})
 //
-// The signals are the test's own there, and [Listen] is a network in memory. What ignores
-// its context is given up by the Coordinator, but not by the bubble: let it go before
-// the test ends.
+// The signals are the test's own there, and [Listen] is a network in memory, for a [Load]
+// too. What ignores its context is given up by the Coordinator, but not by the bubble: let
+// it go before the test ends.
 //
 // # Three ways to test
 //
