@@ -34,7 +34,7 @@ func (w *world) waits(sn *seen, ctx context.Context) {
 	}
 	select {
 	case <-ctx.Done():
-		w.note(func() { sn.told = true })
+		w.note(func() { sn.told, sn.toldAt = true, w.now() })
 	case <-alone:
 	case <-w.release:
 	}
@@ -51,8 +51,11 @@ func (w *world) performs(sn *seen, work context.Context, before error) error {
 		case <-time.After(sn.For):
 		case <-work.Done():
 			err := work.Err()
+			deadline, ok := work.Deadline()
+			c := &cut{w.now(), ok && !time.Now().Before(deadline), err, context.Cause(work)}
+			w.note(func() { sn.cut = c })
 			if sn.Way%2 == 1 {
-				err = context.Cause(work)
+				err = c.cause
 			}
 			return w.ends(sn, work, byReturn, either(before, err))
 		case <-w.release:
@@ -212,10 +215,7 @@ func (w *world) callsBack(sn *seen, work context.Context) {
 	case closes, unregisters:
 		w.meddles(sn, work)
 	case quiesces:
-		w.c.Quiesce()
-		if w.c.Ready() {
-			w.problem("Ready() after Quiesce")
-		}
+		w.quiesce()
 	}
 }
 
@@ -257,10 +257,7 @@ func (w *world) fire(e *event) {
 		w.stimulus(stimulus{cause: errParent, delay: true})
 		w.cancel(errParent)
 	case quiesced:
-		w.c.Quiesce()
-		if w.c.Ready() {
-			w.problem("Ready() after Quiesce")
-		}
+		w.quiesce()
 	case resumed:
 		if w.c.Resume() && !w.c.Ready() {
 			w.problem("not Ready() after Resume")
@@ -316,11 +313,26 @@ func (w *world) meddle(ctx context.Context, e *event) {
 func (sn *seen) unregister(w *world) {
 	won := sn.reg.Unregister()
 	w.note(func() { sn.won = sn.won || won })
+	if !won {
+		w.settles(sn)
+	}
 }
 
 func (sn *seen) close(ctx context.Context, w *world) {
 	w.note(func() { sn.closed = true })
-	_ = sn.reg.Close(ctx)
+	if err := sn.reg.Close(ctx); !errors.Is(err, shutdown.ErrGrace) { // else it is left to its turn
+		w.settles(sn)
+	}
+}
+
+// settles notes that sn has begun by now, or never will.
+func (w *world) settles(sn *seen) {
+	at := w.now()
+	w.note(func() {
+		if sn.settled == 0 {
+			sn.settled = at
+		}
+	})
 }
 
 func (sc *scope) close(ctx context.Context, w *world) {

@@ -2,9 +2,7 @@ package campaign
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lastcall-go/lastcall/shutdown"
@@ -145,18 +143,22 @@ func (m *model) checkForced() {
 	}
 }
 
-// checkGroup holds that main hears of each of its tasks that did not end well.
-func (m *model) checkGroup() {
-	main := m.byName[m.p.Main.Name]
-	if main == nil || !main.over || main.how != byReturn {
-		return
-	}
+// checkTurns holds that no hold is refused before main is over, and no handler before all are;
+// and that one that was closed, or was too late to be unregistered, does not begin after that.
+func (m *model) checkTurns() {
+	mainEnd := m.drained
 	for _, t := range m.steps {
-		if t.Kind != shutdown.KindTask || t.seen.started || t.seen.shut || t.seen.in != nil && t.seen.in.shut || t.Outcome == shutdown.OK || t.end > main.end {
-			continue
+		if t.Kind == shutdown.KindMain {
+			mainEnd = t.end
 		}
-		if main.err == nil || !strings.Contains(main.err.Error(), fmt.Sprintf("task %q", t.Name)) {
-			m.found("group", "%s was %v, and the group's error is %v", t.Name, t.Outcome, main.err)
+	}
+	for _, sn := range m.seen {
+		open := sn.kind == shutdown.KindHold && sn.at < mainEnd || sn.home == m.top && sn.at < m.drained
+		if sn.refused && open {
+			m.found("refused", "%s was refused at %v, main ended at %v, the drain at %v", sn.Name, sn.at, mainEnd, m.drained)
+		}
+		if sn.kind == shutdown.KindHandler && sn.settled > 0 && sn.calls > 0 && sn.begin > sn.settled {
+			m.found("once", "%s was closed, or too late to be unregistered, at %v, and began at %v", sn.Name, sn.settled, sn.begin)
 		}
 	}
 }
@@ -194,14 +196,6 @@ func (m *model) checkOrder() {
 		}
 	}
 	m.spanOf(m.top)
-}
-
-// group is the name of the task that is the group of sn, "" for main's.
-func (sn *seen) group() string {
-	if sn.in == nil {
-		return ""
-	}
-	return sn.in.Name
 }
 
 // spanOf checks a scope and returns its span, with ok false if nothing in it began in its
@@ -331,14 +325,14 @@ func (m *model) checkAllowances(least func(*seen) time.Duration) {
 			continue
 		}
 		sn := m.byName[e.Name]
+		if sn != nil && sn.Timeout > 0 && e.Allowance > sn.Timeout {
+			m.found("timeout", "%s may take %v, and asked for at most %v", e.Name, e.Allowance, sn.Timeout)
+		}
 		if sn == nil || sn.home == nil {
 			continue
 		}
 		if want := least(sn); n.at >= m.delayEnd && e.Allowance < want { // before, somebody has closed it
 			m.found("floor", "%s may take %v, and was promised %v", e.Name, e.Allowance, want)
-		}
-		if sn.Timeout > 0 && e.Allowance > sn.Timeout {
-			m.found("timeout", "%s may take %v, and asked for at most %v", e.Name, e.Allowance, sn.Timeout)
 		}
 		if d := sn.left - (e.Allowance - margin(e.Allowance)); sn.kind == shutdown.KindHandler && sn.calls > 0 && (d > time.Microsecond || d < -time.Microsecond) {
 			m.found("cut", "%s may take %v, and its deadline is %v ahead", e.Name, e.Allowance, sn.left)

@@ -58,6 +58,20 @@ var mutants = []mutant{
 	{"a bare hold is awaited by nobody", "shutdown/hold.go", "return sync.OnceFunc(func() { c.release(s, step.Result{}) }), true", "c.release(s, step.Result{})\n\treturn sync.OnceFunc(func() {}), true"},
 	{"what runs can be unregistered", "shutdown/registration.go", "return !r.running && r.unlink()", "return r.running || r.unlink()"},
 	{"the program is not told of a task that fails", "group/group.go", "g.run.Host.Failed(g.outer, cause)", "_ = cause"},
+	{"the end of a task does not stop the group", "group/task.go", "case !t.mayFinish:", "case !t.mayFinish && false:"},
+	{"a task that may finish stops the group", "group/task.go", "case !t.mayFinish:", "case !t.mayFinish || true:"},
+	{"a task is promised nothing", "group/stop.go", "t.step.Promise = s.budget.Promise(t.step.Terms)", "t.step.Promise = time.Millisecond"},
+	{"a reserve of a task is ignored", "group/stop.go", "s.budget.Promise(t.step.Terms)", "s.budget.Promise(step.Terms{Timeout: t.step.Timeout})"},
+	{"a timeout of a task is ignored", "group/stop.go", "\tt.stopper = s\n", "\tt.stopper = s\n\tt.step.Timeout = 0\n"},
+	{"a step is given up when its stacks are taken", "internal/step/clock.go", "c.dump(s)\n\treturn s.End\n", "c.giveUp(s, now)\n\treturn 0\n"},
+	{"a context ends at the cut for no reason", "internal/step/context.go", "newEnding(context.DeadlineExceeded, ErrGrace)", "newEnding(context.DeadlineExceeded, context.DeadlineExceeded)"},
+	{"a context ends by the second signal for no reason", "internal/step/clock.go", "\tr.After(func() { s.Cut(cause) })", "\tr.After(func() { s.Cut(nil) })"},
+	{"who has announced the stop is not told that it has begun", "shutdown/lifecycle.go", "\t\tq.end()\n", "\t\t_ = q\n"},
+	{"Stopping is never closed", "shutdown/lifecycle.go", "\tclose(c.stopping)\n", ""},
+	{"what is registered in the drain is refused", "shutdown/scope.go", "s.state == scopeClosed || s.state", "s.state >= scopeDraining || s.state"},
+	{"a hold is refused when main has been told", "shutdown/hold.go", "c.mainOver || c.phase >= draining", "c.mainOver || c.phase >= ending"},
+	{"nothing can be unregistered", "shutdown/registration.go", "return !r.running && r.unlink()", "return false"},
+	{"a handler is not closed before its turn", "shutdown/registration.go", "case !r.member:", "case true, !r.member:"},
 }
 
 func TestMutants(t *testing.T) {

@@ -139,6 +139,31 @@ var faults = []fault{
 			}
 		}
 	}},
+	{name: "the cause of a cut is another", breaks: "cause", see: func(o *observation) {
+		for _, sn := range o.seen {
+			if sn.cut != nil {
+				sn.cut = &cut{at: sn.cut.at, err: sn.cut.err, cause: context.Canceled}
+			}
+		}
+	}},
+	{name: "a step is given up a millisecond early", breaks: "given up", see: stepped(func(s *shutdown.Step) bool {
+		s.Took -= ifelse(s.Outcome == shutdown.Abandoned, ms, 0)
+		return s.Outcome == shutdown.Abandoned
+	})},
+	{name: "a task has no share of what main may take", breaks: "share", see: beginning(func(e *shutdown.StepBegan) bool {
+		e.Allowance = ms
+		return e.Kind == shutdown.KindTask
+	})},
+	{name: "a hold is refused", breaks: "refused", see: func(o *observation) {
+		for _, sn := range o.seen {
+			sn.refused = sn.refused || sn.kind == shutdown.KindHold
+		}
+	}},
+	{name: "a task is told late", breaks: "group", see: func(o *observation) {
+		for _, sn := range o.seen {
+			sn.toldAt += ms
+		}
+	}},
 	{name: "what obeys goes on after the second signal", breaks: "forced", see: func(o *observation) {
 		at := slices.IndexFunc(o.events, func(n noted) bool { _, ok := n.Event.(shutdown.Forced); return ok })
 		stepped(func(s *shutdown.Step) bool {

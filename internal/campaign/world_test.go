@@ -35,6 +35,7 @@ type world struct {
 	release chan struct{} // lets everything go
 	timers  []*time.Timer
 
+	quiets []<-chan struct{} // what Quiesce has returned
 	scopes []*scope
 	regs   []*seen // handlers and started tasks
 	tasks  []*seen
@@ -124,21 +125,31 @@ type seen struct {
 	reg     *shutdown.Registration
 	task    *group.Task
 	refused bool
-	won     bool // it was unregistered
-	closed  bool // somebody has closed it, perhaps before its turn
-	shut    bool // somebody has shut this task down
+	won     bool          // it was unregistered
+	closed  bool          // somebody has closed it, perhaps before its turn
+	settled time.Duration // when a Close of it had returned, or Unregister had been refused; 0: never
+	shut    bool          // somebody has shut this task down
 
 	calls  int
 	begin  time.Duration
 	ctxErr error         // of its work context at the start
 	left   time.Duration // to its deadline then; -1: none
 	told   bool
+	toldAt time.Duration
 	over   bool
 	end    time.Duration
 	how    how
 	err    error
 	late   bool // after its deadline
+	cut    *cut // how its context ended, nil if it did not see that
 	leak   bool
+}
+
+// A cut is the end of a context while its step ran.
+type cut struct {
+	at         time.Duration
+	due        bool // the deadline has come
+	err, cause error
 }
 
 type how int
@@ -177,7 +188,7 @@ func playInBubble(t *testing.T, p *program, f *fault) (o *observation) {
 		w.cond = sync.NewCond(new(sync.Mutex))
 		w.wg.Add(1)
 		w.obs.p = p
-		w.c.Observe = func(e shutdown.Event) { w.note(func() { w.obs.events = append(w.obs.events, noted{w.now(), e}) }) }
+		w.c.Observe = w.observe
 		notify.Use(w.c, notify.Double{
 			Listen:   func([]os.Signal) (<-chan os.Signal, func()) { return w.signals, func() {} },
 			DropPipe: func() func() { return func() {} },
@@ -190,6 +201,39 @@ func playInBubble(t *testing.T, p *program, f *fault) (o *observation) {
 		o = &w.final
 	})
 	return o
+}
+
+// observe notes an event, and what the Coordinator tells of itself then. It is called at the
+// instant of the event: a bubble's clock stands still for as long as there is one to be told of.
+func (w *world) observe(e shutdown.Event) {
+	w.note(func() { w.obs.events = append(w.obs.events, noted{w.now(), e}) })
+	var quiets []<-chan struct{}
+	switch e.(type) {
+	case shutdown.StopRequested:
+		w.note(func() { quiets = slices.Clone(w.quiets) })
+	case shutdown.Quiesced:
+	default:
+		return
+	}
+	if w.c.Ready() {
+		w.problem("Ready() after %T", e)
+	}
+	for i, c := range append(quiets, w.c.Stopping()) {
+		select {
+		case <-c:
+		default:
+			w.problem("a channel is open after %T: no. %d of %d, of which the last is Stopping's", e, i+1, len(quiets)+1)
+		}
+	}
+}
+
+// quiesce announces a stop.
+func (w *world) quiesce() {
+	over := w.c.Quiesce()
+	w.note(func() { w.quiets = append(w.quiets, over) })
+	if w.c.Ready() {
+		w.problem("Ready() after Quiesce")
+	}
 }
 
 // watch ends the process, with the program that it plays and all stacks, where the clock of a
@@ -404,7 +448,7 @@ func (w *world) addPair(g *group.Group, sn *seen, opts []group.Option) *group.Ta
 		return errServerClosed // it was made to return, which is no failure
 	}
 	interrupt := func(ctx context.Context) error {
-		w.note(func() { sn.told = true })
+		w.note(func() { sn.told, sn.toldAt = true, w.now() })
 		defer close(stop)
 		return w.performs(sn, ctx, nil)
 	}

@@ -1,0 +1,63 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/signals"
+)
+
+// checkCuts holds that a context ends at its cut with ErrGrace, and by a second signal with
+// that, and that no step is given up while it has time.
+func (m *model) checkCuts() {
+	forced := time.Duration(-1)
+	began := make(map[*seen]noted)
+	for _, e := range m.events {
+		switch b := e.Event.(type) {
+		case shutdown.Forced:
+			forced = e.at
+		case shutdown.StepBegan:
+			began[m.named(b.Kind, b.Name)] = e
+		}
+	}
+	for _, sn := range m.seen {
+		if c := sn.cut; c != nil && !m.rightCut(c, forced) {
+			m.found("cause", "the context of %s ended at %v with %v, because of %v", sn.Name, c.at, c.err, c.cause)
+		}
+	}
+	if forced >= 0 || m.changesThePlan() {
+		return
+	}
+	for _, t := range m.steps {
+		e, ok := began[t.seen]
+		if !ok || t.Outcome != shutdown.Abandoned || m.early(t.seen) || e.at < m.delayEnd || e.at == m.delayEnd && t.Kind == shutdown.KindTask {
+			continue // the last: its group may have stopped before main was told, and had more time then
+		}
+		if d := t.Took - e.Event.(shutdown.StepBegan).Allowance; d > time.Microsecond || d < -time.Microsecond {
+			m.found("given up", "%s was given up after %v, and might take %v", t.Name, t.Took, t.Took-d)
+		}
+	}
+}
+
+// rightCut reports whether a context may have ended so. The work in hand of a task that is told
+// after the second signal ends then.
+func (m *model) rightCut(c *cut, forced time.Duration) bool {
+	var sig *signals.Error
+	switch {
+	case errors.As(c.cause, &sig):
+		return c.err == context.Canceled && forced >= 0 && c.at >= forced
+	case errors.Is(c.cause, shutdown.ErrGrace):
+		return c.err == context.DeadlineExceeded && (c.at != forced || c.due)
+	}
+	return false
+}
+
+// named is the step of this name, which the program gives to main.
+func (m *model) named(kind shutdown.StepKind, name string) *seen {
+	if kind == shutdown.KindMain {
+		name = m.p.Main.Name
+	}
+	return m.byName[name]
+}

@@ -1,0 +1,106 @@
+package campaign
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// This file is the promises to a group and its tasks.
+
+// checkGroup holds that main hears of each of its tasks that did not end well.
+func (m *model) checkGroup() {
+	main := m.byName[m.p.Main.Name]
+	if main == nil || !main.over || main.how != byReturn {
+		return
+	}
+	for _, t := range m.steps {
+		if t.Kind != shutdown.KindTask || t.seen.started || t.seen.shut || t.seen.in != nil && t.seen.in.shut || t.Outcome == shutdown.OK || t.end > main.end {
+			continue
+		}
+		if main.err == nil || !strings.Contains(main.err.Error(), fmt.Sprintf("task %q", t.Name)) {
+			m.found("group", "%s was %v, and the group's error is %v", t.Name, t.Outcome, main.err)
+		}
+	}
+}
+
+// checkGroupStop holds that main's group stops when main is told, or one of its tasks ends
+// that may not or fails, and for nothing else.
+func (m *model) checkGroupStop() {
+	want := m.delayEnd
+	var newest *seen // of the tasks that are to be told then
+	for _, sn := range m.seen {
+		switch {
+		case !sn.ofMain():
+		case sn.shut, sn.Inner != nil, sn.late:
+			return // its end may be somebody else's affair
+		case sn.over && (sn.bad() || !sn.Mild):
+			want = min(want, sn.end)
+		}
+	}
+	for _, sn := range m.seen {
+		if !sn.ofMain() || sn.calls == 0 {
+			continue
+		}
+		if sn.told && sn.toldAt < want {
+			m.found("group", "%s was told at %v, want %v", sn.Name, sn.toldAt, want)
+		}
+		if sn.begin < want && (!sn.over || sn.end > want) {
+			newest = sn
+		}
+	}
+	if newest != nil && (newest.Alone == 0 || newest.begin+newest.Alone > want) && (!newest.told || newest.toldAt != want) {
+		m.found("group", "%s, the newest of it, was told at %v (%t), want %v", newest.Name, newest.toldAt, newest.told, want)
+	}
+}
+
+// ofMain reports whether sn is a task of main's group.
+func (sn *seen) ofMain() bool { return sn.kind == shutdown.KindTask && !sn.started && sn.in == nil }
+
+// group is the name of the task that is the group of sn, "" for main's.
+func (sn *seen) group() string {
+	if sn.in == nil {
+		return ""
+	}
+	return sn.in.Name
+}
+
+// checkShares holds that each task of main's group has its promise of what main may take, up to
+// its cut, where the group stops because main is told, and nobody presses.
+func (m *model) checkShares() {
+	var tasks []*seen
+	for _, sn := range m.seen {
+		switch {
+		case !sn.ofMain() || sn.calls == 0 || sn.over && sn.end < m.delayEnd:
+		case sn.over && sn.end == m.delayEnd, sn.told && sn.toldAt < m.delayEnd:
+			return // it may have stopped by itself
+		default:
+			tasks = append(tasks, sn)
+		}
+	}
+	left := time.Duration(0)
+	for _, e := range m.events {
+		b, ok := e.Event.(shutdown.StepBegan)
+		switch sn := m.byName[b.Name]; {
+		case m.report.Forced || !ok:
+		case b.Kind == shutdown.KindMain:
+			left = b.Allowance - margin(b.Allowance)
+		case sn != nil && left > 0 && slices.Contains(tasks, sn):
+			floor := min(s, left/time.Duration(2*len(tasks)))
+			var owed time.Duration
+			for _, sn := range tasks {
+				owed += promise(sn.actor, floor)
+			}
+			want := promise(sn.actor, floor)
+			if most := 0.9 * float64(left); float64(owed) > most {
+				want = time.Duration(float64(want) * most / float64(owed))
+			}
+			if b.Allowance < want-time.Microsecond {
+				m.found("share", "%s may take %v, and was promised %v of the %v of main", sn.Name, b.Allowance, want, left)
+			}
+		}
+	}
+}
