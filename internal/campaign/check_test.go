@@ -467,6 +467,11 @@ func (m *model) checkCode() {
 
 // checkLeft counts the goroutines that are left, and looks for their names.
 func (m *model) checkLeft() {
+	for _, l := range m.report.Leaks {
+		if sn := m.byName[l.Step]; sn == nil || !sn.leak || l.Count != 1 {
+			m.found("leak", "%d goroutines of %q are said to be left: %s", l.Count, l.Step, l.Stack)
+		}
+	}
 	for _, sn := range m.seen {
 		if sn.leak {
 			m.checkLeak(sn)

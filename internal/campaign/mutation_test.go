@@ -106,6 +106,11 @@ var faults = []fault{
 	{name: "what panicked has failed", breaks: "outcome", see: outcome(shutdown.Panicked, shutdown.Failed)},
 	{name: "stacks are missing", breaks: "stuck", see: stepped(func(s *shutdown.Step) bool { had := s.Stack != ""; s.Stack = ""; return had })},
 	{name: "leaks are missing", breaks: "leak", see: func(o *observation) { o.report.Leaks = nil }},
+	{name: "a leak is made up", breaks: "leak", see: func(o *observation) {
+		if i := slices.IndexFunc(o.report.Steps, isHandler); i >= 0 {
+			o.report.Leaks = append(o.report.Leaks, shutdown.Leak{Step: o.report.Steps[i].Name, Count: 1})
+		}
+	}},
 	{name: "the exit code is 0 in spite of failures", breaks: "code", see: func(o *observation) {
 		if o.code == 1 {
 			o.code = 0
