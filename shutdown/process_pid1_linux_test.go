@@ -1,7 +1,6 @@
 package shutdown_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"syscall"
@@ -16,11 +15,7 @@ func init() {
 		c := telling(exitGrace)
 		c.Reraise = os.Getenv("LASTCALL_TEST_RERAISE") != ""
 		c.Register(says("last"))
-		os.Exit(c.Main(func(ctx context.Context) error {
-			say("running")
-			<-ctx.Done()
-			return ctx.Err()
-		}))
+		endMain(c, untilStopped)
 	})
 }
 
@@ -44,6 +39,7 @@ func TestProcessAsTheFirstOfItsNamespace(t *testing.T) {
 			p.expect("running")
 			p.signal(tt.sig)
 			p.exits(tt.code)
+			p.within(exitGrace)
 			p.said("last")
 		})
 	}
