@@ -53,7 +53,8 @@ func (c *Coordinator) hold(s *step.Step, values step.Values) bool {
 	run := c.lock()
 	defer run.Unlock()
 	now := run.Now()
-	if c.mainOver || c.phase >= draining || c.phase == ending && now >= c.mainEnd {
+	spent := c.phase == ending && now >= c.mainEnd // main is given up at this instant
+	if c.mainOver || c.phase >= draining || spent {
 		return false
 	}
 	s.Init(run, nil, run.Label(nil, values, s.Name(), "h"))

@@ -125,7 +125,7 @@ func (r *Registration) capped(sum time.Duration) time.Duration {
 // planned is the budget that s will be drained from, nil if there is none yet.
 func (s *Scope) planned() *step.Budget {
 	if s.c.run.Idle() {
-		return nil // for scopes within scopes, the way up would be long
+		return nil // without a clock there is no plan, and the way up may be long
 	}
 	for s.budget == nil {
 		if !s.entry.member {

@@ -44,7 +44,7 @@ func parseConfig(args []string, out io.Writer) (config, error) {
 	fs.DurationVar(&c.jobTimeout, "job-timeout", 10*time.Second, "the most `time` that a job may take")
 	fs.IntVar(&c.tries, "tries", 3, "how often a job is tried that fails")
 	fs.IntVar(&c.deliveries, "deliveries", 100, "how often a job is handed to a worker, whatever becomes of it: one may take the worker down each time")
-	fs.BoolVar(&c.verbose, "verbose", false, "log each job that is taken")
+	fs.BoolVar(&c.verbose, "verbose", false, "log each job that is taken, and each step of the stop")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fs.SetOutput(out)

@@ -63,7 +63,7 @@ var mutants = []mutant{
 	{"a task is promised nothing", "group/stop.go", "t.step.Promise = s.budget.Promise(t.step.Terms)", "t.step.Promise = time.Millisecond"},
 	{"a reserve of a task is ignored", "group/stop.go", "s.budget.Promise(t.step.Terms)", "s.budget.Promise(step.Terms{Timeout: t.step.Timeout})"},
 	{"a timeout of a task is ignored", "group/stop.go", "\tt.stopper = s\n", "\tt.stopper = s\n\tt.step.Timeout = 0\n"},
-	{"a step is given up when its stacks are taken", "internal/step/clock.go", "c.dump(s)\n\treturn s.End\n", "c.giveUp(s, now)\n\treturn 0\n"},
+	{"a step is given up half-way between its cut and its end", "internal/step/clock.go", "if now >= s.End {\n\t\tc.giveUp(s, now)\n\t\treturn 0\n\t}\n\tif look := s.look(); now < look {\n\t\treturn look\n\t}\n\tc.dump(s)\n\treturn s.End\n", "end := cut + (s.End-cut)/2\n\tif now >= end {\n\t\tc.giveUp(s, now)\n\t\treturn 0\n\t}\n\tif look := s.look(); now < look {\n\t\treturn look\n\t}\n\tc.dump(s)\n\treturn end\n"},
 	{"a context ends at the cut for no reason", "internal/step/context.go", "newEnding(context.DeadlineExceeded, ErrGrace)", "newEnding(context.DeadlineExceeded, context.DeadlineExceeded)"},
 	{"a context ends by the second signal for no reason", "internal/step/clock.go", "\tr.After(func() { s.Cut(cause) })", "\tr.After(func() { s.Cut(nil) })"},
 	{"who has announced the stop is not told that it has begun", "shutdown/lifecycle.go", "\t\tq.end()\n", "\t\t_ = q\n"},

@@ -85,7 +85,7 @@ func (o *Origin) where(dir bool) string {
 	if o.site == (Site{}) {
 		return ""
 	}
-	f, _ := runtime.CallersFrames([]uintptr{o.site[0]}).Next()
+	f, _ := runtime.CallersFrames([]uintptr{o.site[0]}).Next() // a copy: all of o would be on the heap for it
 	return position(f.File, f.Line, dir)
 }
 

@@ -109,8 +109,8 @@ func (p *Program) none(outcomes ...shutdown.Outcome) {
 // and handlers have left behind is named; the rest is found by goleak. What ends a moment
 // later is waited for. It looks at the whole process, and cannot tell what tests that run
 // in parallel have started: it is not for those; nor what another program of the same test
-// starts later. What a third signal has cut short passes:
-// what was running then would have ended with the process, and cannot be told from a leak.
+// starts later. What a third signal has cut short passes: what was running then would have
+// ended with the process, and cannot be told from a leak.
 func (p *Program) NothingLeaked() {
 	p.t.Helper()
 	r := p.Wait()
