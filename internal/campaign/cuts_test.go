@@ -35,8 +35,13 @@ func (m *model) checkCuts() {
 		if !ok || t.Outcome != shutdown.Abandoned || m.early(t.seen) || e.at < m.delayEnd || e.at == m.delayEnd && t.Kind == shutdown.KindTask {
 			continue // the last: its group may have stopped before main was told, and had more time then
 		}
-		if d := t.Took - e.Event.(shutdown.StepBegan).Allowance; d > time.Microsecond || d < -time.Microsecond {
-			m.found("given up", "%s was given up after %v, and might take %v", t.Name, t.Took, t.Took-d)
+		may := e.Event.(shutdown.StepBegan).Allowance
+		if outer, ok := began[m.byName[t.seen.group()]]; ok && t.seen.in != nil { // what runs within a step is given up at its cut
+			all := outer.Event.(shutdown.StepBegan).Allowance
+			may = min(may, outer.at+all-margin(all)-t.begin)
+		}
+		if d := t.Took - may; d > time.Microsecond || d < -time.Microsecond {
+			m.found("given up", "%s was given up after %v, and might take %v", t.Name, t.Took, may)
 		}
 	}
 }
