@@ -35,12 +35,15 @@ func (m *model) checkCuts() {
 		if !ok || t.Outcome != shutdown.Abandoned || m.early(t.seen) || e.at < m.delayEnd || e.at == m.delayEnd && t.Kind == shutdown.KindTask {
 			continue // the last: its group may have stopped before main was told, and had more time then
 		}
-		may := e.Event.(shutdown.StepBegan).Allowance
-		if outer, ok := began[m.byName[t.seen.group()]]; ok && t.seen.in != nil { // what runs within a step is given up at its cut
+		may, shortened := e.Event.(shutdown.StepBegan).Allowance, false
+		// What runs within a step is over at its cut. If that is told meanwhile, the time until
+		// then is divided anew, also among those that are still to come.
+		if outer, ok := began[m.byName[t.seen.group()]]; ok && t.seen.in != nil {
 			all := outer.Event.(shutdown.StepBegan).Allowance
-			may = min(may, outer.at+all-margin(all)-t.begin)
+			cut := outer.at + all - margin(all)
+			may, shortened = min(may, cut-t.begin), outer.at > t.begin && cut < t.begin+may
 		}
-		if d := t.Took - may; d > time.Microsecond || d < -time.Microsecond {
+		if d := t.Took - may; d > time.Microsecond || d < -time.Microsecond && !shortened {
 			m.found("given up", "%s was given up after %v, and might take %v", t.Name, t.Took, may)
 		}
 	}
