@@ -9,7 +9,7 @@ import (
 )
 
 // How long the search for leaks may take, and how long a goroutine that was about to
-// end is given. A look takes 0.3 ms with 10 goroutines, and 700 ms with 100 000.
+// end is given. A look takes longer the more goroutines there are, see bench/RESULTS.md.
 const (
 	maxLeakSearch = 250 * time.Millisecond
 	leakGrace     = 10 * time.Millisecond

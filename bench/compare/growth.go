@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"runtime"
 	"sync"
 
@@ -24,10 +23,11 @@ type growth struct {
 const (
 	makeTime   measure = "make"
 	reportTime measure = "report"
+	heapAfter  measure = "memory, drained"
 )
 
 // growthMeasures are those that are shown, where they have been measured.
-var growthMeasures = []measure{makeTime, drainTime, reportTime, heap}
+var growthMeasures = []measure{makeTime, drainTime, reportTime, heap, heapAfter}
 
 func growths(quick bool) []*growth {
 	all := []*growth{
@@ -112,15 +112,16 @@ func growBreadth(n int) (cost, error) {
 
 func growStack(n int, fill func(*shutdown.Coordinator)) (cost, error) {
 	defer settle(runtime.NumGoroutine())
-	c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &silent}
+	c := quiet()
 	before := weigh()
 	m := startMeter()
 	fill(c)
 	made, _ := m.stop(n)
-	weight := weigh().more(before, n)
+	full := weigh().more(before, n)
+	nothing := emptyDrain()
 	m = startMeter()
 	r := c.Run(context.Background(), empty)
-	drained, _ := m.stop(n)
+	drained, _ := m.stop(1)
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
@@ -130,7 +131,26 @@ func growStack(n int, fill func(*shutdown.Coordinator)) (cost, error) {
 	m = startMeter()
 	_, _ = io.WriteString(io.Discard, r.String())
 	reported, _ := m.stop(n)
-	return cost{makeTime: made, drainTime: drained, reportTime: reported, heap: weight[heap]}, nil
+	after := weigh().more(before, n)
+	runtime.KeepAlive(c)
+	runtime.KeepAlive(r)
+	return cost{
+		makeTime: made, drainTime: (drained - nothing) / float64(n), reportTime: reported,
+		heap: full[heap], heapAfter: after[heap],
+	}, nil
+}
+
+// emptyDrain is what it takes to run a Coordinator that has nothing to drain.
+func emptyDrain() float64 {
+	var took []float64
+	for range 9 {
+		c := quiet()
+		m := startMeter()
+		c.Run(context.Background(), empty)
+		nanoseconds, _ := m.stop(1)
+		took = append(took, nanoseconds)
+	}
+	return median(took)
 }
 
 // growTasks has all tasks run at the same time: until then is what it takes to make them.

@@ -102,8 +102,12 @@ func measureHandlers(name string, n int) (cost, error) {
 
 var silent = zerolog.New(io.Discard).Level(zerolog.InfoLevel)
 
+func quiet() *shutdown.Coordinator {
+	return &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &silent}
+}
+
 func newLastcall() stack {
-	c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &silent}
+	c := quiet()
 	return stack{
 		register: func(h handler) { c.Register(h) },
 		drain:    func() error { return c.Run(context.Background(), empty).Err() },

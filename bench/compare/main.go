@@ -61,13 +61,13 @@ func child(args []string) {
 
 // A report is all that has been found out.
 type report struct {
-	quick                                 bool
-	began                                 time.Time
-	took                                  time.Duration
-	loadBefore, loadAfter                 string
-	handlers, tasks, signal, request, lag *results
-	growths                               []*growth
-	handlerTrials, taskTrials             []*trial
+	quick                                        bool
+	began                                        time.Time
+	took                                         time.Duration
+	loadBefore, loadAfter                        string
+	handlers, tasks, signal, request, lag, looks *results
+	growths                                      []*growth
+	handlerTrials, taskTrials                    []*trial
 }
 
 func compare(ctx context.Context, args []string, stderr io.Writer) error {
@@ -101,10 +101,12 @@ func measureAll(ctx context.Context, quick bool, progress func(string)) (r *repo
 	r = &report{quick: quick, began: time.Now(), loadBefore: load()}
 	handlers := []size{{1, 15}, {100, 15}, {100_000, 9}, {1_000_000, 3}}
 	tasks := []size{{1, 15}, {100, 25}, {10_000, 9}}
-	repetitions, requests, lags, grown := 15, 3000, 9, 3
+	looks := []size{{10, 15}, {1000, 9}, {10_000, 5}, {100_000, 3}}
+	repetitions, requests, lags, grown := 15, 3000, 9, 5
 	if quick {
 		handlers = []size{{1, 3}, {100, 3}, {100_000, 3}}
 		tasks = []size{{1, 3}, {100, 7}, {10_000, 3}}
+		looks = []size{{10, 3}, {1000, 3}, {10_000, 3}}
 		repetitions, requests, lags, grown = 5, 300, 1, 1
 	}
 	for _, c := range []struct {
@@ -114,6 +116,7 @@ func measureAll(ctx context.Context, quick bool, progress func(string)) (r *repo
 		{handlerContest(handlers), &r.handlers},
 		{taskContest(tasks), &r.tasks},
 		{lagContest(lags), &r.lag},
+		{lookContest(looks), &r.looks},
 	} {
 		if *c.results, err = c.hold(ctx, progress); err != nil {
 			return nil, err

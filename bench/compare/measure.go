@@ -28,6 +28,7 @@ const (
 	requestTime    measure = "request"
 	requestAllocs  measure = "request, allocations"
 	lagTime        measure = "lag"
+	lookTime       measure = "look"
 )
 
 // A contest is the same work done by several libraries, at several sizes.

@@ -126,6 +126,14 @@ func TestTheContestantsWork(t *testing.T) {
 	}
 }
 
+func TestALookSeesWhatATaskHasStarted(t *testing.T) {
+	for _, name := range lookContest(nil).names {
+		if c, err := measureLook(name, 100); err != nil || c[lookTime] <= 0 {
+			t.Errorf("%s: %v, %v", name, c, err)
+		}
+	}
+}
+
 func TestGrowth(t *testing.T) {
 	for _, g := range growths(true) {
 		g.sizes = []int{10, 20}

@@ -36,7 +36,8 @@ func (r *report) markdown() string {
 	p("## Signals\n\nFrom the sending of a SIGTERM to the end of the context, in a process of its own.\n\n%s", r.signal.table(doneTime, nanoseconds))
 	p("## HTTP\n\nA request on a connection in memory, without a network, in turns of %s. The target is held against the median of the differences, which lies where it says there with a probability of 95 %%. A connection that is no socket, like this one, has to be looked up:\n\n%s", count(requestsEachTurn), r.requests())
 	p("From the last response that a client has read to the end of the drain, beside `http.Server.Shutdown`, median and longest:\n\n%s", r.lags())
-	p("## Growth\n\nWhat lastcall takes for each, of the fewest and of the most, and the exponent of all together: 1 is in proportion. Of tasks, to make them is until all run, and to drain until all have stopped. Memory is what they take before the drain. A drain of handlers contains the look for goroutines once, which makes the fewest a little dearer.\n\n%s", r.growthTable())
+	p("## Growth\n\nWhat lastcall takes for each, of the fewest and of the most, and the exponent of all together: 1 is in proportion. Of tasks, to make them is until all run, and to drain until all have stopped. A drain is without what that of an empty Coordinator takes, which is nearly all the look at the goroutines. Memory is what they take before the drain, and after it, with the report.\n\n%s", r.growthTable())
+	p("## Looks at goroutines\n\nAt the end of a drain, and of a step that does not end, the goroutines of a process are looked at: whose they are, by their labels, and for a step also what each waits for. For that all of them have to stand still, which is why it is not done where there are more than 10 000. So long does a look take, where a task has started that many:\n\n%s", r.looksTable())
 	p("## Where others cost less\n\n%s", r.cheaper())
 	p("## Faults\n")
 	p("Three handlers or tasks, `%s`, `%s` and `%s`, in a process of its own; the one in the middle is at fault. The whole stop is given %s where the library can be told. Programs are written as one would write them with the library and `signal.NotifyContext`, and log the error that they get. %s after the SIGTERM a process is killed.\n", oldest, culprit, newest, bound, seconds(patience))
@@ -141,7 +142,7 @@ func (r *report) growthTable() string {
 				continue
 			}
 			unit := nanoseconds
-			if m == heap {
+			if m == heap || m == heapAfter {
 				unit = byteCount
 			}
 			rows = append(rows, []string{name, string(m), unit(g.of(least, m)), unit(g.of(most, m)), fmt.Sprintf("%.2f", g.exponent(m))})

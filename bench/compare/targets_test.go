@@ -28,6 +28,7 @@ func fake() *report {
 		signal:  one(contest{names: []string{lastcall, notifyContext}, sizes: []size{{1, 1}}}, map[key]cost{{lastcall, 1}: {doneTime: 11}, {notifyContext, 1}: {doneTime: 10}}),
 		request: one(requestContest(1), map[key]cost{{drained, 1}: {requestTime: 5050, requestAllocs: 12.05}, {netHTTP, 1}: {requestTime: 5000, requestAllocs: 12}}),
 		lag:     one(lagContest(1), nil),
+		looks:   one(lookContest([]size{{10, 1}}), map[key]cost{{byLabel, 10}: {lookTime: 583_000}, {byState, 10}: {lookTime: 77_000}}),
 	}
 	for kind, faults := range map[string][]fault{handlersChild: handlerFaults, tasksChild: taskFaults} {
 		for _, f := range faults {
@@ -46,11 +47,14 @@ func fake() *report {
 }
 
 // What a few handlers cost is from the run, as all figures.
-func TestTheLookIsMeasured(t *testing.T) {
+func TestTheLooksAreMeasured(t *testing.T) {
 	r := fake()
 	r.handlers.costs[key{lastcall, 1}] = []cost{{drainTime: 471_000}}
-	if text := r.markdown(); !strings.Contains(text, "471 µs in all") {
-		t.Errorf("not there:\n%s", text)
+	text := r.markdown()
+	for _, want := range []string{"471 µs in all", "583 µs", "77 µs"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
 	}
 }
 

@@ -143,7 +143,7 @@ func goexited() Result {
 }
 
 // goroutine is the number of the calling goroutine. The runtime shows it only in
-// a traceback, at 2 µs: for rare calls.
+// a traceback: for rare calls.
 func goroutine() uint64 {
 	var buf [64]byte
 	b := buf[:runtime.Stack(buf[:], false)]

@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// Wait states come from a dump for which the world is stopped: 9 to 16 ms with
-// 1 000 goroutines, 69 ms with 10 000, 0.7 s with 100 000. Beyond this many the report
-// does without.
+// Wait states come from a dump for which the world is stopped, the longer the more
+// goroutines there are (see bench/RESULTS.md). Beyond this many the report does without.
 const maxForStates = 10_000
 
 // dumpPerGoroutine is what a traceback takes of the buffer for it, amply: what does not

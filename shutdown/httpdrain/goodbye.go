@@ -31,7 +31,7 @@ func (d *drain) sayGoodbye() {
 // goroutine of its own and waits for none; goroutines inherit labels.
 const goodbyeKey = "lastcall.httpdrain"
 
-// A look at the goroutines takes 0.3 ms with 10 of them, and 0.7 s with 100 000: the pause
+// A look at the goroutines takes longer the more there are (see bench/RESULTS.md): the pause
 // between two grows.
 const maxLookPause = 50 * time.Millisecond
 

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/internal/step"
+)
+
+// The two looks at the goroutines of a process: whose they are, and what each waits for.
+const (
+	byLabel = "by label"
+	byState = "by wait state"
+)
+
+// lookContest measures a look where a task has started n goroutines.
+func lookContest(sizes []size) contest {
+	return contest{"looks", []string{byLabel, byState}, sizes, measureLook}
+}
+
+func measureLook(name string, n int) (c cost, err error) {
+	defer settle(runtime.NumGoroutine())
+	var g group.Group
+	g.Go("look", func(context.Context) error {
+		end, begun := make(chan struct{}), make(chan struct{})
+		defer close(end)
+		for range n {
+			go func() { begun <- struct{}{}; <-end }()
+		}
+		for range n {
+			<-begun
+		}
+		buf := make([]byte, (n+64)<<10)
+		start := time.Now()
+		seen := look[name](buf)
+		c = cost{lookTime: float64(time.Since(start))}
+		if seen < n {
+			return errors.New("a look has not seen all goroutines")
+		}
+		return nil
+	})
+	err = g.Run(context.Background())
+	return c, err
+}
+
+// look returns how many goroutines it has seen.
+var look = map[string]func(buf []byte) int{
+	byLabel: func([]byte) (seen int) {
+		for _, stack := range step.Labelled() {
+			seen += stack.Count
+		}
+		return seen
+	},
+	byState: func(buf []byte) int {
+		runtime.Stack(buf, true) // as package step does, up to 10 000 goroutines
+		return runtime.NumGoroutine()
+	},
+}
+
+func (r *report) looksTable() string {
+	rows := [][]string{{"goroutines", byLabel, byState}}
+	for _, s := range r.looks.sizes {
+		row := []string{count(s.n)}
+		for _, name := range r.looks.names {
+			row = append(row, r.looks.cell(name, s.n, lookTime, nanoseconds))
+		}
+		rows = append(rows, row)
+	}
+	return table(rows)
+}
