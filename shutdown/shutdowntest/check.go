@@ -70,13 +70,17 @@ func (p *Program) Within(d time.Duration) {
 	if r.Took <= d {
 		return
 	}
-	slowest := shutdown.Step{Name: "nothing"}
+	var slowest shutdown.Step
 	for _, s := range r.Steps {
 		if s.Took > slowest.Took && s.Kind != shutdown.KindMain {
 			slowest = s
 		}
 	}
-	p.fail(r, "it took %v to stop, want at most %v; %v of that for %q", r.Took, d, slowest.Took, slowest.Name)
+	most := ""
+	if slowest.Took > 0 {
+		most = fmt.Sprintf("; %v of that for %q", slowest.Took, slowest.Name)
+	}
+	p.fail(r, "it took %v to stop, want at most %v%s", r.Took, d, most)
 }
 
 // NothingStuck expects that every step has obeyed: none was late, or given up, or not run

@@ -51,6 +51,7 @@ type Load struct {
 	enough   chan struct{}
 	stopping atomic.Bool
 	leaving  atomic.Bool // no client begins another request
+	ran      atomic.Bool
 	ids      atomic.Int64
 }
 
@@ -92,11 +93,17 @@ func (l *Load) Handler(h http.Handler) http.Handler {
 // their connections are refused; where somebody else takes them, half a minute later.
 func (l *Load) Run(t TB, stop func()) Tally {
 	t.Helper()
+	switch {
+	case l.Clients < 0 || l.Pause < 0 || l.Before < 0:
+		t.Errorf("shutdowntest: a Load cannot have %d clients, a pause of %v, or %d answers before the stop", l.Clients, l.Pause, l.Before)
+		return Tally{}
+	case l.ran.Swap(true):
+		t.Errorf("shutdowntest: this Load has run before; a Load runs once")
+		return Tally{}
+	}
 	defer l.leaving.Store(true) // also where stop ends the test, as Process.Expect may
 	l.enough = make(chan struct{})
-	if l.answers.Store(0); l.Before == 0 {
-		l.Before = 100
-	}
+	l.Before = orElse(l.Before, 100)
 	var clients sync.WaitGroup
 	for range orElse(l.Clients, 8) {
 		clients.Go(func() { l.client() })

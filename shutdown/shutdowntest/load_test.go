@@ -225,6 +225,29 @@ func TestLoadURLOfNoServer(t *testing.T) {
 	})
 }
 
+func TestLoadMisused(t *testing.T) {
+	closed := func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
+	for want, load := range map[string]*shutdowntest.Load{
+		"-1 clients":       {Clients: -1},
+		"a pause of -1s":   {Pause: -time.Second},
+		"-1 answers":       {Before: -1},
+		"a Load runs once": ranBefore(closed),
+	} {
+		r := new(recorder)
+		load.URL, load.Dial = "http://server/", closed
+		if tally := load.Run(r, func() { t.Errorf("%s: the server was stopped", want) }); tally != (shutdowntest.Tally{}) {
+			t.Errorf("%s: %+v", want, tally)
+		}
+		r.want(t, want)
+	}
+}
+
+func ranBefore(dial func(context.Context, string, string) (net.Conn, error)) *shutdowntest.Load {
+	load := &shutdowntest.Load{URL: "no server", Dial: dial, Clients: 1}
+	load.Run(new(recorder), func() {})
+	return load
+}
+
 // A stop that ends the test leaves no client behind, though the server goes on.
 func TestLoadWhoseStopFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

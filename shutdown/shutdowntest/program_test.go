@@ -41,6 +41,12 @@ func service(ctx context.Context) error {
 	return g.Run(ctx)
 }
 
+func stopsLate(ctx context.Context) error {
+	<-ctx.Done()
+	time.Sleep(300 * ms)
+	return nil
+}
+
 // stuckUntil is a main or a handler that ignores its context until release.
 func stuckUntil(release <-chan struct{}) func(context.Context) error {
 	return func(context.Context) error { <-release; return nil }
@@ -370,6 +376,11 @@ func TestChecksFail(t *testing.T) {
 			"it takes long", service,
 			func(p *shutdowntest.Program) { synctest.Wait(); p.Stop(nil); p.Within(99 * ms) },
 			[]string{`it took 100ms to stop, want at most 99ms; 100ms of that for "db"`},
+		},
+		{
+			"it takes long, and only main has run", stopsLate,
+			func(p *shutdowntest.Program) { p.Stop(nil); p.Within(99 * ms) },
+			[]string{"it took 300ms to stop, want at most 99ms\n"},
 		},
 		{
 			"a stuck step", func(ctx context.Context) error {

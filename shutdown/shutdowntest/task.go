@@ -58,7 +58,7 @@ func InHand(give func() (finished func() error)) TaskOption {
 }
 
 // Hanging tells how the task is given work that hangs until its context ends: give returns
-// when the task has begun it, with a function that lets go what is left of it.
+// when the task has begun it, with a function that lets go what is left of it, nil if nothing is.
 func Hanging(give func() (release func())) TaskOption {
 	return taskOption(func(a *acceptance) { a.hanging = give })
 }
@@ -162,7 +162,9 @@ func (a *acceptance) checkInHand() {
 	finished := a.inHand()
 	p.Stop(nil)
 	p.Wait()
-	if err := finished(); err != nil {
+	if finished == nil {
+		p.t.Errorf("InHand was given a function that returns nil: nobody knows whether the work was finished")
+	} else if err := finished(); err != nil {
 		p.t.Errorf("the work was not finished: %v", err)
 	}
 	a.ended(p)
@@ -178,6 +180,8 @@ func (a *acceptance) checkHanging() {
 	p.Stop(nil)
 	p.Wait()
 	p.none(shutdown.Abandoned, shutdown.Skipped) // to return after the cut is to be late: that is how it should be
-	release()
+	if release != nil {
+		release()
+	}
 	p.NothingLeaked()
 }

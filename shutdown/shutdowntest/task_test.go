@@ -146,6 +146,14 @@ func TestTaskRejects(t *testing.T) {
 			}, []string{"told to stop: it has returned before", "told before it began: "},
 		},
 		{
+			"one of which nobody tells whether it has finished its work", func(t shutdowntest.TB) {
+				shutdowntest.TestTask(t, func() func(context.Context) error {
+					return func(ctx context.Context) error { <-ctx.Done(); return nil }
+				},
+					shutdowntest.InHand(func() func() error { return nil }))
+			}, []string{"with work in hand: InHand was given a function that returns nil"},
+		},
+		{
 			"one that fails because it was stopped", func(t shutdowntest.TB) {
 				shutdowntest.TestTask(t, func() func(context.Context) error {
 					return func(ctx context.Context) error { <-ctx.Done(); return errMine }
