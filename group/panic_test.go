@@ -15,6 +15,11 @@ import (
 func goexit()  { runtime.Goexit() }
 func thrower() { panic(errBoom) }
 
+func goexitThrower() {
+	defer thrower()
+	runtime.Goexit()
+}
+
 // misdeeds are the ways not to return.
 var misdeeds = []struct {
 	name  string
@@ -41,6 +46,12 @@ var misdeeds = []struct {
 		var n *runtime.PanicNilError
 		if !errors.As(err, &p) || !errors.As(err, &n) {
 			t.Errorf("the error is %v, want a *PanicError with a *runtime.PanicNilError", err)
+		}
+	}},
+	{"panics in a deferred function of a Goexit", goexitThrower, func(t *testing.T, err error) {
+		var p *group.PanicError
+		if !errors.As(err, &p) || p.Value != error(errBoom) {
+			t.Errorf("the error is %v, want a *PanicError of %v", err, errBoom)
 		}
 	}},
 	{"calls Goexit", goexit, func(t *testing.T, err error) {

@@ -211,6 +211,13 @@ func TestMisbehavingHandlers(t *testing.T) {
 		{"Goexit", func(context.Context) error { runtime.Goexit(); return nil }, shutdown.Goexited, func(err error) bool {
 			return errors.Is(err, group.ErrGoexit)
 		}},
+		{"a panic in a deferred function of a Goexit", func(context.Context) error {
+			defer func() { panic(failure) }()
+			runtime.Goexit()
+			return nil
+		}, shutdown.Panicked, func(err error) bool {
+			return errors.Is(err, failure)
+		}},
 		{"a cancellation that nobody asked for", fails(context.Canceled), shutdown.Failed, func(err error) bool {
 			return errors.Is(err, context.Canceled)
 		}},

@@ -43,11 +43,15 @@ func calls(src Source, last *Step, r Result) (cur *Step, res Result, alive bool)
 		if back {
 			return
 		}
-		if v := recover(); v != nil {
-			res, alive = Result{Errors.Panic(v, debug.Stack()), Panic}, true
+		v := recover()
+		if v == nil {
+			go serve(src, cur, goexited()) // this goroutine cannot be kept
 			return
 		}
-		go serve(src, cur, goexited()) // this goroutine cannot be kept
+		res = Result{Errors.Panic(v, debug.Stack()), Panic}
+		if alive = !inGoexit(); !alive { // a deferred function of a Goexit panicked: the Goexit goes on
+			go serve(src, cur, res)
+		}
 	}()
 	for {
 		var f Func
@@ -118,6 +122,11 @@ func onStack(match func(function string) bool) bool {
 			return false
 		}
 	}
+}
+
+// inGoexit reports whether the calling goroutine is ending.
+func inGoexit() bool {
+	return onStack(func(name string) bool { return name == "runtime.Goexit" })
 }
 
 // leaving holds the goroutines that Exit is ending: nothing else tells their
