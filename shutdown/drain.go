@@ -19,9 +19,10 @@ type drain struct {
 	values step.Values
 	labels labels
 
-	// It ends by one of these; both may be nil.
-	done chan struct{}
-	over func(now time.Duration) // called with the lock held
+	// Called with the lock held: over at the end, letGo when it turns out that the drain has
+	// to wait for the caller of the Close that it is for.
+	over  func(now time.Duration)
+	letGo func()
 
 	errs   []error
 	parked bool // no goroutine runs it: it waits for something to be over
@@ -133,6 +134,8 @@ func (d *drain) down(r *Registration, now time.Duration) bool {
 	if s.state != scopeOpen {
 		if d.clock.Await(s.drain.clock, d.at.budget, now, r.step.Promise) {
 			r.step.Promise = 0
+		} else {
+			d.letGo()
 		}
 		s.after = append(s.after, d)
 		d.parked = true
@@ -162,12 +165,7 @@ func (d *drain) up(now time.Duration) bool {
 		d.at = s.entry.home
 		return true
 	}
-	if d.done != nil {
-		close(d.done)
-	}
-	if d.over != nil {
-		d.over(now)
-	}
+	d.over(now)
 	return false
 }
 

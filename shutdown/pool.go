@@ -56,7 +56,7 @@ func (p *pool) start(r *Registration, now time.Duration) {
 
 // startScope drains a scope within a concurrent one.
 func (p *pool) startScope(r *Registration, now time.Duration) {
-	d := &drain{c: p.d.c, clock: p.d.clock, top: r.sub, at: p.s, values: p.d.values}
+	d := &drain{c: p.d.c, clock: p.d.clock, top: r.sub, at: p.s, values: p.d.values, letGo: p.d.letGo}
 	d.over = func(time.Duration) {
 		p.d.errs = append(p.d.errs, d.errs...)
 		p.over()

@@ -3,6 +3,7 @@ package shutdown
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/step"
@@ -164,8 +165,13 @@ func callerOf(ctx context.Context) caller {
 // it is left to its turn. The run is locked, and unlocked on return.
 func (c *Coordinator) closeNow(by caller, s *Scope) error {
 	now := c.run.Now()
-	d := &drain{c: c, top: s, at: s, values: by.values, done: make(chan struct{})}
-	d.clock = c.clockFor(by, s, now)
+	returned := make(chan struct{})
+	d := &drain{c: c, top: s, at: s, values: by.values, clock: c.clockFor(by, s, now)}
+	d.letGo = sync.OnceFunc(func() { close(returned) })
+	d.over = func(time.Duration) {
+		d.clock.Close()
+		d.letGo()
+	}
 	if d.clock.Over(now) && s.hasTurn() {
 		d.clock.Close()
 		c.run.Unlock()
@@ -181,10 +187,9 @@ func (c *Coordinator) closeNow(by caller, s *Scope) error {
 	}
 	c.run.Unlock()
 	d.start()
-	<-d.done
+	<-returned
 	c.run.Lock()
 	defer c.run.Unlock()
-	d.clock.Close()
 	return errors.Join(d.errs...)
 }
 

@@ -122,7 +122,9 @@ func (s *Scope) named(name string, f func(*Registration)) {
 // error wraps ErrGrace.
 //
 // The handlers run once: a later Close, or one of a scope whose turn has come,
-// returns nil at once. If the program stops meanwhile, the drain waits for the scope.
+// returns nil at once. So does one that a handler of a scope within s calls, with a context
+// that descends from its own, when it comes to that: the rest of s runs when the handler's
+// scope is done. If the program stops meanwhile, the drain waits for the scope.
 func (s *Scope) Close(ctx context.Context) error {
 	return s.close(ctx, scopeOpen)
 }

@@ -59,6 +59,47 @@ func TestScopeCloseInAHandlerOfItsOwn(t *testing.T) {
 	})
 }
 
+func TestScopeCloseInAHandlerOfAScopeWithin(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		opts []shutdown.Option
+	}{
+		{"one after the other", nil},
+		{"side by side", []shutdown.Option{shutdown.Concurrent()}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				var j journal
+				tenant := p.Scope("tenant", tt.opts...)
+				data := tenant.Scope("data", tt.opts...)
+				data.Register(j.note("data"))
+				session := data.Scope("session")
+				session.Register(j.note("session"))
+				session.Register(func(ctx context.Context) error {
+					err := tenant.Close(ctx) // the session, too, is to be over first
+					j.add("has closed")
+					return err
+				}, shutdown.Name("closes"))
+				report := p.runs(func(ctx context.Context) error {
+					if err := session.Close(ctx); err != nil {
+						t.Errorf("Close of the session = %v", err)
+					}
+					return nil
+				})
+				if got := p.now(); got != 0 {
+					t.Errorf("it took %v", got)
+				}
+				if err := report.Err(); err != nil {
+					t.Error(err)
+				}
+				if tt.opts == nil {
+					j.want(t, "has closed", "session", "data")
+				}
+			})
+		})
+	}
+}
+
 func TestRelease(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		var j journal
