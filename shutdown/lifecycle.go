@@ -140,9 +140,10 @@ func (c *Coordinator) conclude() {
 	c.out.conclude(Drained{c.report})
 	left := step.Sum(c.end, afterGrace) - run.Now()
 	stuck := c.byMain && c.main.Outcome == step.Abandoned
+	exits := c.byMain || c.byExit
 	run.Unlock()
 	c.logStuck = !c.out.flush(min(max(left, afterGrace), maxFlush))
-	if !c.byMain && !c.byExit {
+	if !exits {
 		c.giveBack()
 	}
 	close(c.done)

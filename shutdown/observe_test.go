@@ -105,6 +105,20 @@ func TestObserveMayCallBack(t *testing.T) {
 	})
 }
 
+// TestShutdownWhileTheEndIsObserved is for the race detector.
+func TestShutdownWhileTheEndIsObserved(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Observe = func(e shutdown.Event) {
+			if _, ok := e.(shutdown.Drained); ok {
+				if err := p.Shutdown(context.Background()); err != nil {
+					t.Errorf("Shutdown = %v", err)
+				}
+			}
+		}
+		p.runs(nothing)
+	})
+}
+
 func TestTheLastEventHasTheCompleteReport(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		var last shutdown.Event
