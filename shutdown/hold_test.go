@@ -6,8 +6,10 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -222,4 +224,48 @@ func TestGoAtTheInstantMainIsGivenUp(t *testing.T) {
 			p.runs(func(context.Context) error { <-stuck; return nil })
 		})
 	}
+}
+
+func TestWorkThatBeginsItsLikeDoesNotGrow(t *testing.T) {
+	const links = 50_000
+	for _, tt := range []struct {
+		name string
+		ctx  func(context.Context) context.Context
+	}{
+		{"with its context", func(ctx context.Context) context.Context { return ctx }},
+		{"with a work context", group.WorkContext},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				type k struct{}
+				p.runs(func(ctx context.Context) error {
+					before, n := heap(), 0
+					var work func(context.Context) error
+					work = func(ctx context.Context) error {
+						if n++; n < links {
+							p.Go(tt.ctx(ctx), "link", work)
+							return nil
+						}
+						if v := ctx.Value(k{}); v != "v" {
+							t.Errorf("the value that the first was given is %v in the last", v)
+						}
+						if grown := int64(heap()) - int64(before); grown > links {
+							t.Errorf("the heap has grown by %d bytes in %d links, want none", grown, links)
+						}
+						return nil
+					}
+					p.Go(context.WithValue(ctx, k{}, "v"), "link", work)
+					synctest.Wait()
+					return nil
+				})
+			})
+		})
+	}
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -137,11 +137,26 @@ func ValuesOf(ctx context.Context) Values {
 		}
 		return true
 	})
-	v := Values{context.WithoutCancel(ctx), context.Background()}
+	v := Values{withoutEnd(ctx), context.Background()}
 	if labels != nil {
 		v.labels = pprof.WithLabels(v.labels, pprof.Labels(labels...))
 	}
 	return v
+}
+
+// withoutEnd is a context with the values of ctx alone. Those of a step's context are of
+// another one, which serves: work that begins more of its kind, which does so in turn, would
+// make a chain of contexts that grows for ever.
+func withoutEnd(ctx context.Context) context.Context {
+	switch c := ctx.(type) {
+	case *Context:
+		if l, ok := c.step.values.(*labelled); ok {
+			return l.Context
+		}
+	case *workContext:
+		return withoutEnd(c.with)
+	}
+	return context.WithoutCancel(ctx)
 }
 
 // labelled is a context of values with profiler labels: package pprof would look for
