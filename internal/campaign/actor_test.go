@@ -23,8 +23,14 @@ func (w *world) begins(sn *seen, work context.Context) {
 	w.note(func() {
 		sn.calls++
 		sn.begin, sn.ctxErr, sn.left = w.now(), err, left
+		if sn.kind == shutdown.KindHandler {
+			sn.by, _ = work.Value(closer{}).(*seen)
+		}
 	})
 }
+
+// closer is the key of the actor that closes something, with this context.
+type closer struct{}
 
 // waits waits until main or a task is told, or for as long as it likes.
 func (w *world) waits(sn *seen, ctx context.Context) {
@@ -71,11 +77,15 @@ func (w *world) performs(sn *seen, work context.Context, before error) error {
 	if w.isReleased() {
 		return nil
 	}
-	switch sn.Does {
+	does := sn.Does
+	if does == shuts && sn.Way%2 == 1 {
+		does = fails
+	}
+	switch does {
 	case fails:
-		return w.ends(sn, work, byReturn, either(before, failure{sn.Name}))
+		return w.ends(sn, work, byReturn, either[error](before, failure{sn.Name}))
 	case codes:
-		return w.ends(sn, work, byReturn, either(before, &shutdown.ExitError{Code: sn.Code}))
+		return w.ends(sn, work, byReturn, either[error](before, &shutdown.ExitError{Code: sn.Code}))
 	case leaks:
 		w.note(func() { sn.leak = true })
 		go w.leak()
@@ -98,11 +108,9 @@ type failure struct{ of string }
 
 func (f failure) Error() string { return f.of + " fails" }
 
-func either(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
+func either[T comparable](a, b T) T {
+	var none T
+	return ifelse(a != none, a, b)
 }
 
 func (w *world) isReleased() bool {
@@ -126,7 +134,7 @@ func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 	case sn.kind == shutdown.KindTask && sn.started && !sn.told:
 		w.stimulus(stimulus{cause: ifelse(bad, err, nil), fault: bad, maybe: sn.closed})
 	case sn.kind == shutdown.KindTask && !sn.started && (bad || late):
-		w.stimulus(stimulus{cause: err, maybe: sn.shut || late || sn.in != nil || sn.Inner != nil})
+		w.stimulus(stimulus{cause: err, maybe: sn.shuts != nil || late || sn.in != nil || sn.Inner != nil})
 	}
 	return err
 }
@@ -214,6 +222,8 @@ func (w *world) callsBack(sn *seen, work context.Context) {
 		w.hold(work, sn.Sub)
 	case closes, unregisters:
 		w.meddles(sn, work)
+	case shuts:
+		w.shutsOne(sn, work)
 	case quiesces:
 		w.quiesce()
 	}
@@ -269,6 +279,12 @@ func (w *world) fire(e *event) {
 	case shutDown:
 		w.stimulus(stimulus{delay: true})
 		w.waitsFor(func() { _ = w.c.Shutdown(ctx) })
+	case shutTask:
+		var task *seen
+		w.note(func() { task = pick(w.tasks, e.N) })
+		if task != nil {
+			w.waitsFor(func() { w.shuts(nil, task, ctx, e.Within) })
+		}
 	case addedTask:
 		if w.p.Tasks != nil {
 			w.addTask(&w.g, e.Sub, nil)
@@ -280,10 +296,10 @@ func (w *world) fire(e *event) {
 
 // meddle changes the stack, or ends a part of it early.
 func (w *world) meddle(ctx context.Context, e *event) {
-	var reg, task *seen
+	var reg *seen
 	var sc *scope
 	w.note(func() {
-		reg, task, sc = pick(w.regs, e.N), pick(w.tasks, e.N), pick(w.scopes, e.N)
+		reg, sc = pick(w.regs, e.N), pick(w.scopes, e.N)
 	})
 	w.changes()
 	switch {
@@ -300,13 +316,6 @@ func (w *world) meddle(ctx context.Context, e *event) {
 	case e.What == releasedScope && sc != nil:
 		w.note(func() { sc.released = true })
 		sc.scope.Release()
-	case e.What == shutTask && task != nil && task.task != nil:
-		w.note(func() { task.shut = true })
-		w.waitsFor(func() {
-			ctx, cancel := context.WithTimeout(ctx, 3*s)
-			defer cancel()
-			_ = task.task.Shutdown(ctx)
-		})
 	}
 }
 
@@ -346,6 +355,7 @@ func (w *world) meddles(sn *seen, work context.Context) {
 	var sc *scope
 	w.note(func() { reg, sc = pick(w.regs, sn.Way+sn.Code), pick(w.scopes, sn.Way+sn.Code) })
 	w.changes()
+	work = context.WithValue(work, closer{}, sn)
 	switch {
 	case sn.Does == unregisters && reg != nil:
 		reg.unregister(w)

@@ -18,7 +18,7 @@ func (m *model) checkGroup() {
 		return
 	}
 	for _, t := range m.steps {
-		if t.Kind != shutdown.KindTask || t.seen.started || t.seen.shut || t.seen.in != nil && t.seen.in.shut || t.Outcome == shutdown.OK || t.end > main.end {
+		if t.Kind != shutdown.KindTask || t.seen.started || t.seen.shuts != nil || t.seen.in != nil && t.seen.in.shuts != nil || t.Outcome == shutdown.OK || t.end > main.end {
 			continue
 		}
 		if main.err == nil || !strings.Contains(main.err.Error(), fmt.Sprintf("task %q", t.Name)) {
@@ -35,7 +35,8 @@ func (m *model) checkGroupStop() {
 	for _, sn := range m.seen {
 		switch {
 		case !sn.ofMain():
-		case sn.shut, sn.Inner != nil, sn.late:
+		case sn.shuts != nil && sn.over && sn.ignoring():
+		case sn.shuts != nil, sn.Inner != nil, sn.late:
 			return // its end may be somebody else's affair
 		case sn.over && (sn.bad() || !sn.Mild):
 			want = min(want, sn.end)
@@ -45,14 +46,14 @@ func (m *model) checkGroupStop() {
 		if !sn.ofMain() || sn.calls == 0 {
 			continue
 		}
-		if sn.told && sn.toldAt < want {
+		if sn.told && sn.toldAt < want && sn.shuts == nil {
 			m.found("group", "%s was told at %v, want %v", sn.Name, sn.toldAt, want)
 		}
 		if sn.begin < want && (!sn.over || sn.end > want) {
 			newest = sn
 		}
 	}
-	if newest != nil && (newest.Alone == 0 || newest.begin+newest.Alone > want) && (!newest.told || newest.toldAt != want) {
+	if newest != nil && newest.shuts == nil && (newest.Alone == 0 || newest.begin+newest.Alone > want) && (!newest.told || newest.toldAt != want) {
 		m.found("group", "%s, the newest of it, was told at %v (%t), want %v", newest.Name, newest.toldAt, newest.told, want)
 	}
 }

@@ -58,6 +58,7 @@ func judge(o *observation) []string {
 	m.checkCuts()
 	m.checkGroup()
 	m.checkGroupStop()
+	m.checkShutdowns()
 	m.checkTurns()
 	m.checkOnce()
 	m.checkOrder()
@@ -326,7 +327,7 @@ func (m *model) excused(t *told) bool {
 
 // early reports whether somebody may have had the step end before its turn.
 func (m *model) early(sn *seen) bool {
-	if sn.closed || sn.won || sn.shut {
+	if sn.closed || sn.won || sn.shuts != nil {
 		return true
 	}
 	for sc := sn.home; sc != nil; sc = sc.parent {

@@ -192,6 +192,18 @@ var faults = []fault{
 			}
 		}
 	}},
+	{name: "a group forgets what it has returned", breaks: "one place", see: func(o *observation) {
+		for _, sn := range o.seen {
+			sn.ranErr = nil
+		}
+	}},
+	{name: "Task.Shutdown returns no error", breaks: "shut", see: func(o *observation) {
+		for _, sn := range o.seen {
+			for _, c := range sn.shuts {
+				c.err = nil
+			}
+		}
+	}},
 	{name: "a step is said to be skipped", breaks: "skipped", see: stepped(func(s *shutdown.Step) bool {
 		s.Outcome = shutdown.Skipped
 		return s.Kind == shutdown.KindHandler

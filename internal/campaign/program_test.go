@@ -41,11 +41,12 @@ type actor struct {
 	Code    int
 	Timeout time.Duration
 	Reserve time.Duration
-	Mild    bool   // of a task: MayFinish
-	Pair    bool   // of a task: two functions; the second one does it all when it is told to stop
-	Bare    bool   // of a hold: Hold, not Go
-	Inner   *inner // of a task: it is a group of them, and does nothing of its own
-	Sub     *actor // what it registers or begins
+	Mild    bool          // of a task: MayFinish
+	Pair    bool          // of a task: two functions; the second one does it all when it is told to stop
+	Bare    bool          // of a hold: Hold, not Go
+	Within  time.Duration // of a context that it makes: its deadline; 0: none
+	Inner   *inner        // of a task: it is a group of them, and does nothing of its own
+	Sub     *actor        // what it registers or begins
 }
 
 // An inner is a group within another one.
@@ -73,21 +74,23 @@ const (
 	quiesces               // calls Quiesce, returns after For
 	closes                 // closes a handler or a scope, returns after For
 	unregisters            // takes a handler away, returns after For
+	shuts                  // shuts a task down, perhaps itself, returns or fails after For
 )
 
 var acts = [...]string{
 	"returns", "obeys", "fails", "panics", "goexits", "deaf", "leaks", "exits", "codes",
-	"stops", "shutsDown", "registers", "spawns", "quiesces", "closes", "unregisters",
+	"stops", "shutsDown", "registers", "spawns", "quiesces", "closes", "unregisters", "shuts",
 }
 
 func (a act) String() string { return acts[a] }
 
 // An event is something that happens beside the steps.
 type event struct {
-	At   time.Duration
-	What what
-	N    int    // which handler, scope or task; which cause, signal or code
-	Sub  *actor // what is registered or begun
+	At     time.Duration
+	What   what
+	N      int           // which handler, scope or task; which cause, signal or code
+	Sub    *actor        // what is registered or begun
+	Within time.Duration // of a context: its deadline; 0: none
 }
 
 type what int
@@ -136,6 +139,9 @@ func (p *program) String() string {
 	}
 	for _, e := range p.Events {
 		fmt.Fprintf(&b, "  %v: %v %d", e.At, e.What, e.N)
+		if e.Within != 0 {
+			fmt.Fprintf(&b, ", within %v", e.Within)
+		}
 		if e.Sub != nil {
 			fmt.Fprintf(&b, " %v", e.Sub)
 		}
@@ -166,8 +172,11 @@ func (a *actor) String() string {
 	if a.Does == exits || a.Does == codes {
 		text += fmt.Sprintf(", code %d", a.Code)
 	}
-	if a.Does == deaf || a.Does == panics || a.Does == closes || a.Does == unregisters {
+	if a.Does == deaf || a.Does == panics || a.Does == unregisters {
 		text += fmt.Sprintf(", way %d", a.Way)
+	}
+	if a.Does == closes || a.Does == shuts {
+		text += fmt.Sprintf(", way %d, code %d, within %v", a.Way, a.Code, a.Within)
 	}
 	text += ifelse(a.Mild, ", MayFinish", "") + ifelse(a.Pair, ", a pair", "") + ifelse(a.Bare, ", bare", "")
 	text += terms(a.Timeout, a.Reserve)

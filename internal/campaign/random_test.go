@@ -70,13 +70,29 @@ func (g *generator) unique(below int) time.Duration {
 	}
 }
 
+// within is the deadline of a context: of one in five it has passed, or it comes with the end
+// of what is waited for.
+func (g *generator) within() time.Duration {
+	switch n := g.IntN(10); {
+	case n < 5:
+		return 0
+	case n < 6:
+		return -1
+	case n < 7:
+		return asLongAsItTakes
+	case n < 9:
+		return time.Duration(1+g.IntN(3000)) * ms
+	}
+	return time.Duration(1+g.IntN(30000)) * ms
+}
+
 func (g *generator) name(kind string) string {
 	g.n++
 	return fmt.Sprintf("%s %d", kind, g.n)
 }
 
 func (g *generator) actor(kind string) *actor {
-	a := &actor{Name: g.name(kind), Way: g.IntN(5), Code: g.IntN(4)}
+	a := &actor{Name: g.name(kind), Way: g.IntN(5), Code: g.IntN(4), Within: g.within()}
 	switch n := g.IntN(100); {
 	case n < 30:
 		a.Does = returns
@@ -100,14 +116,16 @@ func (g *generator) actor(kind string) *actor {
 		a.Does = stops
 	case n < 93:
 		a.Does = shutsDown
-	case n < 96:
+	case n < 95:
 		a.Does, a.Sub = registers, g.simple("handler")
-	case n < 97:
+	case n < 96:
 		a.Does, a.Sub = spawns, g.simple("hold")
-	case n < 98:
+	case n < 97:
 		a.Does = quiesces
-	case n < 99:
+	case n < 98:
 		a.Does = closes
+	case n < 99:
+		a.Does = shuts
 	default:
 		a.Does = unregisters
 	}
@@ -179,6 +197,9 @@ func (g *generator) task() *actor {
 func (g *generator) plainTask() *actor {
 	a := g.terms(g.alone(g.actor("task"), 15))
 	a.Mild = g.chance(30)
+	if g.chance(3) {
+		a.Does, a.Sub = shuts, nil
+	}
 	return a
 }
 
@@ -204,7 +225,7 @@ func (g *generator) entries(depth int) (es []*entry) {
 }
 
 func (g *generator) event() *event {
-	e := &event{At: g.unique(20000), N: g.IntN(8)}
+	e := &event{At: g.unique(20000), N: g.IntN(8), Within: g.within()}
 	switch n := g.IntN(100); {
 	case n < 30:
 		e.What = signalled

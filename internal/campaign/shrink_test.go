@@ -98,6 +98,7 @@ func (v *variation) events(p *program) {
 		return
 	}
 	for _, e := range p.Events {
+		v.change(e.Within != 0, func() { e.Within = 0 })
 		if e.Sub != nil {
 			v.actor(e.Sub)
 		}
@@ -148,6 +149,7 @@ func (v *variation) actor(a *actor) {
 	v.change(a.Alone != 0, func() { a.Alone = 0 })
 	v.change(a.Timeout != 0, func() { a.Timeout = 0 })
 	v.change(a.Reserve != 0, func() { a.Reserve = 0 })
+	v.change(a.Within != 0, func() { a.Within = 0 })
 	v.change(a.Way != 0, func() { a.Way = 0 })
 	v.change(a.Mild, func() { a.Mild = false })
 	v.change(a.Pair, func() { a.Pair = false })

@@ -119,6 +119,7 @@ type seen struct {
 	kind    shutdown.StepKind
 	started bool
 	in      *seen // the task that is the group of this one; nil: main's
+	by      *seen // the actor that has closed this handler, with its context
 	home    *scope
 	order   int           // of registration
 	at      time.Duration // of registration
@@ -128,7 +129,10 @@ type seen struct {
 	won     bool          // it was unregistered
 	closed  bool          // somebody has closed it, perhaps before its turn
 	settled time.Duration // when a Close of it had returned, or Unregister had been refused; 0: never
-	shut    bool          // somebody has shut this task down
+	shuts   []*shut       // of this task
+	ran     bool          // the group of main, or of a task, has
+	ranAt   time.Duration // when
+	ranErr  error         // what it returned
 
 	calls  int
 	begin  time.Duration
@@ -292,6 +296,7 @@ func (w *world) run() {
 		w.final.seen = nil
 		for _, sn := range w.obs.seen {
 			c := *sn
+			c.shuts = copies(sn.shuts)
 			w.final.seen = append(w.final.seen, &c)
 		}
 		w.remap()
@@ -299,11 +304,16 @@ func (w *world) run() {
 	w.letGo(cancel)
 }
 
-// remap has the tree of scopes point to the copies.
+// remap has the tree of scopes, and the tasks within others, point to the copies.
 func (w *world) remap() {
 	byActor := make(map[*actor]*seen)
 	for _, sn := range w.final.seen {
 		byActor[sn.actor] = sn
+	}
+	for _, sn := range w.final.seen {
+		if sn.in != nil {
+			sn.in = byActor[sn.in.actor]
+		}
 	}
 	var walk func(*scope)
 	walk = func(s *scope) {
@@ -316,6 +326,15 @@ func (w *world) remap() {
 		}
 	}
 	walk(w.obs.top)
+}
+
+// copies is the things themselves, which others may change.
+func copies[T any](of []*T) (copies []*T) {
+	for _, t := range of {
+		c := *t
+		copies = append(copies, &c)
+	}
+	return copies
 }
 
 // lives is how many goroutines of the program there are, by its own account.
@@ -412,6 +431,7 @@ func (w *world) main(ctx context.Context) error {
 		w.addTask(&w.g, a, nil)
 	}
 	err := w.g.Run(ctx)
+	w.note(func() { sn.ran, sn.ranAt, sn.ranErr = true, w.now(), err })
 	return w.performs(sn, work, err)
 }
 
@@ -464,8 +484,9 @@ func (w *world) grouped(sn *seen) func(context.Context) error {
 		for _, a := range sn.Inner.Tasks {
 			w.addTask(g, a, sn)
 		}
+		defer context.AfterFunc(ctx, func() { w.note(func() { sn.told, sn.toldAt = true, w.now() }) })()
 		err := g.Run(ctx)
-		w.note(func() { sn.told = ctx.Err() != nil })
+		w.note(func() { sn.ran, sn.ranAt, sn.ranErr = true, w.now(), err })
 		return w.ends(sn, work, byReturn, err)
 	}
 }

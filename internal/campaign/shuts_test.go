@@ -1,0 +1,195 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// This file is Task.Shutdown: who calls it, and that a task's error goes to one place.
+
+// A shut is a call of it.
+type shut struct {
+	at, end time.Duration
+	back    bool          // it has returned
+	limit   time.Duration // when its context ends, if there is nothing else that ends it; 0: not known
+	inside  bool          // the task, or one in it, is the caller
+	err     error
+	ended   error // of the context when it had returned
+}
+
+// asLongAsItTakes is the deadline of a context that ends when the task is to.
+const asLongAsItTakes = time.Duration(1)
+
+// within derives a context with a deadline. There is none for 0, and a negative one has passed.
+func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+// shuts shuts a task down; by is the actor that does.
+func (w *world) shuts(by, sn *seen, ctx context.Context, d time.Duration) {
+	if d == asLongAsItTakes {
+		d = sn.For
+	}
+	c := &shut{at: w.now()}
+	if d != 0 && (by == nil || ctx == context.Background()) {
+		c.limit = c.at + max(d, 0)
+	}
+	w.note(func() {
+		c.inside = by.isWithin(sn, ctx) && !sn.over
+		sn.shuts = append(sn.shuts, c)
+	})
+	ctx, cancel := within(ctx, d)
+	defer cancel()
+	err := sn.task.Shutdown(ctx)
+	w.note(func() { c.back, c.end, c.err, c.ended = true, w.now(), err, ctx.Err() })
+}
+
+// isWithin reports whether sn is of, or runs within it, as far as the context tells that it gives.
+func (sn *seen) isWithin(of *seen, ctx context.Context) bool {
+	for ; sn != nil && sn != of; sn = either(sn.in, sn.by) {
+		if sn.by != nil && ctx == context.Background() {
+			return false
+		}
+	}
+	return sn != nil
+}
+
+// shutsOne is the act of an actor: a task may be the one that it shuts down itself.
+func (w *world) shutsOne(sn *seen, work context.Context) {
+	target := sn
+	w.note(func() {
+		if sn.task == nil || sn.Way > 1 {
+			target = pick(w.tasks, sn.Way+sn.Code)
+		}
+	})
+	if target != nil {
+		w.shuts(sn, target, ifelse(sn.Code%2 == 0, work, context.Background()), sn.Within)
+	}
+}
+
+// gaveUp reports whether the call has returned because its context had ended. It is not known
+// where the task may have had the same error.
+func (c *shut) gaveUp(sn *seen) (yes, known bool) {
+	yes = c.back && c.err != nil && c.err == c.ended
+	return yes, !yes || sn.err != c.err
+}
+
+// checkShutdowns holds that a call returns when the task has ended or its context has, with
+// the task's error in the one case; and that this is not lost, nor the group's as well.
+func (m *model) checkShutdowns() {
+	for _, sn := range m.seen {
+		if sn.task == nil || sn.calls == 0 {
+			continue
+		}
+		for _, c := range sn.shuts {
+			m.checkShut(sn, c)
+		}
+		m.checkOnePlace(sn)
+	}
+}
+
+func (m *model) checkShut(sn *seen, c *shut) {
+	gaveUp, known := c.gaveUp(sn)
+	stuck := new(group.StuckError)
+	if left := c.limit - c.at; left > 0 && sn.Does == obeys && (!sn.over || sn.end > c.limit-margin(left)) && !c.inside && c.at < m.returned {
+		m.found("shut", "%s, which obeys, ended at %v, and was to be cut a little before %v", sn.Name, sn.end, c.limit)
+	}
+	switch {
+	case c.inside:
+		if !c.back || c.err != nil || c.end != c.at {
+			m.found("shut", "%s shut itself down at %v: %+v", sn.Name, c.at, *c)
+		}
+	case !c.back:
+		if sn.over || m.given(sn) || c.limit > 0 {
+			m.found("shut", "Shutdown of %s does not return: %+v", sn.Name, *c)
+		}
+	case gaveUp:
+		if known && (c.limit > 0 && c.end != c.limit || sn.over && sn.end < c.end) {
+			m.found("shut", "Shutdown of %s, which ended at %v, gave up: %+v", sn.Name, sn.end, *c)
+		}
+	case errors.As(c.err, &stuck) && stuck.Name == sn.Name && m.given(sn):
+	case !sn.over || c.end != max(c.at, sn.end):
+		m.found("shut", "Shutdown of %s, which ended at %v (%t), returned: %+v", sn.Name, sn.end, sn.over, *c)
+	case sn.bad() && !errors.Is(c.err, sn.err) && sn.how == byReturn, sn.bad() != (c.err != nil) && !sn.late:
+		m.found("shut", "Shutdown of %s, which ended with %v, returned: %+v", sn.Name, sn.err, *c)
+	}
+}
+
+// checkOnePlace looks for the error of sn in what its group and its callers have returned.
+func (m *model) checkOnePlace(sn *seen) {
+	of := sn.in
+	if of == nil {
+		of = m.byName[m.p.Main.Name]
+	}
+	if !of.ran || !sn.over || !sn.bad() || m.given(sn) || sn.end > of.ranAt {
+		return
+	}
+	places := 0
+	for _, name := range tasksOf(of.ranErr) {
+		places += ifelse(name == sn.Name, 1, 0)
+	}
+	if places > 1 {
+		m.found("one place", "%s is %d times in the error of its group: %v", sn.Name, places, of.ranErr)
+	}
+	stop, taken := m.mayStop(of), false
+	for _, c := range sn.shuts {
+		gaveUp, known := c.gaveUp(sn)
+		switch {
+		case !known:
+			return
+		case c.inside || !c.back || gaveUp:
+			continue
+		}
+		taken = true
+		if places > 0 && c.at < stop && c.at < sn.end {
+			m.found("one place", "the error of %s is the group's, and was returned: %+v", sn.Name, *c)
+		}
+	}
+	if places == 0 && !taken {
+		m.found("one place", "the error %v of %s is lost: %v", sn.err, sn.Name, of.ranErr)
+	}
+}
+
+// tasksOf is the names of the tasks of which a group says that they have failed.
+func tasksOf(err error) (names []string) {
+	switch e := err.(type) {
+	case *group.TaskError:
+		return []string{e.Name}
+	case interface{ Unwrap() []error }:
+		for _, err := range e.Unwrap() {
+			names = append(names, tasksOf(err)...)
+		}
+	}
+	return names
+}
+
+// mayStop is when the group that of runs may have begun to stop, at the earliest.
+func (m *model) mayStop(of *seen) time.Duration {
+	at := m.delayEnd
+	if of.kind == shutdown.KindTask {
+		at = ifelse(of.told, of.toldAt, of.ranAt)
+	}
+	for _, sn := range m.seen {
+		if sn.task != nil && sn.over && (sn.bad() || sn.late || !sn.Mild) && (sn.in == of || sn.in == nil && of.kind == shutdown.KindMain) {
+			at = min(at, sn.end)
+		}
+	}
+	return at
+}
+
+// ignoring reports whether it can be told that the end of sn is not its group's affair: a
+// caller of Shutdown has waited for it.
+func (sn *seen) ignoring() bool {
+	return slices.ContainsFunc(sn.shuts, func(c *shut) bool {
+		gaveUp, known := c.gaveUp(sn)
+		return c.back && !c.inside && !gaveUp && known && c.at < sn.end && c.end == sn.end
+	})
+}
