@@ -144,7 +144,7 @@ func (sn *seen) bad() bool {
 	var sig *signals.Error
 	var code *shutdown.ExitError
 	switch {
-	case sn.how == byPanic || sn.how == byGoexit:
+	case sn.how == byPanic || sn.how == byGoexit || sn.aloneErr != nil:
 		return true
 	case sn.err == nil, sn.err == context.Canceled, errors.As(sn.err, &sig):
 		return false

@@ -181,7 +181,7 @@ func (m *model) checkOrder() {
 		switch {
 		case t.Kind == shutdown.KindMain, t.Kind == shutdown.KindHold:
 			main = max(main, t.end)
-		case t.Kind == shutdown.KindTask && !t.seen.started && t.seen.told && t.seen.shuts == nil:
+		case t.Kind == shutdown.KindTask && !t.seen.started && t.seen.told && t.seen.shuts == nil && t.seen.alone == 0:
 			tasks[t.seen.group()] = append(tasks[t.seen.group()], span{order: t.seen.order, begin: t.begin, first: t.begin, end: t.end, name: t.Name})
 		}
 	}

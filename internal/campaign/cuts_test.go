@@ -23,7 +23,7 @@ func (m *model) checkCuts() {
 		}
 	}
 	for _, sn := range m.seen {
-		if c := sn.cut; c != nil && !m.rightCut(c, forced) {
+		if c := sn.cut; c != nil && !m.rightCut(sn, forced) {
 			m.found("cause", "the context of %s ended at %v with %v, because of %v", sn.Name, c.at, c.err, c.cause)
 		}
 	}
@@ -40,8 +40,7 @@ func (m *model) checkCuts() {
 		// then is divided anew, also among those that are still to come.
 		if outer, ok := began[m.byName[t.seen.group()]]; ok && t.seen.in != nil {
 			all := outer.Event.(shutdown.StepBegan).Allowance
-			cut := outer.at + all - margin(all)
-			may, shortened = min(may, cut-t.begin), outer.at > t.begin && cut < t.begin+may
+			may, shortened = min(may, outer.at+all-margin(all)-t.begin), outer.at > t.begin
 		}
 		if d := t.Took - may; d > time.Microsecond || d < -time.Microsecond && !shortened {
 			m.found("given up", "%s was given up after %v, and might take %v", t.Name, t.Took, may)
@@ -51,13 +50,14 @@ func (m *model) checkCuts() {
 
 // rightCut reports whether a context may have ended so. The work in hand of a task that is told
 // after the second signal ends then.
-func (m *model) rightCut(c *cut, forced time.Duration) bool {
+func (m *model) rightCut(sn *seen, forced time.Duration) bool {
+	c := sn.cut
 	var sig *signals.Error
 	switch {
 	case errors.As(c.cause, &sig):
 		return c.err == context.Canceled && forced >= 0 && c.at >= forced
 	case errors.Is(c.cause, shutdown.ErrGrace):
-		return c.err == context.DeadlineExceeded && (c.at != forced || c.due)
+		return c.err == context.DeadlineExceeded && (c.at != forced || c.due || sn.expiresAt(forced))
 	}
 	return false
 }

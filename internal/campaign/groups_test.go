@@ -33,6 +33,9 @@ func (m *model) checkGroupStop() {
 	want := m.delayEnd
 	var newest *seen // of the tasks that are to be told then
 	for _, sn := range m.seen {
+		if sn.ofMain() && sn.alone > 0 && (sn.aloneErr != nil || !sn.Mild) {
+			want = min(want, sn.alone)
+		}
 		switch {
 		case !sn.ofMain():
 		case sn.shuts != nil && sn.over && sn.ignoring():
@@ -46,14 +49,14 @@ func (m *model) checkGroupStop() {
 		if !sn.ofMain() || sn.calls == 0 {
 			continue
 		}
-		if sn.told && sn.toldAt < want && sn.shuts == nil {
+		if sn.told && sn.toldAt < want && sn.shuts == nil && sn.alone == 0 {
 			m.found("group", "%s was told at %v, want %v", sn.Name, sn.toldAt, want)
 		}
 		if sn.begin < want && (!sn.over || sn.end > want) {
 			newest = sn
 		}
 	}
-	if newest != nil && newest.shuts == nil && (newest.Alone == 0 || newest.begin+newest.Alone > want) && (!newest.told || newest.toldAt != want) {
+	if newest != nil && newest.shuts == nil && newest.alone == 0 && (newest.Alone == 0 || newest.begin+newest.Alone > want) && (!newest.told || newest.toldAt != want) {
 		m.found("group", "%s, the newest of it, was told at %v (%t), want %v", newest.Name, newest.toldAt, newest.told, want)
 	}
 }

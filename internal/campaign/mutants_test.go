@@ -68,6 +68,7 @@ var mutants = []mutant{
 	{"the error of a task that is shut down is the group's, too", "group/group.go", "err != nil && t.waiters == 0", "err != nil"},
 	{"a task that shuts itself down waits for itself", "group/task.go", "\tinside := t.step.Calls(ctx)", "\tinside := false && t.step.Calls(ctx)"},
 	{"the error of a task that shuts itself down is lost", "group/task.go", "mine := !inside && ", "mine := "},
+	{"the error that stops a group is lost to a Shutdown", "group/task.go", " && t.result.Err == nil && t != g.first", ""},
 	{"a task that is shut down is not cut", "group/task.go", "left-step.Margin(left), t.step.Expire", "left-step.Margin(left), func() {}"},
 	{"Shutdown of a task that has been given up waits for it", "group/task.go", "\tcase <-t.givenUp():\n", ""},
 	{"a step is given up half-way between its cut and its end", "internal/step/clock.go", "if now >= s.End {\n\t\tc.giveUp(s, now)\n\t\treturn 0\n\t}\n\tif look := s.look(); now < look {\n\t\treturn look\n\t}\n\tc.dump(s)\n\treturn s.End\n", "end := cut + (s.End-cut)/2\n\tif now >= end {\n\t\tc.giveUp(s, now)\n\t\treturn 0\n\t}\n\tif look := s.look(); now < look {\n\t\treturn look\n\t}\n\tc.dump(s)\n\treturn end\n"},

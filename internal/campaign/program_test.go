@@ -42,7 +42,7 @@ type actor struct {
 	Timeout time.Duration
 	Reserve time.Duration
 	Mild    bool          // of a task: MayFinish
-	Pair    bool          // of a task: two functions; the second one does it all when it is told to stop
+	Pair    bool          // of a task: two functions; the second one does it all when it is told to stop, the first may return alone
 	Bare    bool          // of a hold: Hold, not Go
 	Within  time.Duration // of a context that it makes: its deadline; 0: none
 	Inner   *inner        // of a task: it is a group of them, and does nothing of its own

@@ -184,7 +184,7 @@ func (g *generator) task() *actor {
 	a := g.plainTask()
 	switch n := g.IntN(100); {
 	case n < 15:
-		a.Pair, a.Alone = true, 0
+		a.Pair = true
 	case n < 25:
 		a.Inner, a.Does, a.Sub, a.Alone = &inner{Pool: g.chance(30)}, returns, nil, 0
 		for range 1 + g.IntN(3) {

@@ -118,7 +118,7 @@ func (m *model) checkShut(sn *seen, c *shut) {
 	case errors.As(c.err, &stuck) && stuck.Name == sn.Name && m.given(sn):
 	case !sn.over || c.end != max(c.at, sn.end):
 		m.found("shut", "Shutdown of %s, which ended at %v (%t), returned: %+v", sn.Name, sn.end, sn.over, *c)
-	case sn.bad() && !errors.Is(c.err, sn.err) && sn.how == byReturn, sn.bad() != (c.err != nil) && !sn.late:
+	case sn.bad() && !errors.Is(c.err, either(sn.aloneErr, sn.err)) && sn.how == byReturn, sn.bad() != (c.err != nil) && !sn.late:
 		m.found("shut", "Shutdown of %s, which ended with %v, returned: %+v", sn.Name, sn.err, *c)
 	}
 }
@@ -153,7 +153,9 @@ func (m *model) checkOnePlace(sn *seen) {
 			m.found("one place", "the error of %s is the group's, and was returned: %+v", sn.Name, *c)
 		}
 	}
-	if places == 0 && !taken {
+	// What has failed before it was shut down, if only one of two functions, is the group's.
+	before := sn.aloneErr != nil && !slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.at <= sn.alone })
+	if places == 0 && (!taken || before) {
 		m.found("one place", "the error %v of %s is lost: %v", sn.err, sn.Name, of.ranErr)
 	}
 }
@@ -179,10 +181,15 @@ func (m *model) mayStop(of *seen) time.Duration {
 	}
 	for _, sn := range m.seen {
 		if sn.task != nil && sn.over && (sn.bad() || sn.late || !sn.Mild) && (sn.in == of || sn.in == nil && of.kind == shutdown.KindMain) {
-			at = min(at, sn.end)
+			at = min(at, ifelse(sn.alone > 0, sn.alone, sn.end))
 		}
 	}
 	return at
+}
+
+// expiresAt reports whether the context of a Shutdown of sn ended then.
+func (sn *seen) expiresAt(at time.Duration) bool {
+	return slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.back && c.ended != nil && c.end == at })
 }
 
 // ignoring reports whether it can be told that the end of sn is not its group's affair: a

@@ -134,19 +134,21 @@ type seen struct {
 	ranAt   time.Duration // when
 	ranErr  error         // what it returned
 
-	calls  int
-	begin  time.Duration
-	ctxErr error         // of its work context at the start
-	left   time.Duration // to its deadline then; -1: none
-	told   bool
-	toldAt time.Duration
-	over   bool
-	end    time.Duration
-	how    how
-	err    error
-	late   bool // after its deadline
-	cut    *cut // how its context ended, nil if it did not see that
-	leak   bool
+	calls    int
+	begin    time.Duration
+	ctxErr   error         // of its work context at the start
+	left     time.Duration // to its deadline then; -1: none
+	told     bool
+	toldAt   time.Duration
+	over     bool
+	end      time.Duration
+	how      how
+	err      error
+	late     bool          // after its deadline
+	alone    time.Duration // when the first function of a pair had returned alone; 0: it has not
+	aloneErr error         // what it returned
+	cut      *cut          // how its context ended, nil if it did not see that
+	leak     bool
 }
 
 // A cut is the end of a context while its step ran.
@@ -460,9 +462,17 @@ func (w *world) addPair(g *group.Group, sn *seen, opts []group.Option) *group.Ta
 	stop := make(chan struct{})
 	execute := func(ctx context.Context) error {
 		w.begins(sn, ctx)
+		var alone <-chan time.Time
+		if sn.Alone > 0 {
+			alone = time.After(sn.Alone)
+		}
 		select {
 		case <-stop:
 		case <-ctx.Done(): // the cut
+		case <-alone:
+			if err, early := w.leaves(sn); early {
+				return err
+			}
 		case <-w.release:
 		}
 		return errServerClosed // it was made to return, which is no failure
@@ -473,6 +483,23 @@ func (w *world) addPair(g *group.Group, sn *seen, opts []group.Option) *group.Ta
 		return w.performs(sn, ctx, nil)
 	}
 	return g.Add(sn.Name, execute, interrupt, opts...)
+}
+
+// leaves notes that the first function of a pair returns alone, with an error that is none
+// where the second has been called.
+func (w *world) leaves(sn *seen) (err error, early bool) {
+	if sn.Way%2 == 1 {
+		err = failure{sn.Name}
+	}
+	w.note(func() {
+		if early = !sn.told; early {
+			sn.alone, sn.aloneErr = w.now(), err
+		}
+	})
+	if early && err != nil {
+		w.stimulus(stimulus{cause: err, maybe: sn.in != nil})
+	}
+	return err, early
 }
 
 // grouped is the function of a task that is a group.
