@@ -29,9 +29,6 @@ func (w *world) begins(sn *seen, work context.Context) {
 	})
 }
 
-// closer is the key of the actor that closes something, with this context.
-type closer struct{}
-
 // waits waits until main or a task is told, or for as long as it likes.
 func (w *world) waits(sn *seen, ctx context.Context) {
 	var alone <-chan time.Time
@@ -220,8 +217,12 @@ func (w *world) callsBack(sn *seen, work context.Context) {
 		w.register(sn.Sub, ifelse(sn.home != nil && sn.Code%2 == 0, sn.home, w.obs.top))
 	case spawns:
 		w.hold(work, sn.Sub)
-	case closes, unregisters:
-		w.meddles(sn, work)
+	case closes, hands:
+		w.changes()
+		w.closesOne(sn, work)
+	case unregisters:
+		w.changes()
+		w.unregistersOne(sn)
 	case shuts:
 		w.shutsOne(sn, work)
 	case quiesces:
@@ -310,12 +311,13 @@ func (w *world) meddle(ctx context.Context, e *event) {
 	case e.What == unregistered && reg != nil:
 		reg.unregister(w)
 	case e.What == closedHandler && reg != nil:
-		w.waitsFor(func() { reg.close(ctx, w) })
+		w.waitsFor(func() { w.closes(&closing{reg: reg}, nil, ctx, e.Within) })
 	case e.What == closedScope && sc != nil:
-		w.waitsFor(func() { sc.close(ctx, w) })
+		w.waitsFor(func() { w.closes(&closing{sc: sc}, nil, ctx, e.Within) })
 	case e.What == releasedScope && sc != nil:
-		w.note(func() { sc.released = true })
-		sc.scope.Release()
+		w.releases(sc)
+	case e.What == handedOver && sc != nil:
+		w.waitsFor(func() { w.closes(&closing{sc: sc, hand: true}, nil, ctx, e.Within) })
 	}
 }
 
@@ -323,13 +325,6 @@ func (sn *seen) unregister(w *world) {
 	won := sn.reg.Unregister()
 	w.note(func() { sn.won = sn.won || won })
 	if !won {
-		w.settles(sn)
-	}
-}
-
-func (sn *seen) close(ctx context.Context, w *world) {
-	w.note(func() { sn.closed = true })
-	if err := sn.reg.Close(ctx); !errors.Is(err, shutdown.ErrGrace) { // else it is left to its turn
 		w.settles(sn)
 	}
 }
@@ -344,25 +339,12 @@ func (w *world) settles(sn *seen) {
 	})
 }
 
-func (sc *scope) close(ctx context.Context, w *world) {
-	w.note(func() { sc.closed = true })
-	_ = sc.scope.Close(ctx)
-}
-
-// meddles is what an actor does to another handler, or to itself.
-func (w *world) meddles(sn *seen, work context.Context) {
+// unregistersOne is what an actor does to another handler, or to itself.
+func (w *world) unregistersOne(sn *seen) {
 	var reg *seen
-	var sc *scope
-	w.note(func() { reg, sc = pick(w.regs, sn.Way+sn.Code), pick(w.scopes, sn.Way+sn.Code) })
-	w.changes()
-	work = context.WithValue(work, closer{}, sn)
-	switch {
-	case sn.Does == unregisters && reg != nil:
+	w.note(func() { reg = pick(w.regs, sn.Way+sn.Code) })
+	if reg != nil {
 		reg.unregister(w)
-	case sn.Does == closes && sc != nil && sn.Code%2 == 0:
-		sc.close(work, w)
-	case sn.Does == closes && reg != nil:
-		reg.close(work, w)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 type model struct {
 	*observation
 	findings []string
+	ends     map[string]noted
 
 	requested shutdown.StopRequested
 	stop      time.Duration // when that was
@@ -36,7 +37,7 @@ type told struct {
 
 // judge returns what is wrong, each with the name of the promise before a colon.
 func judge(o *observation) []string {
-	m := &model{observation: o, byName: make(map[string]*seen)}
+	m := &model{observation: o, byName: make(map[string]*seen), ends: ends(o.events)}
 	for _, sn := range o.seen {
 		m.byName[sn.Name] = sn
 	}
@@ -59,6 +60,7 @@ func judge(o *observation) []string {
 	m.checkGroup()
 	m.checkGroupStop()
 	m.checkShutdowns()
+	m.checkClosings()
 	m.checkTurns()
 	m.checkOnce()
 	m.checkOrder()
@@ -280,7 +282,7 @@ func (m *model) checkSteps() {
 	for _, sn := range m.seen {
 		switch {
 		case sn.calls == 0:
-		case sn.ctxErr != nil:
+		case sn.ctxErr != nil && !sn.expiresAt(sn.begin):
 			m.found("context", "the context of %s had ended at its start: %v", sn.Name, sn.ctxErr)
 		case sn.kind == shutdown.KindHandler && sn.left <= 0:
 			m.found("context", "%s was called with a deadline %v ahead", sn.Name, sn.left)
@@ -319,7 +321,7 @@ func (m *model) excused(t *told) bool {
 		return true // at the very instant
 	case sn.Bare && t.Outcome == shutdown.Late && t.want == shutdown.OK:
 		return true // it does not know of a cut
-	case t.want == shutdown.Late && (sn.kind == shutdown.KindMain && m.p.Tasks != nil || sn.Inner != nil || sn.Does == closes):
+	case t.want == shutdown.Late && (sn.kind == shutdown.KindMain && m.p.Tasks != nil || sn.Inner != nil || sn.Does == closes || sn.Does == hands):
 		return t.Outcome == ifelse(sn.bad(), shutdown.Failed, shutdown.OK) // it waited for other steps
 	}
 	return false

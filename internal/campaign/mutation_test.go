@@ -197,6 +197,16 @@ var faults = []fault{
 			sn.ranErr = nil
 		}
 	}},
+	{name: "a Close forgets what has failed", breaks: "close", see: func(o *observation) {
+		for _, c := range o.closings {
+			c.err = nil
+		}
+	}},
+	{name: "a Close takes longer than it may", breaks: "close", see: func(o *observation) {
+		for _, c := range o.closings {
+			c.limit -= ifelse(c.limit == c.end, ms, 0)
+		}
+	}},
 	{name: "Task.Shutdown returns no error", breaks: "shut", see: func(o *observation) {
 		for _, sn := range o.seen {
 			for _, c := range sn.shuts {

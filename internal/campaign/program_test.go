@@ -74,12 +74,13 @@ const (
 	quiesces               // calls Quiesce, returns after For
 	closes                 // closes a handler or a scope, returns after For
 	unregisters            // takes a handler away, returns after For
+	hands                  // calls what Release of a scope has returned, returns after For
 	shuts                  // shuts a task down, perhaps itself, returns or fails after For
 )
 
 var acts = [...]string{
 	"returns", "obeys", "fails", "panics", "goexits", "deaf", "leaks", "exits", "codes",
-	"stops", "shutsDown", "registers", "spawns", "quiesces", "closes", "unregisters", "shuts",
+	"stops", "shutsDown", "registers", "spawns", "quiesces", "closes", "unregisters", "hands", "shuts",
 }
 
 func (a act) String() string { return acts[a] }
@@ -106,6 +107,7 @@ const (
 	closedHandler
 	closedScope
 	releasedScope
+	handedOver
 	shutTask
 	begun
 	exited
@@ -115,7 +117,7 @@ const (
 
 var whats = [...]string{
 	"signal", "Stop", "the context ends", "Quiesce", "Resume", "Register", "Unregister", "Registration.Close",
-	"Scope.Close", "Scope.Release", "Task.Shutdown", "Go", "Exit", "Shutdown", "Group.Go",
+	"Scope.Close", "Scope.Release", "what Release has returned", "Task.Shutdown", "Go", "Exit", "Shutdown", "Group.Go",
 }
 
 func (w what) String() string { return whats[w] }
@@ -175,7 +177,7 @@ func (a *actor) String() string {
 	if a.Does == deaf || a.Does == panics || a.Does == unregisters {
 		text += fmt.Sprintf(", way %d", a.Way)
 	}
-	if a.Does == closes || a.Does == shuts {
+	if a.Does == closes || a.Does == hands || a.Does == shuts {
 		text += fmt.Sprintf(", way %d, code %d, within %v", a.Way, a.Code, a.Within)
 	}
 	text += ifelse(a.Mild, ", MayFinish", "") + ifelse(a.Pair, ", a pair", "") + ifelse(a.Bare, ", bare", "")

@@ -123,7 +123,7 @@ func (g *generator) actor(kind string) *actor {
 	case n < 97:
 		a.Does = quiesces
 	case n < 98:
-		a.Does = closes
+		a.Does = ifelse(g.chance(30), hands, closes)
 	case n < 99:
 		a.Does = shuts
 	default:
@@ -227,14 +227,16 @@ func (g *generator) entries(depth int) (es []*entry) {
 func (g *generator) event() *event {
 	e := &event{At: g.unique(20000), N: g.IntN(8), Within: g.within()}
 	switch n := g.IntN(100); {
-	case n < 30:
+	case n < 27:
 		e.What = signalled
-	case n < 40:
+	case n < 36:
 		e.What = stopped
-	case n < 46:
+	case n < 42:
 		e.What = cancelled
-	case n < 54:
+	case n < 50:
 		e.What = quiesced
+	case n < 54:
+		e.What = handedOver
 	case n < 60:
 		e.What = resumed
 	case n < 66:

@@ -65,6 +65,7 @@ type observation struct {
 	returned   time.Duration   // Run
 	changes    []time.Duration // of what is registered
 	exits      []exit
+	closings   []*closing
 	codes      []exit // given to Exit
 	goroutines int    // that were not there before
 	pending    int    // of those, which wait for a call of theirs to return
@@ -105,7 +106,10 @@ type scope struct {
 	children []child
 	closed   bool // by somebody, perhaps before its turn
 	released bool
+	hand     func(context.Context) error // what Release has returned
 }
+
+func (sc *scope) name() string { return fmt.Sprintf("scope %d", sc.order) }
 
 // A child is a step or a scope.
 type child struct {
@@ -296,6 +300,7 @@ func (w *world) run() {
 		// As it is now: what is let go goes on.
 		w.final = w.obs
 		w.final.seen = nil
+		w.final.closings = copies(w.obs.closings)
 		for _, sn := range w.obs.seen {
 			c := *sn
 			c.shuts = copies(sn.shuts)
@@ -569,7 +574,7 @@ func (w *world) add(e *entry, in *scope) {
 		if e.Concurrent {
 			opts = append(opts, shutdown.Concurrent())
 		}
-		sc.scope = nest(fmt.Sprintf("scope %d", sc.order), opts...)
+		sc.scope = nest(sc.name(), opts...)
 		in.children = append(in.children, child{scope: sc})
 		for _, inner := range e.Entries {
 			w.add(inner, sc)

@@ -1,0 +1,288 @@
+package campaign
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// This file is what ends a part of the stack early: Registration.Close, Scope.Close, and what
+// Scope.Release has returned.
+
+// A closing is a call of one of them.
+type closing struct {
+	reg     *seen  // what was closed:
+	sc      *scope // either of them
+	hand    bool   // by what Release has returned
+	at, end time.Duration
+	back    bool          // it has returned
+	limit   time.Duration // the deadline that it was given, 0 if there was none ahead
+	inStep  bool          // its context is of a step
+	cut     time.Duration // of that when it had returned, 0 if it was not known even then
+	err     error
+}
+
+// closer is the key of the actor that closes something, with this context.
+type closer struct{}
+
+// closes closes a handler or a scope. The context is the work context of the actor by, if that
+// is not nil.
+func (w *world) closes(c *closing, by *seen, ctx context.Context, d time.Duration) {
+	f := w.closerOf(c)
+	if d == asLongAsItTakes {
+		d = c.length()
+	}
+	c.at, c.inStep = w.now(), by != nil
+	if d > 0 {
+		c.limit = c.at + d
+	}
+	work := ctx
+	if by != nil {
+		ctx = context.WithValue(ctx, closer{}, by)
+	}
+	ctx, cancel := within(ctx, d)
+	defer cancel()
+	w.note(func() { w.obs.closings = append(w.obs.closings, c) })
+	err := f(ctx)
+	cut, ok := work.Deadline()
+	w.note(func() {
+		c.back, c.end, c.err = true, w.now(), err
+		if ok {
+			c.cut = cut.Sub(w.base)
+		}
+	})
+	if c.reg != nil && !errors.Is(err, shutdown.ErrGrace) { // else it is left to its turn
+		w.settles(c.reg)
+	}
+}
+
+// closerOf is the function to call.
+func (w *world) closerOf(c *closing) func(context.Context) error {
+	switch {
+	case c.reg != nil:
+		w.note(func() { c.reg.closed = true })
+		return c.reg.reg.Close
+	case !c.hand:
+		w.note(func() { c.sc.closed = true })
+		return c.sc.scope.Close
+	}
+	var f func(context.Context) error
+	w.note(func() { f = c.sc.hand })
+	if f == nil {
+		f = w.releases(c.sc)
+	}
+	return f
+}
+
+// releases releases a scope, and keeps what it gets for whoever comes next. Nothing comes of
+// doing it again.
+func (w *world) releases(sc *scope) func(context.Context) error {
+	w.note(func() { sc.released = true })
+	f := sc.scope.Release()
+	w.note(func() {
+		if sc.hand == nil {
+			sc.hand = f
+		}
+		f = sc.hand
+	})
+	return f
+}
+
+// length is how long what is closed takes, or its first handler.
+func (c *closing) length() time.Duration {
+	switch {
+	case c.reg != nil:
+		return c.reg.For
+	case len(c.sc.Entries) > 0 && c.sc.Entries[0].Actor != nil:
+		return c.sc.Entries[0].Actor.For
+	}
+	return 0
+}
+
+// closesOne is the act of an actor. It gives its own context away, or none.
+func (w *world) closesOne(sn *seen, work context.Context) {
+	c := &closing{hand: sn.Does == hands}
+	w.note(func() {
+		if n := sn.Way + sn.Code; c.hand || sn.Code%2 == 0 && len(w.scopes) > 0 {
+			c.sc = pick(w.scopes, n)
+		} else {
+			c.reg = pick(w.regs, n)
+		}
+	})
+	by := sn
+	if sn.Way == 4 {
+		by, work = nil, context.Background()
+	}
+	if c.sc != nil || c.reg != nil {
+		w.closes(c, by, work, sn.Within)
+	}
+}
+
+// ends is how steps ended, also before the stop and after the end.
+func ends(events []noted) map[string]noted {
+	ends := make(map[string]noted)
+	for _, n := range events {
+		if e, ok := n.Event.(shutdown.StepEnded); ok {
+			ends[e.Name] = n
+		}
+	}
+	return ends
+}
+
+// checkClosings holds that a Close ends in time, has run what it closes, newest first, and
+// returns the errors of just that.
+func (m *model) checkClosings() {
+	for _, c := range m.closings {
+		latest := m.latest(c)
+		if c.back && c.end > latest || !c.back && m.returned > latest {
+			m.found("close", "%v has not ended by %v: %+v", c, latest, *c)
+		}
+		if c.back {
+			m.checkErrors(c)
+		}
+		if !c.back || c.end > c.at || m.first(c) { // what waits is the one that runs them
+			m.checkClosed(c)
+		}
+	}
+}
+
+func (c *closing) String() string {
+	switch {
+	case c.reg != nil:
+		return "Close of " + c.reg.Name
+	case c.hand:
+		return "what Release of " + c.sc.name() + " has returned"
+	}
+	return "Close of " + c.sc.name()
+}
+
+// first reports whether nothing can have closed before what c closes.
+func (m *model) first(c *closing) bool {
+	if c.sc == nil || c.at >= m.delayEnd || c.sc.released != c.hand || len(c.failures()) == 0 && c.err != nil {
+		return false
+	}
+	for sc := c.sc.parent; sc != nil; sc = sc.parent {
+		if sc.released {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(m.closings, func(o *closing) bool {
+		return o.at <= c.at && *o != *c && o.sc != nil && o.sc.around(c.sc)
+	})
+}
+
+// latest is when a Close has to be over.
+func (m *model) latest(c *closing) time.Duration {
+	latest := c.at + m.p.Grace
+	if c.limit > 0 {
+		latest = c.limit
+	}
+	switch {
+	case !c.inStep || c.cut == 0:
+	case c.at >= c.cut: // it has half of what is left to the step
+		latest = min(latest, c.cut+500*ms)
+	case c.limit > 0:
+		latest = min(latest, c.cut)
+	default:
+		latest = c.cut
+	}
+	if c.at < m.drained {
+		latest = min(latest, m.began+m.report.Grace)
+	}
+	if c.sc != nil && c.sc.Timeout > 0 {
+		latest = min(latest, c.at+c.sc.Timeout)
+	}
+	return latest
+}
+
+var stepInError = regexp.MustCompile(`(?:handler|task) "([^"]+)"`)
+
+// failures is the names of the steps in what a Close has returned.
+func (c *closing) failures() (names []string) {
+	if c.err == nil {
+		return nil
+	}
+	for _, match := range stepInError.FindAllStringSubmatch(c.err.Error(), -1) {
+		names = append(names, match[1])
+	}
+	return names
+}
+
+// checkErrors holds what a Close has returned against the failures of what it closes.
+func (m *model) checkErrors(c *closing) {
+	names := c.failures()
+	for i, name := range names {
+		sn, end := m.byName[name], m.ends[name]
+		failed, _ := end.Event.(shutdown.StepEnded)
+		if sn == nil || !c.includes(sn) || failed.Outcome == shutdown.OK || end.at > c.end || end.at < c.at || slices.Contains(names[:i], name) {
+			m.found("close", "%v returned %v, and %s was %+v", c, c.err, name, end)
+		}
+	}
+	if len(names) == 0 && c.err != nil && (c.end != c.at || !errors.Is(c.err, shutdown.ErrGrace)) {
+		m.found("close", "%v returned %v, at %v", c, c.err, c.end)
+	}
+}
+
+// includes reports whether sn is what was closed, or in it.
+func (c *closing) includes(sn *seen) bool {
+	return c.reg != nil && c.reg.actor == sn.actor || c.sc != nil && c.sc.around(sn.home)
+}
+
+// runs reports whether nobody but c runs sn, if c runs anything.
+func (c *closing) runs(sn *seen) bool {
+	if !c.includes(sn) || c.sc != nil && (sn.closed || sn.started) {
+		return false
+	}
+	if c.reg != nil {
+		return true
+	}
+	for sc := sn.home; sc != c.sc; sc = sc.parent {
+		if sc.closed || sc.released {
+			return false
+		}
+	}
+	return true
+}
+
+// checkClosed is for a Close that has run what there was.
+func (m *model) checkClosed(c *closing) {
+	names := c.failures()
+	var spans []span
+	for _, sn := range m.seen {
+		if !c.runs(sn) || sn.refused || sn.won {
+			continue
+		}
+		end, ended := m.ends[sn.Name]
+		e, _ := end.Event.(shutdown.StepEnded)
+		ended = ended && end.at <= ifelse(c.back, c.end, m.returned)
+		failed := ended && e.Outcome != shutdown.OK
+		switch {
+		case sn.calls == 0:
+			if c.back && c.sc != nil && sn.at < c.at && !slices.Contains(names, sn.Name) {
+				m.found("close", "%v is over at %v, and %s was not called: %v", c, c.end, sn.Name, c.err)
+			}
+			continue
+		case sn.begin < c.at || c.back && sn.begin > c.end || sn.started && sn.end < c.at:
+			continue
+		case c.back && sn.over && sn.bad() && sn.end < c.end && !failed:
+			m.found("close", "%s, which %v has run, has not ended well, but so: %+v", sn.Name, c, e)
+		case c.back && failed != slices.Contains(names, sn.Name):
+			m.found("close", "%v returned %v, and %s was %v", c, c.err, sn.Name, e.Outcome)
+		}
+		if sn.kind == shutdown.KindHandler && c.limit > 0 && sn.begin+sn.left > c.limit {
+			m.found("close", "%s may take until %v, and %v until %v", sn.Name, sn.begin+sn.left, c, c.limit)
+		}
+		if c.sc != nil && sn.home == c.sc && !c.sc.Concurrent {
+			over := ifelse(ended, end.at, m.returned)
+			if sn.over {
+				over = min(over, sn.end)
+			}
+			spans = append(spans, span{at: sn.at, order: sn.order, begin: sn.begin, first: sn.begin, end: over, name: sn.Name})
+		}
+	}
+	m.checkSpans(spans)
+}
