@@ -223,6 +223,8 @@ func (w *world) callsBack(sn *seen, work context.Context) {
 	case unregisters:
 		w.changes()
 		w.unregistersOne(sn)
+	case looks:
+		w.looks()
 	case shuts:
 		w.shutsOne(sn, work)
 	case quiesces:
@@ -286,6 +288,8 @@ func (w *world) fire(e *event) {
 		if task != nil {
 			w.waitsFor(func() { w.shuts(nil, task, ctx, e.Within) })
 		}
+	case looked:
+		w.looks()
 	case addedTask:
 		if w.p.Tasks != nil {
 			w.addTask(&w.g, e.Sub, nil)

@@ -107,9 +107,12 @@ func (c *closing) length() time.Duration {
 func (w *world) closesOne(sn *seen, work context.Context) {
 	c := &closing{hand: sn.Does == hands}
 	w.note(func() {
-		if n := sn.Way + sn.Code; c.hand || sn.Code%2 == 0 && len(w.scopes) > 0 {
+		switch n := sn.Way + sn.Code; {
+		case sn.Way < 2 && sn.home != nil && sn.home.scope != nil:
+			c.sc = sn.home // the very scope that it is in
+		case c.hand || sn.Code%2 == 0 && len(w.scopes) > 0:
 			c.sc = pick(w.scopes, n)
-		} else {
+		default:
 			c.reg = pick(w.regs, n)
 		}
 	})

@@ -61,6 +61,7 @@ func judge(o *observation) []string {
 	m.checkGroupStop()
 	m.checkShutdowns()
 	m.checkClosings()
+	m.checkLooks()
 	m.checkTurns()
 	m.checkOnce()
 	m.checkOrder()

@@ -197,6 +197,21 @@ var faults = []fault{
 			sn.ranErr = nil
 		}
 	}},
+	{name: "a report changes", breaks: "look", see: func(o *observation) {
+		for _, l := range o.looks {
+			if len(l.as.Steps) > 0 {
+				l.as.Steps[0].Took++
+			}
+		}
+	}},
+	{name: "a report lacks the last step", breaks: "look", see: func(o *observation) {
+		for _, l := range o.looks {
+			if n := len(l.as.Steps); n > 0 {
+				l.as.Steps = l.as.Steps[:n-1]
+				*l.report = l.as
+			}
+		}
+	}},
 	{name: "a Close forgets what has failed", breaks: "close", see: func(o *observation) {
 		for _, c := range o.closings {
 			c.err = nil

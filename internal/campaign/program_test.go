@@ -74,13 +74,14 @@ const (
 	quiesces               // calls Quiesce, returns after For
 	closes                 // closes a handler or a scope, returns after For
 	unregisters            // takes a handler away, returns after For
+	looks                  // asks for the report, returns after For
 	hands                  // calls what Release of a scope has returned, returns after For
 	shuts                  // shuts a task down, perhaps itself, returns or fails after For
 )
 
 var acts = [...]string{
 	"returns", "obeys", "fails", "panics", "goexits", "deaf", "leaks", "exits", "codes",
-	"stops", "shutsDown", "registers", "spawns", "quiesces", "closes", "unregisters", "hands", "shuts",
+	"stops", "shutsDown", "registers", "spawns", "quiesces", "closes", "unregisters", "looks", "hands", "shuts",
 }
 
 func (a act) String() string { return acts[a] }
@@ -113,11 +114,12 @@ const (
 	exited
 	shutDown
 	addedTask
+	looked
 )
 
 var whats = [...]string{
 	"signal", "Stop", "the context ends", "Quiesce", "Resume", "Register", "Unregister", "Registration.Close",
-	"Scope.Close", "Scope.Release", "what Release has returned", "Task.Shutdown", "Go", "Exit", "Shutdown", "Group.Go",
+	"Scope.Close", "Scope.Release", "what Release has returned", "Task.Shutdown", "Go", "Exit", "Shutdown", "Group.Go", "Report",
 }
 
 func (w what) String() string { return whats[w] }

@@ -121,7 +121,7 @@ func (g *generator) actor(kind string) *actor {
 	case n < 96:
 		a.Does, a.Sub = spawns, g.simple("hold")
 	case n < 97:
-		a.Does = quiesces
+		a.Does = ifelse(g.chance(30), looks, quiesces)
 	case n < 98:
 		a.Does = ifelse(g.chance(30), hands, closes)
 	case n < 99:
@@ -218,7 +218,11 @@ func (g *generator) entries(depth int) (es []*entry) {
 		case n < 3 && depth == 0:
 			es = append(es, &entry{Started: true, Actor: g.terms(g.alone(g.actor("started"), 15))})
 		default:
-			es = append(es, &entry{Actor: g.terms(g.actor("handler"))})
+			e := &entry{Actor: g.terms(g.actor("handler"))}
+			if depth > 0 && g.chance(8) {
+				e.Actor.Does, e.Actor.Sub = closes, nil
+			}
+			es = append(es, e)
 		}
 	}
 	return es
@@ -255,8 +259,10 @@ func (g *generator) event() *event {
 		e.What, e.Sub = begun, g.hold()
 	case n < 94:
 		e.What = exited
-	case n < 96:
+	case n < 95:
 		e.What = shutDown
+	case n < 97:
+		e.What = looked
 	default:
 		e.What, e.Sub = addedTask, g.task()
 	}

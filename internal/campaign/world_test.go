@@ -60,12 +60,14 @@ type observation struct {
 	signals    []sent
 	events     []noted
 	report     *shutdown.Report
+	last       *shutdown.Report // after the end
 	code       int
 	began      time.Duration   // t0
 	returned   time.Duration   // Run
 	changes    []time.Duration // of what is registered
 	exits      []exit
 	closings   []*closing
+	looks      []*look
 	codes      []exit // given to Exit
 	goroutines int    // that were not there before
 	pending    int    // of those, which wait for a call of theirs to return
@@ -217,6 +219,7 @@ func playInBubble(t *testing.T, p *program, f *fault) (o *observation) {
 // instant of the event: a bubble's clock stands still for as long as there is one to be told of.
 func (w *world) observe(e shutdown.Event) {
 	w.note(func() { w.obs.events = append(w.obs.events, noted{w.now(), e}) })
+	w.looks()
 	var quiets []<-chan struct{}
 	switch e.(type) {
 	case shutdown.StopRequested:
@@ -284,6 +287,7 @@ func (w *world) run() {
 	}
 	time.Sleep(20 * ms) // the search for leaks may be left by itself at the very end
 	synctest.Wait()
+	last := w.c.Report()
 	left := runtime.NumGoroutine() - before
 	if left != w.obs.lives() || w.fault != nil {
 		left = w.countInBubble()
@@ -291,7 +295,7 @@ func (w *world) run() {
 	w.note(func() {
 		w.obs.report, w.obs.returned, w.obs.code = report, returned, report.ExitCode()
 		w.obs.began = report.Began.Sub(w.base)
-		w.obs.goroutines = left
+		w.obs.goroutines, w.obs.last = left, last
 	})
 	if w.c.Ready() {
 		w.problem("Ready() after the end")
