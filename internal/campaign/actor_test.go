@@ -313,7 +313,7 @@ func (w *world) meddle(ctx context.Context, e *event) {
 	case e.What == registered:
 		w.register(e.Sub, w.obs.top)
 	case e.What == unregistered && reg != nil:
-		reg.unregister(w)
+		w.unregisters(reg, e.N%2 == 0)
 	case e.What == closedHandler && reg != nil:
 		w.waitsFor(func() { w.closes(&closing{reg: reg}, nil, ctx, e.Within) })
 	case e.What == closedScope && sc != nil:
@@ -325,14 +325,6 @@ func (w *world) meddle(ctx context.Context, e *event) {
 	}
 }
 
-func (sn *seen) unregister(w *world) {
-	won := sn.reg.Unregister()
-	w.note(func() { sn.won = sn.won || won })
-	if !won {
-		w.settles(sn)
-	}
-}
-
 // settles notes that sn has begun by now, or never will.
 func (w *world) settles(sn *seen) {
 	at := w.now()
@@ -341,15 +333,6 @@ func (w *world) settles(sn *seen) {
 			sn.settled = at
 		}
 	})
-}
-
-// unregistersOne is what an actor does to another handler, or to itself.
-func (w *world) unregistersOne(sn *seen) {
-	var reg *seen
-	w.note(func() { reg = pick(w.regs, sn.Way+sn.Code) })
-	if reg != nil {
-		reg.unregister(w)
-	}
 }
 
 func pick[T any](from []*T, n int) *T {

@@ -144,7 +144,7 @@ func (m *model) checkForced() {
 }
 
 // checkTurns holds that no hold is refused before main is over, and no handler before all are;
-// and that one that was closed, or was too late to be unregistered, does not begin after that.
+// and that one that was closed does not begin after that.
 func (m *model) checkTurns() {
 	mainEnd := m.drained
 	for _, t := range m.steps {
@@ -158,7 +158,7 @@ func (m *model) checkTurns() {
 			m.found("refused", "%s was refused at %v, main ended at %v, the drain at %v", sn.Name, sn.at, mainEnd, m.drained)
 		}
 		if sn.kind == shutdown.KindHandler && sn.settled > 0 && sn.calls > 0 && sn.begin > sn.settled {
-			m.found("once", "%s was closed, or too late to be unregistered, at %v, and began at %v", sn.Name, sn.settled, sn.begin)
+			m.found("once", "%s was closed at %v, and began at %v", sn.Name, sn.settled, sn.begin)
 		}
 	}
 }

@@ -62,6 +62,7 @@ func judge(o *observation) []string {
 	m.checkShutdowns()
 	m.checkClosings()
 	m.checkLooks()
+	m.checkUnregister()
 	m.checkTurns()
 	m.checkOnce()
 	m.checkOrder()

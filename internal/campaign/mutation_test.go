@@ -212,6 +212,13 @@ var faults = []fault{
 			}
 		}
 	}},
+	{name: "Unregister takes nothing away", breaks: "unregister", see: func(o *observation) {
+		for _, sn := range o.seen {
+			for _, k := range sn.takings {
+				k.won = false
+			}
+		}
+	}},
 	{name: "a Close forgets what has failed", breaks: "close", see: func(o *observation) {
 		for _, c := range o.closings {
 			c.err = nil

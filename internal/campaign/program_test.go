@@ -176,10 +176,10 @@ func (a *actor) String() string {
 	if a.Does == exits || a.Does == codes {
 		text += fmt.Sprintf(", code %d", a.Code)
 	}
-	if a.Does == deaf || a.Does == panics || a.Does == unregisters {
+	if a.Does == deaf || a.Does == panics {
 		text += fmt.Sprintf(", way %d", a.Way)
 	}
-	if a.Does == closes || a.Does == hands || a.Does == shuts {
+	if a.Does == closes || a.Does == unregisters || a.Does == hands || a.Does == shuts {
 		text += fmt.Sprintf(", way %d, code %d, within %v", a.Way, a.Code, a.Within)
 	}
 	text += ifelse(a.Mild, ", MayFinish", "") + ifelse(a.Pair, ", a pair", "") + ifelse(a.Bare, ", bare", "")

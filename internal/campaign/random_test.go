@@ -219,8 +219,11 @@ func (g *generator) entries(depth int) (es []*entry) {
 			es = append(es, &entry{Started: true, Actor: g.terms(g.alone(g.actor("started"), 15))})
 		default:
 			e := &entry{Actor: g.terms(g.actor("handler"))}
-			if depth > 0 && g.chance(8) {
+			switch n := g.IntN(100); {
+			case n < 8 && depth > 0:
 				e.Actor.Does, e.Actor.Sub = closes, nil
+			case n < 10:
+				e.Actor.Does, e.Actor.Sub = unregisters, nil
 			}
 			es = append(es, e)
 		}

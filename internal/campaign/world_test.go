@@ -133,8 +133,9 @@ type seen struct {
 	task    *group.Task
 	refused bool
 	won     bool          // it was unregistered
+	takings []*taking     // the calls of Unregister
 	closed  bool          // somebody has closed it, perhaps before its turn
-	settled time.Duration // when a Close of it had returned, or Unregister had been refused; 0: never
+	settled time.Duration // when a Close of it had returned; 0: never
 	shuts   []*shut       // of this task
 	ran     bool          // the group of main, or of a task, has
 	ranAt   time.Duration // when
@@ -307,7 +308,7 @@ func (w *world) run() {
 		w.final.closings = copies(w.obs.closings)
 		for _, sn := range w.obs.seen {
 			c := *sn
-			c.shuts = copies(sn.shuts)
+			c.shuts, c.takings = copies(sn.shuts), copies(sn.takings)
 			w.final.seen = append(w.final.seen, &c)
 		}
 		w.remap()

@@ -1,0 +1,82 @@
+package campaign
+
+import (
+	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// This file is Unregister, by the handle and by the name.
+
+// A taking is a call of it.
+type taking struct {
+	at     time.Duration
+	won    bool
+	byName bool
+}
+
+// unregisters takes sn away. Names are unique in a program.
+func (w *world) unregisters(sn *seen, byName bool) {
+	k := &taking{at: w.now(), byName: byName}
+	if byName {
+		n := w.c.Unregister(sn.Name)
+		if n < 0 || n > 1 {
+			w.problem("Unregister(%q) = %d", sn.Name, n)
+		}
+		k.won = n == 1
+	} else {
+		k.won = sn.reg.Unregister()
+	}
+	w.note(func() {
+		sn.won = sn.won || k.won
+		sn.takings = append(sn.takings, k)
+	})
+}
+
+// unregistersOne is what an actor does to another handler, or to itself.
+func (w *world) unregistersOne(sn *seen) {
+	target := sn
+	w.note(func() {
+		if sn.reg == nil || sn.Way > 0 {
+			target = pick(w.regs, sn.Way+sn.Code)
+		}
+	})
+	if target != nil {
+		w.unregisters(target, sn.Code%2 == 0)
+	}
+}
+
+// checkUnregister holds that exactly one of running and unregistering wins: whoever is refused
+// is because it runs, has run, will not run, or has been taken away by someone else. That what was
+// taken away never runs is for checkOnce.
+func (m *model) checkUnregister() {
+	for _, sn := range m.seen {
+		won := 0
+		for _, k := range sn.takings {
+			switch {
+			case k.won:
+				won++
+			case sn.kind != shutdown.KindHandler || sn.refused || k.byName && m.released(sn): // a released scope is not looked into
+			case !m.lost(sn, k):
+				m.found("unregister", "%s could not be unregistered at %v (by name: %t); it began at %v, called %d times", sn.Name, k.at, k.byName, sn.begin, sn.calls)
+			}
+		}
+		if won > 1 {
+			m.found("unregister", "%s was unregistered %d times", sn.Name, won)
+		}
+	}
+}
+
+// lost reports whether there was nothing left to take away.
+func (m *model) lost(sn *seen, k *taking) bool {
+	if sn.calls > 0 {
+		return sn.begin <= k.at
+	}
+	for _, o := range sn.takings {
+		if o.won && o.at <= k.at {
+			return true
+		}
+	}
+	end, ended := m.ends[sn.Name] // skipped
+	return ended && end.at <= k.at
+}
