@@ -272,9 +272,7 @@ func (w *world) fire(e *event) {
 	case quiesced:
 		w.quiesce()
 	case resumed:
-		if w.c.Resume() && !w.c.Ready() {
-			w.problem("not Ready() after Resume")
-		}
+		w.resumes()
 	case begun:
 		w.hold(ctx, e.Sub)
 	case exited:

@@ -51,6 +51,7 @@ func judge(o *observation) []string {
 	m.readSteps()
 	m.checkStop()
 	m.checkDelay()
+	m.checkResume()
 	m.checkEnd()
 	m.checkSteps()
 	m.checkEvents()
@@ -221,6 +222,24 @@ func (m *model) checkDelay() {
 	}
 	if m.delayEnd > want || m.delayEnd < min(least, want) {
 		m.found("delay", "the delay ended at %v, want %v", m.delayEnd, want)
+	}
+}
+
+// checkResume holds that what was announced can be taken back until the stop.
+func (m *model) checkResume() {
+	for _, r := range m.resumes {
+		quiet := false
+		for _, e := range m.events {
+			switch e.Event.(type) {
+			case shutdown.Quiesced:
+				quiet = quiet || e.at < r.at
+			case shutdown.Resumed:
+				quiet = quiet && e.at >= r.at
+			}
+		}
+		if r.at < m.stop && r.done != quiet || r.at > m.stop && r.done {
+			m.found("resume", "Resume at %v: %t, announced: %t, stopped at %v", r.at, r.done, quiet, m.stop)
+		}
 	}
 }
 

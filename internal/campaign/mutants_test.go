@@ -48,6 +48,7 @@ var mutants = []mutant{
 	{"the exit code of a panic is 1", "shutdown/report.go", "if r.panicked {\n\t\treturn 2", "if r.panicked {\n\t\treturn 1"},
 	{"no cause is a failure", "shutdown/coordinator.go", "case cause == nil, step.Excused", "case true, cause == nil, step.Excused"},
 	{"it is not ready again after Resume", "shutdown/quiesce.go", "= false, true, 0, 0", "= false, false, 0, 0"},
+	{"there is nothing to resume", "shutdown/quiesce.go", "c.phase != active || !c.quiesced {\n\t\treturn false", "true {\n\t\treturn false"},
 	{"events are dropped", "shutdown/journal.go", "const queueLimit = 8192", "const queueLimit = 2"},
 	{"a goroutine that has not begun is no leak", "shutdown/leaks.go", "unborn = true", "unborn = false"},
 	{"goroutines that are left are not looked for", "shutdown/leaks.go", "if left <= 0 {", "if true {"},

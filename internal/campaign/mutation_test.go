@@ -219,6 +219,11 @@ var faults = []fault{
 			}
 		}
 	}},
+	{name: "Resume says no", breaks: "resume", see: func(o *observation) {
+		for i := range o.resumes {
+			o.resumes[i].done = false
+		}
+	}},
 	{name: "a Close forgets what has failed", breaks: "close", see: func(o *observation) {
 		for _, c := range o.closings {
 			c.err = nil

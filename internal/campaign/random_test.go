@@ -9,13 +9,15 @@ import (
 // A generator makes the program of a seed. Nothing else goes into it.
 type generator struct {
 	*rand.Rand
-	n     int // actors so far
+	n     int  // actors so far
+	calm  bool // nothing goes wrong by itself, and nothing takes long
 	taken map[time.Duration]bool
 }
 
 func random(seed uint64) *program {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 7)), taken: make(map[time.Duration]bool)}
-	p := &program{Seed: seed, Grace: g.among(2, 30), Reraise: g.chance(10)}
+	g.calm = g.chance(12)
+	p := &program{Seed: seed, Grace: g.among(2, 30), Reraise: g.chance(ifelse(g.calm, 50, 10))}
 	if g.chance(10) {
 		p.Grace = time.Duration(100+g.IntN(1900)) * ms
 	}
@@ -36,6 +38,10 @@ func random(seed uint64) *program {
 	p.Stack = g.entries(0)
 	for range g.few(80, 5) {
 		p.Events = append(p.Events, g.event())
+	}
+	if g.chance(12) { // a hook that nothing follows, most often
+		at := g.unique(5000)
+		p.Events = append(p.Events, &event{At: at, What: quiesced}, &event{At: at + g.unique(8000), What: resumed})
 	}
 	if g.chance(15) { // by hand: who is asked a third time?
 		at := g.unique(12000)
@@ -129,6 +135,9 @@ func (g *generator) actor(kind string) *actor {
 	default:
 		a.Does = unregisters
 	}
+	if g.calm && a.Does >= fails && a.Does <= codes && a.Does != leaks {
+		a.Does = ifelse(a.Way < 2, returns, obeys)
+	}
 	if a.Does == codes && kind != "main" {
 		a.Does = fails
 	}
@@ -140,6 +149,9 @@ func (g *generator) actor(kind string) *actor {
 		a.For = time.Duration(g.IntN(6000)) * ms
 	default:
 		a.For = time.Duration(g.IntN(40000)) * ms
+	}
+	if g.calm {
+		a.For = (a.For / 40).Truncate(ms)
 	}
 	return a
 }

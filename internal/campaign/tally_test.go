@@ -14,7 +14,13 @@ type tally struct {
 	forced   int
 	ended    int // by a third signal
 	quiet    int
+	resumed  int
+	reraised int // ended by the signal
 	leaks    int
+	shut     int // errors of Task.Shutdown
+	closed   int // of a Close
+	handed   int // of what was released
+	taken    int // handlers that were unregistered
 }
 
 func (t *tally) count(o *observation) {
@@ -28,8 +34,25 @@ func (t *tally) count(o *observation) {
 		t.ended++
 	}
 	for _, e := range o.events {
-		if _, ok := e.Event.(shutdown.Quiesced); ok {
+		switch e.Event.(type) {
+		case shutdown.Quiesced:
 			t.quiet++
+		case shutdown.Resumed:
+			t.resumed++
+		}
+	}
+	if o.code > 128 {
+		t.reraised++
+	}
+	for _, c := range o.closings {
+		n := len(c.failures())
+		t.closed += n
+		t.handed += ifelse(c.hand, n, 0)
+	}
+	for _, sn := range o.seen {
+		t.taken += ifelse(sn.won, 1, 0)
+		for _, c := range sn.shuts {
+			t.shut += ifelse(c.err != nil && c.err != c.ended, 1, 0)
 		}
 	}
 	t.leaks += len(o.report.Leaks)
@@ -42,7 +65,10 @@ func (t *tally) missing() (what []string) {
 			what = append(what, shutdown.Outcome(o).String())
 		}
 	}
-	for name, n := range map[string]int{"forced": t.forced, "ended": t.ended, "announced": t.quiet, "leaks": t.leaks} {
+	for name, n := range map[string]int{
+		"forced": t.forced, "ended": t.ended, "announced": t.quiet, "resumed": t.resumed, "reraised": t.reraised, "leaks": t.leaks,
+		"shut": t.shut, "closed": t.closed, "handed": t.handed, "unregistered": t.taken,
+	} {
 		if n == 0 {
 			what = append(what, name)
 		}
@@ -55,6 +81,7 @@ func (t *tally) String() string {
 	for o, n := range t.outcomes {
 		parts = append(parts, fmt.Sprintf("%d %v", n, shutdown.Outcome(o)))
 	}
-	return fmt.Sprintf("%s; %d leaks; %d announced, %d forced, %d ended by a third signal",
-		strings.Join(parts, ", "), t.leaks, t.quiet, t.forced, t.ended)
+	return fmt.Sprintf("%s; %d leaks; %d announced, %d resumed, %d forced, %d ended by a third signal, %d raised again; "+
+		"%d unregistered; errors: %d of Task.Shutdown, %d of a Close, %d of those released",
+		strings.Join(parts, ", "), t.leaks, t.quiet, t.resumed, t.forced, t.ended, t.reraised, t.taken, t.shut, t.closed, t.handed)
 }

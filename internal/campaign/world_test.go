@@ -68,6 +68,7 @@ type observation struct {
 	exits      []exit
 	closings   []*closing
 	looks      []*look
+	resumes    []resume
 	codes      []exit // given to Exit
 	goroutines int    // that were not there before
 	pending    int    // of those, which wait for a call of theirs to return
@@ -96,6 +97,12 @@ type noted struct {
 type exit struct {
 	at   time.Duration
 	code int
+}
+
+// A resume is a call of Resume.
+type resume struct {
+	at   time.Duration
+	done bool
 }
 
 // A scope is a scope, or the stack itself.
@@ -247,6 +254,23 @@ func (w *world) quiesce() {
 	w.note(func() { w.quiets = append(w.quiets, over) })
 	if w.c.Ready() {
 		w.problem("Ready() after Quiesce")
+	}
+}
+
+// resumes takes an announcement back.
+func (w *world) resumes() {
+	done := w.c.Resume()
+	w.note(func() { w.obs.resumes = append(w.obs.resumes, resume{w.now(), done}) })
+	if !done {
+		return
+	}
+	if !w.c.Ready() {
+		w.problem("not Ready() after Resume")
+	}
+	select {
+	case <-w.c.Stopping():
+		w.problem("Stopping() is closed after Resume")
+	default:
 	}
 }
 
