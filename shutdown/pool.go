@@ -10,9 +10,10 @@ import (
 // A pool is the entries of a concurrent scope that run, each on a goroutine of its
 // own. When none is left, the drain that started it goes on.
 type pool struct {
-	d    *drain
-	s    *Scope
-	left int
+	d      *drain
+	s      *Scope
+	scopes []*Scope // those among them
+	left   int
 }
 
 // fanOut starts all entries of the scope under the cursor, and reports whether the
@@ -56,6 +57,7 @@ func (p *pool) start(r *Registration, now time.Duration) {
 
 // startScope drains a scope within a concurrent one.
 func (p *pool) startScope(r *Registration, now time.Duration) {
+	p.scopes = append(p.scopes, r.sub)
 	d := &drain{c: p.d.c, clock: p.d.clock, top: r.sub, at: p.s, values: p.d.values, letGo: p.d.letGo}
 	d.over = func(time.Duration) {
 		p.d.errs = append(p.d.errs, d.errs...)

@@ -188,6 +188,27 @@ func TestATaskThatRunsCannotBeUnregistered(t *testing.T) {
 	})
 }
 
+func TestUnregisterByNameInAScopeThatRunsBesideOthers(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		scope := p.Scope("side by side", shutdown.Concurrent())
+		inner := scope.Scope("inner")
+		inner.Register(nothing, shutdown.Name("next"))
+		inner.Register(p.takes(2 * s))
+		scope.Register(func(context.Context) error {
+			time.Sleep(s)
+			if n := p.Unregister("next"); n != 1 {
+				t.Errorf("Unregister = %d, want 1", n)
+			}
+			return nil
+		})
+		for _, got := range p.runs(nothing).Steps {
+			if got.Name == "next" {
+				t.Error("it ran all the same")
+			}
+		}
+	})
+}
+
 func TestMisbehavingHandlers(t *testing.T) {
 	failure := errors.New("flush failed")
 	for _, tt := range []struct {

@@ -193,9 +193,9 @@ func (c *Coordinator) closeNow(by caller, s *Scope) error {
 	return errors.Join(d.errs...)
 }
 
-// hasTurn reports whether the program's drain will come to s.
+// hasTurn reports whether a drain will come to s: the program's, or one that has begun.
 func (s *Scope) hasTurn() bool {
-	for ; s != &s.c.stack; s = s.entry.home {
+	for ; s != &s.c.stack && s.state != scopeDraining; s = s.entry.home {
 		if !s.entry.member {
 			return false
 		}

@@ -110,6 +110,11 @@ func (s *Scope) named(name string, f func(*Registration)) {
 		}
 		r = older
 	}
+	if s.pool != nil {
+		for _, sub := range s.pool.scopes {
+			sub.named(name, f)
+		}
+	}
 }
 
 // Close runs the handlers of the scope now, newest first, and takes it out of the

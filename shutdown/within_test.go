@@ -498,6 +498,28 @@ func TestWhatIsClosedWhenAStepsTimeIsOverIsLeftToItsTurn(t *testing.T) {
 	}
 }
 
+func TestWhatIsClosedTooLateInAScopeThatRunsBesideOthersIsLeftToItsTurn(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		scope := p.Scope("side by side", shutdown.Concurrent())
+		inner := scope.Scope("inner")
+		tenant := inner.Scope("tenant")
+		tenant.Register(nothing, shutdown.Name("flush"))
+		inner.Register(p.takes(2 * s))
+		scope.Register(func(ctx context.Context) error {
+			<-ctx.Done()
+			time.Sleep(30 * ms) // of the 50 until it is given up
+			if err := tenant.Close(ctx); !errors.Is(err, shutdown.ErrGrace) {
+				t.Errorf("Close = %v, want ErrGrace", err)
+			}
+			return nil
+		}, shutdown.Timeout(s))
+		report := p.runs(nothing)
+		if got := step(t, report, "flush"); got.Outcome != shutdown.OK || got.Start != 2*s {
+			t.Errorf("%v at %v, want ok at 2 s:\n%v", got.Outcome, got.Start, report)
+		}
+	})
+}
+
 func TestExitInAHandlerThatIsClosedBeforeRun(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		exited := make(chan int, 1)
