@@ -100,6 +100,49 @@ func TestScopeCloseInAHandlerOfAScopeWithin(t *testing.T) {
 	}
 }
 
+// The program waits for what has called such a Close, and for what that has left.
+func TestScopeCloseInAHandlerThatIsClosedByItself(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		opts  []shutdown.Option
+		inner bool // the handler is in a scope within
+		want  []string
+	}{
+		{"alone", nil, false, []string{"closed", "older", "program"}},
+		{"in a scope within", nil, true, []string{"closed", "older", "program"}},
+		{"alone, of a concurrent scope", []shutdown.Option{shutdown.Concurrent()}, false, []string{"older", "closed", "program"}},
+		{"alone, of a scope within a concurrent one", []shutdown.Option{shutdown.Concurrent()}, true, []string{"older", "closed", "program"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				var j journal
+				p.Register(j.note("program"))
+				scope := p.Scope("tenant", tt.opts...)
+				scope.Register(j.note("older"))
+				in := scope
+				if tt.inner {
+					in = scope.Scope("inner")
+				}
+				r := in.Register(func(ctx context.Context) error {
+					if err := scope.Close(ctx); err != nil || p.now() != s {
+						t.Errorf("Close = %v at %v, want nil at 1 s", err, p.now())
+					}
+					time.Sleep(5 * s)
+					j.add("closed")
+					return nil
+				})
+				p.at(s, func() { _ = r.Close(context.Background()) })
+				p.at(2*s, func() { p.Stop(nil) })
+				report := p.runs(obey)
+				j.want(t, tt.want...)
+				if report.Took != 4*s || report.Err() != nil {
+					t.Errorf("took %v, %v; want 4 s, nil", report.Took, report.Err())
+				}
+			})
+		})
+	}
+}
+
 func TestRelease(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		var j journal

@@ -21,7 +21,7 @@ type closing struct {
 	at, end time.Duration
 	back    bool          // it has returned
 	limit   time.Duration // the deadline that it was given, 0 if there was none ahead
-	inStep  bool          // its context is of a step
+	by      *seen         // whose context it was given, nil for none of a step
 	cut     time.Duration // of that when it had returned, 0 if it was not known even then
 	err     error
 }
@@ -36,7 +36,7 @@ func (w *world) closes(c *closing, by *seen, ctx context.Context, d time.Duratio
 	if d == asLongAsItTakes {
 		d = c.length()
 	}
-	c.at, c.inStep = w.now(), by != nil
+	c.at, c.by = w.now(), by
 	if d > 0 {
 		c.limit = c.at + d
 	}
@@ -185,7 +185,7 @@ func (m *model) latest(c *closing) time.Duration {
 		latest = c.limit
 	}
 	switch {
-	case !c.inStep || c.cut == 0:
+	case c.by == nil || c.cut == 0:
 	case c.at >= c.cut: // it has half of what is left to the step
 		latest = min(latest, c.cut+500*ms)
 	case c.limit > 0:
@@ -251,6 +251,12 @@ func (c *closing) runs(sn *seen) bool {
 	return true
 }
 
+// waitsForCaller reports whether sn has its turn only after what has called this Close, and
+// runs in what it closes.
+func (c *closing) waitsForCaller(sn *seen) bool {
+	return c.by != nil && c.sc.around(c.by.home) && sn.order < c.by.order
+}
+
 // checkClosed is for a Close that has run what there was.
 func (m *model) checkClosed(c *closing) {
 	names := c.failures()
@@ -265,7 +271,7 @@ func (m *model) checkClosed(c *closing) {
 		failed := ended && e.Outcome != shutdown.OK
 		switch {
 		case sn.calls == 0:
-			if c.back && c.sc != nil && sn.at < c.at && !slices.Contains(names, sn.Name) {
+			if c.back && c.sc != nil && sn.at < c.at && !c.waitsForCaller(sn) && !slices.Contains(names, sn.Name) {
 				m.found("close", "%v is over at %v, and %s was not called: %v", c, c.end, sn.Name, c.err)
 			}
 			continue
