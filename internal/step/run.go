@@ -37,7 +37,7 @@ type Run struct {
 	first   Deferred // what waits for the lock's release; most often there are at most two:
 	second  Deferred // the contexts of a step to close, and the next step to tell
 	after   []Deferred
-	looking []func([]Stack, map[string]string) // who waits for a look at the stacks
+	looking []func(map[string][]Stack, map[string]string) // who waits for a look at the stacks
 	base    time.Time
 	id      string
 	values  Values

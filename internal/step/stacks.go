@@ -13,8 +13,8 @@ const maxStacks = 20
 // takeStacks gives s the stacks of the goroutines that carry its label. It can
 // take long where there are very many goroutines.
 func (s *Step) takeStacks() {
-	s.run.lookup(func(stacks []Stack, states map[string]string) {
-		text, waits := render(stacks, s.Label(), states)
+	s.run.lookup(func(stacks map[string][]Stack, states map[string]string) {
+		text, waits := render(stacks[s.Label()], states)
 		s.run.Lock()
 		defer s.run.Unlock()
 		m := s.extend()
@@ -22,9 +22,9 @@ func (s *Step) takeStacks() {
 	})
 }
 
-// lookup calls f with the labelled stacks of the process. Steps that get stuck
+// lookup calls f with the stacks of the process by label. Steps that get stuck
 // together share one look.
-func (r *Run) lookup(f func([]Stack, map[string]string)) {
+func (r *Run) lookup(f func(map[string][]Stack, map[string]string)) {
 	r.Lock()
 	r.looking = append(r.looking, f)
 	if len(r.looking) > 1 {
@@ -43,11 +43,19 @@ func (r *Run) lookup(f func([]Stack, map[string]string)) {
 		}
 		r.Unlock()
 		done += len(fs)
-		stacks, states := Labelled(), waitStates()
+		stacks, states := byLabel(Labelled()), waitStates()
 		for _, f := range fs {
 			f(stacks, states)
 		}
 	}
+}
+
+func byLabel(stacks []Stack) map[string][]Stack {
+	m := make(map[string][]Stack)
+	for _, st := range stacks {
+		m[st.Label] = append(m[st.Label], st)
+	}
+	return m
 }
 
 // Waits says in a few words what the first goroutine of a stuck step waits for,
@@ -68,14 +76,10 @@ func (s *Step) Stack() string {
 	return s.more.stack
 }
 
-func render(stacks []Stack, label string, states map[string]string) (text, waits string) {
+func render(stacks []Stack, states map[string]string) (text, waits string) {
 	var b strings.Builder
-	n := 0
-	for _, st := range stacks {
-		if st.Label != label {
-			continue
-		}
-		if n++; n > maxStacks {
+	for n, st := range stacks {
+		if n == maxStacks {
 			b.WriteString("...\n")
 			break
 		}
