@@ -66,10 +66,10 @@ func (t *Task) over() {
 // down before Run is never started. For one that the group has given up it is its
 // *StuckError.
 //
-// Called by the task itself, it asks and returns nil at once. Where neither ctx nor the
-// goroutine tells who calls, because it is that of a step, all goroutines are looked through
-// for it, which takes the longer the more there are: who shuts down thousands of tasks one by
-// one does so on a goroutine that it has started.
+// Called by the task itself, it asks and returns nil at once. On the goroutine of a step, with
+// a ctx that is not the task's, all goroutines are looked through to find that out, which takes
+// the longer the more there are: who shuts down thousands of tasks one by one does so on a
+// goroutine that it has started.
 func (t *Task) Shutdown(ctx context.Context) error {
 	g := t.group
 	g.mu.Lock()
