@@ -218,7 +218,6 @@ func (w *world) callsBack(sn *seen, work context.Context) {
 	case spawns:
 		w.hold(work, sn.Sub)
 	case closes, hands:
-		w.changes()
 		w.closesOne(sn, work)
 	case unregisters:
 		w.changes()

@@ -21,7 +21,7 @@ type closing struct {
 	at, end time.Duration
 	back    bool          // it has returned
 	limit   time.Duration // the deadline that it was given, 0 if there was none ahead
-	by      *seen         // whose context it was given, nil for none of a step
+	by      *seen         // whose context it has, nil if that is of no step
 	cut     time.Duration // of that when it had returned, 0 if it was not known even then
 	err     error
 }
@@ -37,15 +37,15 @@ func (w *world) closes(c *closing, by *seen, ctx context.Context, d time.Duratio
 		d = c.length()
 	}
 	c.at, c.by = w.now(), by
-	if d > 0 {
-		c.limit = c.at + d
-	}
 	work := ctx
 	if by != nil {
 		ctx = context.WithValue(ctx, closer{}, by)
 	}
 	ctx, cancel := within(ctx, d)
 	defer cancel()
+	if t, ok := ctx.Deadline(); ok && d > 0 && time.Until(t) > 0 {
+		c.limit = t.Sub(w.base)
+	}
 	w.note(func() { w.obs.closings = append(w.obs.closings, c) })
 	err := f(ctx)
 	cut, ok := work.Deadline()
@@ -120,6 +120,14 @@ func (w *world) closesOne(sn *seen, work context.Context) {
 	if sn.Way == 4 {
 		by, work = nil, context.Background()
 	}
+	if sn.Way == 3 { // late
+		select {
+		case <-work.Done():
+			time.Sleep(ifelse(sn.Code%2 == 0, 20*ms, 300*ms))
+		case <-w.release:
+		}
+	}
+	w.changes()
 	if c.sc != nil || c.reg != nil {
 		w.closes(c, by, work, sn.Within)
 	}
@@ -185,7 +193,7 @@ func (m *model) latest(c *closing) time.Duration {
 		latest = c.limit
 	}
 	switch {
-	case c.by == nil || c.cut == 0:
+	case c.by == nil || c.cut == 0 || m.over(c.by, c.at):
 	case c.at >= c.cut: // it has half of what is left to the step
 		latest = min(latest, c.cut+500*ms)
 	case c.limit > 0:
@@ -200,6 +208,12 @@ func (m *model) latest(c *closing) time.Duration {
 		latest = min(latest, c.at+c.sc.Timeout)
 	}
 	return latest
+}
+
+// over reports whether sn has had its outcome then.
+func (m *model) over(sn *seen, at time.Duration) bool {
+	end, ok := m.ends[ifelse(sn.kind == shutdown.KindMain, "main", sn.Name)]
+	return ok && end.at <= at
 }
 
 var stepInError = regexp.MustCompile(`(?:handler|task) "([^"]+)"`)
@@ -221,6 +235,9 @@ func (m *model) checkErrors(c *closing) {
 	for i, name := range names {
 		sn, end := m.byName[name], m.ends[name]
 		failed, _ := end.Event.(shutdown.StepEnded)
+		if failed.Outcome == shutdown.Skipped && c.end == c.at && c.at < m.began+m.report.Grace && sn != nil && !m.released(sn) && !limited(sn) {
+			m.found("close", "%v has skipped %s, and did not leave it to its turn", c, name)
+		}
 		if sn == nil || !c.includes(sn) || failed.Outcome == shutdown.OK || end.at > c.end || end.at < c.at || slices.Contains(names[:i], name) {
 			m.found("close", "%v returned %v, and %s was %+v", c, c.err, name, end)
 		}

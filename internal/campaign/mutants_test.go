@@ -75,6 +75,8 @@ var mutants = []mutant{
 	{"the deadline of a Close is ignored", "shutdown/registration.go", "case by.left > 0:", "case false:"},
 	{"a Close does not end with the step that it is called in", "shutdown/registration.go", "c.run.NewClock(outer, limit)", "c.run.NewClock(nil, limit)"},
 	{"a Close may take longer than the timeout of its scope", "shutdown/registration.go", "if t := s.entry.step.Timeout; t > 0 {", "if t := s.entry.step.Timeout; false {"},
+	{"a Close without time skips what it closes", "shutdown/registration.go", "if d.clock.Over(now) && s.hasTurn() {", "if false {"},
+	{"Unregister by name does not look into what runs side by side", "shutdown/scope.go", "if s.pool != nil {\n\t\tfor", "if false {\n\t\tfor"},
 	{"a Close waits for what calls it", "shutdown/drain.go", "\t\t\td.letGo()\n", ""},
 	{"a Close returns no error", "shutdown/registration.go", "return errors.Join(d.errs...)", "return errors.Join()"},
 	{"a Close does not tell of what ran side by side", "shutdown/pool.go", "\tl.p.d.failed(s)\n", ""},

@@ -39,6 +39,11 @@ func random(seed uint64) *program {
 	for range g.few(80, 5) {
 		p.Events = append(p.Events, g.event())
 	}
+	for i, a := range p.Tasks { // what has begun to stop by itself is told to
+		if a.Pair && a.Alone > 0 && g.chance(50) {
+			p.Events = append(p.Events, &event{At: a.Alone + g.unique(1000), What: shutTask, N: i, Within: g.within()})
+		}
+	}
 	if g.chance(12) { // a hook that nothing follows, most often
 		at := g.unique(5000)
 		p.Events = append(p.Events, &event{At: at, What: quiesced}, &event{At: at + g.unique(8000), What: resumed})
@@ -197,6 +202,7 @@ func (g *generator) task() *actor {
 	switch n := g.IntN(100); {
 	case n < 15:
 		a.Pair = true
+		g.alone(a, 30)
 	case n < 25:
 		a.Inner, a.Does, a.Sub, a.Alone = &inner{Pool: g.chance(30)}, returns, nil, 0
 		for range 1 + g.IntN(3) {
@@ -234,7 +240,7 @@ func (g *generator) entries(depth int) (es []*entry) {
 			switch n := g.IntN(100); {
 			case n < 8 && depth > 0:
 				e.Actor.Does, e.Actor.Sub = closes, nil
-			case n < 10:
+			case n < 10+4*depth:
 				e.Actor.Does, e.Actor.Sub = unregisters, nil
 			}
 			es = append(es, e)
@@ -268,7 +274,7 @@ func (g *generator) event() *event {
 		e.What = closedScope
 	case n < 82:
 		e.What = releasedScope
-	case n < 86:
+	case n < 88:
 		e.What = shutTask
 	case n < 92:
 		e.What, e.Sub = begun, g.hold()
