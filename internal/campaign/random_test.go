@@ -232,6 +232,9 @@ func (g *generator) entries(depth int) (es []*entry) {
 			if g.chance(15) {
 				e.Reserve = time.Duration(1+g.IntN(6000)) * ms
 			}
+			if e.Concurrent && len(e.Entries) > 0 && e.Entries[0].Actor != nil && g.chance(40) { // of what runs beside it
+				e.Entries[0].Actor.Does, e.Entries[0].Actor.Sub = unregisters, nil
+			}
 			es = append(es, e)
 		case n < 3 && depth == 0:
 			es = append(es, &entry{Started: true, Actor: g.terms(g.alone(g.actor("started"), 15))})

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lastcall-go/lastcall/shutdown"
@@ -40,10 +41,20 @@ func (w *world) unregistersOne(sn *seen) {
 		if sn.reg == nil || sn.Way > 0 {
 			target = pick(w.regs, sn.Way+sn.Code)
 		}
+		if beside := w.beside(sn); len(beside) > 0 && sn.Way > 2 {
+			target = pick(beside, sn.Code)
+		}
 	})
 	if target != nil {
 		w.unregisters(target, sn.Code%2 == 0)
 	}
+}
+
+// beside is the handlers of the scopes that are in the one that sn is in.
+func (w *world) beside(sn *seen) []*seen {
+	return slices.DeleteFunc(slices.Clone(w.regs), func(other *seen) bool {
+		return sn.home == nil || other.home.parent != sn.home
+	})
 }
 
 // checkUnregister holds that exactly one of running and unregistering wins: whoever is refused
