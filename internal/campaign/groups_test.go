@@ -79,7 +79,7 @@ func (m *model) checkShares() {
 	for _, sn := range m.seen {
 		switch {
 		case !sn.ofMain() || sn.calls == 0 || sn.over && sn.end < m.delayEnd:
-		case sn.over && sn.end == m.delayEnd, sn.told && sn.toldAt < m.delayEnd:
+		case sn.over && sn.end == m.delayEnd, sn.alone == m.delayEnd, sn.told && sn.toldAt < m.delayEnd:
 			return // it may have stopped by itself
 		default:
 			tasks = append(tasks, sn)
