@@ -127,6 +127,9 @@ func (w *world) closesOne(sn *seen, work context.Context) {
 		case <-w.release:
 		}
 	}
+	if w.isReleased() {
+		return // what there is to judge has been noted
+	}
 	w.changes()
 	if c.sc != nil || c.reg != nil {
 		w.closes(c, by, work, sn.Within)
