@@ -271,10 +271,18 @@ func (c *closing) runs(sn *seen) bool {
 	return true
 }
 
-// waitsForCaller reports whether sn has its turn only after what has called this Close, and
-// runs in what it closes.
+// waitsForCaller reports whether this Close may have returned before sn was over: what has
+// called it runs in what it closes, and sn has its turn after that, or beside it.
 func (c *closing) waitsForCaller(sn *seen) bool {
-	return c.by != nil && c.sc.around(c.by.home) && sn.order < c.by.order
+	if c.by == nil || c.sc == nil || !c.sc.around(c.by.home) {
+		return false
+	}
+	for sc := c.by.home; sc != c.sc.parent; sc = sc.parent {
+		if sc.Concurrent {
+			return true
+		}
+	}
+	return sn.order < c.by.order
 }
 
 // checkClosed is for a Close that has run what there was.
@@ -299,7 +307,7 @@ func (m *model) checkClosed(c *closing) {
 			continue
 		case c.back && sn.over && sn.bad() && sn.end < c.end && !failed:
 			m.found("close", "%s, which %v has run, has not ended well, but so: %+v", sn.Name, c, e)
-		case c.back && failed != slices.Contains(names, sn.Name):
+		case c.back && failed != slices.Contains(names, sn.Name) && !c.waitsForCaller(sn):
 			m.found("close", "%v returned %v, and %s was %v", c, c.err, sn.Name, e.Outcome)
 		}
 		if sn.kind == shutdown.KindHandler && c.limit > 0 && sn.begin+sn.left > c.limit {
