@@ -180,7 +180,7 @@ func (m *model) mayStop(of *seen) time.Duration {
 		at = ifelse(of.told, of.toldAt, of.ranAt)
 	}
 	for _, sn := range m.seen {
-		if sn.task != nil && sn.over && (sn.bad() || sn.late || !sn.Mild) && (sn.in == of || sn.in == nil && of.kind == shutdown.KindMain) {
+		if sn.task != nil && (sn.over || sn.alone > 0) && (sn.bad() || sn.late || !sn.Mild) && (sn.in == of || sn.in == nil && of.kind == shutdown.KindMain) {
 			at = min(at, ifelse(sn.alone > 0, sn.alone, sn.end))
 		}
 	}
