@@ -148,13 +148,10 @@ func ValuesOf(ctx context.Context) Values {
 // another one, which serves: work that begins more of its kind, which does so in turn, would
 // make a chain of contexts that grows for ever.
 func withoutEnd(ctx context.Context) context.Context {
-	switch c := ctx.(type) {
-	case *Context:
+	if c, ok := ctx.(*Context); ok {
 		if l, ok := c.step.values.(*labelled); ok {
 			return l.Context
 		}
-	case *workContext:
-		return withoutEnd(c.with)
 	}
 	return context.WithoutCancel(ctx)
 }
