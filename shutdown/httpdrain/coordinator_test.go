@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -371,5 +372,40 @@ func TestPlainContext(t *testing.T) {
 	}
 	if httpdrain.Draining(ctx) != nil {
 		t.Error("Draining of a context that is no request's is not nil")
+	}
+}
+
+// A second signal has the server's time over before it is told to stop. Where no request is
+// lost by that it is no failure, and the callbacks are called as ever.
+func TestForcedWithoutRequests(t *testing.T) {
+	for name, request := range map[string]bool{"no connection": false, "an idle connection": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := shutdowntest.Listen(t)
+				srv := &http.Server{Handler: hello}
+				var called atomic.Bool
+				srv.RegisterOnShutdown(func() { called.Store(true) })
+				p := shutdowntest.Start(t, nil, func(ctx context.Context) error {
+					c := shutdown.FromContext(ctx)
+					c.Start(httpdrain.Serve(srv, httpdrain.Listener(l)), shutdown.Name("admin"))
+					c.Register(func(ctx context.Context) error { <-ctx.Done(); return nil }, shutdown.Name("slow"))
+					<-ctx.Done()
+					return nil
+				})
+				if request {
+					res, err := l.Client().Get("http://server/")
+					if err != nil {
+						t.Fatal(err)
+					}
+					res.Body.Close()
+				}
+				p.Signal(os.Interrupt)
+				p.Signal(os.Interrupt)
+				p.Clean()
+				if !called.Load() {
+					t.Error("the server's callback was not called")
+				}
+			})
+		})
 	}
 }

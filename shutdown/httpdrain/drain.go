@@ -64,7 +64,7 @@ func (d *drain) run() error {
 		case <-d.s.poked:
 		case <-timer.C:
 		case <-work.Done():
-			return d.cut()
+			return d.cut(work)
 		}
 	}
 }
@@ -194,8 +194,9 @@ func (d *drain) safe(at state, now time.Time, next *time.Time) bool {
 	return true
 }
 
-// cut closes what is left at the cut of the task.
-func (d *drain) cut() error {
+// cut closes what is left at the cut of the task, or before, after a second signal. If
+// nothing is cut off by that, the callbacks have the time that was left.
+func (d *drain) cut(work context.Context) error {
 	margin := step.Margin(time.Since(d.began))
 	if !d.ended { // it has come before its time
 		d.endNow()
@@ -203,7 +204,14 @@ func (d *drain) cut() error {
 	}
 	left := d.s.cutAll()
 	go func() { _ = d.s.srv.Close() }() // which closes the connections once more, one after the other
-	left.deaf = !d.wait(margin / 2)
+	if !d.goodbye {
+		d.sayGoodbye()
+	}
+	most := margin / 2
+	if at, ok := work.Deadline(); ok && left == (leftovers{}) {
+		most = max(most, time.Until(at))
+	}
+	left.deaf = !d.wait(most)
 	if left == (leftovers{}) {
 		return nil
 	}
