@@ -6,7 +6,7 @@
 //		// use it
 //		p.Signal(syscall.SIGTERM)
 //		p.Clean()
-//		p.Order("http", "main", "db")
+//		p.Order("main", "http", "db")
 //		p.Within(time.Second)
 //	}
 //
