@@ -2,6 +2,7 @@ package shutdown
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -138,6 +139,15 @@ func init() {
 		c.listen, c.dropPipe, c.exit = d.Listen, d.DropPipe, d.Exit
 		c.reraise = func(os.Signal) {} // Exit, which comes next, is the end
 		return true
+	}
+	notify.Running = func(coordinator any) (steps []string) {
+		c := coordinator.(*Coordinator)
+		run := c.lock()
+		defer run.Unlock()
+		for _, w := range c.waiting(run.Now()) {
+			steps = append(steps, fmt.Sprintf("%v %q (%s)", w.Kind, w.Name, w.Site))
+		}
+		return steps
 	}
 }
 

@@ -14,3 +14,7 @@ type Double struct {
 // changes nothing, for one that was run. Package shutdown sets it, and shutdowntest calls it:
 // the fields are nobody else's business, and a method would be everybody's.
 var Use func(coordinator any, d Double) bool
+
+// Running says of each step that a *shutdown.Coordinator waits for what it is, and where it
+// was registered. A report has them only when they are over. Package shutdown sets it, too.
+var Running func(coordinator any) []string

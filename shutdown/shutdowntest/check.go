@@ -135,7 +135,11 @@ const exitsElsewhere = "github.com/lastcall-go/lastcall/shutdown.(*Coordinator).
 
 func (p *Program) fail(r *shutdown.Report, format string, args ...any) {
 	p.t.Helper()
-	p.t.Errorf("%s\n%s", fmt.Sprintf(format, args...), indent(r.String()))
+	text := r.String()
+	if p.cutShort() {
+		text += "\nstill running: " + strings.Join(p.ending.running, ", ")
+	}
+	p.t.Errorf("%s\n%s", fmt.Sprintf(format, args...), indent(text))
 }
 
 func indent(text string) string {

@@ -51,7 +51,7 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 	p := &Program{
 		Coordinator: c, t: t, cancel: cancel,
 		sigs: make(chan os.Signal), done: make(chan struct{}), began: make(chan struct{}),
-		ending: &ending{over: make(chan struct{}), done: c.Done()},
+		ending: newEnding(c),
 		turn:   make(chan struct{}, 1),
 		before: goleak.IgnoreCurrent(),
 	}
@@ -161,11 +161,15 @@ func (p *Program) missed() bool {
 func (p *Program) Cancel(cause error) { p.cancel(cause) }
 
 // Wait waits for the end of the program: it has been drained, or ended by a third signal.
-// In the latter case the report is what there was by then, as is that of Report.
+// In the latter case the report is what there was by then; that of Report may go on, since
+// what was still running does.
 func (p *Program) Wait() *shutdown.Report {
 	select {
 	case <-p.done:
 	case <-p.ending.over:
+	}
+	if p.cutShort() {
+		return p.ending.report
 	}
 	return p.Coordinator.Report()
 }
@@ -182,7 +186,7 @@ func (p *Program) ExitCode() int {
 // cutShort reports whether a third signal has ended the program before it was drained.
 func (p *Program) cutShort() bool {
 	_, exited := p.ending.exited()
-	return exited && p.ending.short
+	return exited && p.ending.report != nil
 }
 
 func (p *Program) ended() bool {
@@ -198,11 +202,16 @@ func (p *Program) ended() bool {
 
 // An ending stands in for os.Exit.
 type ending struct {
-	once  sync.Once
-	code  int
-	short bool // something was still running
-	over  chan struct{}
-	done  <-chan struct{} // the Coordinator has drained
+	c       *shutdown.Coordinator
+	once    sync.Once
+	over    chan struct{}
+	code    int
+	report  *shutdown.Report // of then, if the Coordinator had not drained
+	running []string         // the steps that it was waiting for
+}
+
+func newEnding(c *shutdown.Coordinator) *ending {
+	return &ending{c: c, over: make(chan struct{})}
 }
 
 // exit keeps the first code. Like os.Exit, it does not return; whose goroutine it is has
@@ -211,9 +220,9 @@ func (e *ending) exit(code int) {
 	e.once.Do(func() {
 		e.code = code
 		select {
-		case <-e.done:
+		case <-e.c.Done():
 		default:
-			e.short = true
+			e.report, e.running = e.c.Report(), notify.Running(e.c)
 		}
 		close(e.over)
 	})

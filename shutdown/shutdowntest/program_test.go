@@ -438,3 +438,32 @@ func TestReraiseDoesNotEndTheTest(t *testing.T) {
 		t.Errorf("exit code %d, want 143", code)
 	}
 }
+
+// What a third signal has left running goes on in the test's process, but neither the
+// report nor what is checked is of that.
+func TestThirdSignalIsTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		r := new(recorder)
+		p := shutdowntest.Start(r, nil, func(ctx context.Context) error {
+			c := shutdown.FromContext(ctx)
+			c.Register(nothing, shutdown.Name("db"))
+			c.Register(stuckUntil(release), shutdown.Name("cache"))
+			return obey(ctx)
+		})
+		for range 3 {
+			p.Signal(syscall.SIGTERM)
+		}
+		before := p.Wait().String()
+		time.Sleep(time.Minute)
+		if after := p.Wait().String(); after != before {
+			t.Errorf("a minute later the report is\n%s\nwant\n%s", after, before)
+		}
+		p.Within(500 * ms)
+		p.Clean()
+		p.NothingStuck()
+		r.want(t, `still running: handler "cache" (shutdowntest/program_test.go:`, `still running: handler "cache"`)
+		close(release)
+		r.end()
+	})
+}

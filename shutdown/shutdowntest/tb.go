@@ -40,7 +40,7 @@ func New(t TB) *shutdown.Coordinator {
 	notify.Use(c, notify.Double{
 		Listen:   func([]os.Signal) (<-chan os.Signal, func()) { return make(chan os.Signal), func() {} },
 		DropPipe: func() func() { return func() {} },
-		Exit:     (&ending{over: make(chan struct{})}).exit,
+		Exit:     newEnding(c).exit,
 	})
 	return c
 }
