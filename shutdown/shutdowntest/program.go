@@ -41,7 +41,7 @@ type Program struct {
 // no others. Nil means New(t).
 //
 // At the end of the test the program is stopped, if it has not been, and waited for, at
-// most for its grace period.
+// most for its grace period. One that only this has stopped has to be Clean.
 func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Program {
 	t.Helper()
 	if c == nil {
@@ -68,9 +68,14 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 	case <-p.done: // it has drained before, without a Run
 	}
 	t.Cleanup(func() {
+		t.Helper()
+		unasked := c.Report() == nil
 		c.Stop(nil)
 		<-p.done
 		cancel(nil)
+		if unasked {
+			p.Clean()
+		}
 	})
 	return p
 }

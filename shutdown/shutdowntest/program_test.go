@@ -467,3 +467,26 @@ func TestThirdSignalIsTheEnd(t *testing.T) {
 		r.end()
 	})
 }
+
+// A program that only the end of the test has stopped has to end well, too: there is nobody
+// else to look.
+func TestFailsAtTheEndOfTheTest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		main := func(ctx context.Context) error {
+			shutdown.FromContext(ctx).Register(func(context.Context) error { return errMine }, shutdown.Name("db"))
+			return obey(ctx)
+		}
+		r := new(recorder)
+		shutdowntest.Start(r, nil, main)
+		synctest.Wait()
+		r.end()
+		r.want(t, `the program did not end well: handler "db"`)
+
+		r = new(recorder)
+		p := shutdowntest.Start(r, nil, main)
+		synctest.Wait()
+		p.Stop(nil) // what becomes of it is for the test to say
+		r.end()
+		r.want(t)
+	})
+}
