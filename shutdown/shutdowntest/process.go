@@ -24,16 +24,18 @@ func Build(t TB, pkg string, flags ...string) string {
 		return ""
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "program")
-	if runtime.GOOS == "windows" {
-		path += ".exe"
-	}
-	cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), pkg)...)
+	into := dir + string(filepath.Separator) // where go build puts programs, and nothing else
+	cmd := exec.Command("go", append(append([]string{"build", "-o", into}, flags...), pkg)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		failNow(t, "%v: %v\n%s", cmd, err, out)
 		return ""
 	}
-	return path
+	made, err := os.ReadDir(dir)
+	if err != nil || len(made) != 1 {
+		failNow(t, "%v: it has made %d programs, want one", cmd, len(made))
+		return ""
+	}
+	return filepath.Join(dir, made[0].Name())
 }
 
 // A Process is a program that runs as a process of its own. Its methods may be called by

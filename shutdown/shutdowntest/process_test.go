@@ -209,3 +209,13 @@ func TestLoadOnAProcess(t *testing.T) {
 		t.Errorf("Wait() = %+v", e)
 	}
 }
+
+// go build makes a file of a package that is no program, too: one that cannot be run.
+func TestBuildOfNoProgram(t *testing.T) {
+	r := new(recorder)
+	defer r.end()
+	if path := shutdowntest.Build(r, "."); path != "" {
+		t.Errorf("Build = %q, want none", path)
+	}
+	r.want(t, "no main packages to build")
+}
