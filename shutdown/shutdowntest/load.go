@@ -176,7 +176,7 @@ func (l *Load) result(t TB) Tally {
 	}
 	if len(l.lost) > 0 {
 		t.Errorf("%d of %d requests were lost, %d of which had been executed:%s",
-			len(l.lost), l.tally.Sent, l.tally.LostExecuted, text.String())
+			len(l.lost), l.tally.Answered+len(l.lost), l.tally.LostExecuted, text.String())
 	}
 	return l.tally
 }

@@ -207,6 +207,9 @@ func TestLoadURL(t *testing.T) {
 	load := shutdowntest.Load{URL: "://", Dial: func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }}
 	load.Run(r, func() {})
 	r.want(t, "0 answers", "missing protocol scheme")
+	if want := "8 of 8 requests were lost"; !strings.HasPrefix(r.failures[1], want) {
+		t.Errorf("it says\n%s\nwant %s", r.failures[1], want)
+	}
 }
 
 // No request can be sent to what is no URL of a server: that is told at once.
