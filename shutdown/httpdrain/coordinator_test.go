@@ -409,3 +409,33 @@ func TestForcedWithoutRequests(t *testing.T) {
 		})
 	}
 }
+
+// A request whose handler obeys its context is answered also where a second signal has ended
+// that before the server is told to stop.
+func TestForcedInTheDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := shutdowntest.Listen(t)
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			time.Sleep(5 * time.Millisecond)
+		})}
+		c := shutdowntest.New(t)
+		c.Delay = 2 * time.Second
+		p := shutdowntest.Start(t, c, httpdrain.Serve(srv, httpdrain.Listener(l)))
+		answer := make(chan error, 1)
+		go func() {
+			res, err := l.Client().Get("http://server/")
+			if err == nil {
+				err = res.Body.Close()
+			}
+			answer <- err
+		}()
+		synctest.Wait()
+		p.Signal(os.Interrupt)
+		p.Signal(os.Interrupt)
+		p.Clean()
+		if err := <-answer; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -197,7 +197,11 @@ func (d *drain) safe(at state, now time.Time, next *time.Time) bool {
 // cut closes what is left at the cut of the task, or before, after a second signal. If
 // nothing is cut off by that, the callbacks have the time that was left.
 func (d *drain) cut(work context.Context) error {
-	margin := step.Margin(time.Since(d.began))
+	all := time.Since(d.began)
+	if at, ok := work.Deadline(); ok {
+		all = max(all, at.Sub(d.began))
+	}
+	margin := step.Margin(all)
 	if !d.ended { // it has come before its time
 		d.endNow()
 		d.wait(margin / 4)
@@ -208,8 +212,8 @@ func (d *drain) cut(work context.Context) error {
 		d.sayGoodbye()
 	}
 	most := margin / 2
-	if at, ok := work.Deadline(); ok && left == (leftovers{}) {
-		most = max(most, time.Until(at))
+	if left == (leftovers{}) {
+		most = max(most, all-time.Since(d.began))
 	}
 	left.deaf = !d.wait(most)
 	if left == (leftovers{}) {
