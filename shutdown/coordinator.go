@@ -59,6 +59,7 @@ type Coordinator struct {
 	run   *step.Run
 	stack Scope // the handlers
 	main  step.Step
+	site  step.Site    // of main, where it is not the call of Run
 	root  step.Context // the context of main
 	out   journal
 
@@ -136,7 +137,7 @@ func init() {
 		if !c.mayRun() {
 			return false
 		}
-		c.listen, c.dropPipe, c.exit = d.Listen, d.DropPipe, d.Exit
+		c.listen, c.dropPipe, c.exit, c.site = d.Listen, d.DropPipe, d.Exit, d.Site
 		c.reraise = func(os.Signal) {} // Exit, which comes next, is the end
 		return true
 	}

@@ -61,6 +61,9 @@ func (c *Coordinator) mainFor(main step.Func, at step.Origin) int {
 
 // open begins a Run. It returns false if the program has been drained already.
 func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at step.Origin) (step.Func, bool) {
+	if c.site != (step.Site{}) {
+		at = c.site.As("main")
+	}
 	if main == nil {
 		panic("shutdown: main is nil, at " + at.Site())
 	}

@@ -8,6 +8,7 @@ type Double struct {
 	Listen   func(sigs []os.Signal) (c <-chan os.Signal, stop func()) // for Signals
 	DropPipe func() (undo func())                                     // for DropPipe
 	Exit     func(code int)                                           // for os.Exit; it must not return
+	Site     [1]uintptr                                               // for the step.Site of main; zero is Run's caller
 }
 
 // Use has a *shutdown.Coordinator that may still be run use a double. It returns false, and

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lastcall-go/lastcall/internal/notify"
+	"github.com/lastcall-go/lastcall/internal/step"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -55,7 +56,10 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 		turn:   make(chan struct{}, 1),
 		before: goleak.IgnoreCurrent(),
 	}
-	double := notify.Double{Listen: p.listen, DropPipe: func() func() { return func() {} }, Exit: p.ending.exit}
+	double := notify.Double{
+		Listen: p.listen, DropPipe: func() func() { return func() {} },
+		Exit: p.ending.exit, Site: step.CallSite(),
+	}
 	if !notify.Use(c, double) {
 		t.Errorf("shutdowntest: this Coordinator was run before; one runs once, so each Start needs its own")
 		c = New(t) // has drained at once, so that the Program has an answer to everything

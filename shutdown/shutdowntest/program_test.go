@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -489,4 +490,14 @@ func TestFailsAtTheEndOfTheTest(t *testing.T) {
 		r.end()
 		r.want(t)
 	})
+}
+
+// A failure of main is named by the line of the test that starts it.
+func TestSiteOfMain(t *testing.T) {
+	r := new(recorder)
+	p := shutdowntest.Start(r, nil, func(context.Context) error { runtime.Goexit(); return nil })
+	p.Clean()
+	shutdowntest.Start(r, nil, nil)
+	r.want(t, `main "main" (shutdowntest/program_test.go:`, "main is nil, at shutdowntest/program_test.go:")
+	r.end()
 }
