@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/internal/step"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -52,14 +53,21 @@ func (o taskOption) apply(a *acceptance) { o(a) }
 
 // InHand tells how the task is given work: give puts some in its hands, which takes longer
 // than a moment, and returns when the task has begun it, with a function that is called
-// when the task has returned and fails if the work was not finished.
+// when the task has returned and fails if the work was not finished. A nil give panics.
 func InHand(give func() (finished func() error)) TaskOption {
+	if give == nil {
+		panic("shutdowntest: InHand was given nil, at " + step.Caller(2))
+	}
 	return taskOption(func(a *acceptance) { a.inHand = give })
 }
 
 // Hanging tells how the task is given work that hangs until its context ends: give returns
-// when the task has begun it, with a function that lets go what is left of it, nil if nothing is.
+// when the task has begun it, with a function that lets go what is left of it, nil if nothing
+// is. A nil give panics.
 func Hanging(give func() (release func())) TaskOption {
+	if give == nil {
+		panic("shutdowntest: Hanging was given nil, at " + step.Caller(2))
+	}
 	return taskOption(func(a *acceptance) { a.hanging = give })
 }
 

@@ -3,6 +3,7 @@ package shutdowntest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -188,5 +189,23 @@ func TestTaskRejects(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Without a function there would be nothing that could fail.
+func TestTaskOptionWithoutAFunction(t *testing.T) {
+	for name, option := range map[string]func(){
+		"InHand":  func() { shutdowntest.InHand(nil) },
+		"Hanging": func() { shutdowntest.Hanging(nil) },
+	} {
+		func() {
+			defer func() {
+				want := "shutdowntest: " + name + " was given nil, at shutdowntest/task_test.go:"
+				if v := fmt.Sprint(recover()); !strings.HasPrefix(v, want) {
+					t.Errorf("%s(nil) panics with %s, want %s", name, v, want)
+				}
+			}()
+			option()
+		}()
 	}
 }
