@@ -14,10 +14,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
+	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
 func TestRequestInFlightIsAnswered(t *testing.T) {
@@ -154,6 +157,34 @@ func TestOptionsOfTheServer(t *testing.T) {
 	}
 	c.closed()
 	s.drained()
+}
+
+// net/http calls the handler for the preface of HTTP/2 where it does not speak that, and the
+// request says HTTP/2.0; but it is one of HTTP/1 like all others.
+func TestPrefaceIsARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := shutdowntest.Listen(t)
+		p := shutdowntest.Start(t, &shutdown.Coordinator{}, httpdrain.Serve(&http.Server{
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				time.Sleep(5 * time.Second)
+				_, _ = io.WriteString(w, "late")
+			}),
+		}, httpdrain.Listener(l)))
+		conn, err := l.DialContext(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := talk(t, conn)
+		c.send("PRI * HTTP/2.0", "", "")
+		synctest.Wait()
+		p.Stop(nil)
+		if res, body := c.answer(); !res.Close || body != "late" {
+			t.Errorf("close = %v, body = %q", res.Close, body)
+		}
+		if err := p.Wait().Err(); err != nil {
+			t.Errorf("report: %v", err)
+		}
+	})
 }
 
 func TestIdleConnectionIsClosedAfterLinger(t *testing.T) {

@@ -23,7 +23,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case l == nil: // not one of ours: the server has other listeners
 		s.serve(w, r)
-	case r.ProtoMajor > 1 || !ok:
+	case !ok: // and not what the request says: PRI * HTTP/2.0 comes as one of HTTP/1
 		l.stream(w, r)
 	default:
 		l.request(own, r)

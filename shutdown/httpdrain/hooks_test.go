@@ -59,14 +59,18 @@ func TestRegisterOnShutdown(t *testing.T) {
 // A hijacked connection belongs to the application, which is told of the stop by its
 // callbacks; the drain waits until it has closed it.
 func TestHijacked(t *testing.T) {
+	wrapped := func(l net.Listener) net.Listener { return &ownListener{Listener: l} }
 	for _, tt := range []struct {
 		name string
 		tls  bool
+		h2   bool // that the handler speaks itself, as golang.org/x/net/http2/h2c does
 		wrap func(net.Listener) net.Listener
 	}{
 		{name: "TCP"},
 		{name: "TLS", tls: true},
-		{name: "a connection of the user's own", wrap: func(l net.Listener) net.Listener { return &ownListener{Listener: l} }},
+		{name: "HTTP/2", h2: true},
+		{name: "a connection of the user's own", wrap: wrapped},
+		{name: "HTTP/2 on a connection of the user's own", h2: true, wrap: wrapped},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			goodbye := make(chan struct{})
@@ -105,7 +109,11 @@ func TestHijacked(t *testing.T) {
 				if tt.tls {
 					c = talk(t, tls.Client(c.conn, clientTLS("http/1.1")))
 				}
-				c.get("/")
+				if tt.h2 {
+					c.send("PRI * HTTP/2.0", "", "")
+				} else {
+					c.get("/")
+				}
 				clients = append(clients, c)
 			}
 			s.until("hijacked", func(st httpdrain.Stats) bool { return st.Hijacked == 5 })
