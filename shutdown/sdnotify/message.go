@@ -2,22 +2,45 @@ package sdnotify
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 
-	"github.com/coreos/go-systemd/v22/daemon"
-
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
 func enabled() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
 
+// mostWait is how long a message waits for room in the socket before it is dropped. There are
+// ten or so in it when systemd has not run for a while.
+const mostWait = 100 * time.Millisecond
+
 // send sends what there is to say in one message, so that systemd takes it in as one.
-func send(parts ...string) { _, _ = daemon.SdNotify(false, assignments(parts...)) }
+func send(parts ...string) {
+	ctx, cancel := context.WithTimeout(context.Background(), mostWait)
+	defer cancel()
+	_ = write(ctx, parts...)
+}
+
+// write is send that waits until ctx ends. daemon.SdNotify has no end where nobody reads.
+func write(ctx context.Context, parts ...string) error {
+	if !enabled() {
+		return nil
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Net: "unixgram", Name: os.Getenv("NOTIFY_SOCKET")})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Unix(1, 0)) })()
+	_, err = conn.Write([]byte(assignments(parts...)))
+	return err
+}
 
 func assignments(parts ...string) string { return strings.Join(parts, "\n") }
 

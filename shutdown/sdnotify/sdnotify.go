@@ -78,9 +78,9 @@ func Attach(c *shutdown.Coordinator) {
 
 // Ready tells systemd that the program has started and serves: systemctl start returns, and
 // what is ordered after the unit is started. ctx is that of main or of a task. Once that has
-// ended, the program stops, and Ready only returns its cause, which main may return. It is
-// an error if NOTIFY_SOCKET is set and cannot be written to, and if WATCHDOG_USEC is not
-// understood.
+// ended, the program stops, and Ready only returns its cause, which main may return. Until
+// then it waits for systemd to take the message in. It is an error if NOTIFY_SOCKET is set and
+// cannot be written to, and if WATCHDOG_USEC is not understood.
 func Ready(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -88,8 +88,12 @@ func Ready(ctx context.Context) error {
 	if _, err := watchdogInterval(); err != nil {
 		return err
 	}
-	if _, err := daemon.SdNotify(false, assignments(daemon.SdNotifyReady, status("ready"))); err != nil {
-		return fmt.Errorf("sdnotify: %w", err)
+	err := write(ctx, daemon.SdNotifyReady, status("ready"))
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
-	return nil
+	return fmt.Errorf("sdnotify: %w", err)
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -358,6 +359,59 @@ func TestASocketThatIsGone(t *testing.T) {
 	drain(t, c, func(context.Context) error { return nil })
 	if err := c.Report().Err(); err != nil {
 		t.Errorf("report: %v", err)
+	}
+}
+
+// Nor does one that nobody reads, once it is full.
+func TestASocketThatIsFull(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere a write to it fails")
+	}
+	for _, tt := range []struct {
+		name string
+		main func(context.Context) error
+	}{
+		{"Ready", sdnotify.Ready},
+		{"Watchdog", sdnotify.Watchdog(func(context.Context) error { return nil })},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			fill(t)
+			t.Setenv("WATCHDOG_USEC", "1000000")
+			t.Setenv("WATCHDOG_PID", "")
+			c := quiet()
+			sdnotify.Attach(c)
+			r := c.Run(t.Context(), func(ctx context.Context) error {
+				time.AfterFunc(100*time.Millisecond, func() { c.Stop(nil) }) // it waits by then
+				return tt.main(ctx)
+			})
+			if err := r.Err(); err != nil {
+				t.Errorf("report: %v", err)
+			}
+		})
+	}
+}
+
+// fill makes a full socket, and sets NOTIFY_SOCKET.
+func fill(t *testing.T) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	w, err := net.Dial("unixgram", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = w.Close() }()
+	for err == nil {
+		_ = w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		_, err = w.Write([]byte("x"))
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
 	}
 }
 

@@ -42,7 +42,7 @@ func watch(ctx context.Context, interval time.Duration, healthy func(context.Con
 	defer tick.Stop()
 	for {
 		if ask(ctx, interval, healthy) == nil {
-			send(daemon.SdNotifyWatchdog)
+			_ = write(ctx, daemon.SdNotifyWatchdog) // not dropped: systemd may be what has not run
 		}
 		select {
 		case <-ctx.Done():
