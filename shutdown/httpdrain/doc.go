@@ -62,7 +62,8 @@
 // What net/http gives to handlers and hooks they get here: the ResponseWriter has the same
 // methods, ConnState and ConnContext see the same connections, files are sent with
 // sendfile(2). What Hijack returns has the methods of a *net.TCPConn, and is one within:
-// see its NetConn method.
+// see its NetConn method. It is closed by its own Close: what is closed by that of the one
+// within is waited for until the cut.
 //
 // # What it costs
 //
