@@ -323,13 +323,15 @@ func TestTheWatchdogOfAnotherProcess(t *testing.T) {
 func TestReadyTellsWhatIsWrong(t *testing.T) {
 	t.Run("the variable", func(t *testing.T) {
 		m := listen(t)
-		t.Setenv("WATCHDOG_USEC", "soon")
-		for _, err := range []error{
-			sdnotify.Ready(t.Context()),
-			sdnotify.Watchdog(func(context.Context) error { return nil })(t.Context()),
-		} {
-			if err == nil || !strings.Contains(err.Error(), "WATCHDOG_USEC") {
-				t.Errorf("error %v, want one that names WATCHDOG_USEC", err)
+		for _, value := range []string{"soon", "-1", "9223372036854775807"} {
+			t.Setenv("WATCHDOG_USEC", value)
+			for _, err := range []error{
+				sdnotify.Ready(t.Context()),
+				sdnotify.Watchdog(func(context.Context) error { return nil })(t.Context()),
+			} {
+				if err == nil || !strings.Contains(err.Error(), "WATCHDOG_USEC") {
+					t.Errorf("WATCHDOG_USEC=%s: error %v, want one that names it", value, err)
+				}
 			}
 		}
 		m.want()

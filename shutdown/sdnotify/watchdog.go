@@ -2,6 +2,7 @@ package sdnotify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -64,6 +65,9 @@ func watchdogInterval() (time.Duration, error) {
 		return 0, nil
 	}
 	interval, err := daemon.SdWatchdogEnabled(false)
+	if interval < 0 {
+		err = errors.New("WATCHDOG_USEC is more than a duration holds")
+	}
 	if err != nil {
 		return 0, fmt.Errorf("sdnotify: %w", err)
 	}
