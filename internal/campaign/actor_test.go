@@ -190,6 +190,9 @@ func (w *world) panics(way int) {
 		panic(nil) //nolint // it is a *runtime.PanicNilError
 	case 2:
 		panic(context.Canceled) // no polite answer
+	case 3: // while a Goexit is under way: the goroutine ends even though it is recovered
+		defer panic(errBoom)
+		runtime.Goexit()
 	default:
 		panic("boom")
 	}

@@ -42,6 +42,7 @@ var mutants = []mutant{
 	{"what is late is not", "internal/step/result.go", "now > cut && !s.waited", "now > cut && false"},
 	{"a step's own deadline is excused", "internal/step/result.go", "if work == expired {", "if false {"},
 	{"a Goexit is an error of no kind", "internal/step/result.go", "case Goexit:\n\t\treturn Goexited, r.Err", "case Goexit:\n\t\treturn Failed, r.Err"},
+	{"a panic in a deferred function of a Goexit leaves nobody to go on", "internal/step/serve.go", "alive = !inGoexit(); !alive", "alive = true; !alive"},
 	{"who is stuck is not named", "internal/step/clock.go", "Errors.Stuck(s.Name(), now-s.Start, s.Stack())", `Errors.Stuck("", now-s.Start, s.Stack())`},
 	{"nobody looks at what is stuck", "internal/step/clock.go", "c.run.After(func() { go s.takeStacks() })", "_ = s.takeStacks"},
 	{"a context ends when its step is given up", "internal/step/clock.go", "s.cut.Store(int64(cut))\n\ts.prev", "s.cut.Store(int64(s.End))\n\ts.prev"},
