@@ -93,6 +93,11 @@ func (w *world) performs(sn *seen, work context.Context, before error) error {
 		_ = w.ends(sn, work, byGoexit, group.ErrGoexit)
 		runtime.Goexit()
 	case exits:
+		if sn.Way == 3 { // and a deferred function panics
+			_ = w.ends(sn, work, byPanic, errBoom)
+			defer panic(errBoom)
+			w.exits(sn.Code)
+		}
 		_ = w.ends(sn, work, byExit, nil)
 		w.exits(sn.Code)
 	}
