@@ -143,6 +143,10 @@ func (m *model) checkForced() {
 	}
 }
 
+// lookAgain is the most that may pass from the last handler's end to the drain's: what looks
+// like a leak is looked at again.
+const lookAgain = 10 * ms
+
 // checkTurns holds that no hold is refused before main is over, and no handler before all are;
 // and that one that was closed does not begin after that.
 func (m *model) checkTurns() {
@@ -153,7 +157,7 @@ func (m *model) checkTurns() {
 		}
 	}
 	for _, sn := range m.seen {
-		open := sn.kind == shutdown.KindHold && sn.at < mainEnd || sn.home == m.top && sn.at < m.drained
+		open := sn.kind == shutdown.KindHold && sn.at < mainEnd || sn.home == m.top && sn.at < m.drained-lookAgain
 		if sn.refused && open {
 			m.found("refused", "%s was refused at %v, main ended at %v, the drain at %v", sn.Name, sn.at, mainEnd, m.drained)
 		}
