@@ -508,6 +508,9 @@ func nameOf(e shutdown.StepEnded, p *program) string {
 // time to look.
 func (m *model) checkLeak(sn *seen) {
 	looked := m.began+m.report.Grace-m.drained > 20*ms
+	if m.released(sn) && sn.end >= m.drained-lookAgain { // it was not waited for, and may have ended after the look
+		looked = false
+	}
 	named := slices.ContainsFunc(m.report.Leaks, func(l shutdown.Leak) bool { return l.Step == sn.Name && l.Count > 0 })
 	if looked && !named && sn.over && (sn.kind == shutdown.KindHandler || sn.kind == shutdown.KindTask) && !m.given(sn) {
 		m.found("leak", "%s left a goroutine behind, and is not named among %v", sn.Name, m.report.Leaks)
