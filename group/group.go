@@ -127,7 +127,7 @@ func (g *Group) AddActor(name string, execute func() error, interrupt func(error
 }
 
 func (g *Group) add(t *Task, opts []Option) *Task {
-	t.group, t.step.Kind = g, step.Task
+	t.group, t.step.Kind, t.step.Turn = g, step.Task, &t.turn
 	for _, o := range opts {
 		o.apply(t)
 	}
@@ -208,7 +208,7 @@ func (g *Group) open(ctx context.Context, values step.Values, outer *step.Step) 
 }
 
 func (g *Group) start(t *Task) {
-	t.step.Init(g.run, g.outer, g.run.Label(g.outer, g.values, t.step.Name(), ""))
+	t.step.Init(g.run.Place(g.outer, g.values, t.step.Name(), ""))
 	go step.Serve((*executor)(t))
 }
 

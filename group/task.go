@@ -13,25 +13,26 @@ type Task struct {
 	group     *Group
 	execute   step.Func
 	interrupt step.Func // nil: the task is asked to stop through its context
-	mayFinish bool
 
 	step    step.Step
+	turn    step.Turn
 	told    step.Context // the context of a task without an interrupt
 	stopper *stopper     // who stops it; guarded by the run lock until it is told
 
 	// Guarded by the group's lock.
 	prev, next *Task
-	asked      bool  // to stop
-	stopped    bool  // by the group
-	waiters    int   // calls of Shutdown that will have its result, which is then not the group's
 	cause      error // why it is asked to stop
-	running    int   // of execute and interrupt, how many have not returned
 	result     step.Result
 	err        error
 	done       chan struct{} // made when asked for
-	ended      bool
 	gone       chan struct{} // made when waited for: closed when the task has been given up
-	stuck      bool          // it has been
+	waiters    int           // calls of Shutdown that will have its result, which is then not the group's
+	running    int8          // of execute and interrupt, how many have not returned
+	mayFinish  bool
+	asked      bool // to stop
+	stopped    bool // by the group
+	ended      bool
+	stuck      bool // it has been given up
 }
 
 // Done is closed when the task has ended: its function has returned, and its

@@ -59,6 +59,7 @@ type Coordinator struct {
 	run   *step.Run
 	stack Scope // the handlers
 	main  step.Step
+	turn  step.Turn    // of main
 	site  step.Site    // of main, where it is not the call of Run
 	root  step.Context // the context of main
 	out   journal
@@ -181,7 +182,8 @@ func (c *Coordinator) setup() {
 		c.out.setup()
 		c.stopping, c.done = make(chan struct{}), make(chan struct{})
 		c.holds = make(map[*step.Step]struct{})
-		c.main.Origin, c.main.Kind, c.main.Told, c.main.Waiter = step.Site{}.As("main"), step.Main, &c.root, host{c}
+		c.main.Origin, c.main.Kind, c.main.Told, c.main.Turn = step.Site{}.As("main"), step.Main, &c.root, &c.turn
+		c.turn.Waiter = host{c}
 		if c.listen == nil {
 			c.listen, c.dropPipe = notify.Signals, notify.DropPipe
 		}

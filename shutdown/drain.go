@@ -17,7 +17,8 @@ type drain struct {
 	top    *Scope // what is drained
 	at     *Scope // the innermost scope that has been reached
 	values step.Values
-	labels labels
+	places places
+	turn   *step.Turn // of the last handler, for the next
 
 	// Called with the lock held: over at the end, letGo when it turns out that the drain has
 	// to wait for the caller of the Close that it is for.
@@ -40,8 +41,11 @@ func (d *drain) Next(last *step.Step, r step.Result) (*step.Step, step.Func, con
 	run.Lock()
 	defer run.Unlock()
 	now := run.Now()
-	if last != nil && !d.c.finish(last, now, r) {
-		return nil, nil, nil // it had been given up, and another goroutine goes on
+	if last != nil {
+		if !d.c.finish(last, now, r) {
+			return nil, nil, nil // it had been given up, and another goroutine goes on
+		}
+		d.turn = last.Pass()
 	}
 	next := d.next(now)
 	if next == nil {
@@ -84,13 +88,14 @@ func (d *drain) next(now time.Duration) *Registration {
 // task that was started is told to stop instead, and waited for.
 func (d *drain) begin(r *Registration, now time.Duration) bool {
 	task := r.step.Kind == step.Task
+	if !task {
+		r.step.Turn = d.passTurn()
+		r.step.Init(d.places.of(d, r))
+	}
 	r.step.Promise = d.at.budget.Promise(r.step.Terms)
 	if task && !r.running {
 		d.at.budget.Forgive(r.step.Promise)
 		return false // Run has not begun it, so there is nothing to stop
-	}
-	if !task {
-		r.step.Init(d.c.run, d.clock.Outer(), d.labels.of(d, r))
 	}
 	if task {
 		cause := d.c.cause
@@ -98,6 +103,7 @@ func (d *drain) begin(r *Registration, now time.Duration) bool {
 	}
 	if !d.clock.Begin(&r.step, d.at.budget, now) {
 		d.failed(&r.step)
+		d.turn = r.step.Pass()
 		return false
 	}
 	r.step.Waiter, d.parked = d, task
@@ -109,7 +115,7 @@ func (d *drain) begin(r *Registration, now time.Duration) bool {
 func (d *drain) StepOver(s *step.Step) {
 	d.failed(s)
 	if s.Outcome == step.Abandoned {
-		d.labels = labels{} // its goroutines keep the label: others must not have the same
+		d.places = places{} // its goroutines keep the label: others must not have the same
 	}
 	if d.parked || s.Outcome == step.Abandoned {
 		d.resume()
@@ -132,8 +138,8 @@ func (d *drain) resume() {
 func (d *drain) down(r *Registration, now time.Duration) bool {
 	s := r.sub
 	if s.state != scopeOpen {
-		if d.clock.Await(s.drain.clock, d.at.budget, now, r.step.Promise) {
-			r.step.Promise = 0
+		if d.clock.Await(s.drain.clock, d.at.budget, now, s.promise) {
+			s.promise = 0
 		} else {
 			d.letGo()
 		}
@@ -142,8 +148,8 @@ func (d *drain) down(r *Registration, now time.Duration) bool {
 		return true
 	}
 	s.state, s.drain = scopeDraining, d
-	s.budget = d.at.budget.Nest(now, r.step.Promise, r.step.Timeout)
-	r.step.Promise = 0 // it has been given
+	s.budget = d.at.budget.Nest(now, s.promise, r.step.Timeout)
+	s.promise = 0 // it has been given
 	if !s.concurrent {
 		s.budget.Owe(s.owed(s.budget))
 	}
@@ -169,38 +175,39 @@ func (d *drain) up(now time.Duration) bool {
 	return false
 }
 
-// labels are the profiler labels of the handlers that a drain runs one after the other, one
-// for each origin, and their names: making one costs more than all the rest that is done
-// for a handler.
-type labels struct {
-	origin step.Origin
-	last   label // of origin
-	all    map[step.Origin]label
-}
-
-type label struct {
-	ctx  context.Context
-	name string
-}
-
-func (l *labels) of(d *drain, r *Registration) context.Context {
-	if l.last.ctx == nil || r.step.Origin != l.origin {
-		l.origin = r.step.Origin
-		l.last = l.find(d, r)
+// passTurn is the turn for the next handler.
+func (d *drain) passTurn() *step.Turn {
+	t := d.turn
+	if d.turn = nil; t == nil {
+		t = new(step.Turn)
 	}
-	r.step.SetName(l.last.name)
-	return l.last.ctx
+	return t
 }
 
-func (l *labels) find(d *drain, r *Registration) label {
-	if found, ok := l.all[l.origin]; ok {
+// places are those of the handlers that a drain runs one after the other, one for each
+// origin: making one, with its label, costs more than all the rest that is done for a handler.
+type places struct {
+	origin step.Origin
+	last   *step.Place // of origin
+	all    map[step.Origin]*step.Place
+}
+
+func (p *places) of(d *drain, r *Registration) *step.Place {
+	if p.last == nil || r.step.Origin != p.origin {
+		p.origin = r.step.Origin
+		p.last = p.find(d, r)
+	}
+	return p.last
+}
+
+func (p *places) find(d *drain, r *Registration) *step.Place {
+	if found, ok := p.all[p.origin]; ok {
 		return found
 	}
-	name := r.step.Name()
-	made := label{d.c.run.Label(nil, d.values, name, ""), name}
-	if l.all == nil {
-		l.all = make(map[step.Origin]label)
+	made := d.c.run.Place(nil, d.values, r.step.Name(), "").Within(d.clock.Outer())
+	if p.all == nil {
+		p.all = make(map[step.Origin]*step.Place)
 	}
-	l.all[l.origin] = made
+	p.all[p.origin] = made
 	return made
 }

@@ -19,7 +19,7 @@ func (c *Coordinator) Hold(name string) (release func(), ok bool) {
 }
 
 func (c *Coordinator) holdFor(name string, at step.Origin) (release func(), ok bool) {
-	s := &step.Step{Origin: at, Kind: step.Hold}
+	s := step.New(at, step.Hold)
 	c.setup()
 	if !c.hold(s, step.ValuesOf(context.Background())) {
 		return func() {}, false
@@ -40,7 +40,7 @@ func (c *Coordinator) Go(ctx context.Context, name string, work func(context.Con
 	if work == nil {
 		panic(fmt.Sprintf("shutdown: Go(%q) was given nil work, at %s", name, at.Site()))
 	}
-	s := &step.Step{Origin: at.Named(work), Kind: step.Hold}
+	s := step.New(at.Named(work), step.Hold)
 	c.setup()
 	if !c.hold(s, step.ValuesOf(ctx)) {
 		return false
@@ -57,7 +57,7 @@ func (c *Coordinator) hold(s *step.Step, values step.Values) bool {
 	if c.mainOver || c.phase >= draining || spent {
 		return false
 	}
-	s.Init(run, nil, run.Label(nil, values, s.Name(), "h"))
+	s.Init(run.Place(nil, values, s.Name(), "h"))
 	s.Waiter = host{c}
 	c.holds[s] = struct{}{}
 	if c.phase == ending {

@@ -100,7 +100,7 @@ func (c *Coordinator) explain(d *Step, s *step.Step) {
 		return
 	}
 	d.Stack = s.Stack()
-	if s.Slot > 0 && (s.Outcome == step.Abandoned || s.Outcome == step.Late) {
+	if s.Slot > 0 && s.Looked() {
 		c.stuck = append(c.stuck, s)
 	}
 }

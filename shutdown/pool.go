@@ -37,18 +37,18 @@ func (d *drain) fanOut(now time.Duration) bool {
 // start starts an entry. One that comes while others run, too.
 func (p *pool) start(r *Registration, now time.Duration) {
 	p.left++
-	if r.sub == nil {
-		r.step.Promise = p.s.budget.Promise(r.step.Terms)
-	}
-	p.s.budget.Owe(r.step.Promise)
 	if r.sub != nil {
+		p.s.budget.Owe(r.sub.promise)
 		p.startScope(r, now)
 		return
 	}
-	l := &lane{p, r}
+	l := &lane{p: p, r: r}
+	r.step.Turn = &l.turn
+	r.step.Promise = p.s.budget.Promise(r.step.Terms)
+	p.s.budget.Owe(r.step.Promise)
 	// A label of its own: of those that run at the same time, one must not be shown with the
 	// stacks of another that was registered in the same place.
-	r.step.Init(p.d.c.run, p.d.clock.Outer(), p.d.c.run.Label(nil, p.d.values, r.step.Name(), ""))
+	r.step.Init(p.d.c.run.Place(nil, p.d.values, r.step.Name(), "").Within(p.d.clock.Outer()))
 	r.step.Waiter = l
 	if p.d.clock.Begin(&r.step, p.s.budget, now) {
 		p.d.c.run.After(func() { go step.Serve(l) })
@@ -82,8 +82,9 @@ func (p *pool) over() {
 
 // A lane runs one handler of a pool.
 type lane struct {
-	p *pool
-	r *Registration
+	p    *pool
+	r    *Registration
+	turn step.Turn
 }
 
 func (l *lane) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {

@@ -43,9 +43,9 @@ func (s *Scope) plan(b *step.Budget) time.Duration {
 			switch {
 			case r.sub == nil:
 			case r.sub.budget == nil:
-				r.step.Promise = r.capped(r.sub.plan(b))
+				r.sub.promise = r.capped(r.sub.plan(b))
 			default:
-				r.step.Promise = r.capped(r.sub.wanted(b))
+				r.sub.promise = r.capped(r.sub.wanted(b))
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func (s *Scope) and(sum, promise time.Duration) time.Duration {
 
 func (r *Registration) owed(b *step.Budget) time.Duration {
 	if r.sub != nil {
-		return r.step.Promise
+		return r.sub.promise
 	}
 	return b.Promise(r.step.Terms)
 }
@@ -143,7 +143,7 @@ func (s *Scope) owe(r *Registration, now func() time.Duration) {
 		return
 	}
 	if r.sub != nil {
-		r.step.Promise = r.capped(0)
+		r.sub.promise = r.capped(0)
 	}
 	more := r.owed(b)
 	for ; s.budget == nil; s = s.entry.home {
@@ -183,7 +183,7 @@ func (s *Scope) forgive(r *Registration) {
 // recap makes the promise to s that of its sum, and returns by how much it has grown: not
 // as much as the sum where the scope has terms of its own.
 func (s *Scope) recap() time.Duration {
-	before := s.entry.step.Promise
-	s.entry.step.Promise = s.entry.capped(s.sum)
-	return s.entry.step.Promise - before
+	before := s.promise
+	s.promise = s.entry.capped(s.sum)
+	return s.promise - before
 }

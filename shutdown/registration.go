@@ -73,7 +73,7 @@ func (s *Scope) push(r *Registration) {
 func (r *Registration) takePlace(old *Registration) {
 	older, newer, s := old.older, old.newer, old.home
 	if b := s.planned(); b != nil {
-		r.step.Promise = old.owed(b)
+		r.sub.promise = old.owed(b)
 	}
 	old.remove()
 	r.home, r.member, r.older, r.newer = s, true, older, newer

@@ -82,7 +82,7 @@ func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at 
 	}
 	run.SetValues(values)
 	c.parent, c.byMain, c.main.Origin = ctx, byMain, at
-	c.main.Init(run, nil, run.Label(nil, run.Values(), "main", "m"))
+	c.main.Init(run.Place(nil, run.Values(), "main", "m"))
 	if err := c.configure(); err != nil {
 		main = func(context.Context) error { return err }
 	}
@@ -116,7 +116,7 @@ func (c *Coordinator) mayRun() bool { return c.phase == fresh || c.alone && !c.m
 // skipMain is for a Run after a drain without one, of which main's step is then a part.
 func (c *Coordinator) skipMain(at step.Origin) {
 	c.main.Origin = at
-	c.main.Init(c.run, nil, c.run.Label(nil, c.run.Values(), "main", "m"))
+	c.main.Init(c.run.Place(nil, c.run.Values(), "main", "m"))
 	c.main.Finish(c.run.Now(), step.Skipped, ErrDrained)
 	if c.report != nil {
 		r := *c.report

@@ -23,11 +23,14 @@ type Scope struct {
 	size   int // of the entries
 	uneven int // those of them that are scopes, or have terms of their own
 	state  scopeState
-	sum    time.Duration // what its entries are owed together, once that is planned
-	budget *step.Budget  // what its handlers are started from, once that is planned
-	drain  *drain        // who runs them
-	pool   *pool         // those of a concurrent one that run
-	after  []*drain      // who waits for it to be closed
+	budget *step.Budget // what its handlers are started from, once that is planned
+	drain  *drain       // who runs them
+	pool   *pool        // those of a concurrent one that run
+	after  []*drain     // who waits for it to be closed
+
+	// Once that is planned:
+	sum     time.Duration // what its entries are owed together
+	promise time.Duration // what it is owed itself, by the scope that it is in
 }
 
 type scopeState int8

@@ -18,7 +18,7 @@ func (c *Coordinator) Start(task func(context.Context) error, opts ...Option) *R
 		panic("shutdown: Start was given a nil task, at " + at.Site())
 	}
 	r := &Registration{c: c, handler: task}
-	r.step.Origin, r.step.Kind, r.step.Told = at.Named(task), step.Task, new(step.Context)
+	r.step.Origin, r.step.Kind, r.step.Told, r.step.Turn = at.Named(task), step.Task, new(step.Context), new(step.Turn)
 	for _, o := range opts {
 		o.apply(r)
 	}
@@ -46,7 +46,7 @@ func (c *Coordinator) startTasks() {
 
 func (c *Coordinator) startTask(r *Registration) {
 	r.running = true
-	r.step.Init(c.run, nil, c.run.Label(nil, c.run.Values(), r.step.Name(), ""))
+	r.step.Init(c.run.Place(nil, c.run.Values(), r.step.Name(), ""))
 	c.run.After(func() { go step.Serve((*starter)(r)) })
 }
 

@@ -84,7 +84,7 @@ var mutants = []mutant{
 	{"a Close does not tell of scopes that ran side by side", "shutdown/pool.go", "p.d.errs = append(p.d.errs, d.errs...)", "_ = d.errs"},
 	{"what Release returns runs nothing", "shutdown/scope.go", "return s.close(ctx, scopeReleased) }", "return nil }"},
 	{"what was released is run by the program", "shutdown/scope.go", "s.state = scopeReleased\n\ts.leave()", "_ = s.leave"},
-	{"a Close does not tell of what it has given up", "shutdown/drain.go", "\td.failed(s)\n\tif s.Outcome == step.Abandoned {\n\t\td.labels", "\tif s.Outcome != step.Abandoned {\n\t\td.failed(s)\n\t}\n\tif s.Outcome == step.Abandoned {\n\t\td.labels"},
+	{"a Close does not tell of what it has given up", "shutdown/drain.go", "\td.failed(s)\n\tif s.Outcome == step.Abandoned {\n\t\td.places", "\tif s.Outcome != step.Abandoned {\n\t\td.failed(s)\n\t}\n\tif s.Outcome == step.Abandoned {\n\t\td.places"},
 	{"what runs is in the report as if it were over", "shutdown/report.go", "return s.Took < 0 })", "return false })"},
 	{"there is no report before the end", "shutdown/report.go", "case c.t0 == 0:", "case c.phase < finished:"},
 	{"a report in the drain does not say how long it has taken", "shutdown/report.go", "r.Took = c.run.Now() - c.t0", "_ = r.Took"},
@@ -101,6 +101,7 @@ var mutants = []mutant{
 	{"a hold is refused when main has been told", "shutdown/hold.go", "c.mainOver || c.phase >= draining", "c.mainOver || c.phase >= ending"},
 	{"nothing can be unregistered", "shutdown/registration.go", "return !r.running && r.unlink()", "return false"},
 	{"a handler is not closed before its turn", "shutdown/registration.go", "case !r.member:", "case true, !r.member:"},
+	{"a turn is passed on with what was seen of its step", "internal/step/step.go", "if t.dumped || t.inner != nil || t.status != nil {", "if false {"},
 }
 
 func TestMutants(t *testing.T) {

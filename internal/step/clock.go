@@ -42,7 +42,7 @@ type awaited struct {
 // is not nil and not over.
 func (r *Run) NewClock(outer *Step, limit time.Duration) *Clock {
 	for outer != nil && outer.state == over {
-		outer = outer.outer
+		outer = outer.place.outer
 	}
 	c := &Clock{run: r, outer: outer, limit: min(limit, r.limit), forced: r.forced}
 	c.next, r.clocks = r.clocks, c
@@ -194,7 +194,7 @@ func (r *Run) Force(now time.Duration, cause error) {
 // rest is what s, which runs, is owed of its promise from now on: of a promise that was made
 // at its start. With force it is promised anew.
 func (s *Step) rest(now time.Duration) time.Duration {
-	if s.run.forced != nil {
+	if s.Run().forced != nil {
 		return s.Promise
 	}
 	return min(s.Promise, max(s.Promise-(now-s.Start), toObey))
@@ -220,7 +220,7 @@ func (c *Clock) Bound(now, limit time.Duration) {
 // within a step of o, that bounds it already: then nothing is taken from b, and it returns
 // false.
 func (c *Clock) Await(o *Clock, b *Budget, now, promise time.Duration) bool {
-	for s := c.outer; s != nil; s = s.outer {
+	for s := c.outer; s != nil; s = s.place.outer {
 		if s.clock == o {
 			return false
 		}

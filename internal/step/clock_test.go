@@ -44,8 +44,8 @@ func (b *bench) locked(f func(now time.Duration)) {
 }
 
 func (b *bench) step(name string, outer *step.Step, terms step.Terms) *step.Step {
-	st := &step.Step{Origin: step.CallSite().As(name), Terms: terms}
-	st.Init(b.Run, outer, b.Label(outer, step.ValuesOf(context.Background()), name, ""))
+	st := &step.Step{Origin: step.CallSite().As(name), Terms: terms, Turn: new(step.Turn)}
+	st.Init(b.Place(outer, step.ValuesOf(context.Background()), name, ""))
 	return st
 }
 

@@ -121,7 +121,7 @@ func (c *Context) Deadline() (time.Time, bool) {
 	if cut == 0 {
 		return time.Time{}, false
 	}
-	return c.step.run.Time(cut), true
+	return c.step.Run().Time(cut), true
 }
 
 // Done is closed when the context ends.
@@ -141,7 +141,7 @@ func (c *Context) Value(key any) any {
 	if v := c.own(key); v != nil {
 		return v
 	}
-	return c.step.values.Value(key)
+	return c.step.place.Value(key)
 }
 
 func (c *Context) own(key any) any {

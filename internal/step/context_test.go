@@ -16,7 +16,7 @@ type key string
 func newStep(values context.Context) *step.Step {
 	r := step.NewRun(step.ValuesOf(context.Background()), nil)
 	st := &step.Step{Origin: step.CallSite().As("step"), Told: new(step.Context)}
-	st.Init(r, nil, values)
+	st.Init(r.Place(nil, step.ValuesOf(values), "step", ""))
 	return st
 }
 

@@ -149,35 +149,37 @@ func ValuesOf(ctx context.Context) Values {
 // make a chain of contexts that grows for ever.
 func withoutEnd(ctx context.Context) context.Context {
 	if c, ok := ctx.(*Context); ok {
-		if l, ok := c.step.values.(*labelled); ok {
-			return l.Context
-		}
+		return c.step.place.Context
 	}
 	return context.WithoutCancel(ctx)
 }
 
-// labelled is a context of values with profiler labels: package pprof would look for
-// labels in the values to make it, perhaps with the lock held.
-type labelled struct {
-	context.Context // the values
+// A Place is where a step runs. Those that run one after the other may share it.
+type Place struct {
+	context.Context // the values of its contexts
 	labels          context.Context
+	run             *Run
+	outer           *Step // the step within which it runs, if any
+	name            string
 }
 
-func (l *labelled) Value(key any) any {
-	if v := l.labels.Value(key); v != nil {
+// Value finds the profiler labels among the values. Package pprof would have to look for them
+// to add its own, perhaps with the lock held.
+func (p *Place) Value(key any) any {
+	if v := p.labels.Value(key); v != nil {
 		return v
 	}
-	return l.Context.Value(key)
+	return p.Context.Value(key)
 }
 
 // ID is unique in the process.
 func (r *Run) ID() string { return r.id }
 
-// Label returns values with a profiler label that no other step has, in this run or
-// another: equal ones would mix their stacks. It is name#number#run, with a letter
+// Place makes a place within outer, with values and a profiler label that no other has, in
+// this run or another: equal ones would mix their stacks. It is name#number#run, with a letter
 // before the number where the step's goroutines may outlive it. For what runs within a
 // task, that task's number and a dot come first.
-func (r *Run) Label(outer *Step, values Values, name, letter string) context.Context {
+func (r *Run) Place(outer *Step, values Values, name, letter string) *Place {
 	var buf [96]byte
 	b := append(append(buf[:0], name...), '#')
 	if outer != nil && outer.Kind == Task {
@@ -185,7 +187,14 @@ func (r *Run) Label(outer *Step, values Values, name, letter string) context.Con
 	}
 	b = strconv.AppendInt(append(b, letter...), r.seq.Add(1), 10)
 	b = append(append(b, '#'), r.id...)
-	return &labelled{values.ctx, pprof.WithLabels(values.labels, pprof.Labels(labelKey, string(b)))}
+	labels := pprof.WithLabels(values.labels, pprof.Labels(labelKey, string(b)))
+	return &Place{values.ctx, labels, r, outer, name}
+}
+
+// Within puts p within outer, without a label that says so.
+func (p *Place) Within(outer *Step) *Place {
+	p.outer = outer
+	return p
 }
 
 // SetValues replaces the values that the steps to come carry.

@@ -53,13 +53,13 @@ func (r *Run) Owns(label string) (ours, free bool) {
 // within it.
 func (s *Step) Encloses(label string) bool {
 	st := Stack{}
-	return st.read(label) && st.Run == s.run.id && strings.HasPrefix(st.Number+".", s.number()+".")
+	return st.read(label) && st.Run == s.Run().id && strings.HasPrefix(st.Number+".", s.number()+".")
 }
 
 // Calls reports whether the caller is s, or within it: it has a context of the step's, or
 // runs on its goroutine.
 func (s *Step) Calls(ctx context.Context) bool {
-	for in := From(ctx); in != nil; in = in.outer {
+	for in := From(ctx); in != nil; in = in.place.outer {
 		if in == s {
 			return true
 		}
@@ -75,6 +75,6 @@ func (s *Step) Calls(ctx context.Context) bool {
 
 // Label is the value of the step's label.
 func (s *Step) Label() string {
-	label, _ := pprof.Label(s.values, labelKey)
+	label, _ := pprof.Label(s.place.labels, labelKey)
 	return label
 }

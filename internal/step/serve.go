@@ -60,7 +60,7 @@ func calls(src Source, last *Step, r Result) (cur *Step, res Result, alive bool)
 		if cur == nil {
 			return nil, Result{}, false
 		}
-		pprof.SetGoroutineLabels(cur.values)
+		pprof.SetGoroutineLabels(cur.place.labels)
 		back = false
 		err := f(ctx)
 		back = true
@@ -89,9 +89,9 @@ func callsInline(s *Step, f Func, ctx context.Context, back func(Result)) {
 		back(Result{Errors.Panic(v, debug.Stack()), Panic})
 		panic(v)
 	}()
-	pprof.SetGoroutineLabels(s.values)
+	pprof.SetGoroutineLabels(s.place.labels)
 	err := f(ctx)
-	pprof.SetGoroutineLabels(s.run.values.ctx)
+	pprof.SetGoroutineLabels(s.Run().values.ctx)
 	returned = true
 	back(Result{Err: err})
 }

@@ -13,12 +13,11 @@ const maxStacks = 20
 // takeStacks gives s the stacks of the goroutines that carry its label. It can
 // take long where there are very many goroutines.
 func (s *Step) takeStacks() {
-	s.run.lookup(func(stacks map[string][]Stack, states map[string]string) {
+	s.Run().lookup(func(stacks map[string][]Stack, states map[string]string) {
 		text, waits := render(stacks[s.Label()], states)
-		s.run.Lock()
-		defer s.run.Unlock()
-		m := s.extend()
-		m.stack, m.waits = text, waits
+		s.Run().Lock()
+		defer s.Run().Unlock()
+		s.stack, s.waits = text, waits
 	})
 }
 
@@ -58,23 +57,17 @@ func byLabel(stacks []Stack) map[string][]Stack {
 	return m
 }
 
+// Looked reports whether the stacks of the step are being taken, or have been. The lock is
+// held.
+func (s *Step) Looked() bool { return s.dumped }
+
 // Waits says in a few words what the first goroutine of a stuck step waits for,
 // "" if that is not known. The lock is held.
-func (s *Step) Waits() string {
-	if s.more == nil {
-		return ""
-	}
-	return s.more.waits
-}
+func (s *Step) Waits() string { return s.waits }
 
 // Stack has the stacks of the goroutines of a step that did not obey, if they have
 // been taken. The lock is held.
-func (s *Step) Stack() string {
-	if s.more == nil {
-		return ""
-	}
-	return s.more.stack
-}
+func (s *Step) Stack() string { return s.stack }
 
 func render(stacks []Stack, states map[string]string) (text, waits string) {
 	var b strings.Builder

@@ -42,40 +42,61 @@ type Step struct {
 	Told *Context
 	// Ctx is the context of the step's work. It ends at the cut.
 	Ctx Context
-	// Waiter, if set, is told when the step has its outcome.
-	Waiter Waiter
 
-	run    *Run
-	outer  *Step           // the step within which this one runs, if any
-	values context.Context // of its contexts, with its profiler label
-	cut    atomic.Int64    // 0: not known yet
+	place *Place
+	cut   atomic.Int64 // 0: not known yet
 
-	// Guarded by the run's lock. A program may have many steps: what only few of
-	// them need is behind a pointer, and small things are side by side.
+	// Guarded by the run's lock.
+	*Turn
+	Slot    int32 // for the host's use
 	Kind    Kind
 	Outcome Outcome
 	state   state
-	waited  bool // at its cut it was waiting for a clock within it
-	asked   bool // its context has ended, at the cut or by force
-	dumped  bool // someone takes its stacks
-
-	Slot       int32 // for the host's use
-	clock      *Clock
-	next, prev *Step  // among the running steps of clock
-	inner      *Clock // the clocks of what stops within this step
-	budget     *Budget
-	Promise    time.Duration // what it is owed
-	Start      time.Duration // when its clock began to run
-	End        time.Duration // when it is given up; once it is over, when it ended
-	Err        error
-	more       *more
 }
 
-// more is what only few steps have: what was seen of one that did not obey, and what one
-// says of itself.
-type more struct {
-	stack, waits string
-	status       func() string
+// A Turn is the time that a step has to end in, and what is seen of it then. What runs from
+// the start has one of its own. Handlers, of which there may be many, pass theirs on: a step
+// without one is a handler that has not been called yet, or has ended and left no question.
+type Turn struct {
+	// Waiter, if set, is told when the step has its outcome.
+	Waiter  Waiter
+	Promise time.Duration // what the step is owed
+	Start   time.Duration // when its clock began to run
+	End     time.Duration // when it is given up; once it is over, when it ended
+	Err     error
+
+	clock      *Clock
+	next, prev *Step  // among the running steps of clock
+	inner      *Clock // the clocks of what stops within the step
+	budget     *Budget
+	waited     bool // at its cut it was waiting for a clock within it
+	asked      bool // its context has ended, at the cut or by force
+	dumped     bool // someone takes its stacks
+
+	stack, waits string        // of a step that did not obey
+	status       func() string // what it says of itself
+}
+
+// New makes a step with a turn of its own.
+func New(o Origin, k Kind) *Step {
+	s := new(struct {
+		Step
+		turn Turn
+	})
+	s.Origin, s.Kind, s.Turn = o, k, &s.turn
+	return &s.Step
+}
+
+// Pass takes the turn of a step that is over, for the next to have. It returns nil where
+// something of it may still be asked for, or is still to come.
+func (s *Step) Pass() *Turn {
+	t := s.Turn
+	if t.dumped || t.inner != nil || t.status != nil {
+		return nil
+	}
+	s.Turn = nil
+	*t = Turn{}
+	return t
 }
 
 // Describe has the step that ctx belongs to, if there is one, say more of itself: what
@@ -86,24 +107,20 @@ func Describe(ctx context.Context, status func() string) {
 	if s == nil {
 		return
 	}
-	s.run.Lock()
-	defer s.run.Unlock()
-	s.extend().status = status
-}
-
-func (s *Step) extend() *more {
-	if s.more == nil {
-		s.more = new(more)
+	run := s.Run()
+	run.Lock()
+	defer run.Unlock()
+	if s.state != over {
+		s.status = status
 	}
-	return s.more
 }
 
 // Status is what the step says of itself. The lock is held.
 func (s *Step) Status() string {
-	if s.more == nil || s.more.status == nil {
+	if s.status == nil {
 		return ""
 	}
-	return s.more.status()
+	return s.status()
 }
 
 // A Waiter waits for steps to be over.
@@ -111,17 +128,24 @@ type Waiter interface {
 	StepOver(*Step) // called with the lock held
 }
 
-// Init makes s a step of the run r within outer, with contexts that have these
-// labelled values.
-func (s *Step) Init(r *Run, outer *Step, labelled context.Context) {
-	s.run, s.outer, s.values, s.Ctx.step = r, outer, labelled, s
+// Init gives s its place. Before, it has no context.
+func (s *Step) Init(p *Place) {
+	s.place, s.Ctx.step = p, s
 	if s.Told != nil {
 		s.Told.step = s
 	}
 }
 
+// Name is the name of the step.
+func (s *Step) Name() string {
+	if s.place != nil {
+		return s.place.name
+	}
+	return s.Origin.Name()
+}
+
 // Run is the run that s belongs to.
-func (s *Step) Run() *Run { return s.run }
+func (s *Step) Run() *Run { return s.place.run }
 
 // Over reports whether s has an outcome. The lock is held.
 func (s *Step) Over() bool { return s.state == over }
@@ -156,7 +180,7 @@ func (s *Step) Close() {
 // CloseLocked is Close with the lock held.
 func (s *Step) CloseLocked() {
 	if s.Told != nil || !s.Ctx.unused() {
-		s.run.Defer((*closer)(s))
+		s.Run().Defer((*closer)(s))
 		return
 	}
 	s.Ctx.finish(finished) // nobody is told: no code of others runs
@@ -180,8 +204,8 @@ func (s *Step) Finish(now time.Duration, o Outcome, err error) bool {
 		s.Start = now
 	}
 	s.state, s.Outcome, s.Err, s.End = over, o, err, now
-	if s.run.Host != nil {
-		s.run.Host.Ended(s)
+	if host := s.Run().Host; host != nil {
+		host.Ended(s)
 	}
 	if s.Waiter != nil {
 		s.Waiter.StepOver(s)
