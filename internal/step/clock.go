@@ -221,7 +221,7 @@ func (c *Clock) Bound(now, limit time.Duration) {
 // false.
 func (c *Clock) Await(o *Clock, b *Budget, now, promise time.Duration) bool {
 	for s := c.outer; s != nil; s = s.place.outer {
-		if s.clock == o {
+		if s.Turn != nil && s.clock == o {
 			return false
 		}
 	}

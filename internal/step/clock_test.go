@@ -278,3 +278,33 @@ func TestATimerThatIsLateLeavesTimeToReturn(t *testing.T) {
 		r.Unlock()
 	}
 }
+
+// Work that a handler has left behind closes something, with what that was itself called by
+// long over.
+func TestAClockOutlivesTheStepsAround(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		far := b.step("far", nil, step.Terms{})
+		b.begin(b.clock, b.budget, far)
+		var between *step.Clock
+		b.locked(func(now time.Duration) { between = b.NewClock(far, now+s) })
+		near := b.step("near", far, step.Terms{})
+		b.begin(between, between.Plan(b.start, 1), near)
+		b.locked(func(now time.Duration) {
+			inner, other := b.NewClock(near, now+s), b.NewClock(nil, now+s)
+			near.Finish(now, step.OK, nil)
+			if near.Pass() != nil {
+				t.Error("the turn of a step within which a clock runs was passed on")
+			}
+			between.Close()
+			far.Finish(now, step.OK, nil)
+			if far.Pass() == nil {
+				t.Error("the turn of a step that is over was not passed on")
+			}
+			if !inner.Await(other, inner.Plan(now, 1), now, s) {
+				t.Error("a clock elsewhere is not waited for")
+			}
+			inner.Close()
+			other.Close()
+		})
+	})
+}
