@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"runtime/pprof"
+	"strconv"
 	"sync"
 	"time"
+
+	"github.com/oklog/run"
 
 	"github.com/lastcall-go/lastcall/shutdown"
 )
@@ -56,4 +60,38 @@ func newLeast() stack {
 			return nil
 		},
 	}
+}
+
+// runLeast is oklog/run in order, with what is needed to say of a task that it is stuck, where it
+// was added and how long it took, and nothing else: its call site, a profiler's label of its own,
+// the clock, and a panic that does not end the process. Nothing looks at that.
+func runLeast(tasks []task) error {
+	type told struct {
+		site [1]uintptr
+		took time.Duration
+	}
+	var g run.Group
+	for k, t := range tasks {
+		of := new(told)
+		runtime.Callers(1, of.site[:])
+		ctx, cancel := context.WithCancel(context.Background())
+		ctx = pprof.WithLabels(ctx, pprof.Labels("task", "least#"+strconv.Itoa(k)))
+		done := make(chan struct{})
+		g.Add(func() (err error) {
+			defer close(done)
+			defer func() {
+				if v := recover(); v != nil {
+					err = fmt.Errorf("panic: %v", v)
+				}
+			}()
+			pprof.SetGoroutineLabels(ctx)
+			return t(ctx)
+		}, func(error) {
+			began := time.Now()
+			cancel()
+			<-done
+			of.took = time.Since(began)
+		})
+	}
+	return g.Run()
 }

@@ -29,7 +29,7 @@ func (r *report) markdown() string {
 	p("### To run one\n\n%s", r.handlers.table(drainTime, nanoseconds))
 	p("### Allocations, memory and goroutines for each of %s\n\n%s", count(r.handlers.largest()), r.handlerWeights())
 	p("## Tasks\n")
-	p("They wait for their contexts, all but the last, which returns at once and so stops the others. lastcall and “in order” stop one after the other, newest first, and wait for each; all others tell all of them at once.\n")
+	p("They wait for their contexts, all but the last, which returns at once and so stops the others. lastcall and “in order” stop one after the other, newest first, and wait for each; all others tell all of them at once. *The least, in order* is oklog/run with the call site of each task, a profiler's label of its own, the clock and a recover: what it takes to say of a task that it is stuck, and nothing that does.\n")
 	p("![tasks from start to stopped](tasks.svg)\n")
 	p("### From start to stopped, for each\n\n%s", r.tasks.table(runTime, nanoseconds))
 	p("### Allocations, memory and goroutines for each of %s that wait\n\n%s", count(r.tasks.largest()), r.taskWeights())

@@ -27,6 +27,7 @@ const (
 	concurrent   = "lastcall, Concurrent"
 	oklogName    = "oklog/run"
 	oklogInOrder = "oklog/run, in order"
+	leastInOrder = "the least, in order"
 	errgroupName = "x/sync/errgroup"
 	concName     = "sourcegraph/conc"
 	sutureName   = "suture v4"
@@ -39,6 +40,7 @@ var crews = map[string]crew{
 	concurrent:   func(tasks []task) error { return runLastcall(tasks, true) },
 	oklogName:    runOklog,
 	oklogInOrder: runOklogInOrder,
+	leastInOrder: runLeast,
 	errgroupName: runErrgroup,
 	concName:     runConc,
 	sutureName:   runSuture,
@@ -48,7 +50,7 @@ var crews = map[string]crew{
 func taskContest(sizes []size) contest {
 	return contest{
 		title:   "tasks",
-		names:   []string{lastcall, concurrent, oklogName, oklogInOrder, errgroupName, concName, sutureName, tombName},
+		names:   []string{lastcall, concurrent, oklogName, oklogInOrder, leastInOrder, errgroupName, concName, sutureName, tombName},
 		sizes:   sizes,
 		measure: measureTasks,
 	}

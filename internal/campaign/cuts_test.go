@@ -10,7 +10,7 @@ import (
 )
 
 // checkCuts holds that a context ends at its cut with ErrGrace, and by a second signal with
-// that, and that no step is given up while it has time.
+// that, that it ends at all, and that no step is given up while it has time.
 func (m *model) checkCuts() {
 	forced := time.Duration(-1)
 	began := make(map[*seen]noted)
@@ -25,6 +25,11 @@ func (m *model) checkCuts() {
 	for _, sn := range m.seen {
 		if c := sn.cut; c != nil && !m.rightCut(sn, forced) {
 			m.found("cause", "the context of %s ended at %v with %v, because of %v", sn.Name, c.at, c.err, c.cause)
+		}
+	}
+	for _, t := range m.steps {
+		if sn := t.seen; t.Outcome == shutdown.Abandoned && sn.Does == obeys && !sn.Bare && sn.cut == nil {
+			m.found("cut", "%s, which obeys, was given up at %v, and its context had not ended", sn.Name, t.end)
 		}
 	}
 	if forced >= 0 || m.changesThePlan() {
