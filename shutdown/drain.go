@@ -89,7 +89,7 @@ func (d *drain) next(now time.Duration) *Registration {
 func (d *drain) begin(r *Registration, now time.Duration) bool {
 	task := r.step.Kind == step.Task
 	if !task {
-		r.step.Turn = d.passTurn()
+		r.step.Turn = d.nextTurn()
 		r.step.Init(d.places.of(d, r))
 	}
 	r.step.Promise = d.at.budget.Promise(r.step.Terms)
@@ -103,7 +103,9 @@ func (d *drain) begin(r *Registration, now time.Duration) bool {
 	}
 	if !d.clock.Begin(&r.step, d.at.budget, now) {
 		d.failed(&r.step)
-		d.turn = r.step.Pass()
+		if !task {
+			d.turn = r.step.Pass()
+		}
 		return false
 	}
 	r.step.Waiter, d.parked = d, task
@@ -175,8 +177,8 @@ func (d *drain) up(now time.Duration) bool {
 	return false
 }
 
-// passTurn is the turn for the next handler.
-func (d *drain) passTurn() *step.Turn {
+// nextTurn is the turn for the next handler.
+func (d *drain) nextTurn() *step.Turn {
 	t := d.turn
 	if d.turn = nil; t == nil {
 		t = new(step.Turn)

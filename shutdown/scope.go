@@ -28,7 +28,7 @@ type Scope struct {
 	pool   *pool        // those of a concurrent one that run
 	after  []*drain     // who waits for it to be closed
 
-	// Once that is planned:
+	// Once the stop of what it is in is planned:
 	sum     time.Duration // what its entries are owed together
 	promise time.Duration // what it is owed itself, by the scope that it is in
 }

@@ -610,3 +610,40 @@ func TestShutdownInAHandlerThatIsClosedBeforeRunBeginsTheDrain(t *testing.T) {
 		}
 	})
 }
+
+// Work that a handler's handler has left behind closes the scope around all of them, with the
+// little time that the one has. What runs there keeps what it has, and the Close returns when it
+// comes to that.
+func TestWhatIsLeftBehindTakesNoTimeFromTheScopeAround(t *testing.T) {
+	for _, said := range []bool{false, true} {
+		inBubble(t, func(p *bubble) {
+			around, other := p.Scope("around"), p.Scope("other")
+			scope := around.Scope("scope")
+			var closed time.Duration
+			left := make(chan struct{})
+			other.Register(func(ctx context.Context) error {
+				go func() {
+					defer close(left)
+					_ = around.Close(ctx)
+					closed = p.now()
+				}()
+				return p.takes(100 * ms)(ctx)
+			})
+			scope.Register(p.takes(3*s), shutdown.Name("slow"))
+			scope.Register(func(ctx context.Context) error {
+				if said {
+					shutdown.SetStatus(ctx, "busy")
+				}
+				return other.Close(ctx)
+			}, shutdown.Timeout(s))
+			around.Register(p.takes(700 * ms))
+			if err := scope.Close(context.Background()); err != nil || p.now() != 3100*ms {
+				t.Errorf("status %v: the scope was closed after %v, %v", said, p.now(), err)
+			}
+			if <-left; closed > s {
+				t.Errorf("status %v: what was left behind waited for the scope around, until %v", said, closed)
+			}
+			p.runs(nothing)
+		})
+	}
+}

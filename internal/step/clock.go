@@ -125,7 +125,7 @@ func (c *Clock) Begin(s *Step, b *Budget, now time.Duration) bool {
 
 // BeginFor starts s with an allowance that has been taken from b.
 func (c *Clock) BeginFor(s *Step, b *Budget, now, allowance time.Duration) {
-	s.clock, s.budget, s.state, s.Start = c, b, running, now
+	s.place.clock, s.budget, s.state, s.Start = c, b, running, now
 	s.End = now + allowance
 	cut := s.End - Margin(allowance)
 	s.cut.Store(int64(cut))
@@ -221,7 +221,7 @@ func (c *Clock) Bound(now, limit time.Duration) {
 // false.
 func (c *Clock) Await(o *Clock, b *Budget, now, promise time.Duration) bool {
 	for s := c.outer; s != nil; s = s.place.outer {
-		if s.Turn != nil && s.clock == o {
+		if s.place.clock == o {
 			return false
 		}
 	}

@@ -303,6 +303,9 @@ func TestAClockOutlivesTheStepsAround(t *testing.T) {
 			if !inner.Await(other, inner.Plan(now, 1), now, s) {
 				t.Error("a clock elsewhere is not waited for")
 			}
+			if inner.Await(b.clock, inner.Plan(now, 1), now, s) {
+				t.Error("a clock around is waited for, since its step is over")
+			}
 			inner.Close()
 			other.Close()
 		})

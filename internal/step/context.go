@@ -141,7 +141,7 @@ func (c *Context) Value(key any) any {
 	if v := c.own(key); v != nil {
 		return v
 	}
-	return c.step.place.Value(key)
+	return c.step.place.value(key)
 }
 
 func (c *Context) own(key any) any {

@@ -37,7 +37,7 @@ func (o Origin) Named(f any) Origin {
 	return o
 }
 
-// SetName replaces the name.
+// SetName replaces the name, of a step that has no place yet.
 func (o *Origin) SetName(name string) { o.name = name }
 
 // Name is the name of the step.

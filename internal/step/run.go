@@ -149,27 +149,28 @@ func ValuesOf(ctx context.Context) Values {
 // make a chain of contexts that grows for ever.
 func withoutEnd(ctx context.Context) context.Context {
 	if c, ok := ctx.(*Context); ok {
-		return c.step.place.Context
+		return c.step.place.values
 	}
 	return context.WithoutCancel(ctx)
 }
 
 // A Place is where a step runs. Those that run one after the other may share it.
 type Place struct {
-	context.Context // the values of its contexts
-	labels          context.Context
-	run             *Run
-	outer           *Step // the step within which it runs, if any
-	name            string
+	run    *Run
+	outer  *Step // the step within which it runs, if any
+	name   string
+	values context.Context // of its contexts
+	labels context.Context
+	clock  *Clock // once a step has begun there; guarded by the run's lock
 }
 
-// Value finds the profiler labels among the values. Package pprof would have to look for them
+// value finds the profiler labels among the values. Package pprof would have to look for them
 // to add its own, perhaps with the lock held.
-func (p *Place) Value(key any) any {
+func (p *Place) value(key any) any {
 	if v := p.labels.Value(key); v != nil {
 		return v
 	}
-	return p.Context.Value(key)
+	return p.values.Value(key)
 }
 
 // ID is unique in the process.
@@ -188,7 +189,7 @@ func (r *Run) Place(outer *Step, values Values, name, letter string) *Place {
 	b = strconv.AppendInt(append(b, letter...), r.seq.Add(1), 10)
 	b = append(append(b, '#'), r.id...)
 	labels := pprof.WithLabels(values.labels, pprof.Labels(labelKey, string(b)))
-	return &Place{values.ctx, labels, r, outer, name}
+	return &Place{run: r, outer: outer, name: name, values: values.ctx, labels: labels}
 }
 
 // Within puts p within outer, without a label that says so.

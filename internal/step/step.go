@@ -55,8 +55,9 @@ type Step struct {
 }
 
 // A Turn is the time that a step has to end in, and what is seen of it then. What runs from
-// the start has one of its own. Handlers, of which there may be many, pass theirs on: a step
-// without one is a handler that has not been called yet, or has ended and left no question.
+// the start has one of its own. Handlers, of which there may be many, pass theirs on: one that
+// has not been called yet, or has ended and left no question, has none. So what is here may be
+// asked of a step that has not ended, and until Pass.
 type Turn struct {
 	// Waiter, if set, is told when the step has its outcome.
 	Waiter  Waiter
@@ -65,8 +66,7 @@ type Turn struct {
 	End     time.Duration // when it is given up; once it is over, when it ended
 	Err     error
 
-	clock      *Clock
-	next, prev *Step  // among the running steps of clock
+	next, prev *Step  // among the running steps of its clock
 	inner      *Clock // the clocks of what stops within the step
 	budget     *Budget
 	waited     bool // at its cut it was waiting for a clock within it
@@ -91,7 +91,7 @@ func New(o Origin, k Kind) *Step {
 // something of it may still be asked for, or is still to come.
 func (s *Step) Pass() *Turn {
 	t := s.Turn
-	if t.dumped || t.inner != nil || t.status != nil {
+	if t.dumped || t.inner != nil {
 		return nil
 	}
 	s.Turn = nil
@@ -151,7 +151,7 @@ func (s *Step) Run() *Run { return s.place.run }
 func (s *Step) Over() bool { return s.state == over }
 
 // Begun reports whether a clock has begun s. The lock is held.
-func (s *Step) Begun() bool { return s.clock != nil }
+func (s *Step) Begun() bool { return s.place.clock != nil }
 
 // Running reports whether the clock of s runs. The lock is held.
 func (s *Step) Running() bool { return s.state == running }
@@ -199,7 +199,7 @@ func (s *Step) Finish(now time.Duration, o Outcome, err error) bool {
 	case over:
 		return false
 	case running:
-		s.clock.remove(s)
+		s.place.clock.remove(s)
 	case idle:
 		s.Start = now
 	}
