@@ -88,19 +88,18 @@ func (d *drain) next(now time.Duration) *Registration {
 // task that was started is told to stop instead, and waited for.
 func (d *drain) begin(r *Registration, now time.Duration) bool {
 	task := r.step.Kind == step.Task
-	if !task {
+	switch {
+	case !task:
 		r.step.Turn = d.nextTurn()
 		r.step.Init(d.places.of(d, r))
-	}
-	r.step.Promise = d.at.budget.Promise(r.step.Terms)
-	if task && !r.running {
-		d.at.budget.Forgive(r.step.Promise)
-		return false // Run has not begun it, so there is nothing to stop
-	}
-	if task {
+	case r.running:
 		cause := d.c.cause
 		d.c.run.After(func() { r.step.Tell(step.Asked(cause)) })
+	default: // Run has not begun it, so there is nothing to stop
+		d.at.budget.Forgive(d.at.budget.Promise(r.step.Terms))
+		return false
 	}
+	r.step.Promise = d.at.budget.Promise(r.step.Terms)
 	if !d.clock.Begin(&r.step, d.at.budget, now) {
 		d.failed(&r.step)
 		if !task {

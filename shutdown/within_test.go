@@ -636,12 +636,12 @@ func TestWhatIsLeftBehindTakesNoTimeFromTheScopeAround(t *testing.T) {
 				}
 				return other.Close(ctx)
 			}, shutdown.Timeout(s))
-			around.Register(p.takes(700 * ms))
+			around.Register(p.takes(500 * ms))
 			if err := scope.Close(context.Background()); err != nil || p.now() != 3100*ms {
 				t.Errorf("status %v: the scope was closed after %v, %v", said, p.now(), err)
 			}
-			if <-left; closed > s {
-				t.Errorf("status %v: what was left behind waited for the scope around, until %v", said, closed)
+			if <-left; closed != 500*ms {
+				t.Errorf("status %v: what was left behind had closed what it could after %v, want 500ms", said, closed)
 			}
 			p.runs(nothing)
 		})

@@ -13,7 +13,7 @@ import (
 type Stack struct {
 	Label  string // as Step.Label
 	Name   string // of the step
-	Number string // as Run.Label has given it
+	Number string // as Run.Place has given it
 	Run    string // its run
 	Count  int
 	frames []frame
@@ -86,9 +86,9 @@ func (st *Stack) entry() (entry string) {
 	return entry
 }
 
-// place is the first frame outside the standard library, which is where a reader
+// spot is the first frame outside the standard library, which is where a reader
 // wants to look, else the first.
-func place(frames []frame) string {
+func spot(frames []frame) string {
 	for _, f := range frames {
 		first, _, _ := strings.Cut(f.function, "/")
 		if strings.HasPrefix(f.function, "main.") || (first != f.function && strings.Contains(first, ".")) {

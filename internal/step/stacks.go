@@ -78,7 +78,7 @@ func render(stacks []Stack, states map[string]string) (text, waits string) {
 		}
 		state := states[key(st.frames)]
 		if waits == "" {
-			waits = strings.TrimSpace(state + " in " + place(st.frames))
+			waits = strings.TrimSpace(state + " in " + spot(st.frames))
 		}
 		st.write(&b, state)
 	}

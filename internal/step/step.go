@@ -1,11 +1,11 @@
 // Package step is the one mechanism behind main, tasks, holds and handlers: a
 // name, a site, a context, an allowance, a cut, an outcome, a label.
 //
-// A Step is what has to end. A Budget says how long each may take. A Clock keeps
-// the steps that are ending to it: it cuts their contexts, takes the stacks of
-// those that do not obey, and gives them up. Serve runs them in isolation. A Run
-// is what all of them share. Packages group, shutdown and httpdrain are built
-// from these and differ only in where their steps come from.
+// A Step is what has to end, at its Place, in its Turn. A Budget says how long each may
+// take. A Clock keeps the steps that are ending to it: it cuts their contexts, takes the
+// stacks of those that do not obey, and gives them up. Serve runs them in isolation. A Run
+// is what all of them share. Packages group, shutdown and httpdrain are built from these and
+// differ only in where their steps come from.
 package step
 
 import (
