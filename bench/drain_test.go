@@ -50,7 +50,7 @@ func BenchmarkRegister(b *testing.B) {
 // BenchmarkDrain is what a handler costs at the end: its deadline, isolation, label and
 // timing, with the report.
 func BenchmarkDrain(b *testing.B) {
-	for _, n := range []int{1, 100, 100_000} {
+	for _, n := range []int{1, 10, 100, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -72,7 +72,7 @@ func BenchmarkDrain(b *testing.B) {
 
 // BenchmarkDrainFx is the same work by fx's lifecycle.
 func BenchmarkDrainFx(b *testing.B) {
-	for _, n := range []int{1, 100, 100_000} {
+	for _, n := range []int{1, 10, 100, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

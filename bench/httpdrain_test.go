@@ -1,7 +1,6 @@
 package bench_test
 
 import (
-	"net"
 	"slices"
 	"testing"
 	"time"
@@ -9,38 +8,28 @@ import (
 	"github.com/lastcall-go/lastcall/bench/internal/httpcost"
 )
 
-// BenchmarkRequest is a request of a kept-alive client, through net/http alone and through
-// httpdrain.
+// BenchmarkRequest is a request of a kept-alive client on the loopback interface, through
+// net/http alone and through httpdrain.
 func BenchmarkRequest(b *testing.B) {
-	for _, over := range []struct {
-		name   string
-		listen func() (net.Listener, func(int) error, error)
-	}{
-		{"memory", func() (net.Listener, func(int) error, error) {
-			l, requests := httpcost.InMemory()
-			return l, requests, nil
-		}},
-		{"loopback", httpcost.OnLoopback},
-	} {
-		for _, drained := range []bool{false, true} {
-			b.Run(over.name+"/"+server(drained), func(b *testing.B) {
-				l, requests, err := over.listen()
-				if err != nil {
-					b.Fatal(err)
-				}
-				stop := httpcost.Serve(l, drained)
-				b.Cleanup(func() {
-					if err := stop(); err != nil {
-						b.Error(err)
-					}
-				})
-				b.ReportAllocs()
-				b.ResetTimer()
-				if err := requests(b.N); err != nil {
+	for _, drained := range []bool{false, true} {
+		b.Run(server(drained), func(b *testing.B) {
+			l, requests, hangUp, err := httpcost.OnLoopback()
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer hangUp()
+			stop := httpcost.Serve(l, drained)
+			b.Cleanup(func() {
+				if err := stop(); err != nil {
 					b.Error(err)
 				}
 			})
-		}
+			b.ReportAllocs()
+			b.ResetTimer()
+			if err := requests(b.N); err != nil {
+				b.Error(err)
+			}
+		})
 	}
 }
 

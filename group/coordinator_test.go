@@ -85,7 +85,7 @@ func TestCoordinatorBoundsTheStop(t *testing.T) {
 func checkMain(t *testing.T, report *shutdown.Report) {
 	t.Helper()
 	for _, step := range report.Steps {
-		if step.Kind == shutdown.KindMain && step.Outcome != shutdown.Failed {
+		if step.Kind == shutdown.KindMain && step.Outcome != shutdown.OutcomeFailed {
 			t.Errorf("main's outcome = %v, want failed", step.Outcome)
 		}
 	}

@@ -1,11 +1,12 @@
 package group
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
 // ErrStopped is returned by Run for a group that has been run before, and by
@@ -28,6 +29,21 @@ func (e *TaskError) Error() string { return fmt.Sprintf("task %q: %v", e.Name, e
 
 // Unwrap returns Err.
 func (e *TaskError) Unwrap() error { return e.Err }
+
+// An EndedError is the cause of a group's stop that began because a task ended without an error,
+// and had not MayFinish. It is no failure.
+type EndedError struct {
+	Name string // the task's name
+}
+
+// Error names the task, and says what lets a task end.
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("task %q ended without an error, which stops its group unless the task has group.MayFinish", e.Name)
+}
+
+// Is reports whether target is context.Canceled: other tasks see an EndedError as the cause of their
+// contexts' ends.
+func (e *EndedError) Is(target error) bool { return target == context.Canceled }
 
 // A PanicError is the error of a task or handler that panicked.
 type PanicError struct {
@@ -52,27 +68,34 @@ func (e *PanicError) As(target any) bool {
 	return ok && errors.As(err, target)
 }
 
-// A StuckError is the error of a task or handler that was still running when its
-// time was over. It has been left to itself.
+// A StuckError is the error of a task or handler that was still running at the end of its
+// budget. It was abandoned.
 type StuckError struct {
 	Name    string
-	Elapsed time.Duration // since it was asked to stop
+	Elapsed time.Duration // since it was told to stop
 	Stack   string        // of the goroutines that carry its label; "" if there was no time to take them
 }
 
 // Error says for how long; the name is that of the TaskError, or of the report's step,
 // around it.
 func (e *StuckError) Error() string {
-	return fmt.Sprintf("still running %v after it was to end", e.Elapsed.Round(time.Millisecond))
+	return fmt.Sprintf("still running %v after it was told to stop", e.Elapsed.Round(time.Millisecond))
 }
 
 // Unwrap returns shutdown.ErrGrace, which wraps context.DeadlineExceeded.
-func (e *StuckError) Unwrap() error { return step.ErrGrace }
+func (e *StuckError) Unwrap() error { return tree.ErrGrace }
 
 func init() {
-	step.Errors.Goexit = ErrGoexit
-	step.Errors.Panic = func(value any, stack []byte) error { return &PanicError{value, stack} }
-	step.Errors.Stuck = func(name string, elapsed time.Duration, stack string) error {
+	tree.Errors.Goexit = ErrGoexit
+	tree.Errors.Panic = func(value any, stack []byte) error { return &PanicError{value, stack} }
+	tree.Errors.Stuck = func(name string, elapsed time.Duration, stack string) error {
 		return &StuckError{name, elapsed, stack}
+	}
+	tree.Errors.Failure = func(err error) bool {
+		switch err.(type) {
+		case *PanicError, *StuckError:
+			return true
+		}
+		return false
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,7 +79,11 @@ func TestExcused(t *testing.T) {
 		}, false},
 		{"the error of the parent's context", func(_, parent context.Context) error { return parent.Err() }, true},
 		{"a deadline of its own", func(context.Context, context.Context) error { return context.DeadlineExceeded }, false},
-		{"an error that only says that it is one", func(context.Context, context.Context) error { return pretends{} }, false},
+		{"an error that says that it is one", func(context.Context, context.Context) error { return pretends{} }, true},
+		{"that of a dial that was canceled", func(ctx, _ context.Context) error {
+			_, err := new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:1")
+			return err
+		}, true},
 		{"an error that cannot be compared", func(context.Context, context.Context) error { return incomparable{errBoom} }, false},
 		{"another error", func(context.Context, context.Context) error { return errBoom }, false},
 	} {
@@ -162,7 +167,7 @@ func TestErrorTexts(t *testing.T) {
 	}{
 		{&group.TaskError{Name: "a", Err: errBoom}, `task "a": boom`},
 		{&group.PanicError{Value: "oops"}, "panic: oops"},
-		{&group.StuckError{Name: "a", Elapsed: 1500 * time.Millisecond}, "still running 1.5s after it was to end"},
+		{&group.StuckError{Name: "a", Elapsed: 1500 * time.Millisecond}, "still running 1.5s after it was told to stop"},
 		{group.ErrStopped, "group: the group has stopped"},
 		{group.ErrGoexit, "group: runtime.Goexit was called"},
 	} {

@@ -166,7 +166,7 @@ func TestStuckTask(t *testing.T) {
 					t.Errorf("the stack lacks %s:\n%s", function, stuck.Stack)
 				}
 			}
-			for _, not := range []string{"group_test.waits", "internal/step"} {
+			for _, not := range []string{"group_test.waits", "internal/tree"} {
 				if strings.Contains(stuck.Stack, not) {
 					t.Errorf("the stack has %s:\n%s", not, stuck.Stack)
 				}

@@ -61,7 +61,7 @@ func (s *server) checkInterrupts(t *testing.T) {
 
 func TestAdd(t *testing.T) {
 	errServe, errShutdown := errors.New("serve failed"), errors.New("shutdown failed")
-	cut := " cut: shutdown: the time for this step is over"
+	cut := " cut: shutdown: the step's deadline has passed"
 	for _, tt := range []struct {
 		name                  string
 		needs                 time.Duration
@@ -115,7 +115,7 @@ func TestAdd(t *testing.T) {
 			})
 			g.Go("first", succeeds)
 			checkFailures(t, g.Run(context.Background()),
-				"pair: returned only after its context had ended: context deadline exceeded")
+				"pair: returned only after its deadline: context deadline exceeded")
 			if len(d.lines) != 3 || d.lines[0] != "0s shutdown" {
 				t.Errorf("what happened = %q, want shutdown and two cuts", d.lines)
 			}

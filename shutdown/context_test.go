@@ -133,7 +133,7 @@ func TestTheRootContextsCauseIsTheRequests(t *testing.T) {
 		want error
 	}{
 		{"Stop with a cause", func(p *bubble) { p.Stop(cause) }, cause},
-		{"Stop without one", func(p *bubble) { p.Stop(nil) }, context.Canceled},
+		{"Stop without one", func(p *bubble) { p.Stop(nil) }, shutdown.ErrStopRequested},
 		{"a signal", func(p *bubble) { p.signals <- sigint }, &signals.Error{Signal: sigint}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -12,18 +12,14 @@ import (
 
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/internal/notify"
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/site"
+	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/signals"
 )
 
 // DefaultGrace is the grace period where nothing else is said. It fits into the
 // 30 s that Kubernetes gives a pod by default, with a margin.
 const DefaultGrace = group.DefaultGrace
-
-// minGrace is what a stop has left at least, however long ago a preStop hook has
-// announced it: the kubelet, too, waits two seconds between SIGTERM and SIGKILL when
-// the hook has used up the pod's grace period.
-const minGrace = 2 * time.Second
 
 // A Coordinator runs a program's main function, and everything that must still
 // happen after it, within one grace period. The zero value is ready to use. It runs
@@ -33,18 +29,23 @@ type Coordinator struct {
 	// Grace is the time from the request to stop to the exit. Zero means the
 	// environment's: TERMINATION_GRACE_PERIOD_SECONDS less PRESTOP_SLEEP_SECONDS
 	// less 2 s (half of what there is where that leaves less), in seconds; else
-	// DefaultGrace.
+	// DefaultGrace. An empty variable counts as unset. A value that is not a number, and a
+	// TERMINATION_GRACE_PERIOD_SECONDS of 0, fail Run before main is called.
 	Grace time.Duration
 	// Delay is the time from the request to stop, when Ready turns false, to the
 	// end of the root context. It is what load balancers need to notice. It is part
 	// of Grace; more than half of that is cut to half, with a warning.
 	Delay time.Duration
-	// Signals ask the program to stop. Nil means SIGINT and SIGTERM; empty but not
-	// nil means none.
+	// Signals ask the program to stop. Nil means SIGINT and SIGTERM. Empty but not
+	// nil means none: then no signal is touched, not even SIGPIPE and SIGHUP, which
+	// are otherwise caught and dropped during the drain. In a bubble of testing/synctest,
+	// where the first use of a signal is fatal, use []os.Signal{} or
+	// shutdowntest.Start.
 	Signals []os.Signal
 	// Reraise has Main end the process by the signal that stopped it, if all went
 	// well, as shells, systemd and Kubernetes Jobs expect of an interrupted command.
-	// Otherwise a clean stop is exit status 0.
+	// Otherwise a clean stop is exit status 0. A Go process dies of SIGHUP, SIGINT and
+	// SIGTERM only; for any other signal n the exit status is 128 + n.
 	Reraise bool
 	// Logger gets the log. Nil means zerolog on standard error, from level info, for
 	// people if that is a terminal.
@@ -56,21 +57,23 @@ type Coordinator struct {
 	Observe func(Event)
 
 	once  sync.Once
-	run   *step.Run
-	stack Scope // the handlers
-	main  step.Step
-	turn  step.Turn    // of main
-	site  step.Site    // of main, where it is not the call of Run
-	root  step.Context // the context of main
+	tree  *tree.Tree
+	root  Scope // the program: first the body stops, then the stack
+	stack Scope // the handlers, and the tasks that were started
+	body  Scope // main and the holds
+	main  tree.Node
+	told  tree.Context // the context of main
+	site  site.Site    // of main, where it is not the call of Run
 	out   journal
 
 	// The operating system.
-	listen   func([]os.Signal) (<-chan os.Signal, func())
-	dropPipe func() (undo func())
-	exit     func(code int)
-	reraise  func(os.Signal) // returns if the process goes on
+	listen  func([]os.Signal) (<-chan os.Signal, func())
+	holdOff func([]os.Signal) (undo func())
+	settle  func([]os.Signal) // nil: what was received is on its channel
+	exit    func(code int)
+	reraise func(os.Signal) // returns if the process goes on
 
-	// Guarded by the run's lock, as are all steps.
+	// Guarded by the tree's lock.
 	phase    phase
 	parent   context.Context
 	byMain   bool // Run was called by Main, which ends the process
@@ -82,110 +85,97 @@ type Coordinator struct {
 	forced   bool
 	exiting  bool // Exit was called
 	panicked bool // main
-	mainOver bool
-	logStuck bool // at the end, the log could not be written
+
+	returning bool // main is, which begins its stop
+	logStuck  bool // at the end, the log could not be written
 
 	grace, delay time.Duration // in effect
 	t0           time.Duration // when the stop, or the delay before it, began; 0: not yet
 	end          time.Duration // when the process ends, whatever happens
-	mainEnd      time.Duration // when main and the holds are given up
 	took         time.Duration
 
-	cause   error // of the stop
-	fault   error // the cause if it counts as a failure
-	mainErr error // what main returned
-	code    int   // of Exit
+	cause    cause             // of the stop
+	ended    *group.EndedError // of the last group that main has run
+	mainCode int               // of an *ExitError that main returned
+	code     int               // of Exit
+	dying    bool              // Exit was called by a goroutine that panics
 
-	clock      *step.Clock
-	holds      map[*step.Step]struct{}
+	mainBudget time.Duration
+
 	steps      []Step       // those recorded so far; one that is not over took a negative time
-	stuck      []*step.Step // those of them whose stacks may still come
-	sites      step.Sites
+	stuck      []*tree.Node // those of them whose stacks may still come
+	sites      site.Cache
 	unfinished int             // of steps
 	failures   int             // of steps
 	tasks      []*Registration // that Run is to start
 	leaks      []Leak
 	report     *Report
-	ladder     ladder
+	escalation escalation
+	parentDone <-chan struct{} // that of parent
+	undecided  *undecided      // the StopRequested whose cause may still become a signal
+	hearing    chan chan struct{}
 	delayOver  *time.Timer
-	ticker     *time.Timer
+	progress   *time.Timer
+	tick       time.Duration // when progress is to be looked at
 
-	stopping   chan struct{}       // closed at t0
-	quiet      *quiet              // of the last Quiesce
-	quiets     map[*quiet]struct{} // those that are not over, of ones that were resumed too
-	done       chan struct{}
-	restore    []func() // what to give back at the end
-	undropPipe func()
+	stopping      chan struct{}              // closed at t0
+	announced     *announcement              // the last
+	announcements map[*announcement]struct{} // those that are not over, of ones that were resumed too
+	done          chan struct{}
+	restore       []func() // what to give back at the end
+	undoHoldOff   func()
 }
-
-// A phase is a part of the timeline in doc.go.
-type phase int8
-
-const (
-	fresh    phase = iota // neither Run nor a drain without it has begun
-	active                // main runs
-	delaying              // a stop was requested
-	ending                // the root context is cancelled: tasks and main end
-	draining              // handlers run
-	finished
-)
 
 func init() {
 	notify.Use = func(coordinator any, d notify.Double) bool {
 		c := coordinator.(*Coordinator)
-		run := c.lock()
-		defer run.Unlock()
+		t := c.lock()
+		defer t.Unlock()
 		if !c.mayRun() {
 			return false
 		}
-		c.listen, c.dropPipe, c.exit, c.site = d.Listen, d.DropPipe, d.Exit, d.Site
+		c.listen, c.holdOff, c.exit, c.site = d.Listen, d.HoldOff, d.Exit, d.Site
+		c.settle = nil
 		c.reraise = func(os.Signal) {} // Exit, which comes next, is the end
 		return true
 	}
 	notify.Running = func(coordinator any) (steps []string) {
 		c := coordinator.(*Coordinator)
-		run := c.lock()
-		defer run.Unlock()
-		for _, w := range c.waiting(run.Now()) {
+		t := c.lock()
+		defer t.Unlock()
+		for _, w := range c.waiting(t.Now()) {
 			steps = append(steps, fmt.Sprintf("%v %q (%s)", w.Kind, w.Name, w.Site))
 		}
 		return steps
 	}
 }
 
-// Default is the Coordinator that the functions of this package use. It is for main
-// packages; a library takes FromContext's, or one that it is given.
-var Default = new(Coordinator)
-
-// FromContext returns the Coordinator whose Run made ctx: that of main, tasks,
-// handlers, and of requests served by httpdrain. For any other context it is Default.
-func FromContext(ctx context.Context) *Coordinator {
-	if s := step.From(ctx); s != nil {
-		if h, ok := s.Run().Host.(host); ok {
-			return h.c
-		}
-	}
-	return Default
-}
-
 // lock locks everything, and makes the zero value ready first.
-func (c *Coordinator) lock() *step.Run {
+func (c *Coordinator) lock() *tree.Tree {
 	c.setup()
-	c.run.Lock()
-	return c.run
+	c.tree.Lock()
+	return c.tree
 }
 
 func (c *Coordinator) setup() {
 	c.once.Do(func() {
-		c.run = step.NewRun(step.ValuesOf(context.Background()), host{c})
-		c.stack.c, c.out.c = c, c
+		t := tree.New(tree.ValuesOf(context.Background()), host{c}, false)
+		for _, s := range []*Scope{&c.root, &c.stack, &c.body} {
+			s.init(c, site.Origin{})
+			s.list.Owner = owner{c}
+		}
+		c.body.list.Concurrent = true
+		t.Lock()
+		t.Adopt(&c.root.node)
+		_ = t.Add(&c.root.node, &c.stack.node, nil)
+		_ = t.Add(&c.root.node, &c.body.node, nil)
+		t.Unlock()
+		c.tree, c.out.c = t, c
 		c.out.setup()
 		c.stopping, c.done = make(chan struct{}), make(chan struct{})
-		c.holds = make(map[*step.Step]struct{})
-		c.main.Origin, c.main.Kind, c.main.Told, c.main.Turn = step.Site{}.As("main"), step.Main, &c.root, &c.turn
-		c.turn.Waiter = host{c}
+		c.main.Kind, c.main.Told = tree.Main, &c.told
 		if c.listen == nil {
-			c.listen, c.dropPipe = notify.Signals, notify.DropPipe
+			c.listen, c.holdOff, c.settle = notify.Signals, notify.HoldOff, notify.Settle
 		}
 		if c.exit == nil {
 			c.exit = os.Exit
@@ -209,16 +199,16 @@ func (c *Coordinator) setup() {
 // result is ErrDrained, and it is logged. A nil handler panics.
 func (c *Coordinator) Register(h func(context.Context) error, opts ...Option) *Registration {
 	c.setup()
-	return c.stack.register(h, step.CallSite().As(""), opts)
+	return c.stack.register(h, site.Here().As(""), opts)
 }
 
 // Unregister takes back all handlers with this name, in scopes too, and returns how
 // many those were. To have none is not an error.
 func (c *Coordinator) Unregister(name string) (n int) {
-	run := c.lock()
-	defer run.Unlock()
-	c.stack.named(name, func(r *Registration) {
-		if r.unregister() {
+	t := c.lock()
+	defer t.Unlock()
+	c.stack.node.Each(func(m *tree.Node) {
+		if m.Name() == name && t.Remove(m) {
 			n++
 		}
 	})
@@ -230,34 +220,42 @@ func (c *Coordinator) Unregister(name string) (n int) {
 // handlers together.
 func (c *Coordinator) Scope(name string, opts ...Option) *Scope {
 	c.setup()
-	return c.stack.nest(name, step.CallSite().As(name), opts)
+	return c.stack.nest(site.Here().As(name), opts)
 }
 
-// Stop asks the program to stop, and returns. A cause of nil, of *signals.Error or
-// of context.Canceled makes a clean stop; any other is a failure, as if main had
-// returned it. If the stop has begun already, it does nothing. A Stop before Run is
-// remembered.
-func (c *Coordinator) Stop(cause error) {
-	fault := faultOf(cause) // before the lock: it may call the error's methods
-	run := c.lock()
-	defer run.Unlock()
+// Stop asks the program to stop, and returns. A cause of nil, of *signals.Error or of
+// context.Canceled makes a clean stop; any other is a failure, as if main had returned it. If
+// the stop has begun already, it does nothing. A Stop before Run is remembered.
+func (c *Coordinator) Stop(err error) {
+	if err == nil {
+		err = ErrStopRequested
+	}
+	why := causeOf(err)
+	t := c.lock()
+	defer t.Unlock()
 	switch {
 	case c.phase != fresh:
-		c.request(run.Now(), cause, fault, true)
+		c.request(t.Now(), why, true)
 	case !c.early:
-		c.early, c.cause, c.fault = true, cause, fault
+		c.early, c.cause = true, why
 	}
 }
 
-// faultOf is the cause of a Stop if it counts as a failure, else nil.
-func faultOf(cause error) error {
-	sig := find[*signals.Error](cause) // one that is there need not be all there is
-	exit := find[*ExitError](cause)
-	switch {
-	case cause == nil, step.Excused(cause, context.Canceled, sig):
-		return nil
-	case exit != nil && exit.Err == nil && exit.Code == 0:
-		return nil
+// A cause is why the program stops. It is looked into when it is given, and not at the end,
+// and without the lock: the methods of an error may block for ever.
+type cause struct {
+	err    error
+	fault  *failure       // err, if it counts as a failure
+	signal *signals.Error // in it
+}
+
+func causeOf(err error) cause {
+	why := cause{err: err, signal: find[*signals.Error](err)} // one that is there need not be all there is
+	exit := find[*ExitError](err)
+	clean := exit != nil && exit.Err == nil && exit.Code == 0 ||
+		tree.Excused(err, context.Canceled, ErrStopRequested, why.signal)
+	if !clean {
+		why.fault = newFailure(err)
 	}
-	return cause
+	return why
 }

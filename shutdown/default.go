@@ -2,40 +2,168 @@ package shutdown
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/notify"
+	"github.com/lastcall-go/lastcall/internal/site"
+	"github.com/lastcall-go/lastcall/internal/stacks"
+	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// Register adds a handler to Default; see Coordinator.Register.
+// Default is the Coordinator that the functions of this package use while no Main of another one
+// runs. It is for main packages; a library takes FromContext's, or one that it is given.
+var Default = new(Coordinator)
+
+// FromContext returns the Coordinator whose Run made ctx: that of main, tasks, handlers, and of
+// requests served by httpdrain. For any other context it is the one whose Main runs, else
+// Default.
+func FromContext(ctx context.Context) *Coordinator {
+	if n := tree.From(ctx); n != nil {
+		if h, ok := n.Tree().Host.(host); ok {
+			return h.c
+		}
+	}
+	c, _ := current()
+	return c
+}
+
+// claims are the Coordinators that want to be the current one. The first is.
+var claims struct {
+	mu   sync.Mutex
+	list []*claim
+}
+
+// A claim is that of a Main, or of a program under test.
+type claim struct {
+	c       *Coordinator
+	misused func(function string) // is told of a function that was called while another is current; nil for Main
+}
+
+// claimCurrent makes c the current Coordinator until release is called, if there is no other.
+func claimCurrent(c *Coordinator, misused func(string)) (release func()) {
+	own := &claim{c, misused}
+	claims.mu.Lock()
+	defer claims.mu.Unlock()
+	claims.list = append(claims.list, own)
+	return func() {
+		claims.mu.Lock()
+		defer claims.mu.Unlock()
+		claims.list = slices.DeleteFunc(claims.list, func(cl *claim) bool { return cl == own })
+	}
+}
+
+func current() (c *Coordinator, others []*claim) {
+	claims.mu.Lock()
+	defer claims.mu.Unlock()
+	if len(claims.list) == 0 {
+		return Default, nil
+	}
+	return claims.list[0].c, slices.Clone(claims.list[1:])
+}
+
+// currentFor is the Coordinator that a function of this package acts on. Where several programs
+// are tested at once, a step of one that is not current is found by its label, and told.
+func currentFor(function string) *Coordinator {
+	c, others := current()
+	if len(others) == 0 {
+		return c
+	}
+	_, _, id, _ := stacks.Split(stacks.Self())
+	for _, o := range others {
+		if o.c.tree.ID() == id {
+			if o.misused != nil {
+				o.misused(function)
+			}
+			return o.c
+		}
+	}
+	return c
+}
+
+func init() {
+	notify.Claim = func(coordinator any, misused func(function string)) (release func()) {
+		return claimCurrent(coordinator.(*Coordinator), misused)
+	}
+}
+
+// unclaimed lists what Default holds and nobody runs: "handler "db" (main.go:12)".
+func unclaimed() (held []string) {
+	t := Default.lock()
+	defer t.Unlock()
+	if Default.phase != fresh {
+		return nil
+	}
+	add := func(n *tree.Node) {
+		held = append(held, fmt.Sprintf("%v %q (%s)", StepKind(n.Kind), n.Name(), n.Site()))
+	}
+	Default.stack.node.Each(add)
+	Default.body.node.Each(add)
+	if Default.early {
+		held = append(held, "a call of Stop")
+	}
+	return held
+}
+
+// mustBeUnused panics where Main begins on another Coordinator, and Default holds what nobody
+// would run.
+func mustBeUnused(at site.Origin) {
+	if held := unclaimed(); len(held) > 0 {
+		panic(fmt.Sprintf("shutdown: Main runs another Coordinator, and nobody would run what Default holds: %s; "+
+			"set the fields of Default and call shutdown.Main, or register on the Coordinator; at %s",
+			strings.Join(held, ", "), at.Site()))
+	}
+}
+
+// Register adds a handler to the current Coordinator; see Coordinator.Register.
 func Register(h func(context.Context) error, opts ...Option) *Registration {
-	Default.setup()
-	return Default.stack.register(h, step.CallSite().As(""), opts)
+	c := currentFor("Register")
+	c.setup()
+	return c.stack.register(h, site.Here().As(""), opts)
 }
 
-// Unregister takes back Default's handlers with this name, and returns how many.
-func Unregister(name string) int { return Default.Unregister(name) }
+// Start runs a task that outlives main on the current Coordinator; see Coordinator.Start.
+func Start(task func(context.Context) error, opts ...Option) *Registration {
+	return currentFor("Start").start(task, site.Here().As(""), opts)
+}
 
-// NewScope makes a scope on Default; see Coordinator.Scope.
+// Unregister takes back the current Coordinator's handlers with this name, and returns how many.
+func Unregister(name string) int { return currentFor("Unregister").Unregister(name) }
+
+// NewScope makes a scope on the current Coordinator; see Coordinator.Scope.
 func NewScope(name string, opts ...Option) *Scope {
-	Default.setup()
-	return Default.stack.nest(name, step.CallSite().As(name), opts)
+	c := currentFor("NewScope")
+	c.setup()
+	return c.stack.nest(site.Here().As(name), opts)
 }
 
-// Hold tells Default of work in flight; see Coordinator.Hold.
+// Hold tells the current Coordinator of work in flight; see Coordinator.Hold.
 func Hold(name string) (release func(), ok bool) {
-	return Default.holdFor(name, step.CallSite().As(name))
+	return currentFor("Hold").holdFor(site.Here().As(name))
+}
+
+// Go runs work that outlives the request that ctx belongs to, on FromContext(ctx); see
+// Coordinator.Go.
+func Go(ctx context.Context, name string, work func(context.Context) error) bool {
+	return FromContext(ctx).goFor(ctx, site.Here().As(name), work)
 }
 
 // Main runs main on Default and returns the exit code; see Coordinator.Main.
 func Main(main func(context.Context) error) int {
-	return Default.mainFor(main, step.CallSite().As("main"))
+	return Default.mainFor(main, site.Here().As("main"))
 }
 
-// Stop asks Default's program to stop; see Coordinator.Stop.
-func Stop(cause error) { Default.Stop(cause) }
+// Ready reports whether the current Coordinator's program should be sent requests; see
+// Coordinator.Ready.
+func Ready() bool { return currentFor("Ready").Ready() }
 
-// Shutdown asks Default's program to stop, and waits; see Coordinator.Shutdown.
-func Shutdown(ctx context.Context) error { return Default.Shutdown(ctx) }
+// Stop asks the current Coordinator's program to stop; see Coordinator.Stop.
+func Stop(cause error) { currentFor("Stop").Stop(cause) }
 
-// Exit drains Default's program and ends the process; see Coordinator.Exit.
-func Exit(code int) { Default.exitFor(code, callerOfExit()) }
+// Shutdown asks the current Coordinator's program to stop, and waits; see Coordinator.Shutdown.
+func Shutdown(ctx context.Context) error { return currentFor("Shutdown").Shutdown(ctx) }
+
+// Exit drains the current Coordinator's program and ends the process; see Coordinator.Exit.
+func Exit(code int) { currentFor("Exit").exitFor(code, callerOfExit()) }

@@ -12,17 +12,22 @@ const module = "github.com/lastcall-go/lastcall/"
 // Dependencies go downward only, and what a package may import outside of the standard
 // library is part of what it promises.
 func TestDependencies(t *testing.T) {
-	step, notify := module+"internal/step", module+"internal/notify"
+	notify := module + "internal/notify"
+	known := module + "internal/known"
+	tree := []string{module + "internal/tree", module + "internal/site", module + "internal/stacks", known}
 	zerolog := []string{"github.com/rs/zerolog", "github.com/mattn/go-colorable", "github.com/mattn/go-isatty", "golang.org/x/sys"}
-	core := slices.Clip(append(zerolog, step, notify, module+"signals", module+"group", "github.com/oklog/run"))
+	core := slices.Clip(slices.Concat(zerolog, tree, []string{notify, module + "signals", module + "group", "github.com/oklog/run"}))
 	for _, tt := range []struct {
 		pkg     string
 		allowed []string
 	}{
-		{"internal/step", nil},
-		{"internal/notify", nil},
-		{"signals", []string{notify}},
-		{"group", []string{step, "github.com/oklog/run"}},
+		{"internal/site", nil},
+		{"internal/stacks", nil},
+		{"internal/tree", tree},
+		{"internal/known", nil},
+		{"internal/notify", []string{known}},
+		{"signals", []string{notify, known}},
+		{"group", append(slices.Clip(tree), "github.com/oklog/run")},
 		{"shutdown", core},
 		{"shutdown/httpdrain", append(core, module+"shutdown")},
 		{"shutdown/kube", append(core, module+"shutdown")},

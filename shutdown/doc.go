@@ -1,5 +1,5 @@
-// Package shutdown ends a program: everything that it started, in order, on time, and
-// with a record of what happened.
+// Package shutdown ends a program: everything that it started, in order, on time, and with a
+// record of what happened.
 //
 //	func main() { os.Exit(shutdown.Main(run)) }
 //
@@ -24,60 +24,103 @@
 //	│ everything is still served    │ each awaited                 │ each awaited                  │
 //	├─────────── Delay ─────────────┼──────────── main ────────────┼────────── handlers ───────────┤
 //
-// There is one grace period, from the request to the exit, and no sum of settings to
-// work out. What stamps t0 is the first of: a termination signal, Stop, Quiesce, the end
-// of the context given to Run, main's return, and a failing task of a group that main
-// runs. There is no delay after the last two. The order is the same on every path.
+// There is one grace period, from the request to the exit, and no sum of settings to work out.
+// The first of these is the request, and stamps t0: a termination signal, Stop, Quiesce, the end
+// of the context given to Run, main's return, a failing task of a group that main runs. After
+// the last two there is no delay, and either ends a delay that is running. From t0 on, a task that
+// returns nil ends alone. The order is the same on every path.
 //
-// Main, each task, each hold and each handler is a step. A step has a context of its own
-// that is not cancelled yet, with a deadline within the grace period, and
+// # Words
 //
-//   - nobody starves: what is left is divided so that each step to come keeps a promise of
-//     a second (less where there are many, more with Reserve), whatever the ones before
-//     it do;
-//   - it is cut, then given up: its context ends 5 % of its time, 25 to 500 ms, before it
-//     is left behind;
-//   - given up is not forgotten: the drain goes on, and the report names the step, where
-//     it was registered, what it waits for, and the stacks of all its goroutines.
+//   - stop: the request. Drain: what follows it.
+//   - grace period: the time from the request to the exit, Coordinator.Grace.
+//   - delay: the first part of it, in which the program still serves, Coordinator.Delay.
+//   - step: main, a task, a hold (work in flight, see Hold and Go), or a handler.
+//   - budget: the time that a step may use.
+//   - minimum: the part of its budget that a step has whatever the steps before it do. A reserve
+//     asks for more, see Reserve.
+//   - deadline: when a step's context ends, a little before its budget does.
+//   - abandon: go on without a step that has not returned at the end of its budget.
+//   - outcome: how a step ended. Cause: why the program stopped, never nil.
+//   - leak: goroutines that a task or a handler has started and left behind.
 //
-// To be asked to stop is not an error: a step may return nil, its context's error, or its
-// cause. Its own deadline is one, ErrGrace.
+// # The time of a step
+//
+// A step's time runs from its own start: when it is told to stop or, for a handler, called. How
+// long it may take follows from this:
+//
+//	floor   = min(1s, R/(2n))                   R: time left when the stop is planned; n: steps one after the other
+//	                                            (main with its holds is one, a Concurrent scope its longest chain)
+//	minimum = max(floor, Reserve), capped by Timeout if there is one
+//	          all reduced in proportion where their sum exceeds 0.9 of the time left
+//	          when it is planned or registered, or all of it when a step begins
+//	budget  = max(minimum, left - minimums of the steps after it), at most left, capped by Timeout;
+//	          after a second signal just the minimum
+//	margin  = budget/20, at least 25ms, at most 500ms and budget/2
+//
+// The step's context ends at start + budget - margin, its deadline; at start + budget it is
+// abandoned. A step that returns in between is late. A step within another ends by the outer
+// one's deadline: the tasks of a group by that of the task, or of main, that runs it.
+//
+// The stop is planned when the delay is over, and early for what ends by itself: a scope that is
+// closed, a group that stops before the program does. Of two plans, the smaller floor counts.
+// Nothing is kept for what main or another step closes early, until that step is over: it has the
+// time for it.
+//
+// So no step starves: however long the others take, each still has its minimum. A single slow
+// step has nearly all of the grace period, and the eleventh after ten that hang its second. Time
+// that a step does not use goes to those after it. An abandoned step is not forgotten: the report
+// names it, where it was registered, what it waits for, and the stacks of all its goroutines.
+//
+// A step's context is not cancelled when the step starts. It has the values of the context given
+// to Run. context.Cause of it is ErrGrace at the deadline, and a *signals.Error after a second
+// signal.
+//
+// Being asked to stop is not an error. A step may return nil, its context's error or its cause,
+// an error that wraps one of these, or what Expect names. Its own deadline is an error, ErrGrace.
 //
 // # Signals
 //
-// The first termination signal starts the above. A second one, more than 200 ms later, ends
-// the delay and the contexts of what is running, and gives that and each step to come just
-// its promise. A third prints who is still running and exits with 128 + its number.
+// The first termination signal starts the above. A second one, more than 200 ms later, ends the
+// delay and the contexts of the steps that run, and gives them and each step to come just its
+// minimum. A third prints who is still running and exits with 128 + its number.
 //
 // # What does not run handlers
 //
 // Nothing in a process can do anything about SIGKILL and fatal errors of the runtime (a
-// concurrent map write, a stack overflow); what must survive them has to be written so that
-// it can be cut at any point. os.Exit, and log.Fatal with it, end the process at once: use
-// Exit, or return an error. A panic on a goroutine that nobody owns ends the process as
-// well: start goroutines with group.Group or Go, which own them. SIGHUP ends the process
-// unless it is in Signals, and any signal does while neither Run, Main nor Exit is active:
-// call Main first, and do the rest in it. SIGQUIT is left alone: it dumps all stacks, which
-// is the operator's tool. SIGPIPE, of a write to a standard output that nobody reads, is
-// held off only once the stop has begun: signal.Ignore makes it an error that main can
-// return. The command examples/counter ends in each of these ways.
+// concurrent map write, a stack overflow): what must survive them has to be written so that it
+// can be interrupted at any point. Other ends have an alternative:
 //
-// On Windows, the system ends a process 5 s after its console was closed, whatever it does:
-// a Grace of at most 4 s suits commands there. A process cannot end by a signal there, so
-// that Reraise is an exit code. What else differs from system to system is in docs/platforms.md.
+//   - os.Exit and log.Fatal end the process at once. Use Exit, or return an error.
+//   - A panic on a goroutine that nobody owns ends the process. Start goroutines with group.Group
+//     or Go, which own them.
+//   - SIGHUP ends the process unless it is in Signals, and any signal does while neither Run, Main
+//     nor Exit is active. Call Main first, and do the rest in it.
+//   - SIGPIPE, from a write to a standard output that nobody reads, ends the process.
+//     signal.Ignore turns it into an error that main can return.
+//
+// From t0 to the exit SIGHUP and SIGPIPE are caught and dropped, so that neither a closed terminal
+// nor a reader that leaves ends the drain. SIGQUIT is left alone: it dumps all stacks, which is
+// the operator's tool. The command examples/counter ends in each of these ways.
+//
+// On Windows the system ends a process 5 s after its console was closed, whatever it does: a
+// Grace of at most 4 s suits commands there. A process cannot end by a signal there, so that
+// Reraise is an exit code. docs/platforms.md has the other differences between systems.
 //
 // # Recipes
 //
-// What to write for a worker, a ticker, a scheduler, a child process, files, a database or
-// a Redis client, and how programs of oklog/run, errgroup and fx are moved over, is in
-// [the examples of package recipes]. For an http.Server see package httpdrain.
+// [The examples of package recipes] show what to write for a worker, a ticker, a scheduler, a
+// child process, files, a database or a Redis client, and how programs of oklog/run, errgroup and
+// fx are moved over. For an http.Server see package httpdrain. A task that calls
+// srv.ListenAndServe returns http.ErrServerClosed when it is told to stop: name it with
+// group.Expect, or use group.Add with srv.Shutdown.
 //
 // # Python's atexit
 //
-// Register and Unregister are atexit's, with last in, first out and errors that do not stop
-// the rest; a Scope is contextlib's ExitStack. What differs: handlers get a context and a
-// share of the time, they run on signals too, a handler registered by a handler runs, and
-// what went wrong is in the exit code.
+// Register and Unregister are atexit's, with last in, first out and errors that do not stop the
+// rest; a Scope is contextlib's ExitStack. What differs: handlers get a context and a budget,
+// they run on signals too, a handler registered by a handler runs, and what went wrong is in the
+// exit code.
 //
-// [the examples of package recipes]: https://github.com/lastcall-go/lastcall/tree/main/examples/recipes
+// [The examples of package recipes]: https://github.com/lastcall-go/lastcall/tree/main/examples/recipes
 package shutdown

@@ -9,7 +9,8 @@ import (
 )
 
 // The environment variables that tell a program what its pod's manifest says, since
-// nothing in Kubernetes does. Both are in seconds.
+// nothing in Kubernetes does. Both are in seconds, and an empty one counts as unset. A hook
+// of 0 s is none. A grace period of 0 s is an error: it leaves no time to plan with.
 const (
 	graceVariable   = "TERMINATION_GRACE_PERIOD_SECONDS"
 	preStopVariable = "PRESTOP_SLEEP_SECONDS"
@@ -39,17 +40,19 @@ func (c *Coordinator) configure() error {
 // of what a preStop hook takes of it.
 func platform(lookup func(string) (string, bool)) (total, sleep time.Duration, err error) {
 	total, set, err := seconds(lookup, graceVariable)
-	if err != nil {
-		return 0, 0, err
+	if err == nil {
+		sleep, _, err = seconds(lookup, preStopVariable)
 	}
-	sleep, _, err = seconds(lookup, preStopVariable)
 	switch {
 	case err != nil:
-		return 0, 0, err
+	case set && total == 0:
+		err = fmt.Errorf("shutdown: %s is 0, with which Kubernetes kills the program at once: there is no time to stop; set Coordinator.Grace, or leave the variable unset", graceVariable)
 	case set && sleep >= total:
-		return 0, 0, fmt.Errorf("shutdown: %s, %v, leaves nothing of %s, %v", preStopVariable, sleep, graceVariable, total)
+		err = fmt.Errorf("shutdown: %s, %v, leaves nothing of %s, %v", preStopVariable, sleep, graceVariable, total)
+	default:
+		return total, sleep, nil
 	}
-	return total, sleep, nil
+	return 0, 0, err
 }
 
 // ownGrace is the Coordinator's part of the platform's grace period.
@@ -58,16 +61,17 @@ func ownGrace(total, sleep time.Duration) time.Duration {
 	return max(total-graceMargin, total/2)
 }
 
-// seconds reads a variable, and reports whether it is set.
+// seconds reads a variable, and reports whether it is set. An empty one is not: a template
+// with nothing to fill in leaves it so.
 func seconds(lookup func(string) (string, bool), name string) (d time.Duration, set bool, err error) {
-	text, set := lookup(name)
-	if !set {
+	text, _ := lookup(name)
+	if text == "" {
 		return 0, false, nil
 	}
 	s, err := strconv.ParseFloat(text, 64)
 	s *= float64(time.Second)
-	if err != nil || !(s >= 1) || s > math.MaxInt64/2 {
-		return 0, true, fmt.Errorf("shutdown: %s=%q is not a positive number of seconds", name, text)
+	if err != nil || !(s >= 0) || s > math.MaxInt64/2 {
+		return 0, true, fmt.Errorf("shutdown: %s is %q, want a number of seconds", name, text)
 	}
 	return time.Duration(s), true, nil
 }

@@ -1,29 +1,44 @@
 package shutdown
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// ErrGrace is the cause of the end of a step's context at its cut, a little before
-// the step is given up. It wraps context.DeadlineExceeded. The error of a step that
-// is Late, Abandoned or Skipped wraps it; it is never excused as a polite answer to
-// being asked to stop.
-var ErrGrace = step.ErrGrace
+// ErrGrace is the cause of the end of a step's context at its deadline, a little before the step
+// is abandoned. It wraps context.DeadlineExceeded. The error of a step that is Late, Abandoned or
+// Skipped wraps it; it is never excused as an answer to the request to stop.
+var ErrGrace = tree.ErrGrace
 
-// ErrDrained is what a Registration's Err returns if it came too late to run: the
-// drain was over, or its scope closed or released. It is also the error of main in
-// the report of a Run after the program has been drained.
+// ErrDrained is what a Registration's Err returns if it came too late to run: the drain was over,
+// or its scope closed or released. It is also the error of main in the report of a Run after the
+// program has been drained.
 var ErrDrained = errors.New("shutdown: already drained")
 
-// ErrInProgress is returned by Shutdown to main, a task, a hold or a handler: the
-// stop has begun, but waiting for its end would be waiting for themselves.
-var ErrInProgress = errors.New("shutdown: in progress, and waits for the caller")
+// ErrInProgress is returned by Shutdown to main, a task, a hold or a handler: the stop has begun,
+// but waiting for its end would be waiting for themselves. For the same reason Close returns it
+// to a step that it would wait for.
+var ErrInProgress = tree.ErrInProgress
+
+// The causes of a stop for which there is no other. Neither is a failure.
+var (
+	ErrReturned      error = cleanCause("main returned")  // main returned nil
+	ErrStopRequested error = cleanCause("stop requested") // Stop(nil) or Shutdown was called
+)
+
+// A cleanCause is the cause of contexts, and never the failure of anything.
+type cleanCause string
+
+func (c cleanCause) Error() string { return string(c) }
+
+// Is reports whether target is context.Canceled, as for a *signals.Error.
+func (c cleanCause) Is(target error) bool { return target == context.Canceled }
 
 // errLeft is what Close returns where it has left its handlers to their turn.
-var errLeft = fmt.Errorf("shutdown: left to its turn, no time is left to close it here: %w", ErrGrace)
+var errLeft = fmt.Errorf("shutdown: no time is left to close it here, it is left to its turn: %w", ErrGrace)
 
 // An ExitError sets the exit code of the program. It is returned by main, or given
 // to Stop.

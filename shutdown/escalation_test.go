@@ -49,10 +49,10 @@ func TestASecondSignalForces(t *testing.T) {
 			t.Error("Forced = false")
 		}
 		wantRows(t, report,
-			row{shutdown.KindMain, "main", 0, 0, shutdown.OK},
-			row{shutdown.KindHandler, "a", 0, 2350*ms + s, shutdown.Abandoned},
-			row{shutdown.KindHandler, "b", 3350 * ms, s, shutdown.Abandoned},
-			row{shutdown.KindHandler, "c", 4350 * ms, 3 * s, shutdown.Abandoned})
+			row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
+			row{shutdown.KindHandler, "a", 0, 2350*ms + s, shutdown.OutcomeAbandoned},
+			row{shutdown.KindHandler, "b", 3350 * ms, s, shutdown.OutcomeAbandoned},
+			row{shutdown.KindHandler, "c", 4350 * ms, 3 * s, shutdown.OutcomeAbandoned})
 	})
 }
 
@@ -85,7 +85,7 @@ func TestASecondSignalDuringTheDelay(t *testing.T) {
 			}
 			return p.hog(ctx)
 		})
-		wantRows(t, report, row{shutdown.KindMain, "main", 2 * s, s, shutdown.Abandoned})
+		wantRows(t, report, row{shutdown.KindMain, "main", 2 * s, s, shutdown.OutcomeAbandoned})
 	})
 }
 
@@ -113,10 +113,10 @@ func TestASecondSignalDuringMain(t *testing.T) {
 		if newer.Took != 3*s+475*ms || older.Start+older.Took != end {
 			t.Errorf("the tasks ended at %v and %v, want 3.475 s and %v", newer.Took, older.Start+older.Took, end)
 		}
-		if got := step(t, report, "held"); got.Took != 4*s || got.Outcome != shutdown.Abandoned {
+		if got := step(t, report, "held"); got.Took != 4*s || got.Outcome != shutdown.OutcomeAbandoned {
 			t.Errorf("the hold: %v after %v, want abandoned after 4 s", got.Outcome, got.Took)
 		}
-		if got := step(t, report, "main"); got.Outcome == shutdown.Abandoned {
+		if got := step(t, report, "main"); got.Outcome == shutdown.OutcomeAbandoned {
 			t.Error("main was given up, though its group was not stuck")
 		}
 		if got := step(t, report, "h"); got.Took != s {
@@ -181,8 +181,8 @@ func TestAFirstSignalAfterAnotherRequestCountsAsTheFirst(t *testing.T) {
 		})
 		p.signalAt(4*s, sigint)
 		report := p.runs(obey)
-		if !report.Forced || report.Took != 4*s || report.Cause != nil {
-			t.Errorf("Forced = %v, took %v, Cause = %v; want true, 4 s, nil", report.Forced, report.Took, report.Cause)
+		if !report.Forced || report.Took != 4*s || report.Cause != shutdown.ErrStopRequested {
+			t.Errorf("Forced = %v, took %v, Cause = %v; want true, 4 s, that a stop was requested", report.Forced, report.Took, report.Cause)
 		}
 	})
 }

@@ -6,7 +6,8 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/known"
+	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
 // Exit drains the program and ends the process with this code; the first call's
@@ -52,22 +53,24 @@ func (c *Coordinator) exitFor(code int, by string) {
 	if by == byGoexit && code == 0 {
 		code = 1
 	}
-	at := c.keepCode(code)
+	at := c.keepCode(code, by == byPanic)
 	if at != finished && c.calledByStep(context.Background()) {
 		c.stopOrDrain()
 		switch by {
 		case byPanic:
 		case byGoexit:
-			step.MarkLeft()
+			tree.MarkLeft()
 		default:
-			step.Leave()
+			tree.Leave()
 		}
 		return
 	}
 	if !c.drainAlone(true) {
 		c.Stop(nil)
 	}
+	known.Begin()
 	<-c.done
+	known.End()
 	if by == byPanic {
 		c.letPanic()
 		return
@@ -94,11 +97,11 @@ func (c *Coordinator) stopOrDrain() {
 }
 
 // keepCode keeps the first code. It returns where the program is.
-func (c *Coordinator) keepCode(code int) phase {
-	run := c.lock()
-	defer run.Unlock()
+func (c *Coordinator) keepCode(code int, dying bool) phase {
+	t := c.lock()
+	defer t.Unlock()
 	if !c.exiting {
-		c.exiting, c.code = true, code
+		c.exiting, c.code, c.dying = true, code, dying
 		if c.report != nil {
 			r := *c.report // who has it keeps what was final
 			r.code = code
@@ -134,8 +137,8 @@ func (c *Coordinator) letPanic() {
 
 // calledByRun reports whether there is a caller of Run to wait for.
 func (c *Coordinator) calledByRun() bool {
-	run := c.lock()
-	defer run.Unlock()
+	t := c.lock()
+	defer t.Unlock()
 	return !c.alone || c.main.Over()
 }
 
@@ -151,24 +154,16 @@ func (c *Coordinator) exitStatus() int {
 }
 
 func (c *Coordinator) isFresh() bool {
-	run := c.lock()
-	defer run.Unlock()
+	t := c.lock()
+	defer t.Unlock()
 	return c.phase == fresh
 }
 
-// calledByStep reports whether the caller of Shutdown is a step of this Coordinator's:
-// by the context it has given, or because it runs on the goroutine of one.
+// calledByStep reports whether the caller of Shutdown is a step of this Coordinator's: by the
+// context it has given, or because it runs on the goroutine of one. Where the label is hidden, by
+// one of the step's own making, or that of a group which was given a context of no step, the
+// safe answer is the one that cannot wait for itself.
 func (c *Coordinator) calledByStep(ctx context.Context) bool {
-	if s := step.From(ctx); s != nil && s.Run() == c.run {
-		return true
-	}
-	if !step.Inside() {
-		return false
-	}
-	// Where the label is hidden, by one of the step's own making, or that of a group which
-	// was given a context of no step, the safe answer is the one that cannot wait for
-	// itself.
-	self := step.Self()
-	ours, free := c.run.Owns(self)
-	return self == "" || ours || free && !c.isFresh()
+	own, alone, hidden := c.tree.Owns(ctx)
+	return own || hidden || alone && !c.isFresh()
 }

@@ -10,12 +10,18 @@ import (
 )
 
 // reraise ends the process by the signal. It returns if that has not worked after
-// 200 ms: the signal may be blocked, or ignored by an ancestor's choice.
+// 200 ms: the signal may be blocked, or ignored by an ancestor's choice. It returns at
+// once where a Go process does not die of the signal.
 func reraise(sig os.Signal) {
-	s, ok := sig.(syscall.Signal)
-	if !ok {
+	switch sig {
+	case syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM:
+	default:
+		// The runtime has set its own handler for all others: for SIGQUIT, SIGILL, SIGTRAP,
+		// SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, SIGEMT and SIGSTKFLT it dumps stacks and
+		// exits with status 2, and for the rest it does nothing.
 		return
 	}
+	s := sig.(syscall.Signal)
 	signal.Reset(s)
 	if syscall.Kill(os.Getpid(), s) == nil {
 		time.Sleep(200 * time.Millisecond)

@@ -8,7 +8,7 @@ import (
 // SetSignals replaces the source of signals: a real one is fatal in a synctest bubble.
 func SetSignals(c *Coordinator, arrived <-chan os.Signal) {
 	c.listen = func([]os.Signal) (<-chan os.Signal, func()) { return arrived, func() {} }
-	c.dropPipe = func() func() { return func() {} }
+	c.holdOff = func([]os.Signal) func() { return func() {} }
 }
 
 // SetExit replaces os.Exit.
@@ -24,3 +24,6 @@ func CountSignals(c *Coordinator) *atomic.Int32 {
 	}
 	return n
 }
+
+// PlanFits reports whether there is room for the plan.
+func PlanFits(p Plan) bool { return p.fits() }

@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/site"
 )
 
 // Closer makes a handler of an io.Closer. Close has no context: a Close that
 // hangs is given up like any other handler. A nil Closer panics here.
 func Closer(c io.Closer) func(context.Context) error {
 	if c == nil {
-		panic("shutdown: Closer(nil), at " + step.Caller(2))
+		panic("shutdown: Closer(nil), at " + site.Caller(2))
 	}
 	return func(context.Context) error { return c.Close() }
 }
@@ -42,5 +42,5 @@ func Func[F interface {
 			return h
 		}
 	}
-	panic(fmt.Sprintf("shutdown: Func(nil %T), at %s", f, step.Caller(2)))
+	panic(fmt.Sprintf("shutdown: Func(nil %T), at %s", f, site.Caller(2)))
 }

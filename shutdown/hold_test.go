@@ -29,9 +29,9 @@ func TestAHoldIsWaitedFor(t *testing.T) {
 			return nil
 		})
 		wantRows(t, report,
-			row{shutdown.KindHold, "callback", 0, 3 * s, shutdown.OK},
-			row{shutdown.KindMain, "main", 0, 0, shutdown.OK},
-			row{shutdown.KindHandler, "handler", 3 * s, 0, shutdown.OK})
+			row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
+			row{shutdown.KindHold, "callback", 0, 3 * s, shutdown.OutcomeOK},
+			row{shutdown.KindHandler, "handler", 3 * s, 0, shutdown.OutcomeOK})
 	})
 }
 
@@ -43,7 +43,7 @@ func TestAHoldThatIsNotReleasedIsAbandonedByName(t *testing.T) {
 			release, _ = p.Hold("callback")
 			return nil
 		})
-		if got := step(t, report, "callback"); got.Outcome != shutdown.Abandoned || got.Took != 24*s ||
+		if got := step(t, report, "callback"); got.Outcome != shutdown.OutcomeAbandoned || got.Took != 24*s ||
 			got.Kind != shutdown.KindHold || !strings.HasPrefix(got.Site, "shutdown/hold_test.go:") {
 			t.Errorf("the hold: %+v; want abandoned after 24 s", got)
 		}
@@ -101,7 +101,7 @@ func TestHoldsBeforeAndDuringTheStop(t *testing.T) {
 			"during the delay": {Start: 2 * s, Took: 2 * s},
 			"during main":      {Start: 3 * s, Took: 2 * s},
 		} {
-			if got := step(t, report, name); got.Start != want.Start || got.Took != want.Took || got.Outcome != shutdown.OK {
+			if got := step(t, report, name); got.Start != want.Start || got.Took != want.Took || got.Outcome != shutdown.OutcomeOK {
 				t.Errorf("%s: %v from %v to %v, want %v from %v", name, got.Outcome, got.Start, got.Took, want.Took, want.Start)
 			}
 		}
@@ -118,10 +118,10 @@ func TestGo(t *testing.T) {
 		end  func() error
 		want shutdown.Outcome
 	}{
-		{"returns", func() error { return nil }, shutdown.OK},
-		{"fails", func() error { return failure }, shutdown.Failed},
-		{"panics", func() error { panic("boom") }, shutdown.Panicked},
-		{"calls Goexit", func() error { runtime.Goexit(); return nil }, shutdown.Goexited},
+		{"returns", func() error { return nil }, shutdown.OutcomeOK},
+		{"fails", func() error { return failure }, shutdown.OutcomeFailed},
+		{"panics", func() error { panic("boom") }, shutdown.OutcomePanicked},
+		{"calls Goexit", func() error { runtime.Goexit(); return nil }, shutdown.OutcomeGoexited},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(p *bubble) {
@@ -165,7 +165,7 @@ func TestGoIsCutWithTheDrain(t *testing.T) {
 			})
 			return nil
 		})
-		if got := step(t, report, "work"); got.Outcome != shutdown.Abandoned || got.Took != 10*s || got.Stack == "" {
+		if got := step(t, report, "work"); got.Outcome != shutdown.OutcomeAbandoned || got.Took != 10*s || got.Stack == "" {
 			t.Errorf("the work: %v after %v, stack %q; want abandoned after 10 s", got.Outcome, got.Took, got.Stack)
 		}
 	})

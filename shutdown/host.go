@@ -4,11 +4,11 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// host is what the mechanism, and the groups in it, know of a Coordinator. It is a
-// type of its own so that its methods are not a Coordinator's.
+// host is what the tree, and the groups in it, know of a Coordinator. It is a type of its own so
+// that its methods are not a Coordinator's.
 type host struct{ c *Coordinator }
 
 // Grace bounds groups and scopes that stop by themselves.
@@ -25,106 +25,195 @@ func (c *Coordinator) bound() time.Duration {
 	return DefaultGrace
 }
 
-// Failed is told that a task of a group within s has failed.
-func (h host) Failed(s *step.Step, cause error) {
-	run := h.c.lock()
-	defer run.Unlock()
-	if s == &h.c.main && !h.c.main.Over() {
-		h.c.request(run.Now(), cause, nil, false)
+// Stopping reports whether the stop was requested or announced.
+func (h host) Stopping() bool { return h.c.t0 != 0 }
+
+// GroupStops stops the program if a task of a group that main runs has failed. Of one that ended,
+// main's return will tell.
+func (h host) GroupStops(outer *tree.Node, err error, failed bool) {
+	c := h.c
+	if outer != &c.main || c.main.Over() {
+		return
+	}
+	if failed {
+		c.request(c.tree.Now(), cause{err: err}, false)
+		return
+	}
+	c.ended, _ = err.(*group.EndedError)
+}
+
+// Scaled is told that minimums exceed the time left.
+func (h host) Scaled() { h.c.note(reservesScaled{}) }
+
+// Returned is told of a step that came back after it was abandoned.
+func (h host) Returned(n *tree.Node, err error) { h.c.note(zombie{n.Name(), err}) }
+
+// Notice records what happens to steps, and goes on with the timeline where main, what it waits
+// for, or everything is over.
+func (h host) Notice(n *tree.Node) {
+	c := h.c
+	switch {
+	case n == &c.body.node:
+		c.bodyOver()
+	case n == &c.root.node:
+		c.rootOver(n.End)
+	case n.List != nil:
+	case n.Over():
+		c.stepEnded(n)
+	case n.Record == 0: // else it was begun before, by a Shutdown that gave up
+		c.stepBegan(n)
+	}
+	if n == &c.main && n.Over() {
+		c.panicked = n.Outcome == tree.Panicked
+		if c.returning {
+			c.stopAll(n.End)
+		}
+		c.endDelay(n.End)
 	}
 }
 
-// Began is told of each step whose clock starts.
-func (h host) Began(s *step.Step) {
-	c := h.c
+func (c *Coordinator) stepBegan(n *tree.Node) {
 	if !c.recording() {
 		return
 	}
-	d := c.record(s)
+	s := c.record(n)
+	if n == &c.main {
+		c.mainBudget = n.End - n.Start
+	}
 	if c.out.observing() {
-		c.out.emit(StepBegan{d.Kind, d.Name, d.Site, d.Start, s.End - s.Start})
+		c.out.emit(StepBegan{s.Kind, s.Name, s.Site, s.Start, n.End - n.Start})
 	}
 }
 
-// Ended is told of each step that has its outcome. What ends before the stop is not
-// part of the record, nor is a hold that was released before it was waited for.
-func (h host) Ended(s *step.Step) {
-	c := h.c
-	var d *Step
+// stepEnded records the outcome of n. What ends before the stop is not part of the record, nor is
+// a hold that was released before it was waited for, or a task that never ran.
+func (c *Coordinator) stepEnded(n *tree.Node) {
+	var s *Step
 	switch {
-	case s.Slot > 0:
-		d = &c.steps[s.Slot-1]
-	case c.recording() && (s.Begun() || s.Kind != step.Hold || s.Outcome != step.OK):
-		d = c.record(s)
-	case s.Outcome == step.OK:
+	case n.Record > 0:
+		s = &c.steps[n.Record-1]
+	case n.Outcome == tree.OK && (!c.recording() || n.Kind == tree.Hold || !n.Started()):
 		return
+	case c.recording():
+		s = c.record(n)
 	default:
-		d = new(Step)
-		*d = c.describe(s)
+		s = new(Step)
+		*s = c.describe(n)
 	}
-	if s.Slot > 0 {
+	if n.Record > 0 {
 		c.unfinished--
-		if s.Outcome != step.OK {
+		if n.Outcome != tree.OK {
 			c.failures++
 		}
 	}
-	d.Took, d.Outcome, d.Err, d.Status = s.Took(), Outcome(s.Outcome), s.Err, s.Status()
-	if s.Outcome != step.OK {
-		c.explain(d, s)
+	s.Took, s.Outcome, s.Err, s.Status = n.Took(), Outcome(n.Outcome), n.Err, andSaid(n.Progress(), n.Excused())
+	if n.Outcome != tree.OK {
+		c.explain(s, n)
 	}
-	if s.Outcome != step.OK || c.out.wantsAll() {
-		c.out.emit(StepEnded{*d, s.Waits()})
+	if n.Outcome != tree.OK || n.Excused() != "" || c.out.wantsAll() {
+		c.out.emit(StepEnded{*s, n.Excused() != ""})
 	}
 }
 
 // recording reports whether what happens is part of the report.
 func (c *Coordinator) recording() bool { return c.phase >= delaying && c.phase < finished }
 
-// record makes room for the step in the record.
-func (c *Coordinator) record(s *step.Step) *Step {
+// record makes room for n in the record.
+func (c *Coordinator) record(n *tree.Node) *Step {
 	c.unfinished++
-	c.steps = append(c.steps, c.describe(s))
-	s.Slot = int32(len(c.steps))
-	return &c.steps[s.Slot-1]
+	c.steps = append(c.steps, c.describe(n))
+	n.Record = int32(len(c.steps))
+	return &c.steps[n.Record-1]
 }
 
 // describe is the step without its outcome, which a negative time stands for.
-func (c *Coordinator) describe(s *step.Step) Step {
-	return Step{Kind: StepKind(s.Kind), Name: s.Name(), Site: c.sites.Of(&s.Origin), Start: s.Start - c.t0, Took: -1}
+func (c *Coordinator) describe(n *tree.Node) Step {
+	return Step{Kind: StepKind(n.Kind), Name: n.Name(), Site: c.sites.Of(&n.Origin), Start: n.Start - c.t0, Took: -1}
 }
 
 // explain adds the stacks to a failure. Those of a stuck step may still come.
-func (c *Coordinator) explain(d *Step, s *step.Step) {
-	if s.Outcome == step.Panicked { // the error is a PanicError, or a join with one
-		d.Stack = string(find[*group.PanicError](s.Err).Stack)
+func (c *Coordinator) explain(s *Step, n *tree.Node) {
+	if n.Outcome == tree.Panicked { // the error is a PanicError, or a join with one
+		s.Stack = panicStack(n.Err)
 		return
 	}
-	d.Stack = s.Stack()
-	if s.Slot > 0 && s.Looked() {
-		c.stuck = append(c.stuck, s)
+	if !n.Looked() { // a progress line may have looked at a step that returned in time
+		return
+	}
+	s.Stack, s.WaitsFor = n.Stack(), n.WaitsFor()
+	if n.Record > 0 {
+		c.stuck = append(c.stuck, n)
 	}
 }
 
-// StepOver is told when main or a hold is over.
-func (h host) StepOver(s *step.Step) {
-	if s == &h.c.main {
-		h.c.mainOver = true
+// panicStack is the stack of a step that panicked. The tree has made its error, or a join of
+// which that is the first: no method of a user's error is called.
+func panicStack(err error) string {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		err = j.Unwrap()[0]
 	}
-	delete(h.c.holds, s)
-	h.c.mainEnded()
+	return string(err.(*group.PanicError).Stack)
 }
 
-// Scaled is told that more has been promised than there is.
-func (h host) Scaled() { h.c.scaled() }
+// An owner is what the tree knows of the lists of a Coordinator.
+type owner struct{ c *Coordinator }
 
-func (c *Coordinator) scaled() { c.note(promisesScaled{}) }
-
-// Zombie is told of a step that came back after it had been given up.
-func (h host) Zombie(s *step.Step, r step.Result) {
-	if r.How == step.Panic || r.How == step.Goexit {
-		h.c.note(zombie{s.Name(), r.Err})
+// Excuses knows what only main may return: the end of the context given to Run, which it may see
+// before its own ends, and an *ExitError that says that all is well. An exit code other than 0 is
+// a failure, however well the error answers the request to stop otherwise. It is found here, on
+// main's own goroutine: a method of the error that blocks for ever costs main its time, and not
+// the process its end.
+func (o owner) Excuses(n *tree.Node, err error, excused bool) (yes, silent bool) {
+	c := o.c
+	if n != &c.main {
+		return excused, false
 	}
+	code := exitCode(err)
+	if e, ok := err.(*ExitError); ok && e != nil && e.Err == nil {
+		silent = true
+		excused = excused || e.Code == 0
+	}
+	if !excused {
+		if end, ended := endOf(c.parent); ended {
+			excused = tree.Excused(err, c.parent.Err(), end.why.err)
+		}
+	}
+	t := c.lock()
+	defer t.Unlock()
+	c.mainCode = code
+	return excused && code == 0, silent
+}
+
+// Returned stops the program where main or a task that was started ends by itself.
+func (o owner) Returned(n *tree.Node, r tree.Result, _ bool) {
+	c := o.c
+	switch {
+	case n == &c.main:
+		c.returning = c.phase < ending
+		c.mainReturned(c.tree.Now(), r.Err)
+	case n.Kind != tree.Task || n.WasTold():
+	case r.Err != nil:
+		err := &group.TaskError{Name: n.Name(), Err: r.Err}
+		c.request(c.tree.Now(), cause{err: err, fault: newFailure(err)}, false)
+	case c.t0 == 0:
+		c.request(c.tree.Now(), cause{err: &group.EndedError{Name: n.Name()}}, false)
+	}
+}
+
+// mainReturned requests a stop because main has returned.
+func (c *Coordinator) mainReturned(now time.Duration, err error) {
+	switch {
+	case err != nil:
+	case c.parentIsDone():
+		c.parentSeenByMain(now)
+		return
+	case c.ended != nil:
+		err = c.ended
+	default:
+		err = ErrReturned
+	}
+	c.request(now, cause{err: err}, false)
 }
 
 // note writes something to the log that is not an Event.
-func (c *Coordinator) note(n any) { c.out.log(n) }
+func (c *Coordinator) note(n any) { c.out.note(n) }

@@ -173,8 +173,8 @@ func TestExitElsewhereBlocksUntilTheProcessEnds(t *testing.T) {
 			t.Error("Exit has returned")
 		})
 		report := p.runs(obey)
-		if report.ExitCode() != 7 || report.Cause != nil || report.Took != 2*s {
-			t.Errorf("exit code %d, Cause %v, took %v; want 7, nil, 2 s", report.ExitCode(), report.Cause, report.Took)
+		if report.ExitCode() != 7 || report.Cause != shutdown.ErrStopRequested || report.Took != 2*s {
+			t.Errorf("exit code %d, Cause %v, took %v; want 7, that a stop was requested, 2 s", report.ExitCode(), report.Cause, report.Took)
 		}
 		if code := <-codes; code != 7 || p.now() != 4*s {
 			t.Errorf("exit(%d) at %v; want exit(7) a second after Run's return, at 4 s", code, p.now())

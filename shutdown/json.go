@@ -12,26 +12,28 @@ import (
 type reportJSON struct {
 	Cause    string     `json:"cause,omitempty"`
 	Began    time.Time  `json:"began"`
-	Took     float64    `json:"tookSeconds"`
-	Grace    float64    `json:"graceSeconds"`
-	Delay    float64    `json:"delaySeconds"`
+	Took     float64    `json:"took_seconds"`
+	Grace    float64    `json:"grace_seconds"`
+	Delay    float64    `json:"delay_seconds"`
 	Forced   bool       `json:"forced"`
-	ExitCode int        `json:"exitCode"`
+	ExitCode int        `json:"exit_code"`
 	Error    string     `json:"error,omitempty"`
 	Steps    []stepJSON `json:"steps"`
 	Leaks    []leakJSON `json:"leaks,omitempty"`
 }
 
+// Status is progress in JSON, as in the log: collectors take a field "status" for the level.
 type stepJSON struct {
-	Kind    StepKind `json:"kind"`
-	Name    string   `json:"name"`
-	Site    string   `json:"site,omitempty"`
-	Start   float64  `json:"startSeconds"`
-	Took    float64  `json:"tookSeconds"`
-	Outcome Outcome  `json:"outcome"`
-	Error   string   `json:"error,omitempty"`
-	Stack   string   `json:"stack,omitempty"`
-	Status  string   `json:"status,omitempty"`
+	Name     string   `json:"name"`
+	Outcome  Outcome  `json:"outcome"`
+	WaitsFor string   `json:"waits_for,omitempty"`
+	Error    string   `json:"error,omitempty"`
+	Start    float64  `json:"start_seconds"`
+	Took     float64  `json:"took_seconds"`
+	Kind     StepKind `json:"kind"`
+	Site     string   `json:"site,omitempty"`
+	Status   string   `json:"progress,omitempty"`
+	Stack    string   `json:"stack,omitempty"`
 }
 
 type leakJSON struct {
@@ -40,16 +42,20 @@ type leakJSON struct {
 	Stack string `json:"stack"`
 }
 
+// number is a duration in seconds. Duration.Seconds adds two parts, and may have the digits of
+// their error: 1.9698120000000001.
+func number(d time.Duration) float64 { return float64(d) / float64(time.Second) }
+
 // MarshalJSON writes durations as seconds, errors as text, kinds and outcomes as words.
 func (r *Report) MarshalJSON() ([]byte, error) {
 	j := reportJSON{
-		Cause: errorText(r.Cause), Began: r.Began, Took: r.Took.Seconds(), Grace: r.Grace.Seconds(),
-		Delay: r.Delay.Seconds(), Forced: r.Forced, ExitCode: r.ExitCode(), Error: errorText(r.Err()),
+		Cause: errorText(r.Cause), Began: r.Began, Took: number(r.Took), Grace: number(r.Grace),
+		Delay: number(r.Delay), Forced: r.Forced, ExitCode: r.ExitCode(), Error: errorText(r.Err()),
 		Steps: make([]stepJSON, len(r.Steps)),
 	}
 	for i, s := range r.Steps {
 		j.Steps[i] = stepJSON{
-			s.Kind, s.Name, s.Site, s.Start.Seconds(), s.Took.Seconds(), s.Outcome, errorText(s.Err), s.Stack, s.Status,
+			s.Name, s.Outcome, s.WaitsFor, errorText(s.Err), number(s.Start), number(s.Took), s.Kind, s.Site, s.Status, s.Stack,
 		}
 	}
 	for _, l := range r.Leaks {
@@ -74,32 +80,38 @@ func errorText(err error) (text string) {
 // MarshalZerologObject adds the report to a line of the log, steps that are OK as their
 // number only.
 func (r *Report) MarshalZerologObject(e *zerolog.Event) {
-	addError(e, "cause", r.Cause)
-	e.Time("began", r.Began).Dur("took", r.Took).Dur("grace", r.Grace).
-		Dur("delay", r.Delay).Bool("forced", r.Forced).Int("exit_code", r.ExitCode()).
-		Int("steps", len(r.Steps))
+	addText(e, "cause", errorText(r.Cause))
+	addSeconds(e, "took_seconds", r.Took)
+	addSeconds(e, "grace_seconds", r.Grace)
+	addSeconds(e, "delay_seconds", r.Delay)
+	e.Time("began", r.Began).Bool("forced", r.Forced).Int("exit_code", r.ExitCode()).Int("steps", len(r.Steps))
 	failures := zerolog.Arr()
-	n := 0
-	for _, s := range r.Steps {
-		if s.Outcome != OK {
-			failures.Object(s)
-			n++
-		}
+	failed := r.failures()
+	for _, s := range failed {
+		failures.Object(zerologStep(*s))
 	}
-	if n > 0 {
+	if len(failed) > 0 {
 		e.Array("failures", failures)
 	}
 }
 
-// MarshalZerologObject adds the step to a line of the log.
-func (s Step) MarshalZerologObject(e *zerolog.Event) {
-	e.Str("step", s.Name).Stringer("kind", s.Kind).Stringer("outcome", s.Outcome).
-		Dur("elapsed", s.Took)
-	addError(e, "error", s.Err)
+// A zerologStep is a step in a line of the log.
+type zerologStep Step
+
+func (s zerologStep) MarshalZerologObject(e *zerolog.Event) {
+	e.Str("step", s.Name).Stringer("outcome", s.Outcome)
+	addText(e, "waits_for", s.WaitsFor)
+	addText(e, "error", errorText(s.Err))
+	addSeconds(e, "elapsed_seconds", s.Took)
+	e.Stringer("kind", s.Kind)
+	addText(e, "site", s.Site)
+	addText(e, "progress", s.Status)
 }
 
-func addError(e *zerolog.Event, key string, err error) {
-	if err != nil {
-		e.Str(key, errorText(err))
+func addText(e *zerolog.Event, key, text string) {
+	if text != "" {
+		e.Str(key, text)
 	}
 }
+
+func addSeconds(e *zerolog.Event, key string, d time.Duration) { e.Float64(key, number(d)) }

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/known"
+	"github.com/lastcall-go/lastcall/internal/stacks"
+	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
 // How long the search for leaks may take, and how long a goroutine that was about to
@@ -23,9 +25,12 @@ const yields = 10
 // findLeaks looks for goroutines that still carry the label of a task or a handler. It
 // never goes beyond the grace period.
 func (c *Coordinator) findLeaks() []Leak {
-	run := c.lock()
-	left := min(c.end-run.Now(), maxLeakSearch)
-	run.Unlock()
+	if known.All() {
+		return nil
+	}
+	t := c.lock()
+	left := min(c.end-t.Now(), maxLeakSearch)
+	t.Unlock()
 	if left <= 0 {
 		return nil
 	}
@@ -56,9 +61,9 @@ func (c *Coordinator) findLeaks() []Leak {
 // nothing else is known yet: the last thing that a step did was to start them.
 func (c *Coordinator) leaksNow() (leaks []Leak, unborn bool) {
 	stuck := c.stuckLabels()
-	for _, st := range step.Labelled() {
+	for _, st := range stacks.Labelled() {
 		switch {
-		case st.Run != c.run.ID() || stuck[st.Label]:
+		case st.Run != c.tree.ID() || stuck[st.Label]:
 		case st.Unborn():
 			unborn = true
 		case mayLeak(&st):
@@ -70,11 +75,11 @@ func (c *Coordinator) leaksNow() (leaks []Leak, unborn bool) {
 
 // stuckLabels are of steps that were abandoned: they are in the report already.
 func (c *Coordinator) stuckLabels() map[string]bool {
-	run := c.lock()
-	defer run.Unlock()
+	t := c.lock()
+	defer t.Unlock()
 	labels := make(map[string]bool)
 	for _, s := range c.stuck {
-		labels[s.Label()] = s.Outcome == step.Abandoned
+		labels[s.Label()] = s.Outcome == tree.Abandoned
 	}
 	return labels
 }
@@ -82,15 +87,6 @@ func (c *Coordinator) stuckLabels() map[string]bool {
 // mayLeak leaves out main and holds, which have a letter in their labels, the connections
 // of net/http that may be used again, and goroutines of these packages: a timer's may have
 // inherited a label from whichever goroutine gave way to it.
-func mayLeak(st *step.Stack) bool {
-	return strings.Trim(st.Number, "0123456789.") == "" && !st.Ours() && !idleConnection(st)
-}
-
-// idleConnection reports whether the goroutine is one of the two that net/http keeps
-// for a connection that may be used again: a task with a single http.Get leaves them.
-func idleConnection(st *step.Stack) bool {
-	return st.Has(func(function string) bool {
-		return strings.HasPrefix(function, "net/http.") &&
-			(strings.HasSuffix(function, ").readLoop") || strings.HasSuffix(function, ").writeLoop"))
-	})
+func mayLeak(st *stacks.Stack) bool {
+	return strings.Trim(st.Number, "0123456789.") == "" && !st.Ours() && !st.IdleConnection()
 }

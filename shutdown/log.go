@@ -2,14 +2,18 @@ package shutdown
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"runtime/pprof"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/signals"
 )
 
@@ -17,15 +21,25 @@ import (
 type (
 	tooLate        struct{ name, site string }
 	delayCut       struct{ asked, half time.Duration }
-	promisesScaled struct{}
+	reservesScaled struct{}
 	badSettings    struct{ err error }
+	unclaimedNote  struct{ held []string }
 	zombie         struct {
 		name string
 		err  error
 	}
 	dropped struct {
-		n    int
-		what string
+		queue string
+		n     int
+	}
+	panicked struct {
+		queue string
+		value any // nil for runtime.Goexit
+		stack []byte
+	}
+	panics struct {
+		queue string
+		n     int
 	}
 	lastWords struct {
 		cause *signals.Error
@@ -37,7 +51,7 @@ type (
 // A writer is a program's log, of either kind. Fields are pairs of a key and a value.
 type writer interface {
 	enabled(zerolog.Level) bool
-	log(level zerolog.Level, message string, fields ...any)
+	log(level zerolog.Level, message string, fields []any)
 }
 
 // newWriter is the log that the Coordinator's fields ask for.
@@ -51,12 +65,15 @@ func newWriter(c *Coordinator) writer {
 	// The wrapping hides Close: zerolog's Fatal closes what it writes to if it can,
 	// and with it standard error for the rest of the drain.
 	var out io.Writer = struct{ io.Writer }{os.Stderr}
-	forPeople := isTerminal(os.Stderr)
-	if forPeople {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != ""}
+	terminal := isTerminal(os.Stderr)
+	if terminal {
+		out = zerolog.ConsoleWriter{
+			Out: out, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != "",
+			FieldsOrder: []string{"step", "outcome", "waits_for", "error", "slowest", "slowest_took", "elapsed", "remaining", "kind", "site", "progress", "stack"},
+		}
 	}
 	l := zerolog.New(out).Level(zerolog.InfoLevel).With().Timestamp().Logger()
-	return zerologWriter{&l, forPeople}
+	return zerologWriter{&l, terminal}
 }
 
 // isTerminal reports whether f is a character device other than the null device: near
@@ -71,23 +88,41 @@ func isTerminal(f *os.File) bool {
 }
 
 type zerologWriter struct {
-	l         *zerolog.Logger
-	forPeople bool // durations as they are read, not in zerolog.DurationFieldUnit
+	l        *zerolog.Logger
+	terminal bool
 }
 
 func (w zerologWriter) enabled(level zerolog.Level) bool {
 	return w.l.GetLevel() <= level && zerolog.GlobalLevel() <= level
 }
 
-func (w zerologWriter) log(level zerolog.Level, message string, fields ...any) {
-	if w.forPeople {
-		for i, f := range fields {
-			if d, ok := f.(time.Duration); ok {
-				fields[i] = short(d)
-			}
-		}
+func (w zerologWriter) log(level zerolog.Level, message string, fields []any) {
+	if w.terminal {
+		rounded(fields)
+	} else {
+		inSeconds(fields)
 	}
 	w.l.WithLevel(level).Fields(fields).Msg(message)
+}
+
+// rounded gives durations the form in which people read them.
+func rounded(fields []any) {
+	for i, f := range fields {
+		if d, ok := f.(time.Duration); ok {
+			fields[i] = short(d)
+		}
+	}
+}
+
+// inSeconds gives durations the form in which machines read them, with the unit in the name:
+// a bare number is milliseconds to zerolog and nanoseconds to slog.
+func inSeconds(fields []any) {
+	for i, f := range fields {
+		if d, ok := f.(time.Duration); ok {
+			fields[i-1] = fmt.Sprint(fields[i-1], "_seconds")
+			fields[i] = number(d.Round(time.Microsecond))
+		}
+	}
 }
 
 type slogWriter struct{ l *slog.Logger }
@@ -103,127 +138,226 @@ func (w slogWriter) enabled(level zerolog.Level) bool {
 	return w.l.Enabled(context.Background(), slogLevels[level])
 }
 
-func (w slogWriter) log(level zerolog.Level, message string, fields ...any) {
-	w.l.Log(context.Background(), slogLevels[level], message, fields...)
+// log makes the record itself: with Logger.Log, AddSource would name this file in each line.
+func (w slogWriter) log(level zerolog.Level, message string, fields []any) {
+	if !w.enabled(level) {
+		return
+	}
+	inSeconds(fields)
+	r := slog.NewRecord(time.Now(), slogLevels[level], message, 0)
+	r.Add(fields...)
+	_ = w.l.Handler().Handle(context.Background(), r)
 }
 
-// write writes an item of the log's queue.
+// log writes a line, without the fields whose value is an empty text. The fields that tell
+// where to look come first, and long ones last: a reader sees the first 200 columns.
+func (j *journal) log(level zerolog.Level, message string, fields ...any) {
+	kept := fields[:0]
+	for i := 0; i < len(fields); i += 2 {
+		if fields[i+1] != "" {
+			kept = append(kept, fields[i], fields[i+1])
+		}
+	}
+	j.w.log(level, message, kept)
+}
+
+// write writes an item of the log's queue. The levels:
+//
+//   - error: a failure, once: the line of the step that failed, or the last line for what no
+//     step's line has said
+//   - warn: what somebody should look at, though nothing has failed yet, or it has been said: a
+//     step that has used up half of its budget, a second signal, leaks, the last line of a stop
+//     with failures
+//   - info: why the program stops, what it waits for, and the last line; none of it for a
+//     command that has done its work
+//   - debug: each step that is OK
 func (j *journal) write(item any) {
-	log := j.w.log
 	switch e := item.(type) {
 	case StopRequested:
-		log(zerolog.InfoLevel, "stopping", "cause", errorText(e.Cause), "grace", e.Grace, "delay", e.Delay)
+		level := zerolog.InfoLevel
+		if j.brief(e.Cause, e.Began) {
+			level = zerolog.DebugLevel
+		}
+		j.log(level, "stopping", "cause", errorText(e.Cause), "delay", e.Delay, "grace", e.Grace)
 	case Quiesced:
-		log(zerolog.InfoLevel, "not ready: a stop was announced", "delay", e.Delay)
+		j.log(zerolog.InfoLevel, "not ready: a stop was announced", "delay", e.Delay)
 	case Resumed:
-		log(zerolog.InfoLevel, "ready again: the stop that was announced has not come")
+		j.log(zerolog.InfoLevel, "ready again: no stop followed the announcement")
 	case DelayEnded:
-		log(zerolog.DebugLevel, "telling main and its tasks to stop", "elapsed", e.After)
+		j.log(zerolog.DebugLevel, "telling main and its tasks to stop", "elapsed", e.After)
 	case StepBegan:
-		log(zerolog.DebugLevel, "step began", "step", e.Name, "kind", e.Kind.String(), "remaining", e.Allowance)
+		j.log(zerolog.DebugLevel, "step began", "step", e.Name, "budget", e.Budget, "kind", e.Kind.String(), "site", e.Site)
 	case StepEnded:
 		j.writeStep(e)
 	case Waiting:
 		j.writeWaiting(zerolog.InfoLevel, "waiting for a step", e.Steps)
 	case Forced:
-		log(zerolog.WarnLevel, "forced: each step gets only what it was promised",
-			"cause", errorText(e.Cause), "remaining", e.Left)
+		j.log(zerolog.WarnLevel, "second signal: each step gets only its minimum",
+			"cause", errorText(e.Cause), "grace_remaining", e.Left)
 	case Drained:
+		j.writeLeaks(e.Report.Leaks)
 		j.writeEnd(e.Report)
 	default:
 		j.writeNote(item)
 	}
 }
 
-// maxWaiting is how many of the steps that are being waited for have a line each second.
+// brief reports whether the stop is the normal end of a program that ran for less than
+// a second until then: a command that has done its work. It prints nothing of ours.
+func (j *journal) brief(cause error, then time.Time) bool {
+	own := cause == ErrReturned || j.alone && cause == ErrStopRequested
+	return own && then.Sub(j.began) < time.Second
+}
+
+// maxWaiting is how many of the steps that are being waited for have a line.
 const maxWaiting = 10
 
-func (j *journal) writeWaiting(level zerolog.Level, message string, steps []WaitingStep) {
+// writeWaiting writes lines at this level. One of a step that has used up half of its budget is
+// at warn at least: a process that is killed before the end has named the culprit.
+func (j *journal) writeWaiting(least zerolog.Level, message string, steps []WaitingStep) {
 	for _, s := range steps[:min(len(steps), maxWaiting)] {
-		fields := []any{"step", s.Name, "kind", s.Kind.String(), "site", s.Site, "elapsed", s.Elapsed, "remaining", s.Left}
-		j.w.log(level, message, withStatus(fields, s.Status)...)
+		level := least
+		if s.Elapsed >= s.Budget/2 {
+			level = max(level, zerolog.WarnLevel)
+		}
+		j.log(level, message, "step", s.Name, "waits_for", s.WaitsFor, "elapsed", s.Elapsed, "remaining", s.Left,
+			"kind", s.Kind.String(), "site", s.Site, "progress", s.Status)
 	}
 	if more := len(steps) - maxWaiting; more > 0 {
-		j.w.log(level, message, "more", more)
+		j.log(least, message, "more", more)
 	}
 }
 
-func withStatus(fields []any, status string) []any {
-	if status == "" {
-		return fields
-	}
-	return append(fields, "status", status)
-}
+// maxTold bounds what is remembered of failures, and what it takes to look it up.
+const maxTold = 100
 
+// writeStep writes the line of a step. One failure is one line at error: what main returns
+// of its tasks' errors has been told in their lines, and so has what it returns of an
+// error that it wraps in words of its own.
 func (j *journal) writeStep(e StepEnded) {
-	fields := withStatus(
-		[]any{"step", e.Name, "kind", e.Kind.String(), "outcome", e.Outcome.String(), "elapsed", e.Took}, e.Status)
-	if e.Outcome == OK {
-		j.w.log(zerolog.DebugLevel, "step ended", fields...)
+	level, message := zerolog.ErrorLevel, "step failed"
+	switch {
+	case e.Outcome == OutcomeOK && e.excused:
+		level, message = zerolog.InfoLevel, "step ended"
+	case e.Outcome == OutcomeOK:
+		level, message = zerolog.DebugLevel, "step ended"
+	case e.Kind == KindMain && e.Outcome == OutcomeFailed && j.told(e.Err):
+		level = zerolog.DebugLevel
+	case e.Kind != KindHandler && len(j.failures) < maxTold: // no handler's error comes back as another's
+		j.failures = append(j.failures, e.Err)
+	}
+	j.log(level, message, "step", e.Name, "outcome", e.Outcome.String(), "waits_for", e.WaitsFor, "error", errorText(e.Err),
+		"elapsed", e.Took, "kind", e.Kind.String(), "site", e.Site, "progress", e.Status, "stack", e.Stack)
+}
+
+// told reports whether lines at error have told all of err: it is the error of a step, alone
+// or wrapped, or a join of such, or it is a part of one.
+func (j *journal) told(err error) bool {
+	return tree.Excused(err, j.failures...) ||
+		slices.ContainsFunc(j.failures, func(told error) bool { return tree.In(told, err) })
+}
+
+// writeLeaks writes one line that names the steps; the stacks are for who looks closer.
+func (j *journal) writeLeaks(leaks []Leak) {
+	if len(leaks) == 0 {
 		return
 	}
-	fields = append(fields, "site", e.Site, "error", errorText(e.Err))
-	if e.WaitsFor != "" {
-		fields = append(fields, "waits_for", e.WaitsFor)
+	var names []string
+	count := make(map[string]int)
+	total := 0
+	for _, l := range leaks {
+		if count[l.Step] == 0 {
+			names = append(names, l.Step)
+		}
+		count[l.Step] += l.Count
+		total += l.Count
 	}
-	if e.Stack != "" {
-		fields = append(fields, "stack", e.Stack)
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s (%d)", name, count[name])
 	}
-	j.w.log(zerolog.ErrorLevel, "step did not end well", fields...)
+	if more := len(names) - maxWaiting; more > 0 {
+		names = append(names[:maxWaiting], fmt.Sprintf("%d more", more))
+	}
+	j.log(zerolog.WarnLevel, "goroutines left behind", "leaks", strings.Join(names, ", "), "count", total)
+	for _, l := range leaks {
+		j.log(zerolog.DebugLevel, "goroutines left behind", "step", l.Step, "count", l.Count, "stack", l.Stack)
+	}
 }
 
+// writeEnd writes the last line. It is at error only where it says what no line at error has
+// said: a cause that is a failure and is no step's error, or failures whose lines were lost.
+// It has what a grace period is chosen by.
 func (j *journal) writeEnd(r *Report) {
-	level, message := zerolog.InfoLevel, "stopped"
-	if !r.clean() {
-		level, message = zerolog.ErrorLevel, "stopped with failures"
+	level, message, text := zerolog.WarnLevel, "stopped with failures", ""
+	full, panicked := j.toLog.lost()
+	switch {
+	case j.quiet(r):
+		level, message = zerolog.DebugLevel, "stopped"
+	case r.clean():
+		level, message = zerolog.InfoLevel, "stopped"
+	case full+panicked > 0:
+		level, text = zerolog.ErrorLevel, firstLine(errorText(r.Err())) // the text of all may be as long as what was lost
+	case r.fault != nil && !j.told(r.fault.err):
+		level, text = zerolog.ErrorLevel, errorText(r.fault.err)
 	}
-	fields := []any{"cause", errorText(r.Cause), "elapsed", r.Took, "grace", r.Grace, "steps", len(r.Steps)}
-	if err := r.Err(); err != nil {
-		fields = append(fields, "error", errorText(err))
+	slowest, most := r.slowest()
+	fields := []any{"slowest", slowest, "slowest_took", most, "elapsed", r.Took}
+	outcomes := r.count()
+	for _, o := range []Outcome{OutcomeAbandoned, OutcomeLate, OutcomeSkipped} {
+		if n := outcomes[o]; n > 0 { // who searches a log for "abandoned" does not want each last line
+			fields = append(fields, o.String(), n)
+		}
 	}
-	for _, l := range r.Leaks {
-		j.w.log(zerolog.DebugLevel, "a step left goroutines behind", "step", l.Step, "count", l.Count, "stack", l.Stack)
-	}
-	j.w.log(level, message, append(fields, "exit_code", r.ExitCode())...)
+	j.log(level, message, append(fields,
+		"cause", firstLine(errorText(r.Cause)), "delay", r.Delay, "main_budget", r.mainBudget, "grace", r.Grace,
+		"steps", len(r.Steps), "exit_code", r.ExitCode(), "error", text)...)
 }
 
-// writePlan tells of the plan where there is a platform: one that has told its own, or that
-// it is there. A command on a terminal has none to keep to, and tells only those who look
-// closely.
+// writePlan tells of the plan where there is a platform: one that has told its own grace
+// period, or that it is there. A command on a terminal has none to keep to, and tells only
+// those who look closer.
 func (j *journal) writePlan(p Plan) {
 	level, message := zerolog.InfoLevel, "the time to stop"
 	switch {
 	case p.Grace == 0 && os.Getenv(clusterVariable) == "":
 		level = zerolog.DebugLevel
-	case !p.Fits():
+	case !p.fits():
 		level, message = zerolog.WarnLevel, "the time to stop does not fit into the platform's grace period"
 	}
-	j.w.log(level, message, "plan", p.String(), "source", p.Source)
+	j.log(level, message, "plan", p.String(), "grace_source", p.Source)
 }
 
 func (j *journal) writeNote(item any) {
-	log := j.w.log
 	switch n := item.(type) {
 	case ask:
 		j.terse.Store(!j.w.enabled(zerolog.DebugLevel))
 	case tooLate:
-		log(zerolog.ErrorLevel, "registered too late: the handler will not run", "step", n.name, "site", n.site)
+		j.log(zerolog.ErrorLevel, "registered too late: the handler will not run", "step", n.name, "site", n.site)
 	case delayCut:
-		log(zerolog.WarnLevel, "the delay is more than half of the grace period, and was cut to that",
-			"asked", n.asked, "delay", n.half)
-	case promisesScaled:
-		log(zerolog.WarnLevel, "more time was promised to steps than is left: all get less, in proportion")
+		j.log(zerolog.WarnLevel, "delay exceeds half of the grace period, reduced to half", "asked", n.asked, "delay", n.half)
+	case reservesScaled:
+		j.log(zerolog.WarnLevel, "reserves exceed the time left; all reduced in proportion")
 	case Plan:
 		j.writePlan(n)
 	case badSettings:
-		log(zerolog.ErrorLevel, "the settings were not understood", "error", n.err.Error(), "grace", DefaultGrace)
+		j.log(zerolog.ErrorLevel, "invalid settings, default grace period used", "error", n.err.Error(), "grace", DefaultGrace)
+	case unclaimedNote:
+		j.log(zerolog.WarnLevel, "nobody runs what Default holds: another Coordinator has run", "held", strings.Join(n.held, ", "))
 	case zombie:
-		log(zerolog.WarnLevel, "a step that had been given up has ended", "step", n.name, "error", errorText(n.err))
+		j.log(zerolog.WarnLevel, "abandoned step has ended", "step", n.name, "error", errorText(n.err))
 	case dropped:
-		log(zerolog.WarnLevel, "more was to be told than could be", "queue", n.what, "dropped", n.n)
+		j.log(zerolog.WarnLevel, "event queue full, events dropped", "queue", n.queue, "dropped", n.n)
+	case panicked:
+		text := "runtime.Goexit was called"
+		if n.value != nil {
+			text = fmt.Sprint(n.value)
+		}
+		j.log(zerolog.ErrorLevel, "panic while an event was handled", "queue", n.queue, "panic", text, "stack", string(n.stack))
+	case panics:
+		j.log(zerolog.WarnLevel, "events lost by panics", "queue", n.queue, "lost", n.n)
 	case lastWords:
 		j.writeWaiting(zerolog.ErrorLevel, "still running", n.steps)
-		log(zerolog.ErrorLevel, "exiting at once", "cause", n.cause.Error(), "exit_code", n.cause.ExitCode())
+		j.log(zerolog.ErrorLevel, "exiting at once", "cause", n.cause.Error(), "exit_code", n.cause.ExitCode())
 	case timeline:
 		_, _ = io.WriteString(os.Stderr, n.report.String()+"\n")
 	}

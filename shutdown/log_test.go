@@ -1,7 +1,6 @@
 package shutdown_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,7 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
-	internal "github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/group"
+	internal "github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -24,10 +24,10 @@ type line map[string]any
 
 func lines(t *testing.T, log string) (all []line) {
 	t.Helper()
-	for sc := bufio.NewScanner(strings.NewReader(log)); sc.Scan(); {
+	for text := range strings.Lines(log) {
 		l := line{}
-		if err := json.Unmarshal(sc.Bytes(), &l); err != nil {
-			t.Errorf("%v in %q", err, sc.Text())
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			t.Errorf("%v in %q", err, text)
 		}
 		all = append(all, l)
 	}
@@ -109,22 +109,19 @@ func TestTheLogOfAStop(t *testing.T) {
 		want := []string{
 			"debug: the time to stop",
 			"info: not ready: a stop was announced",
-			"info: ready again: the stop that was announced has not come",
+			"info: ready again: no stop followed the announcement",
 			"info: stopping",
 			"debug: telling main and its tasks to stop",
 			"debug: step ended [main main] ok",
 			"info: waiting for a step [handler slow]", // at 1 s and 2 s
 			"info: waiting for a step [handler slow]",
 			"debug: step ended [handler slow] ok",
-			"error: step did not end well [handler failing] failed",
+			"error: step failed [handler failing] failed",
+			"info: waiting for a step [handler stuck]", // at 1 s and 2 s
 			"info: waiting for a step [handler stuck]",
-			"info: waiting for a step [handler stuck]",
-			"info: waiting for a step [handler stuck]",
-			"info: waiting for a step [handler stuck]",
-			"warn: forced: each step gets only what it was promised",
-			"info: waiting for a step [handler stuck]",
-			"error: step did not end well [handler stuck] abandoned",
-			"error: stopped with failures",
+			"warn: second signal: each step gets only its minimum",
+			"error: step failed [handler stuck] abandoned",
+			"warn: stopped with failures",
 		}
 		got = slices.DeleteFunc(got, func(l string) bool { return strings.Contains(l, "step began") })
 		if d := cmp.Diff(want, got); d != "" {
@@ -135,8 +132,11 @@ func TestTheLogOfAStop(t *testing.T) {
 
 func TestTheFieldsOfTheLog(t *testing.T) {
 	known := []string{
-		"step", "kind", "outcome", "elapsed", "remaining", "cause", // of steps and stops
-		"level", "message", "error", "site", "stack", "waits_for", "grace", "delay", "steps", "exit_code", "plan", "source",
+		"level", "message", "error", "cause", "plan", "grace_source", "delay_seconds", "grace_seconds", "grace_remaining_seconds",
+		// of a step
+		"step", "outcome", "waits_for", "elapsed_seconds", "remaining_seconds", "budget_seconds", "kind", "site", "progress", "stack",
+		// of the end
+		"slowest", "slowest_took_seconds", "abandoned", "late", "skipped", "main_budget_seconds", "steps", "exit_code",
 	}
 	inBubble(t, func(p *bubble) {
 		eventful(p)
@@ -147,41 +147,89 @@ func TestTheFieldsOfTheLog(t *testing.T) {
 				}
 			}
 			if l["message"] == "waiting for a step" {
-				for _, k := range []string{"step", "kind", "elapsed", "remaining"} {
+				for _, k := range []string{"step", "kind", "elapsed_seconds", "remaining_seconds"} {
 					if l[k] == nil {
 						t.Errorf("a progress line has no %q: %v", k, l)
 					}
 				}
 			}
-			if (l["outcome"] == nil) != (l["message"] != "step ended" && l["message"] != "step did not end well") {
+			if (l["outcome"] == nil) != (l["message"] != "step ended" && l["message"] != "step failed") {
 				t.Errorf("an outcome where there is none, or none where there is one: %v", l)
 			}
 		}
 	})
 }
 
-func TestAProgressLineEachSecond(t *testing.T) {
+// What remains is the time until the step is abandoned, whatever happens in between that can be
+// known.
+func TestWhatRemainsOfAStep(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		var at []time.Duration
-		var left []time.Duration
-		p.Observe = func(e shutdown.Event) {
-			if w, ok := e.(shutdown.Waiting); ok {
-				at = append(at, p.now())
-				for _, step := range w.Steps {
-					left = append(left, step.Left)
-				}
+		got := progressOf(p)
+		var g group.Group
+		g.Go("task", p.hog)
+		p.Register(p.hog, shutdown.Name("handler"), shutdown.Reserve(3*s))
+		p.signalAt(0, sigterm)
+		p.signalAt(12500*ms, sigterm)
+		report := p.runs(g.Run)
+		ends := make(map[string]time.Duration)
+		for _, name := range []string{"task", "handler"} {
+			st := step(t, report, name)
+			ends[name] = st.Start + st.Took
+		}
+		for _, w := range *got {
+			want := ends[w.name]
+			if w.at < 12500*ms {
+				want = 21500 * ms // 22 s of 25 are main's, whose tasks end by its deadline, half a second earlier
+			}
+			if end := w.at + w.left; end != want {
+				t.Errorf("%s at %v: %v remain, until %v; want %v", w.name, w.at, w.left, end, want)
 			}
 		}
-		p.Grace = 10 * s
-		p.Register(p.hog, shutdown.Name("b"))
-		p.Register(p.takes(2500*ms), shutdown.Name("a"))
-		p.runs(nothing)
-		want := []time.Duration{s, 2 * s, 3 * s, 4 * s, 5 * s, 6 * s, 7 * s, 8 * s, 9 * s}
-		if d := cmp.Diff(want, at[:min(9, len(at))]); d != "" {
-			t.Errorf("progress at (-want +got):\n%s", d)
+		if len(*got) != 6 {
+			t.Errorf("%v, want four lines of the task and two of the handler", *got)
 		}
-		if d := cmp.Diff([]time.Duration{8 * s, 7 * s, 7 * s}, left[:3]); d != "" {
-			t.Errorf("what is left (-want +got):\n%s", d)
+	})
+}
+
+// A progress is what a progress line says of a step.
+type progress struct {
+	at            time.Duration // since the bubble was made
+	name          string
+	elapsed, left time.Duration
+}
+
+// progressOf has p note the progress events of the steps.
+func progressOf(p *bubble) *[]progress {
+	all := new([]progress)
+	p.Observe = func(e shutdown.Event) {
+		if w, ok := e.(shutdown.Waiting); ok {
+			for _, step := range w.Steps {
+				*all = append(*all, progress{p.now(), step.Name, step.Elapsed, step.Left})
+			}
+		}
+	}
+	return all
+}
+
+func TestWhenProgressIsLogged(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		got := progressOf(p)
+		p.Grace = 60 * s
+		p.Register(p.hog, shutdown.Name("b"), shutdown.Timeout(32*s))
+		p.Register(p.takes(2500*ms), shutdown.Name("a"))
+		p.runs(p.takes(300 * ms))
+		want := []progress{
+			{1300 * ms, "a", s, 58 * s},
+			{2300 * ms, "a", 2 * s, 57 * s},
+			{3800 * ms, "b", s, 31 * s},
+			{4800 * ms, "b", 2 * s, 30 * s},
+			{7800 * ms, "b", 5 * s, 27 * s},
+			{12800 * ms, "b", 10 * s, 22 * s},
+			{22800 * ms, "b", 20 * s, 12 * s},
+			{32800 * ms, "b", 30 * s, 2 * s},
+		}
+		if d := cmp.Diff(want, *got, cmp.AllowUnexported(progress{})); d != "" {
+			t.Errorf("progress (-want +got):\n%s", d)
 		}
 	})
 }
@@ -193,8 +241,7 @@ func TestProgressNamesAScopeThatSomeoneElseCloses(t *testing.T) {
 		p.at(s, func() { _ = scope.Close(context.Background()) })
 		p.at(s, func() { p.Stop(nil) })
 		p.runs(obey)
-		if !strings.Contains(p.log.String(), `"waiting for a step","step":"of the tenant"`) &&
-			!strings.Contains(p.log.String(), `"step":"of the tenant","kind":"handler","site"`) {
+		if !strings.Contains(p.log.String(), `{"level":"info","step":"of the tenant","elapsed_seconds":1,`) {
 			t.Errorf("nobody says what is waited for:\n%s", p.log)
 		}
 	})
@@ -317,8 +364,8 @@ func TestProgressLinesAreFewHoweverManyStepsThereAre(t *testing.T) {
 				waiting++
 			}
 		}
-		if waiting > 10*25 || waiting < 10 || more < 900 {
-			t.Errorf("%d lines, and %v more steps; want at most ten each second, and the number of the others", waiting, more)
+		if waiting != 5*10 || more != 990 { // at 1, 2, 5, 10 and 20 s
+			t.Errorf("%d lines, and %v more steps; want ten each time, and the number of the others", waiting, more)
 		}
 	})
 }
@@ -330,7 +377,7 @@ func TestAStepMaySayMoreOfItself(t *testing.T) {
 			status.Store("2 requests left")
 			internal.Describe(ctx, func() string { return status.Load().(string) })
 			time.Sleep(1500 * ms)
-			status.Store("all requests finished")
+			shutdown.SetStatus(ctx, "all requests finished")
 			return nil
 		}, shutdown.Name("server"))
 		report := p.runs(nothing)
@@ -341,7 +388,7 @@ func TestAStepMaySayMoreOfItself(t *testing.T) {
 			t.Errorf("the status is not in the timeline:\n%s", text)
 		}
 		for _, l := range lines(t, p.log.String()) {
-			if l["message"] == "waiting for a step" && l["status"] != "2 requests left" {
+			if l["message"] == "waiting for a step" && l["progress"] != "2 requests left" {
 				t.Errorf("a progress line without the status: %v", l)
 			}
 		}

@@ -264,7 +264,7 @@ func TestModelOfTheStack(t *testing.T) {
 		report := m.play(seed)
 		m.check(t)
 		for _, s := range report.Steps {
-			if s.Outcome == shutdown.Skipped || s.Outcome == shutdown.Abandoned || s.Outcome == shutdown.Late {
+			if s.Outcome == shutdown.OutcomeSkipped || s.Outcome == shutdown.OutcomeAbandoned || s.Outcome == shutdown.OutcomeLate {
 				t.Errorf("%s %s: %v", s.Kind, s.Name, s.Outcome)
 			}
 		}

@@ -27,11 +27,11 @@ func TestAGroupsTasksShareMainsAllowanceUpToItsCut(t *testing.T) {
 			"handler": {Start: 23500 * ms, Took: 1500 * ms},
 		} {
 			got := step(t, report, name)
-			if got.Start != want.Start || got.Took != want.Took || got.Outcome != shutdown.Abandoned {
+			if got.Start != want.Start || got.Took != want.Took || got.Outcome != shutdown.OutcomeAbandoned {
 				t.Errorf("%s: %v from %v for %v, want abandoned from %v for %v", name, got.Outcome, got.Start, got.Took, want.Start, want.Took)
 			}
 		}
-		if got := step(t, report, "main"); got.Outcome != shutdown.Failed {
+		if got := step(t, report, "main"); got.Outcome != shutdown.OutcomeFailed {
 			t.Errorf("main: %v, want failed: it is its tasks that were stuck", got.Outcome)
 		}
 		var stuck *group.StuckError
@@ -51,7 +51,7 @@ func TestTheInnermostGroupNamesTheCulprit(t *testing.T) {
 			return inner.Run(ctx)
 		}, obey))
 		for _, got := range report.Steps {
-			if (got.Outcome == shutdown.Abandoned) != (got.Name == "culprit") {
+			if (got.Outcome == shutdown.OutcomeAbandoned) != (got.Name == "culprit") {
 				t.Errorf("%s: %v", got.Name, got.Outcome)
 			}
 		}
@@ -81,10 +81,10 @@ func TestANestedGroupThatStopsByItselfIsBoundedByTheProgramsStop(t *testing.T) {
 		if stopped != 12025*ms {
 			t.Errorf("the inner group was over at %v, want 12.025 s", stopped)
 		}
-		if got := step(t, report, "stuck"); got.Outcome != shutdown.Abandoned {
+		if got := step(t, report, "stuck"); got.Outcome != shutdown.OutcomeAbandoned {
 			t.Errorf("the stuck task: %v", got.Outcome)
 		}
-		if got := step(t, report, "main"); got.Outcome == shutdown.Abandoned {
+		if got := step(t, report, "main"); got.Outcome == shutdown.OutcomeAbandoned {
 			t.Error("main was given up")
 		}
 	})
@@ -116,7 +116,7 @@ func TestAScopeClosedInATaskNamesTheCulprit(t *testing.T) {
 			return scope.Close(ctx)
 		}))
 		for _, got := range report.Steps {
-			if (got.Outcome == shutdown.Abandoned) != (got.Name == "culprit") {
+			if (got.Outcome == shutdown.OutcomeAbandoned) != (got.Name == "culprit") {
 				t.Errorf("%s: %v", got.Name, got.Outcome)
 			}
 		}
@@ -137,7 +137,7 @@ func TestAPanicOfATaskIsNamedOnce(t *testing.T) {
 		if report.ExitCode() != 1 {
 			t.Errorf("exit code %d, want 1: main itself has not panicked", report.ExitCode())
 		}
-		if got := step(t, report, "worker"); got.Outcome != shutdown.Panicked || got.Kind != shutdown.KindTask {
+		if got := step(t, report, "worker"); got.Outcome != shutdown.OutcomePanicked || got.Kind != shutdown.KindTask {
 			t.Errorf("worker: %v %v, want task panicked", got.Kind, got.Outcome)
 		}
 	})

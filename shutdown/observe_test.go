@@ -23,7 +23,7 @@ func describe(e shutdown.Event) string {
 	case shutdown.DelayEnded:
 		return fmt.Sprintf("delay ended after %v", e.After)
 	case shutdown.StepBegan:
-		return fmt.Sprintf("%v %s began at %v with %v", e.Kind, e.Name, e.Start, e.Allowance)
+		return fmt.Sprintf("%v %s began at %v with %v", e.Kind, e.Name, e.Start, e.Budget)
 	case shutdown.StepEnded:
 		return fmt.Sprintf("%v %s ended %v after %v", e.Kind, e.Name, e.Outcome, e.Took)
 	case shutdown.Waiting:

@@ -1,6 +1,7 @@
 package shutdown_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -37,7 +38,7 @@ func TestShutdownOutsideOfARunDrains(t *testing.T) {
 
 		report := p.runs(func(context.Context) error { t.Error("main ran"); return nil })
 		got := step(t, report, "main")
-		if got.Outcome != shutdown.Skipped || got.Err != shutdown.ErrDrained || p.now() != 2*s {
+		if got.Outcome != shutdown.OutcomeSkipped || got.Err != shutdown.ErrDrained || p.now() != 2*s {
 			t.Errorf("Run's main: %v, %v at %v; want skipped, ErrDrained at once", got.Outcome, got.Err, p.now())
 		}
 		if !errors.Is(report.Err(), shutdown.ErrDrained) || !errors.Is(report.Err(), failure) || !hasStep(report, "handler") {
@@ -107,7 +108,7 @@ func TestARunDuringADrainWaitsForIt(t *testing.T) {
 		p.at(0, func() { _ = p.Shutdown(context.Background()) })
 		time.Sleep(s)
 		report := p.runs(func(context.Context) error { t.Error("main ran"); return nil })
-		if got := step(t, report, "main"); got.Outcome != shutdown.Skipped || report.Took != 3*s {
+		if got := step(t, report, "main"); got.Outcome != shutdown.OutcomeSkipped || report.Took != 3*s {
 			t.Errorf("main: %v, took %v; want skipped, 3 s", got.Outcome, report.Took)
 		}
 	})
@@ -155,7 +156,7 @@ func TestAStopBeforeRunIsRemembered(t *testing.T) {
 					}
 					return ctx.Err()
 				})
-				if !called || report.Took != 0 || report.Cause != tt.cause || !errors.Is(report.Err(), tt.err) {
+				if !called || report.Took != 0 || report.Cause != cmp.Or(tt.cause, shutdown.ErrStopRequested) || !errors.Is(report.Err(), tt.err) {
 					t.Errorf("main called: %v, took %v, Cause %v, Err %v", called, report.Took, report.Cause, report.Err())
 				}
 			})
@@ -263,7 +264,7 @@ func TestMainReturnsAPoliteExitError(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.at(s, func() { p.Stop(nil) })
 		r := p.runs(func(ctx context.Context) error { return &shutdown.ExitError{Code: 3, Err: obey(ctx)} })
-		if got := step(t, r, "main").Outcome; got != shutdown.Failed || r.ExitCode() != 3 {
+		if got := step(t, r, "main").Outcome; got != shutdown.OutcomeFailed || r.ExitCode() != 3 {
 			t.Errorf("main %v, ExitCode() = %d, want failed, 3", got, r.ExitCode())
 		}
 	})

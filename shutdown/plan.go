@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
 // A Plan is the time that a program needs to end, held against what its platform gives it:
@@ -31,8 +33,8 @@ type Plan struct {
 // error is that of a Run in an environment that is not understood, or that Grace or Delay is
 // negative.
 func (c *Coordinator) Plan() (Plan, error) {
-	run := c.lock()
-	defer run.Unlock()
+	t := c.lock()
+	defer t.Unlock()
 	p, _, err := c.plan(os.LookupEnv)
 	return p, err
 }
@@ -55,21 +57,24 @@ func (c *Coordinator) plan(lookup func(string) (string, bool)) (Plan, time.Durat
 		p.Margin = min(p.Margin, total-sleep-grace)
 	}
 	p.Delay = max(0, min(c.Delay, grace/2))
-	p.Cleanup = min(c.stack.reserved(), grace-p.Delay)
+	p.Cleanup = min(c.stack.node.Reserved(), grace-p.Delay)
 	p.Drain = grace - p.Delay - p.Cleanup
 	return p, grace, errors.Join(negative, err)
 }
 
-// Required is what the program needs, without the margin.
-func (p Plan) Required() time.Duration { return p.PreStop + p.Delay + p.Drain + p.Cleanup }
+// required is what the program needs, without the margin. A sum that a Duration does not hold
+// is the longest one.
+func (p Plan) required() time.Duration {
+	return tree.Sum(tree.Sum(p.PreStop, p.Delay), tree.Sum(p.Drain, p.Cleanup))
+}
 
-// Headroom is what is left of Grace. It is negative where the program would be killed
+// headroom is what is left of Grace. It is negative where the program would be killed
 // before it has ended, and less than Margin where that depends on luck. It means nothing
 // where Grace is not known.
-func (p Plan) Headroom() time.Duration { return p.Grace - p.Required() }
+func (p Plan) headroom() time.Duration { return p.Grace - p.required() }
 
-// Fits reports whether there is room for the margin, or Grace is not known.
-func (p Plan) Fits() bool { return p.Grace == 0 || p.Headroom() >= p.Margin }
+// fits reports whether there is room for the margin, or Grace is not known.
+func (p Plan) fits() bool { return p.Grace == 0 || p.headroom() >= p.Margin }
 
 // String is the arithmetic.
 func (p Plan) String() string {
@@ -82,14 +87,14 @@ func (p Plan) String() string {
 			parts = append(parts, part.name+" "+part.d.String())
 		}
 	}
-	text := fmt.Sprintf("%s = %v", strings.Join(parts, " + "), p.Required()+p.Margin)
+	text := fmt.Sprintf("%s = %v", strings.Join(parts, " + "), tree.Sum(p.required(), p.Margin))
 	switch {
 	case p.Grace == 0:
 		return text + ", of a grace period that is not known"
-	case p.Fits():
+	case p.fits():
 		return fmt.Sprintf("%s, of %v", text, p.Grace)
-	case p.Headroom() < 0:
-		return fmt.Sprintf("%s, but there are only %v: the program may be killed %v before it has ended", text, p.Grace, -p.Headroom())
+	case p.headroom() < 0:
+		return fmt.Sprintf("%s, but there are only %v: the program may be killed %v before it has ended", text, p.Grace, -p.headroom())
 	}
 	return fmt.Sprintf("%s, but there are only %v: the program may be killed before it has ended", text, p.Grace)
 }

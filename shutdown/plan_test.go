@@ -2,6 +2,7 @@ package shutdown_test
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,16 @@ func TestThePlanOfACoordinator(t *testing.T) {
 			want: shutdown.Plan{Source: "field", Delay: 5 * s, Drain: 5 * s, Margin: 2 * s}, fits: true,
 			text: "delay 5s + drain 5s + margin 2s = 12s, of a grace period that is not known",
 		},
+		{
+			name: "the longest there is", grace: math.MaxInt64, delay: 5 * s,
+			want: shutdown.Plan{Source: "field", Delay: 5 * s, Drain: math.MaxInt64 - 5*s, Margin: 2 * s}, fits: true,
+			text: "delay 5s + drain 2562047h47m11.854775807s + margin 2s = 2562047h47m16.854775807s, of a grace period that is not known",
+		},
+		{
+			name: "the longest there is, of a pod", grace: math.MaxInt64, total: "30", preStop: "5",
+			want: shutdown.Plan{Source: "field", Grace: 30 * s, PreStop: 5 * s, Drain: math.MaxInt64, Margin: 2 * s},
+			text: "preStop 5s + drain 2562047h47m16.854775807s + margin 2s = 2562047h47m16.854775807s, but there are only 30s: the program may be killed 2562047h46m46.854775807s before it has ended",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			setenv(t, graceVariable, tt.total)
@@ -71,8 +82,8 @@ func TestThePlanOfACoordinator(t *testing.T) {
 			if d := cmp.Diff(tt.want, p); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}
-			if p.Fits() != tt.fits || p.String() != tt.text {
-				t.Errorf("fits %t: %q\nwant %t: %q", p.Fits(), p, tt.fits, tt.text)
+			if shutdown.PlanFits(p) != tt.fits || p.String() != tt.text {
+				t.Errorf("fits %t: %q\nwant %t: %q", shutdown.PlanFits(p), p, tt.fits, tt.text)
 			}
 		})
 	}
@@ -120,7 +131,7 @@ func TestThePlanIsLogged(t *testing.T) {
 			inBubble(t, func(p *bubble) {
 				p.runs(nothing)
 				l := lines(t, p.log.String())[0]
-				if got := l["level"].(string) + ": " + l["message"].(string); got != want || l["source"] != "field" {
+				if got := l["level"].(string) + ": " + l["message"].(string); got != want || l["grace_source"] != "field" {
 					t.Errorf("%v, want %q", l, want)
 				}
 			})
@@ -135,7 +146,7 @@ func TestThePlanIsLoggedInAPod(t *testing.T) {
 		p.runs(nothing)
 		l := lines(t, p.log.String())[0]
 		plan, _ := l["plan"].(string)
-		if l["level"] != "info" || l["source"] != "field" || !strings.HasSuffix(plan, "of a grace period that is not known") {
+		if l["level"] != "info" || l["grace_source"] != "field" || !strings.HasSuffix(plan, "of a grace period that is not known") {
 			t.Errorf("%v, want the plan and its source, at info", l)
 		}
 	})

@@ -55,6 +55,10 @@ func TestProcessEnvironment(t *testing.T) {
 		"has little":              {[]string{graceVariable + "=3"}, "1.5s"},
 		"leaves less than margin": {[]string{graceVariable + "=30", preStopVariable + "=29"}, "500ms"},
 		"has a pre-stop alone":    {[]string{preStopVariable + "=5"}, "25s"},
+		"has no pre-stop":         {[]string{graceVariable + "=60", preStopVariable + "=0"}, "58s"},
+		"has an empty pre-stop":   {[]string{graceVariable + "=60", preStopVariable + "="}, "58s"},
+		"has both empty":          {[]string{graceVariable + "=", preStopVariable + "="}, "25s"},
+		"has empty and pre-stop":  {[]string{graceVariable + "=", preStopVariable + "=5"}, "25s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +77,7 @@ func TestProcessEnvironment(t *testing.T) {
 
 func TestProcessEnvironmentIsBad(t *testing.T) {
 	t.Parallel()
-	for _, value := range []string{"", "0", "-1", "abc", "10s", "NaN", "Inf", "1e300", " 5", "0.0000000001"} {
+	for _, value := range []string{"-1", "abc", "10s", "NaN", "Inf", "1e300", " ", " 5"} {
 		for _, variable := range []string{graceVariable, preStopVariable} {
 			t.Run(fmt.Sprintf("%s=%q", variable, value), func(t *testing.T) {
 				t.Parallel()
@@ -90,6 +94,16 @@ func TestProcessEnvironmentIsBad(t *testing.T) {
 				}
 			})
 		}
+	}
+	// Kubernetes takes 0 for a kill at once: there is no time to plan with.
+	for _, value := range []string{"0", "-0", "0.0000000001"} {
+		t.Run(fmt.Sprintf("%s=%q", graceVariable, value), func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "the environment's grace period", without(graceVariable, preStopVariable), with(graceVariable+"="+value))
+			p.exits(1)
+			p.said("last") // and not main
+			p.logs(graceVariable, "no time to stop", "Coordinator.Grace")
+		})
 	}
 	t.Run("a pre-stop hook that takes it all", func(t *testing.T) {
 		t.Parallel()

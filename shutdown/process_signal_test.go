@@ -292,7 +292,7 @@ func TestProcessSecondSignalCutsTheRunningStep(t *testing.T) {
 	// makes it late.
 	p.exits(1)
 	p.said("first begins", "first: received signal terminated", "second begins",
-		"second: shutdown: the time for this step is over", "last")
+		"second: shutdown: the step's deadline has passed", "last")
 	if took := p.ownTime(); took > exitGrace/2 {
 		t.Errorf("exit %v after t0, want just the promises of a second each", took)
 	}

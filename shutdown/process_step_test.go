@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"runtime/metrics"
 	"syscall"
 	"testing"
 	"time"
@@ -165,7 +167,7 @@ var acts = []act{
 		},
 		said: map[string][]string{
 			"":        {"in scope", "victim", "last"},
-			"handler": {"<nil>", "in scope", "victim", "last"},
+			"handler": {"shutdown: called from within a step, which it would wait for", "in scope", "victim", "last"},
 			"started": {"<nil>", "in scope", "victim", "last"},
 		},
 	},
@@ -327,14 +329,86 @@ func init() {
 		c.Register(func(context.Context) error { go stuckChild(); return nil }, shutdown.Name("untidy"))
 		endMain(c, untilStopped)
 	})
+	scenario("a handler leaves a goroutine behind, and an older one has ended", func() {
+		older := make(chan struct{})
+		go func() { <-older }()
+		before := runtime.NumGoroutine()
+		c := telling(stepGrace)
+		c.Register(func(context.Context) error {
+			n := runtime.NumGoroutine()
+			close(older)
+			for runtime.NumGoroutine() == n {
+				time.Sleep(time.Millisecond)
+			}
+			go stuckChild()
+			return nil
+		}, shutdown.Name("untidy"))
+		shutdown.SetExit(c, func(code int) { exit(c, code) })
+		code := c.Main(untilStopped)
+		say("%d before, %d after", before, runtime.NumGoroutine())
+		exit(c, code)
+	})
+	scenario("nothing is left behind", func() {
+		c := telling(stepGrace)
+		c.Register(says("last"))
+		c.Start(untilStopped)
+		scans(c)
+	})
+	scenario("something is left behind", func() {
+		c := telling(stepGrace)
+		c.Register(func(context.Context) error { go stuckChild(); return nil })
+		scans(c)
+	})
+}
+
+// scans has a group run until the stop, and says how often the world was stopped for it: a scan of
+// all goroutines does that.
+func scans(c *shutdown.Coordinator) {
+	before := pauses()
+	code := c.Main(func(ctx context.Context) error {
+		var g group.Group
+		g.Go("waits", untilStopped)
+		return g.Run(ctx)
+	})
+	say("%d pauses", pauses()-before)
+	exit(c, code)
+}
+
+// pauses is how often the world was stopped for something other than the collector.
+func pauses() (n uint64) {
+	sample := []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
+	metrics.Read(sample)
+	for _, count := range sample[0].Value.Float64Histogram().Counts {
+		n += count
+	}
+	return n
+}
+
+// Where no goroutine but the framework's own is there, none is searched for. It can be taken for
+// another's while it ends, if the machine is too busy to let it.
+func TestProcessWithoutOthersIsNotScanned(t *testing.T) {
+	t.Parallel()
+	for scenario, want := range map[string]bool{"nothing is left behind": false, "something is left behind": true} {
+		attempt(t, func() error {
+			p := start(t, scenario)
+			p.expect("running")
+			p.signal(syscall.SIGTERM)
+			p.exits(0)
+			if scanned := !p.out.has("0 pauses"); scanned != want {
+				return fmt.Errorf("%s: scanned: %v, want %v\n%s", scenario, scanned, want, p)
+			}
+			return nil
+		})
+	}
 }
 
 // The framework's own goroutines must not look like somebody's leak.
 func TestProcessLeaks(t *testing.T) {
 	t.Parallel()
 	for scenario, want := range map[string]string{
-		"all sorts of handlers leave nothing behind": "[]",
-		"a handler leaves a goroutine behind":        "[untidy]",
+		"all sorts of handlers leave nothing behind":                      "[]",
+		"a handler leaves a goroutine behind":                             "[untidy]",
+		"a handler leaves a goroutine behind, and an older one has ended": "[untidy]",
 	} {
 		attempt(t, func() error {
 			p := start(t, scenario)

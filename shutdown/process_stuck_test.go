@@ -4,6 +4,7 @@ package shutdown_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -183,7 +184,7 @@ func stuckCoordinator() *shutdown.Coordinator {
 // hasStacks reports whether it has those of all steps that were abandoned.
 func hasStacks(r *shutdown.Report) bool {
 	for _, s := range r.Steps {
-		if s.Outcome == shutdown.Abandoned && s.Stack == "" {
+		if s.Outcome == shutdown.OutcomeAbandoned && s.Stack == "" {
 			return false
 		}
 	}
@@ -252,6 +253,34 @@ func (p *child) isStuck(name string, s stuckCase) {
 		p.t.Errorf("the stack of %s has no state %q\n%s", name, s.state, p)
 	}
 	p.logs(`"step":"`+name+`"`, `"outcome":"abandoned"`, got.Site)
+	p.namesEarly(name, s)
+}
+
+// columns is how wide a window is in which a log is read at three in the morning.
+const columns = 200
+
+// namesEarly checks that each line of the log that has to do with the stuck step names it, and
+// what it waits for, where that is known, within what is seen of a line.
+func (p *child) namesEarly(name string, s stuckCase) {
+	p.t.Helper()
+	said := make(map[string]bool)
+	for _, text := range p.err.lines() {
+		var l struct{ Step, Slowest, Message, Stack string }
+		if json.Unmarshal([]byte(text), &l) != nil || l.Step != name && l.Slowest == "" {
+			continue
+		}
+		said[l.Message] = true
+		seen := text[:min(len(text), columns)]
+		if !strings.Contains(seen, `"`+name+`"`) {
+			p.t.Errorf("%s is not named in %s", name, seen)
+		}
+		if l.Stack != "" && !strings.Contains(seen, s.stack) {
+			p.t.Errorf("%s does not say that it waits for %s, in %s", name, s.stack, seen)
+		}
+	}
+	if !said["step failed"] || !said["stopped with failures"] {
+		p.t.Errorf("the log has lines for %v only\n%s", said, p)
+	}
 }
 
 // crowds are other circumstances in which a handler is stuck.

@@ -53,8 +53,8 @@ func scenario(name string, play func()) {
 // runChild plays the scenario if this process is a child, and does not return then.
 // TestMain calls it first.
 func runChild() {
-	name, ok := os.LookupEnv(childVariable)
-	if !ok {
+	name := os.Getenv(childVariable)
+	if name == "" { // also in a child that is to run a test
 		return
 	}
 	play := scenarios[name]
@@ -155,7 +155,8 @@ func start(t *testing.T, scenario string, changes ...change) *child {
 // heedIgnored catches the signals that are ignored in this process, as in a script's
 // background job, since children would inherit that.
 var heedIgnored = sync.OnceFunc(func() {
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+	const hangup = syscall.Signal(1) // not every system has the name
+	for _, sig := range []os.Signal{os.Interrupt, hangup} {
 		if signal.Ignored(sig) {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
@@ -327,10 +328,10 @@ func (p *child) ownTime() time.Duration {
 type report struct {
 	Cause    string
 	Began    time.Time
-	ExitCode int
+	ExitCode int `json:"exit_code"`
 	Forced   bool
-	Took     float64 `json:"tookSeconds"`
-	Grace    float64 `json:"graceSeconds"`
+	Took     float64 `json:"took_seconds"`
+	Grace    float64 `json:"grace_seconds"`
 	Error    string
 	Steps    []reportStep
 	Leaks    []struct{ Step, Stack string }
@@ -338,8 +339,8 @@ type report struct {
 
 type reportStep struct {
 	Kind, Name, Site, Outcome, Error, Stack string
-	Start                                   float64 `json:"startSeconds"`
-	Took                                    float64 `json:"tookSeconds"`
+	Start                                   float64 `json:"start_seconds"`
+	Took                                    float64 `json:"took_seconds"`
 }
 
 // report is the child's.

@@ -88,7 +88,7 @@ func TestProcessZombie(t *testing.T) {
 					t.Errorf("it crashed\n%s", p)
 				}
 				if end != "returns" {
-					p.logs("had been given up")
+					p.logs("abandoned step has ended")
 				}
 			})
 		}

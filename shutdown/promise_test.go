@@ -112,7 +112,7 @@ func TestModelOfThePromises(t *testing.T) {
 			synctest.Wait()
 			failed := report.Took > p.Grace
 			for _, st := range report.Steps {
-				failed = failed || st.Outcome == shutdown.Skipped || st.Outcome != shutdown.OK && strings.HasPrefix(st.Name, "well")
+				failed = failed || st.Outcome == shutdown.OutcomeSkipped || st.Outcome != shutdown.OutcomeOK && strings.HasPrefix(st.Name, "well")
 			}
 			if failed {
 				t.Errorf("seed %d:\n%s\n%v", seed, strings.Join(m.story.lines, "\n"), report)

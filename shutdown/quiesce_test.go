@@ -63,8 +63,8 @@ func TestQuiesceThenMainReturns(t *testing.T) {
 		p.Delay = 10 * s
 		p.at(s, func() { p.Quiesce() })
 		report := p.runs(p.takes(3 * s))
-		if report.Took != 2*s || report.Cause != nil {
-			t.Errorf("took %v because of %v, want 2 s from the announcement, and nil", report.Took, report.Cause)
+		if report.Took != 2*s || report.Cause != shutdown.ErrReturned {
+			t.Errorf("took %v because of %v, want 2 s from the announcement, and main's return", report.Took, report.Cause)
 		}
 	})
 }

@@ -217,32 +217,32 @@ func TestMisbehavingHandlers(t *testing.T) {
 		outcome shutdown.Outcome
 		check   func(error) bool
 	}{
-		{"an error", fails(failure), shutdown.Failed, func(err error) bool { return errors.Is(err, failure) }},
-		{"a panic", func(context.Context) error { panic("boom") }, shutdown.Panicked, func(err error) bool {
+		{"an error", fails(failure), shutdown.OutcomeFailed, func(err error) bool { return errors.Is(err, failure) }},
+		{"a panic", func(context.Context) error { panic("boom") }, shutdown.OutcomePanicked, func(err error) bool {
 			var p *group.PanicError
 			return errors.As(err, &p) && p.Value == "boom" && bytes.Contains(p.Stack, []byte("register_test.go"))
 		}},
-		{"a panic with an error", func(context.Context) error { panic(failure) }, shutdown.Panicked, func(err error) bool {
+		{"a panic with an error", func(context.Context) error { panic(failure) }, shutdown.OutcomePanicked, func(err error) bool {
 			return errors.Is(err, failure)
 		}},
-		{"panic(nil)", func(context.Context) error { panic(nil) }, shutdown.Panicked, func(err error) bool {
+		{"panic(nil)", func(context.Context) error { panic(nil) }, shutdown.OutcomePanicked, func(err error) bool {
 			var p *runtime.PanicNilError
 			return errors.As(err, &p)
 		}},
-		{"Goexit", func(context.Context) error { runtime.Goexit(); return nil }, shutdown.Goexited, func(err error) bool {
+		{"Goexit", func(context.Context) error { runtime.Goexit(); return nil }, shutdown.OutcomeGoexited, func(err error) bool {
 			return errors.Is(err, group.ErrGoexit)
 		}},
 		{"a panic in a deferred function of a Goexit", func(context.Context) error {
 			defer func() { panic(failure) }()
 			runtime.Goexit()
 			return nil
-		}, shutdown.Panicked, func(err error) bool {
+		}, shutdown.OutcomePanicked, func(err error) bool {
 			return errors.Is(err, failure)
 		}},
-		{"a cancellation that nobody asked for", fails(context.Canceled), shutdown.Failed, func(err error) bool {
+		{"a cancellation that nobody asked for", fails(context.Canceled), shutdown.OutcomeFailed, func(err error) bool {
 			return errors.Is(err, context.Canceled)
 		}},
-		{"an error that cannot be compared", fails(incomparable{nil}), shutdown.Failed, func(err error) bool {
+		{"an error that cannot be compared", fails(incomparable{nil}), shutdown.OutcomeFailed, func(err error) bool {
 			var i incomparable
 			return errors.As(err, &i)
 		}},
@@ -259,7 +259,7 @@ func TestMisbehavingHandlers(t *testing.T) {
 				if got.Outcome != tt.outcome || !tt.check(got.Err) || !tt.check(report.Err()) {
 					t.Errorf("Outcome = %v, Err = %v, the report's Err = %v; want %v", got.Outcome, got.Err, report.Err(), tt.outcome)
 				}
-				if tt.outcome == shutdown.Panicked && !strings.Contains(got.Stack, "register_test.go") {
+				if tt.outcome == shutdown.OutcomePanicked && !strings.Contains(got.Stack, "register_test.go") {
 					t.Errorf("Stack = %q, want that of the panic", got.Stack)
 				}
 				if !strings.Contains(report.Err().Error(), `"bad"`) {
@@ -320,7 +320,7 @@ func TestAPanicOfMain(t *testing.T) {
 				report := p.runs(tt.main)
 				got := step(t, report, "main")
 				var pe *group.PanicError
-				if got.Outcome != shutdown.Panicked || !errors.As(got.Err, &pe) || !tt.value(pe.Value) {
+				if got.Outcome != shutdown.OutcomePanicked || !errors.As(got.Err, &pe) || !tt.value(pe.Value) {
 					t.Errorf("main: %v, %v; want panicked with the value", got.Outcome, got.Err)
 				}
 				if report.ExitCode() != 2 || report.Err() == nil {
@@ -339,7 +339,7 @@ func TestAGoexitOfMain(t *testing.T) {
 		var j journal
 		p.Register(j.note("handler"))
 		report := p.runs(func(context.Context) error { runtime.Goexit(); return nil })
-		if got := step(t, report, "main"); got.Outcome != shutdown.Goexited || !errors.Is(got.Err, group.ErrGoexit) {
+		if got := step(t, report, "main"); got.Outcome != shutdown.OutcomeGoexited || !errors.Is(got.Err, group.ErrGoexit) {
 			t.Errorf("main: %v, %v; want goexited", got.Outcome, got.Err)
 		}
 		j.want(t, "handler")
@@ -369,7 +369,7 @@ func TestAZombieIsSwallowedAndLogged(t *testing.T) {
 		if d := cmp.Diff(before, rows(p.Report())); d != "" {
 			t.Errorf("the report has changed:\n%s", d)
 		}
-		if n := strings.Count(p.log.String(), "a step that had been given up has ended"); n < 2 {
+		if n := strings.Count(p.log.String(), "abandoned step has ended"); n < 2 {
 			t.Errorf("%d zombies in the log, want the panics and the Goexit:\n%s", n, p.log)
 		}
 	})
@@ -435,7 +435,7 @@ func TestWhatAHandlerDoesIsItsOwn(t *testing.T) {
 				p.Register(newer, shutdown.Name("new"))
 				report := p.runs(func(context.Context) error { return nil })
 				for _, name := range []string{"old", "oldest"} {
-					if got := step(t, report, name); got.Outcome != shutdown.OK || got.Err != nil {
+					if got := step(t, report, name); got.Outcome != shutdown.OutcomeOK || got.Err != nil {
 						t.Errorf("%s: %v, %v after %s; want ok", name, got.Outcome, got.Err, "the newer one's end")
 					}
 				}

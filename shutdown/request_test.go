@@ -48,12 +48,12 @@ func TestWhatStampsT0(t *testing.T) {
 	}{
 		{"a signal", func(p *bubble) { p.signalAt(10*s, sigterm) }, obey, true, &signals.Error{Signal: sigterm}},
 		{"Stop", func(p *bubble) { p.at(10*s, func() { p.Stop(cause) }) }, obey, true, cause},
-		{"Stop without a cause", func(p *bubble) { p.at(10*s, func() { p.Stop(nil) }) }, obey, true, nil},
-		{"Shutdown", func(p *bubble) { p.at(10*s, func() { _ = p.Shutdown(context.Background()) }) }, obey, true, nil},
+		{"Stop without a cause", func(p *bubble) { p.at(10*s, func() { p.Stop(nil) }) }, obey, true, shutdown.ErrStopRequested},
+		{"Shutdown", func(p *bubble) { p.at(10*s, func() { _ = p.Shutdown(context.Background()) }) }, obey, true, shutdown.ErrStopRequested},
 		{"main's return", func(*bubble) {}, func(context.Context) error {
 			time.Sleep(10 * s)
 			return nil
-		}, false, nil},
+		}, false, shutdown.ErrReturned},
 		{"main's failure", func(*bubble) {}, failsAfter(10 * s), false, errTask},
 		{"a failing task of main's group", func(*bubble) {}, groupOf(obey, failsAfter(10*s)), false, errTask},
 		{"a started task that fails", func(p *bubble) { p.Start(failsAfter(10 * s)) }, obey, false, errTask},
@@ -173,8 +173,8 @@ func TestAnotherRequestDoesNotEndTheDelay(t *testing.T) {
 		p.signalAt(4*s, sigterm)
 		p.at(5*s, func() { p.Quiesce() })
 		report := p.runs(obey)
-		if report.Took != 10*s || report.Cause != nil || report.Err() != nil {
-			t.Errorf("took %v, Cause %v, Err %v; want 10 s and nil", report.Took, report.Cause, report.Err())
+		if report.Took != 10*s || report.Cause != shutdown.ErrStopRequested || report.Err() != nil {
+			t.Errorf("took %v, Cause %v, Err %v; want 10 s, that a stop was requested, nil", report.Took, report.Cause, report.Err())
 		}
 	})
 }

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/known"
+	"github.com/lastcall-go/lastcall/internal/site"
+	"github.com/lastcall-go/lastcall/internal/stacks"
+	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
 // Run calls main, on a goroutine of its own, and drains the program when main
@@ -13,13 +16,19 @@ import (
 // waits for main, and runs the handlers. It returns when all is over, or has been
 // given up, with the report of it.
 //
+// Where ctx was cancelled for a signal, as that of os/signal's NotifyContext is, and this process
+// has received one of Signals as well, at most 200 ms after the end of ctx, that signal is the
+// cause.
+//
 // Run never panics because main did, and does not end the process; a third signal
 // does. A nil main and a second Run panic. After a drain without a Run, by Shutdown or
 // Exit, main is skipped and the report of that drain is returned.
 func (c *Coordinator) Run(ctx context.Context, main func(context.Context) error) *Report {
-	if f, ok := c.open(ctx, main, false, step.CallSite().As("main")); ok {
-		go step.Serve(&mainRun{c, f})
+	if !stacks.Inside() { // else it is counted
+		known.Begin()
+		defer known.End()
 	}
+	c.open(ctx, main, false, site.Here().As("main"))
 	<-c.done
 	return c.Report()
 }
@@ -35,24 +44,31 @@ func (c *Coordinator) Run(ctx context.Context, main func(context.Context) error)
 // by a signal, it ends the process by that signal; so it does, with the code, where
 // main is stuck or has called runtime.Goexit. A third signal ends it with 128 + n.
 func (c *Coordinator) Main(main func(context.Context) error) int {
-	return c.mainFor(main, step.CallSite().As("main"))
+	return c.mainFor(main, site.Here().As("main"))
 }
 
-func (c *Coordinator) mainFor(main step.Func, at step.Origin) int {
-	f, ok := c.open(context.Background(), main, true, at)
-	if !ok {
+func (c *Coordinator) mainFor(main tree.Func, at site.Origin) int {
+	if c != Default {
+		mustBeUnused(at)
+	}
+	defer claimCurrent(c, nil)()
+	if !stacks.Inside() {
+		known.Begin()
+		defer known.End()
+	}
+	if !c.open(context.Background(), main, true, at) {
 		<-c.done
 		return c.Report().ExitCode()
 	}
-	step.Inline(&c.main, f, &c.root, func(r step.Result) {
-		if !c.mainReturned(r) {
-			select {} // it was given up, and Main ends the process elsewhere
+	c.tree.Inline(&c.main, func(r tree.Result, inTime bool) {
+		if !inTime {
+			select {} // it was abandoned, and Main ends the process elsewhere
 		}
 		<-c.done
 		switch r.How {
-		case step.Goexit, step.Exit:
+		case tree.Goexit, tree.Exit:
 			c.exit(c.exitStatus())
-		case step.Panic:
+		case tree.Panic:
 			c.letPanic()
 		}
 	})
@@ -60,8 +76,8 @@ func (c *Coordinator) mainFor(main step.Func, at step.Origin) int {
 }
 
 // open begins a Run. It returns false if the program has been drained already.
-func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at step.Origin) (step.Func, bool) {
-	if c.site != (step.Site{}) {
+func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at site.Origin) bool {
+	if c.site != (site.Site{}) {
 		at = c.site.As("main")
 	}
 	if main == nil {
@@ -70,35 +86,42 @@ func (c *Coordinator) open(ctx context.Context, main step.Func, byMain bool, at 
 	if err := c.negative(); err != nil {
 		panic(err.Error() + ", at " + at.Site())
 	}
-	values, ended, cause := step.ValuesOf(ctx), ctx.Err() != nil, context.Cause(ctx)
-	run := c.lock()
-	defer run.Unlock()
+	values, outer := tree.ValuesOf(ctx), tree.From(ctx)
+	end, ended := endOf(ctx)
+	done := ctx.Done()
+	t := c.lock()
+	defer t.Unlock()
 	if !c.mayRun() {
 		panic("shutdown: a Coordinator runs once; it was run again at " + at.Site())
 	}
+	c.main.Origin = at
 	if c.phase != fresh {
-		c.skipMain(at)
-		return nil, false
+		c.skipMain()
+		return false
 	}
-	run.SetValues(values)
-	c.parent, c.byMain, c.main.Origin = ctx, byMain, at
-	c.main.Init(run.Place(nil, run.Values(), "main", "m"))
+	t.SetValues(values)
+	t.Outer = outer
+	c.parent, c.parentDone, c.byMain, c.main.Run = ctx, done, byMain, main
 	if err := c.configure(); err != nil {
-		main = func(context.Context) error { return err }
+		c.main.Run = func(context.Context) error { return err }
 	}
+	_ = t.Add(&c.body.node, &c.main, values)
 	c.phase, c.ready = active, true
 	c.out.begin()
 	c.hearSignals()
 	c.startTasks()
+	if !byMain {
+		t.Call(&c.main)
+	}
 	switch {
 	case c.early:
-		c.request(run.Now(), c.cause, c.fault, false)
+		c.request(t.Now(), c.cause, false)
 	case ended:
-		c.request(run.Now(), cause, nil, false)
+		c.parentEnded(t.Now(), end, false)
 	default:
-		run.After(func() { c.watch(ctx) })
+		t.After(func() { c.watch(ctx) })
 	}
-	return main, true
+	return true
 }
 
 // negative is what is wrong with the fields, nil if nothing is. A Run panics because of it; a
@@ -114,83 +137,32 @@ func (c *Coordinator) negative() error {
 func (c *Coordinator) mayRun() bool { return c.phase == fresh || c.alone && !c.main.Over() }
 
 // skipMain is for a Run after a drain without one, of which main's step is then a part.
-func (c *Coordinator) skipMain(at step.Origin) {
-	c.main.Origin = at
-	c.main.Init(c.run.Place(nil, c.run.Values(), "main", "m"))
-	c.main.Finish(c.run.Now(), step.Skipped, ErrDrained)
-	if c.report != nil {
-		r := *c.report
-		r.Steps = append(slices.Clone(r.Steps), c.describe(&c.main))
-		main := &r.Steps[len(r.Steps)-1]
-		main.Took, main.Outcome, main.Err = 0, Skipped, ErrDrained
-		c.report = &r
+func (c *Coordinator) skipMain() {
+	c.main.NeverRuns()
+	c.main.Start = c.tree.Now()
+	main := c.describe(&c.main)
+	main.Took, main.Outcome, main.Err = 0, OutcomeSkipped, ErrDrained
+	if c.report == nil {
+		c.steps = append(c.steps, main)
+		c.failures++
+		return
 	}
+	r := *c.report
+	r.Steps = append(slices.Clone(r.Steps), main)
+	c.report = &r
 }
 
 // watch stops the program when ctx ends.
 func (c *Coordinator) watch(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() {
-		cause := context.Cause(ctx)
-		run := c.lock()
-		defer run.Unlock()
-		c.request(run.Now(), cause, nil, true)
+		end, _ := endOf(ctx)
+		t := c.lock()
+		defer t.Unlock()
+		c.parentEnded(t.Now(), end, true)
 	})
-	run := c.lock()
-	defer run.Unlock()
+	t := c.lock()
+	defer t.Unlock()
 	c.restore = append(c.restore, func() { stop() })
-}
-
-// A mainRun is main on a goroutine of its own.
-type mainRun struct {
-	c *Coordinator
-	f step.Func
-}
-
-func (m *mainRun) Next(last *step.Step, r step.Result) (*step.Step, step.Func, context.Context) {
-	if last == nil {
-		return &m.c.main, m.f, &m.c.root
-	}
-	m.c.mainReturned(r)
-	return nil, nil, nil
-}
-
-// excuseMain is Step.Excuse with what only main may return: the end of the context given to
-// Run, which it may see before its own ends, and an *ExitError that says that all is well.
-func (c *Coordinator) excuseMain(r step.Result) step.Result {
-	r = c.main.Excuse(r)
-	if r.Err == nil || r.How != step.Returned {
-		return r
-	}
-	if e, ok := r.Err.(*ExitError); ok && e != nil && e.Code == 0 && e.Err == nil {
-		r.Err = nil
-	}
-	if e := c.parent.Err(); e != nil && step.Excused(r.Err, e, context.Cause(c.parent)) {
-		r.Err = nil
-	}
-	return r
-}
-
-// mainReturned is told that main has come back. It returns false if main had been given
-// up before.
-func (c *Coordinator) mainReturned(r step.Result) bool {
-	returned, code := r.Err, exitCode(r.Err)
-	r = c.excuseMain(r)
-	run := c.lock()
-	defer run.Unlock()
-	now := run.Now()
-	if c.main.Over() {
-		run.After(func() { host{c}.Zombie(&c.main, r) })
-		return false
-	}
-	outcome, err := c.main.Judge(now, r)
-	if outcome == step.OK && code != 0 {
-		outcome, err = step.Failed, returned // however polite it is otherwise
-	}
-	c.mainErr, c.panicked, c.mainOver = returned, outcome == step.Panicked, true
-	c.request(now, err, nil, false)
-	c.main.Finish(now, outcome, err)
-	c.main.CloseLocked()
-	return true
 }
 
 // Shutdown asks the program to stop, like Stop(nil), and waits until everything is
@@ -223,8 +195,8 @@ func (c *Coordinator) Shutdown(ctx context.Context) error {
 // drainAlone begins a drain without a Run, if nothing has begun yet. byExit says that the
 // process ends with it.
 func (c *Coordinator) drainAlone(byExit bool) bool {
-	run := c.lock()
-	defer run.Unlock()
+	t := c.lock()
+	defer t.Unlock()
 	if c.phase != fresh {
 		c.byExit = c.byExit || byExit && c.alone && c.phase < finished
 		return false
@@ -232,10 +204,14 @@ func (c *Coordinator) drainAlone(byExit bool) bool {
 	if err := c.configure(); err != nil {
 		c.note(badSettings{err})
 	}
-	c.alone, c.byExit, c.mainOver, c.phase, c.parent = true, byExit, true, active, context.Background()
+	why := c.cause
+	if !c.early {
+		why = cause{err: ErrStopRequested}
+	}
+	c.alone, c.byExit, c.phase, c.parent = true, byExit, active, context.Background()
 	c.out.begin()
 	c.hearSignals()
-	c.request(run.Now(), c.cause, c.fault, false)
+	c.request(t.Now(), why, false)
 	return true
 }
 

@@ -65,7 +65,7 @@ func TestAllowances(t *testing.T) {
 				want, at := make([]row, 0), tt.delay
 				want = append(want, row{Kind: shutdown.KindMain, Name: "main", Start: at})
 				for _, h := range tt.hogs {
-					want = append(want, row{shutdown.KindHandler, report.Steps[1].Name, at, h.want, shutdown.Abandoned})
+					want = append(want, row{shutdown.KindHandler, report.Steps[1].Name, at, h.want, shutdown.OutcomeAbandoned})
 					at += h.want
 				}
 				wantRows(t, report, want...)
@@ -86,9 +86,9 @@ func TestTimeThatIsNotUsedGoesToTheNext(t *testing.T) {
 		p.Register(p.hog, shutdown.Name("second"))
 		p.Register(p.takes(3*s), shutdown.Name("first"))
 		wantRows(t, p.runs(nothing),
-			row{shutdown.KindMain, "main", 0, 0, shutdown.OK},
-			row{shutdown.KindHandler, "first", 0, 3 * s, shutdown.OK},
-			row{shutdown.KindHandler, "second", 3 * s, 7 * s, shutdown.Abandoned})
+			row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
+			row{shutdown.KindHandler, "first", 0, 3 * s, shutdown.OutcomeOK},
+			row{shutdown.KindHandler, "second", 3 * s, 7 * s, shutdown.OutcomeAbandoned})
 	})
 }
 
@@ -112,7 +112,7 @@ func TestReservesThatExceedTheGracePeriodAreScaled(t *testing.T) {
 		if report.Took > 10*s || report.Took < 10*s-time.Microsecond {
 			t.Errorf("Took = %v, want 10 s", report.Took)
 		}
-		if n := strings.Count(p.log.String(), "more time was promised"); n != 1 {
+		if n := strings.Count(p.log.String(), "reserves exceed the time left; all reduced in proportion"); n != 1 {
 			t.Errorf("scaling was logged %d times, want once:\n%s", n, p.log)
 		}
 	})
@@ -127,7 +127,7 @@ func TestPromisesWithinNineTenthsAreNotScaled(t *testing.T) {
 		if got := step(t, report, "a").Took; got != 2*s {
 			t.Errorf("a took %v, want 2 s", got)
 		}
-		if strings.Contains(p.log.String(), "more time was promised") {
+		if strings.Contains(p.log.String(), "reserves exceed the time left; all reduced in proportion") {
 			t.Errorf("scaling was logged:\n%s", p.log)
 		}
 	})
@@ -164,7 +164,7 @@ func TestMargins(t *testing.T) {
 				if cut, deadline := <-cuts, <-deadlines; cut != want || deadline != want {
 					t.Errorf("cut after %v, deadline after %v, want %v", cut, deadline, want)
 				}
-				if got := step(t, report, "h"); got.Took != tt.allowance || got.Outcome != shutdown.Abandoned {
+				if got := step(t, report, "h"); got.Took != tt.allowance || got.Outcome != shutdown.OutcomeAbandoned {
 					t.Errorf("given up after %v as %v, want %v", got.Took, got.Outcome, tt.allowance)
 				}
 			})
@@ -189,11 +189,11 @@ func TestOutcomesByTime(t *testing.T) {
 		report := p.runs(nothing)
 
 		wantRows(t, report,
-			row{shutdown.KindMain, "main", 0, 0, shutdown.OK},
-			row{shutdown.KindHandler, "stuck", 0, s, shutdown.Abandoned},
-			row{shutdown.KindHandler, "in time", s, 949 * ms, shutdown.OK},
-			row{shutdown.KindHandler, "late", 1949 * ms, 960 * ms, shutdown.Late},
-			row{shutdown.KindHandler, "late and failed", 2909 * ms, 999 * ms, shutdown.Late})
+			row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
+			row{shutdown.KindHandler, "stuck", 0, s, shutdown.OutcomeAbandoned},
+			row{shutdown.KindHandler, "in time", s, 949 * ms, shutdown.OutcomeOK},
+			row{shutdown.KindHandler, "late", 1949 * ms, 960 * ms, shutdown.OutcomeLate},
+			row{shutdown.KindHandler, "late and failed", 2909 * ms, 999 * ms, shutdown.OutcomeLate})
 		for _, name := range []string{"late", "late and failed", "stuck"} {
 			err := step(t, report, name).Err
 			if !errors.Is(err, shutdown.ErrGrace) || !errors.Is(err, context.DeadlineExceeded) {
@@ -217,10 +217,10 @@ func TestNothingIsStartedAfterTheGracePeriod(t *testing.T) {
 		}, shutdown.Name("hog"))
 		report := p.runs(nothing)
 		wantRows(t, report,
-			row{shutdown.KindMain, "main", 0, 0, shutdown.OK},
-			row{shutdown.KindHandler, "hog", 0, 10 * s, shutdown.Abandoned},
-			row{shutdown.KindHandler, "too late 2", 10 * s, 0, shutdown.Skipped},
-			row{shutdown.KindHandler, "too late 1", 10 * s, 0, shutdown.Skipped})
+			row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
+			row{shutdown.KindHandler, "hog", 0, 10 * s, shutdown.OutcomeAbandoned},
+			row{shutdown.KindHandler, "too late 2", 10 * s, 0, shutdown.OutcomeSkipped},
+			row{shutdown.KindHandler, "too late 1", 10 * s, 0, shutdown.OutcomeSkipped})
 		if err := step(t, report, "too late 1").Err; !errors.Is(err, shutdown.ErrGrace) {
 			t.Errorf("the error of a skipped step is %v, want it to wrap ErrGrace", err)
 		}
@@ -239,10 +239,10 @@ func TestMainHoldsAndHandlersShareTheGracePeriod(t *testing.T) {
 		report := p.runs(p.hog)
 		// Main and the hold share what is left by two seconds for two handlers.
 		wantRows(t, report,
-			row{shutdown.KindMain, "main", 0, 18 * s, shutdown.Abandoned},
-			row{shutdown.KindHold, "held", 0, 18 * s, shutdown.Abandoned},
-			row{shutdown.KindHandler, "first", 18 * s, s, shutdown.Abandoned},
-			row{shutdown.KindHandler, "second", 19 * s, s, shutdown.Abandoned})
+			row{shutdown.KindMain, "main", 0, 18 * s, shutdown.OutcomeAbandoned},
+			row{shutdown.KindHold, "held", 0, 18 * s, shutdown.OutcomeAbandoned},
+			row{shutdown.KindHandler, "first", 18 * s, s, shutdown.OutcomeAbandoned},
+			row{shutdown.KindHandler, "second", 19 * s, s, shutdown.OutcomeAbandoned})
 	})
 }
 
@@ -256,10 +256,10 @@ func TestALateRegistrationIsOwedItsPromise(t *testing.T) {
 		}, shutdown.Name("registers"))
 		report := p.runs(nothing)
 		wantRows(t, report,
-			row{shutdown.KindMain, "main", 0, 0, shutdown.OK},
-			row{shutdown.KindHandler, "registers", 0, 0, shutdown.OK},
-			row{shutdown.KindHandler, "late", 0, 19 * s, shutdown.Abandoned},
-			row{shutdown.KindHandler, "last", 19 * s, s, shutdown.Abandoned})
+			row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
+			row{shutdown.KindHandler, "registers", 0, 0, shutdown.OutcomeOK},
+			row{shutdown.KindHandler, "late", 0, 19 * s, shutdown.OutcomeAbandoned},
+			row{shutdown.KindHandler, "last", 19 * s, s, shutdown.OutcomeAbandoned})
 	})
 }
 
@@ -297,7 +297,7 @@ func TestAGracePeriodWithoutEnd(t *testing.T) {
 		p.Grace = math.MaxInt64
 		p.Register(p.takes(time.Hour), shutdown.Name("slow"))
 		report := p.runs(p.takes(s))
-		if got := step(t, report, "slow"); got.Outcome != shutdown.OK || got.Took != time.Hour {
+		if got := step(t, report, "slow"); got.Outcome != shutdown.OutcomeOK || got.Took != time.Hour {
 			t.Errorf("the handler: %v after %v, want ok after an hour", got.Outcome, got.Took)
 		}
 		if report.Grace < time.Hour {
@@ -314,7 +314,7 @@ func TestAMainThatWaitsForItsStuckTasksIsNotLate(t *testing.T) {
 			time.Sleep(ms) // after its cut
 			return nil
 		})
-		if got := step(t, report, "main"); got.Outcome != shutdown.OK {
+		if got := step(t, report, "main"); got.Outcome != shutdown.OutcomeOK {
 			t.Errorf("main: %v, want ok: the time went to its task", got.Outcome)
 		}
 	})

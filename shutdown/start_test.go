@@ -34,10 +34,10 @@ func TestAStartedTaskOutlivesMainUntilItsTurn(t *testing.T) {
 		}, shutdown.Name("task"))
 		p.Register(p.takes(3*s), shutdown.Name("newer"))
 		wantRows(t, p.runs(p.takes(2*s)),
-			row{shutdown.KindMain, "main", 0, 0, shutdown.OK},
-			row{shutdown.KindHandler, "newer", 0, 3 * s, shutdown.OK},
-			row{shutdown.KindTask, "task", 3 * s, 2 * s, shutdown.OK},
-			row{shutdown.KindHandler, "older", 5 * s, s, shutdown.OK})
+			row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
+			row{shutdown.KindHandler, "newer", 0, 3 * s, shutdown.OutcomeOK},
+			row{shutdown.KindTask, "task", 3 * s, 2 * s, shutdown.OutcomeOK},
+			row{shutdown.KindHandler, "older", 5 * s, s, shutdown.OutcomeOK})
 	})
 }
 
@@ -143,7 +143,7 @@ func TestAStuckStartedTask(t *testing.T) {
 		report := p.runs(nothing)
 		got := step(t, report, "task")
 		var stuck *group.StuckError
-		if got.Outcome != shutdown.Abandoned || got.Took != 2*s || !errors.As(got.Err, &stuck) || stuck.Name != "task" ||
+		if got.Outcome != shutdown.OutcomeAbandoned || got.Took != 2*s || !errors.As(got.Err, &stuck) || stuck.Name != "task" ||
 			!strings.Contains(stuck.Stack, "hog") || !strings.Contains(got.Stack, "hog") {
 			t.Errorf("the task: %+v", got)
 		}

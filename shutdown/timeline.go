@@ -33,67 +33,34 @@ func (r *Report) headline() string {
 	if !r.clean() {
 		what = "stopped with failures"
 	}
-	return fmt.Sprintf("%s in %s of %s: %s\n", what, short(r.Took), short(r.Grace), r.why())
-}
-
-func (r *Report) why() string {
-	why := "main returned"
-	switch {
-	case r.Cause != nil:
-		why = firstLine(errorText(r.Cause))
-	case r.mainStopped():
-		why = "asked to"
+	what = fmt.Sprintf("%s in %s of %s", what, short(r.Took), short(r.Grace))
+	if r.Cause != nil {
+		what += ": " + firstLine(errorText(r.Cause))
 	}
 	if r.Forced {
-		why += ", forced by a second signal"
+		what += ", forced by a second signal"
 	}
-	return why
+	return what + "\n"
 }
 
-// mainStopped reports whether main was asked to stop, which it was not if its step
-// began with the stop and took no time.
-func (r *Report) mainStopped() bool {
-	for _, s := range r.Steps {
-		if s.Kind == KindMain {
-			return s.Start > 0 || s.Took > 0
-		}
-	}
-	return true
-}
-
-// remark is what there is to say of a step: what it says itself, and why it did not end
-// well.
+// remark is what there is to say of a step: what it waits for, what it says itself, and why
+// it failed.
 func (s Step) remark() string {
-	switch {
-	case s.Outcome == OK || s.Err == nil:
-		return firstLine(s.Status)
-	case s.Status != "":
-		return firstLine(s.Status) + "; " + s.fault()
+	var parts []string
+	if s.WaitsFor != "" {
+		parts = append(parts, "waits for "+s.WaitsFor)
 	}
-	return s.fault()
-}
-
-func (s Step) fault() string {
-	remark := firstLine(errorText(s.Err))
-	if state := s.waitState(); state != "" {
-		remark += ", in " + state
+	if s.Status != "" {
+		parts = append(parts, firstLine(s.Status))
 	}
-	if s.Site != "" {
+	if s.Err != nil {
+		parts = append(parts, firstLine(errorText(s.Err)))
+	}
+	remark := strings.Join(parts, "; ")
+	if s.Outcome != OutcomeOK && s.Site != "" {
 		remark += " (" + s.Site + ")"
 	}
 	return remark
-}
-
-// waitState is what the first goroutine of a stuck step waits for: the part of its stack
-// in brackets.
-func (s Step) waitState() string {
-	head, _, _ := strings.Cut(s.Stack, "\n")
-	_, state, _ := strings.Cut(head, "[")
-	state, _, ok := strings.Cut(state, "]:")
-	if !ok || s.Outcome == Panicked {
-		return ""
-	}
-	return state
 }
 
 func firstLine(s string) string {

@@ -31,7 +31,7 @@ func TestAChainOfClosesElsewhereEndsWithTheGracePeriod(t *testing.T) {
 		if report.Took > 25*s {
 			t.Errorf("took %v, want at most 25 s:\n%v", report.Took, report)
 		}
-		if got := step(t, report, "oldest"); got.Outcome != shutdown.Abandoned || got.Took != s {
+		if got := step(t, report, "oldest"); got.Outcome != shutdown.OutcomeAbandoned || got.Took != s {
 			t.Errorf("the oldest: %v after %v, want the second that it was promised", got.Outcome, got.Took)
 		}
 	})
@@ -112,10 +112,10 @@ func TestAGroupThatIsToldByTheCutHasTimeToStop(t *testing.T) {
 				p.at(s, func() { p.Stop(nil) })
 				report := p.runs(obey)
 				around := step(t, report, "around")
-				if task := step(t, report, "task"); task.Outcome != shutdown.OK || ends == 0 {
+				if task := step(t, report, "task"); task.Outcome != shutdown.OutcomeOK || ends == 0 {
 					t.Errorf("the task: %v, want ok:\n%v", task.Outcome, report)
 				}
-				if around.Outcome != shutdown.Failed && around.Outcome != shutdown.OK {
+				if around.Outcome != shutdown.OutcomeFailed && around.Outcome != shutdown.OutcomeOK {
 					t.Errorf("what runs the group: %v, want neither late nor abandoned:\n%v", around.Outcome, report)
 				}
 				if report.Took > 25*s {
@@ -143,7 +143,7 @@ func TestASecondSignalDuringTheDelayForcesTheGroupsOfMain(t *testing.T) {
 			return p.hog(ctx)
 		})
 		report := p.runs(g.Run)
-		if got := step(t, report, "task"); got.Outcome != shutdown.Abandoned || got.Took > s {
+		if got := step(t, report, "task"); got.Outcome != shutdown.OutcomeAbandoned || got.Took > s {
 			t.Errorf("the task: %v after %v, want abandoned within the second that main was promised", got.Outcome, got.Took)
 		}
 	})
@@ -166,7 +166,7 @@ func TestAStartedTaskForWhichNoTimeIsLeftIsAbandoned(t *testing.T) {
 		synctest.Wait()
 		got := step(t, report, "admin")
 		var stuck *group.StuckError
-		if got.Outcome != shutdown.Abandoned || !errors.As(got.Err, &stuck) || !told {
+		if got.Outcome != shutdown.OutcomeAbandoned || !errors.As(got.Err, &stuck) || !told {
 			t.Errorf("%v: %v, told %t; want abandoned, a StuckError, and told:\n%v", got.Outcome, got.Err, told, report)
 		}
 	})
@@ -182,7 +182,7 @@ func TestExitInAStepOfAnotherRunDoesNotEndThatStep(t *testing.T) {
 		other := p.another()
 		p.at(s, func() {
 			report := other.Run(context.Background(), func(context.Context) error { p.Exit(5); return nil })
-			if got := step(t, report, "main"); got.Outcome != shutdown.Goexited {
+			if got := step(t, report, "main"); got.Outcome != shutdown.OutcomeGoexited {
 				t.Errorf("the other's main: %v, want that Exit has not returned", got.Outcome)
 			}
 		})
@@ -208,7 +208,7 @@ func TestAPairOfWhichOnePanics(t *testing.T) {
 					g.Add("pair", func(ctx context.Context) error { <-ctx.Done(); return pair[i](ctx) }, pair[1-i], group.Timeout(s))
 					p.at(s, func() { p.Stop(nil) })
 					got := step(t, p.runs(g.Run), "pair")
-					if got.Outcome != shutdown.Panicked || !strings.Contains(got.Stack, "TestAPairOfWhichOnePanics") {
+					if got.Outcome != shutdown.OutcomePanicked || !strings.Contains(got.Stack, "TestAPairOfWhichOnePanics") {
 						t.Errorf("%v, with this stack:\n%s", got.Outcome, got.Stack)
 					}
 				})
@@ -228,7 +228,7 @@ func TestAScopeThatIsClosedElsewhereKeepsItsPromiseWhenForced(t *testing.T) {
 			<-ctx.Done()
 			return p.takes(s)(ctx)
 		})
-		if got := step(t, report, "flush"); got.Outcome != shutdown.OK {
+		if got := step(t, report, "flush"); got.Outcome != shutdown.OutcomeOK {
 			t.Errorf("%v after %v, want ok at 2.5 s:\n%v", got.Outcome, got.Took, report)
 		}
 	})
@@ -244,7 +244,7 @@ func TestAScopeThatIsClosedAfterTheSecondSignal(t *testing.T) {
 			p.signalAt(2500*ms, sigint)
 			p.at(2800*ms, func() { _ = scope.Close(context.Background()) })
 			report := p.runs(obey)
-			if got := step(t, report, "flush"); got.Outcome != shutdown.OK {
+			if got := step(t, report, "flush"); got.Outcome != shutdown.OutcomeOK {
 				t.Errorf("%v after %v:\n%v", got.Outcome, got.Took, report)
 			}
 		})
@@ -346,7 +346,7 @@ func TestAStepThatIsLateIsNotExcusedByWhatItCloses(t *testing.T) {
 			_ = scope.Close(ctx)
 			return nil
 		})
-		if got := step(t, report, "main"); got.Outcome != shutdown.Late {
+		if got := step(t, report, "main"); got.Outcome != shutdown.OutcomeLate {
 			t.Errorf("main: %v, want late", got.Outcome)
 		}
 	})
@@ -367,7 +367,7 @@ func TestScopesThatWaitForEachOtherLoseNoTime(t *testing.T) {
 		})
 		p.at(3*s, func() { p.Stop(nil) })
 		report := p.runs(obey)
-		if got := step(t, report, "h"); got.Outcome != shutdown.OK {
+		if got := step(t, report, "h"); got.Outcome != shutdown.OutcomeOK {
 			t.Errorf("%v after %v, want ok:\n%v", got.Outcome, got.Took, report)
 		}
 	})
@@ -423,7 +423,7 @@ func TestAScopeThatIsClosedElsewhereKeepsItsPromiseBehindAHog(t *testing.T) {
 		p.at(s, func() { _ = scope.Close(context.Background()) })
 		p.Register(p.takes(2 * s))
 		report := p.runs(nothing)
-		if got := step(t, report, "flush"); got.Outcome != shutdown.OK {
+		if got := step(t, report, "flush"); got.Outcome != shutdown.OutcomeOK {
 			t.Errorf("%v after %v, want ok:\n%v", got.Outcome, got.Took, report)
 		}
 		if got := step(t, report, "oldest"); got.Took < s || report.Took != 25*s {
@@ -451,7 +451,7 @@ func TestAPlanLeavesWhatIsOwedWithinAScopeThatIsBeingClosed(t *testing.T) {
 		p.at(2*s, func() { p.Stop(nil) })
 		report := p.runs(p.takes(12 * s))
 		for _, name := range []string{"1", "2", "3"} {
-			if got := step(t, report, name); got.Outcome != shutdown.OK {
+			if got := step(t, report, name); got.Outcome != shutdown.OutcomeOK {
 				t.Errorf("%s: %v after %v, want ok in the second that it was promised", name, got.Outcome, got.Took)
 			}
 		}
@@ -484,7 +484,7 @@ func TestWhatIsClosedWhenAStepsTimeIsOverIsLeftToItsTurn(t *testing.T) {
 					return nil
 				})
 				flush := step(t, report, "flush")
-				if flush.Outcome != shutdown.OK || !errors.Is(first, shutdown.ErrGrace) || !errors.Is(second, shutdown.ErrGrace) {
+				if flush.Outcome != shutdown.OutcomeOK || !errors.Is(first, shutdown.ErrGrace) || !errors.Is(second, shutdown.ErrGrace) {
 					t.Errorf("%v; Close: %v, %v; want ok, ErrGrace:\n%v", flush.Outcome, first, second, report)
 				}
 				if newer := step(t, report, "newer"); flush.Start < newer.Start+newer.Took || step(t, report, "older").Start < flush.Start+flush.Took {
@@ -514,7 +514,7 @@ func TestWhatIsClosedTooLateInAScopeThatRunsBesideOthersIsLeftToItsTurn(t *testi
 			return nil
 		}, shutdown.Timeout(s))
 		report := p.runs(nothing)
-		if got := step(t, report, "flush"); got.Outcome != shutdown.OK || got.Start != 2*s {
+		if got := step(t, report, "flush"); got.Outcome != shutdown.OutcomeOK || got.Start != 2*s {
 			t.Errorf("%v at %v, want ok at 2 s:\n%v", got.Outcome, got.Start, report)
 		}
 	})
@@ -531,7 +531,7 @@ func TestExitInAHandlerThatIsClosedBeforeRun(t *testing.T) {
 		}
 		code := <-exited
 		report := p.Report()
-		if code != 5 || p.now() != s || step(t, report, "exits").Outcome != shutdown.OK {
+		if code != 5 || p.now() != s || step(t, report, "exits").Outcome != shutdown.OutcomeOK {
 			t.Errorf("exit(%d) at %v; want 5 at 1 s, when the older one has ended:\n%v", code, p.now(), report)
 		}
 		time.Sleep(s) // for what is given back a little later
@@ -555,7 +555,7 @@ func TestWhatRunsInAScopeThatIsClosedElsewhereTakesNothingFromTheRest(t *testing
 		p.at(2*s, func() { p.Stop(nil) })
 		report := p.runs(p.takes(3 * s))
 		for _, name := range []string{"1", "2", "3"} {
-			if got := step(t, report, name); got.Outcome != shutdown.OK {
+			if got := step(t, report, name); got.Outcome != shutdown.OutcomeOK {
 				t.Errorf("%s: %v after %v, want ok in the second that it was promised:\n%v", name, got.Outcome, got.Took, report)
 			}
 		}
@@ -582,7 +582,7 @@ func TestWhatRunsInAScopeThatIsClosedElsewhereIsNotGivenUpAtItsCut(t *testing.T)
 		})
 		p.at(2*s, func() { p.Stop(nil) })
 		report := p.runs(p.takes(3 * s))
-		if got := step(t, report, "obeys"); got.Outcome != shutdown.Late {
+		if got := step(t, report, "obeys"); got.Outcome != shutdown.OutcomeLate {
 			t.Errorf("%v, want late, 20 ms after its cut:\n%v", got.Outcome, report)
 		}
 	})
@@ -611,9 +611,8 @@ func TestShutdownInAHandlerThatIsClosedBeforeRunBeginsTheDrain(t *testing.T) {
 	})
 }
 
-// Work that a handler's handler has left behind closes the scope around all of them, with the
-// little time that the one has. What runs there keeps what it has, and the Close returns when it
-// comes to that.
+// Work that a handler's handler has left behind closes the scope around all of them, which waits
+// for that handler: it is refused, and what runs there keeps the time that it has.
 func TestWhatIsLeftBehindTakesNoTimeFromTheScopeAround(t *testing.T) {
 	for _, said := range []bool{false, true} {
 		inBubble(t, func(p *bubble) {
@@ -624,7 +623,9 @@ func TestWhatIsLeftBehindTakesNoTimeFromTheScopeAround(t *testing.T) {
 			other.Register(func(ctx context.Context) error {
 				go func() {
 					defer close(left)
-					_ = around.Close(ctx)
+					if err := around.Close(ctx); err != shutdown.ErrInProgress {
+						t.Errorf("Close = %v, want ErrInProgress", err)
+					}
 					closed = p.now()
 				}()
 				return p.takes(100 * ms)(ctx)
@@ -640,8 +641,8 @@ func TestWhatIsLeftBehindTakesNoTimeFromTheScopeAround(t *testing.T) {
 			if err := scope.Close(context.Background()); err != nil || p.now() != 3100*ms {
 				t.Errorf("status %v: the scope was closed after %v, %v", said, p.now(), err)
 			}
-			if <-left; closed != 500*ms {
-				t.Errorf("status %v: what was left behind had closed what it could after %v, want 500ms", said, closed)
+			if <-left; closed != 0 {
+				t.Errorf("status %v: what was left behind was refused after %v, want at once", said, closed)
 			}
 			p.runs(nothing)
 		})

@@ -68,7 +68,7 @@ func (e *Error) Error() string {
 // Is reports whether target is context.Canceled, or an *Error for the same signal.
 func (e *Error) Is(target error) bool {
 	if t, ok := target.(*Error); ok {
-		return t != nil && t.Signal == e.Signal
+		return t != nil && notify.Same(t.Signal, e.Signal)
 	}
 	return target == context.Canceled
 }

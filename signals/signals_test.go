@@ -91,6 +91,31 @@ type madeUp struct{}
 func (madeUp) Signal()        {}
 func (madeUp) String() string { return "made up" }
 
+// A rule is a signal of a type that cannot be compared.
+type rule []string
+
+func (rule) Signal()        {}
+func (rule) String() string { return "rule" }
+
+// TestErrorIsOfASignalThatCannotBeCompared: == panics on two such signals.
+func TestErrorIsOfASignalThatCannotBeCompared(t *testing.T) {
+	e := &signals.Error{Signal: rule{}}
+	for _, tt := range []struct {
+		target error
+		want   bool
+	}{
+		{e, true},
+		{&signals.Error{Signal: rule{}}, false},
+		{&signals.Error{Signal: os.Interrupt}, false},
+		{&signals.Error{Signal: madeUp{}}, false},
+		{context.Canceled, true},
+	} {
+		if got := errors.Is(e, tt.target); got != tt.want {
+			t.Errorf("Is(%v, %v) = %v, want %v", e, tt.target, got, tt.want)
+		}
+	}
+}
+
 func TestErrorIs(t *testing.T) {
 	e := fmt.Errorf("stopped: %w", &signals.Error{Signal: os.Interrupt})
 	for _, tt := range []struct {

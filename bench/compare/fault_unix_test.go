@@ -3,6 +3,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +99,34 @@ func TestSignalsAreMeasured(t *testing.T) {
 	for _, name := range r.names {
 		if v := r.of(name, 1, doneTime); len(v) != 1 || v[0] <= 0 {
 			t.Errorf("%s: %v", name, v)
+		}
+	}
+}
+
+func TestExitsAreMeasured(t *testing.T) {
+	r, err := holdExits(t.Context(), 1, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range r.names {
+		if v := r.of(name, exitHandlers, exitTime); len(v) != 1 || v[0] <= 0 {
+			t.Errorf("%s: %v", name, v)
+		}
+	}
+}
+
+// A program that does not come up, and one that fails, have no time to exit.
+func TestOnlyACleanExitIsMeasured(t *testing.T) {
+	for _, test := range []struct{ script, want string }{
+		{"exit 0", "did not say that it is ready"},
+		{"trap 'exit 3' TERM; echo ready; sleep 5 & wait", "exit status 3"},
+	} {
+		program := filepath.Join(t.TempDir(), "program")
+		if err := os.WriteFile(program, []byte("#!/bin/sh\n"+test.script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := measureExit(program); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.script, err, test.want)
 		}
 	}
 }

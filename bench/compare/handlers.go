@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -56,7 +55,7 @@ func handlerContest(sizes []size) contest {
 		title:   "handlers",
 		names:   []string{lastcall, fxtestName, fxName, afterFunc, withTimeout, cleanupName, leastName, bareSlice},
 		sizes:   sizes,
-		measure: measureHandlers,
+		measure: inChild,
 	}
 }
 
@@ -65,8 +64,6 @@ func measureHandlers(name string, n int) (cost, error) {
 	if name == cleanupName {
 		return measureCleanup(n, times), nil
 	}
-	goroutines := runtime.NumGoroutine()
-	defer settle(goroutines)
 	made := make([]stack, times)
 	for k := range made {
 		made[k] = stacks[name]()

@@ -12,22 +12,26 @@ const (
 	drained = "httpdrain"
 	netHTTP = "net/http"
 
-	requestsEachTurn = 200
-	requestsForAlloc = 20_000
+	requestsEachTurn = 50
+	requestsForAlloc = 10_000
 )
 
 func requestContest(turns int) contest {
 	return contest{title: "a request", names: []string{drained, netHTTP}, sizes: []size{{1, turns}}}
 }
 
-// holdRequests has both servers run side by side, and each is sent some requests in turn, on
-// a connection that stays. A turn takes a millisecond: what the machine does beside it for
-// longer hits both, and the difference, a small part of the whole, can be seen.
+// holdRequests runs both servers side by side and sends some requests to each in turn, on a
+// connection that stays open. A turn takes about a millisecond: other work of the machine that
+// lasts longer hits both, and so the difference, a small part of the whole, can be seen.
 func holdRequests(ctx context.Context, turns int, progress func(string)) (r *results, err error) {
 	r = &results{requestContest(turns), make(map[key][]cost)}
 	send := make(map[string]func(n int) error)
 	for _, name := range r.names {
-		l, requests := httpcost.InMemory()
+		l, requests, hangUp, failed := httpcost.OnLoopback()
+		if failed != nil {
+			return nil, failed
+		}
+		defer hangUp()
 		stop := httpcost.Serve(l, name == drained)
 		defer func() {
 			if stopped := stop(); err == nil {

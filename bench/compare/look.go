@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/internal/step"
+	profile "github.com/lastcall-go/lastcall/internal/stacks"
 )
 
 // The two looks at the goroutines of a process: whose they are, and what each waits for.
@@ -50,7 +50,7 @@ func measureLook(name string, n int) (c cost, err error) {
 // look returns a function that counts the goroutines it has seen.
 var look = map[string]func(buf []byte) (seen func() int){
 	byLabel: func([]byte) func() int {
-		stacks := step.Labelled()
+		stacks := profile.Labelled()
 		return func() (n int) {
 			for _, stack := range stacks {
 				n += stack.Count

@@ -5,8 +5,8 @@
 //	go run ./bench/compare -quick    # about one minute, with fewer sizes and repetitions
 //
 // Nothing of what it writes is written down beforehand: tables, verdicts and pictures come from
-// the run. It works on the loopback interface and on processes of its own only. The
-// machine should have nothing else to do.
+// the run. It works on the loopback interface and on processes of its own only, and builds some of
+// them with the go command. The machine should have nothing else to do.
 package main
 
 import (
@@ -24,50 +24,31 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// childArg is the first argument of the processes that this one starts.
-const childArg = "child"
-
 func main() {
+	var err error
 	if len(os.Args) > 2 && os.Args[1] == childArg {
-		child(os.Args[2:])
-		return
+		err = child(os.Args[2:])
+	} else {
+		ctx, stop := signals.NotifyContext(context.Background())
+		err = compare(ctx, os.Args[1:], os.Stderr)
+		stop()
 	}
-	ctx, stop := signals.NotifyContext(context.Background())
-	err := compare(ctx, os.Args[1:], os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(1)
 	}
 }
 
-// child is what a process that this one has started does.
-func child(args []string) {
-	time.AfterFunc(10*patience, func() { os.Exit(1) }) // whoever started it may be gone
-	switch args[0] {
-	case signalChild:
-		if err := signalItself(os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	case handlersChild:
-		handlerFault(args[1], args[2])
-	case tasksChild:
-		taskFault(args[1], args[2])
-	}
-}
-
 // A report is all that has been found out.
 type report struct {
-	quick                                        bool
-	began                                        time.Time
-	took                                         time.Duration
-	loadBefore, loadAfter                        string
-	handlers, tasks, signal, request, lag, looks *results
-	growths                                      []*growth
-	handlerTrials, taskTrials                    []*trial
+	quick                          bool
+	began                          time.Time
+	took                           time.Duration
+	loadBefore, loadAfter          string
+	exits, handlers, tasks, signal *results
+	request, lag, looks            *results
+	growths                        []*growth
+	handlerTrials, taskTrials      []*trial
 }
 
 func compare(ctx context.Context, args []string, stderr io.Writer) error {
@@ -99,15 +80,19 @@ func compare(ctx context.Context, args []string, stderr io.Writer) error {
 
 func measureAll(ctx context.Context, quick bool, progress func(string)) (r *report, err error) {
 	r = &report{quick: quick, began: time.Now(), loadBefore: load()}
-	handlers := []size{{1, 15}, {100, 15}, {100_000, 9}, {1_000_000, 3}}
+	// A median has an interval of confidence from six repetitions on.
+	handlers := []size{{1, 25}, {10, 25}, {100, 25}, {100_000, 11}, {1_000_000, 3}}
 	tasks := []size{{1, 15}, {100, 25}, {10_000, 9}}
 	looks := []size{{10, 15}, {1000, 9}, {10_000, 5}, {100_000, 3}}
-	repetitions, requests, lags, grown := 15, 3000, 9, 5
+	exits, repetitions, requests, lags, grown := 100, 15, 4000, 9, 5
 	if quick {
-		handlers = []size{{1, 3}, {100, 3}, {100_000, 3}}
+		handlers = []size{{1, 7}, {10, 7}, {100, 7}, {100_000, 6}}
 		tasks = []size{{1, 3}, {100, 7}, {10_000, 3}}
 		looks = []size{{10, 3}, {1000, 3}, {10_000, 3}}
-		repetitions, requests, lags, grown = 5, 300, 1, 1
+		exits, repetitions, requests, lags, grown = 20, 6, 400, 1, 1
+	}
+	if r.exits, err = holdExits(ctx, exits, progress); err != nil {
+		return nil, err
 	}
 	for _, c := range []struct {
 		contest

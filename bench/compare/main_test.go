@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,7 +15,10 @@ import (
 // TestMain is a child too, where a test starts this binary as one.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == childArg {
-		child(os.Args[2:])
+		if err := child(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		return
 	}
 	goleak.VerifyTestMain(m)

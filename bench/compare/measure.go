@@ -16,6 +16,8 @@ type cost map[measure]float64
 type measure string
 
 const (
+	exitTime       measure = "signal to exit"
+	wholeTime      measure = "register and drain"
 	registerTime   measure = "register"
 	registerAllocs measure = "register, allocations"
 	drainTime      measure = "drain"
@@ -183,8 +185,12 @@ func alike(a, b []float64) bool {
 	return c.P >= c.Alpha && len(c.Warnings) == 0
 }
 
-// middle is the median, and where it lies with a probability of 95 %.
+// middle is the median, and the interval in which it lies with a probability of 95 %: an infinite
+// one for fewer than six values.
 func middle(values []float64) benchmath.Summary {
+	if len(values) == 0 {
+		return benchmath.Summary{Center: math.NaN(), Lo: math.Inf(-1), Hi: math.Inf(1)}
+	}
 	return benchmath.AssumeNothing.Summary(sample(values), 0.95)
 }
 

@@ -19,29 +19,34 @@ func (r *report) markdown() string {
 	p("Written by `go run ./bench/compare%s` on %s, in %s. Not edited: run it again instead.\n", how, r.began.Format(time.DateOnly), r.took.Round(time.Second))
 	p("- Machine: %s. Load average %s before, %s after.", machine(), r.loadBefore, r.loadAfter)
 	p("- Beside this tree: %s.\n", strings.Join(versions(), ", "))
-	p("The contestants take turns, and each figure is the median of several repetitions, with half the distance between the quartiles behind ±. A ratio says how many times lastcall's cost it is, and is the median of the ratios of each repetition: what the machine does beside it hits both sides. A ~ says that the difference may as well be chance (the Mann-Whitney U test of benchstat, p ≥ 0.05; not for three repetitions, which can show nothing). Read the ratios; nanoseconds are this machine's, on that day.\n")
-
-	p("## Targets\n\n%s", r.targets())
-	p("## Handlers\n")
-	p("Empty ones are registered and then run, newest first where the library has an order. What lastcall's time contains for each: a deadline and a promise, isolation from panics and Goexit, the profiler's label, the clock, and its line in the report; and once for all, be it one handler or a million, the look at all goroutines for those that were left behind. That is nearly all that a few handlers cost, %s in all for one of them here, where there are few goroutines, and takes longer the more there are. fxtest's log goes nowhere, fx.App has none. *The least* is no library: it is a list that keeps the call site of each handler, and then reads the clock, takes a lock, sets the label and writes a line of the report for it, and nothing else. It is what the runtime and memory take, whoever wants to know those.\n", nanoseconds(median(r.handlers.of(lastcall, 1, drainTime))))
+	p("The contestants take turns. Each figure is the median of several repetitions; ± is half the distance between the quartiles. A ratio is the median of the ratios of each repetition, so that other work of the machine hits both sides. In a table, a ~ says that the difference may be chance (the Mann-Whitney U test of benchstat, p ≥ 0.05; three repetitions cannot show that). Read the ratios: nanoseconds are those of this machine on that day.\n")
+	p("## Targets\n")
+	p("Behind each median stands the interval in which it lies with a probability of 95 %%. A ~ says that the limit is within that interval: the run was too noisy, or too short, to answer.\n\n%s", r.targets())
+	p("## Small programs\n")
+	p("### From SIGTERM to the exit of a process\n")
+	p("The [programs](compare/exit) serve HTTP and have %d handlers that do nothing. No request is in flight. lastcall and fx write their logs. Each signal goes to a new process.\n\n%s", exitHandlers, r.exits.table(exitTime, nanoseconds))
+	p("### To register a handler and run it\n")
+	p("All that a program does for it, divided by the number of handlers: registrations, and the whole drain of a new Coordinator, with its report. Of fx it is Append and Stop, without Start. Handlers are measured in processes of their own, which have no other goroutines than main's.\n\n%s", r.handlers.table(wholeTime, nanoseconds, 1, 10, 100))
+	p("## Many handlers\n")
+	p("lastcall gives each handler a deadline, isolation from panics and Goexit, a profiler label, and a line in the report with its time. It runs them newest first. The log of fxtest.Lifecycle is discarded; fx.App has none. *The least* is no library: it is a list that keeps the call site of each handler, and for each reads the clock, takes a lock, sets the label and writes a line of the report. It shows what the runtime and memory take for those alone.\n")
 	p("![to register a handler](register.svg)\n\n![to run a handler](drain.svg)\n")
-	p("### To register one\n\n%s", r.handlers.table(registerTime, nanoseconds))
-	p("### To run one\n\n%s", r.handlers.table(drainTime, nanoseconds))
+	p("### To register one\n\n%s", r.handlers.table(registerTime, nanoseconds, r.handlers.large()...))
+	p("### To run one\n\n%s", r.handlers.table(drainTime, nanoseconds, r.handlers.large()...))
 	p("### Allocations, memory and goroutines for each of %s\n\n%s", count(r.handlers.largest()), r.handlerWeights())
 	p("## Tasks\n")
-	p("They wait for their contexts, all but the last, which returns at once and so stops the others. lastcall and “in order” stop one after the other, newest first, and wait for each; all others tell all of them at once. *The least, in order* is oklog/run with the call site of each task, a profiler's label of its own, the clock and a recover: what it takes to say of a task that it is stuck, and nothing that does.\n")
+	p("The tasks wait for the end of their contexts. The last one returns at once and so stops the others. lastcall and “in order” stop one after the other, newest first, and wait for each; all others tell all tasks at once. *The least, in order* is oklog/run with the call site of each task, a profiler label, the clock and a recover: what it takes to say of a task that it is stuck.\n")
 	p("![tasks from start to stopped](tasks.svg)\n")
 	p("### From start to stopped, for each\n\n%s", r.tasks.table(runTime, nanoseconds))
 	p("### Allocations, memory and goroutines for each of %s that wait\n\n%s", count(r.tasks.largest()), r.taskWeights())
 	p("## Signals\n\nFrom the sending of a SIGTERM to the end of the context, in a process of its own.\n\n%s", r.signal.table(doneTime, nanoseconds))
-	p("## HTTP\n\nA request on a connection in memory, without a network, in turns of %s. The target is held against the median of the differences, which lies where it says there with a probability of 95 %%. A connection that is no socket, like this one, has to be looked up:\n\n%s", count(requestsEachTurn), r.requests())
+	p("## HTTP\n\nA request on a kept-alive connection of the loopback interface, in turns of %s. The target is about the median of the differences between two turns.\n\n%s", count(requestsEachTurn), r.requests())
 	p("From the last response that a client has read to the end of the drain, beside `http.Server.Shutdown`, median and longest:\n\n%s", r.lags())
-	p("## Growth\n\nWhat lastcall takes for each, of the fewest and of the most, and the exponent of all together: 1 is in proportion. Of tasks, to make them is until all run, and to drain until all have stopped. A drain is without what that of an empty Coordinator takes, which is nearly all the look at the goroutines. Memory is what they take before the drain, and after it, with the report.\n\n%s", r.growthTable())
-	p("## Looks at goroutines\n\nAt the end of a drain, and of a step that does not end, the goroutines of a process are looked at: whose they are, by their labels, and for a step also what each waits for. For that all of them have to stand still, which is why it is not done where there are more than 10 000. So long does a look take, where a task has started that many:\n\n%s", r.looksTable())
+	p("## Growth\n\nWhat lastcall takes for each, of the fewest and of the most, and the exponent of all sizes together: 1 means in proportion. To make tasks ends when all run; to drain them ends when all have stopped. The time of an empty drain is subtracted from that of the others. Memory is measured before the drain, and after it with the report.\n\n%s", r.growthTable())
+	p("## Scans of goroutines\n\nA scan of all goroutines finds those that steps have left behind, and what a stuck step waits for. It happens when a step is stuck, and at the end of a drain unless the number of goroutines shows that there is nothing to find. A scan by wait state stops all goroutines meanwhile, so there is none where there are more than 10 000. The time of one, where a task has started that many:\n\n%s", r.looksTable())
 	p("## Where others cost less\n\n%s", r.cheaper())
 	p("## Faults\n")
-	p("Three handlers or tasks, `%s`, `%s` and `%s`, in a process of its own; the one in the middle is at fault. The whole stop is given %s where the library can be told. Programs are written as one would write them with the library and `signal.NotifyContext`, and log the error that they get. %s after the SIGTERM a process is killed.\n", oldest, culprit, newest, bound, seconds(patience))
-	p("*Others* are the two that are not at fault: how many ran (handlers) or ended (tasks), in this order. *Named* says whether the process's output has the name, or the function, of the one at fault. In *beside lastcall*, + is where the library is better, and − where it is worse.\n")
+	p("Three handlers or tasks, `%s`, `%s` and `%s`, run in a process of their own; the one in the middle is at fault. The whole stop gets %s where the library can be told. The programs are written as one would write them with the library and `signal.NotifyContext`, and log the error that they get. A process is killed %s after the SIGTERM.\n", oldest, culprit, newest, bound, seconds(patience))
+	p("*Others* says how many of the two that are not at fault ran (handlers) or ended (tasks), in this order. *Named* says whether the output of the process has the name, or the function, of the one at fault. In *beside lastcall*, + is where the library is better, and − where it is worse.\n")
 	for _, t := range r.handlerTrials {
 		p("%s", t.markdown("handlers"))
 	}
@@ -53,17 +58,32 @@ func (r *report) markdown() string {
 
 func (r *results) largest() int { return r.sizes[len(r.sizes)-1].n }
 
-// table has a row for each contestant and two columns for each size.
-func (r *results) table(m measure, unit func(float64) string) string {
-	head := []string{""}
+// large are the sizes that have no table of their own.
+func (r *results) large() (sizes []int) {
 	for _, s := range r.sizes {
-		head = append(head, "of "+count(s.n), "ratio")
+		if s.n >= many {
+			sizes = append(sizes, s.n)
+		}
+	}
+	return sizes
+}
+
+// table has a row for each contestant and two columns for each size; no sizes means all.
+func (r *results) table(m measure, unit func(float64) string, sizes ...int) string {
+	if sizes == nil {
+		for _, s := range r.sizes {
+			sizes = append(sizes, s.n)
+		}
+	}
+	head := []string{""}
+	for _, n := range sizes {
+		head = append(head, "of "+count(n), "ratio")
 	}
 	rows := [][]string{head}
 	for _, name := range r.names {
 		row := []string{name}
-		for _, s := range r.sizes {
-			row = append(row, r.cell(name, s.n, m, unit), r.beside(name, s.n, m))
+		for _, n := range sizes {
+			row = append(row, r.cell(name, n, m, unit), r.beside(name, n, m))
 		}
 		rows = append(rows, row)
 	}
@@ -160,6 +180,7 @@ func (r *report) cheaper() string {
 		*results
 		measures []measure
 	}{
+		{r.exits, []measure{exitTime}},
 		{r.handlers, []measure{registerTime, drainTime, heap}},
 		{r.tasks, []measure{runTime, heap}},
 		{r.signal, []measure{doneTime}},

@@ -76,7 +76,7 @@ func (b *board) phase() phase {
 }
 
 func (s *state) stopping(r *shutdown.Report, now time.Time) {
-	if r.Cause != nil {
+	if r.Cause != nil { // else the stop is only announced
 		s.Cause = r.Cause.Error()
 	}
 	s.GraceMS = r.Grace.Milliseconds()

@@ -8,10 +8,10 @@ import (
 )
 
 // newLogger writes JSON, and lines for people where f is a terminal.
-func newLogger(f *os.File) zerolog.Logger {
+func newLogger(f *os.File) (log zerolog.Logger, terminal bool) {
 	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 		zerolog.DurationFieldFormat = zerolog.DurationFormatString
-		return zerolog.New(zerolog.ConsoleWriter{Out: f, TimeFormat: time.TimeOnly}).With().Timestamp().Logger()
+		return zerolog.New(zerolog.ConsoleWriter{Out: f, TimeFormat: time.TimeOnly}).With().Timestamp().Logger(), true
 	}
-	return zerolog.New(f).With().Timestamp().Logger()
+	return zerolog.New(f).With().Timestamp().Logger(), false
 }

@@ -36,8 +36,11 @@ func main() {
 		os.Exit(2)
 	}
 
-	log := newLogger(os.Stderr)
-	c := &shutdown.Coordinator{Grace: cfg.grace, Delay: cfg.delay, Logger: &log}
+	log, terminal := newLogger(os.Stderr)
+	c := &shutdown.Coordinator{Grace: cfg.grace, Delay: cfg.delay}
+	if !terminal { // there the Coordinator's own log ends with the timeline
+		c.Logger = &log
+	}
 	switch cfg.command {
 	case "plan":
 		os.Exit(status(printPlan(c, os.Stdout)))

@@ -133,10 +133,10 @@ func TestTheHookWaitsOnce(t *testing.T) {
 	for line := range strings.Lines(p.journal.String()) {
 		var end struct {
 			Message string
-			Elapsed float64 // since the hook, in milliseconds
+			Elapsed float64 `json:"elapsed_seconds"` // since the hook
 		}
 		if json.Unmarshal([]byte(line), &end) == nil && end.Message == "telling main and its tasks to stop" {
-			if d := time.Duration(end.Elapsed * float64(time.Millisecond)); d < delay || d >= 2*delay {
+			if d := time.Duration(end.Elapsed * float64(time.Second)); d < delay || d >= 2*delay {
 				t.Errorf("tasks were told after %v, want the delay of %v once", d, delay)
 			}
 			return

@@ -70,7 +70,7 @@ func Example_exitLog() {
 	text, _ := os.ReadFile(path)
 	for line := range strings.Lines(string(text)) {
 		var r struct {
-			ExitCode int
+			ExitCode int `json:"exit_code"`
 			Error    string
 		}
 		if err := json.Unmarshal([]byte(line), &r); err != nil {

@@ -17,20 +17,25 @@ import (
 // begins notes the start of an actor.
 func (w *world) begins(sn *seen, work context.Context) {
 	err, left := work.Err(), time.Duration(-1)
-	if d, ok := work.Deadline(); ok {
+	d, ok := work.Deadline()
+	if ok {
 		left = time.Until(d)
 	}
 	w.note(func() {
 		sn.calls++
-		sn.begin, sn.ctxErr, sn.left = w.now(), err, left
+		sn.begin, sn.ctxErr, sn.left, sn.deadline, sn.work = w.now(), err, left, d, work
 		if sn.kind == shutdown.KindHandler {
-			sn.by, _ = work.Value(closer{}).(*seen)
+			sn.by, _ = work.Value(closer{w}).(*seen)
 		}
 	})
 }
 
 // waits waits until main or a task is told, or for as long as it likes.
 func (w *world) waits(sn *seen, ctx context.Context) {
+	if sn.fromTheStart() {
+		w.runsOne(sn, sn.inside(ctx))
+		return
+	}
 	var alone <-chan time.Time
 	if sn.Alone > 0 {
 		alone = time.After(sn.Alone)
@@ -46,6 +51,7 @@ func (w *world) waits(sn *seen, ctx context.Context) {
 // performs is the rest. before is what the actor has to return if it fails in no other way.
 func (w *world) performs(sn *seen, work context.Context, before error) error {
 	w.callsBack(sn, work)
+	w.note(func() { sn.acts, sn.actsAt = true, w.now() })
 	switch sn.Does {
 	case deaf:
 		w.stuck(sn.Way)
@@ -57,8 +63,11 @@ func (w *world) performs(sn *seen, work context.Context, before error) error {
 			deadline, ok := work.Deadline()
 			c := &cut{w.now(), ok && !time.Now().Before(deadline), err, context.Cause(work)}
 			w.note(func() { sn.cut = c })
-			if sn.Way%2 == 1 {
+			switch {
+			case sn.Way%2 == 1:
 				err = c.cause
+			case sn.Way == 2 && err == context.Canceled:
+				err = polite{}
 			}
 			return w.ends(sn, work, byReturn, either(before, err))
 		case <-w.release:
@@ -75,10 +84,17 @@ func (w *world) performs(sn *seen, work context.Context, before error) error {
 		return nil
 	}
 	does := sn.Does
-	if does == shuts && sn.Way%2 == 1 {
+	switch {
+	case does == shuts && sn.Way%2 == 1:
+		does = fails
+	case does == runs && sn.Code%2 == 1 && sn.inner.obs.report.Err() != nil:
 		does = fails
 	}
 	switch does {
+	case returns:
+		if sn.Way == 4 && sn.told && work.Err() == nil {
+			return w.ends(sn, work, byReturn, either[error](before, polite{}))
+		}
 	case fails:
 		return w.ends(sn, work, byReturn, either[error](before, failure{sn.Name}))
 	case codes:
@@ -127,16 +143,22 @@ func (w *world) isReleased() bool {
 // ends notes the end of an actor, and whether that makes the program stop.
 func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 	d, ok := work.Deadline()
-	late := ok && time.Now().After(d)
-	w.note(func() { sn.over, sn.end, sn.how, sn.err, sn.late = true, w.now(), h, err, late })
+	late, expired := ok && time.Now().After(d), errors.Is(work.Err(), context.DeadlineExceeded)
+	w.note(func() {
+		sn.over, sn.end, sn.how, sn.err, sn.late, sn.expired = true, w.now(), h, err, late, expired
+		sn.moved = work == sn.work && !d.Equal(sn.deadline) // the functions of a pair have a context each
+	})
+	late = late || newCore && expired
 	bad := sn.bad()
 	switch {
 	case sn.kind == shutdown.KindMain:
-		w.stimulus(stimulus{cause: ifelse(bad || late, err, nil)})
+		// What it has returned is held against the end of the context that Run was given.
+		until := ifelse(err == nil, 0, w.p.Ctx.until(w.obs.start))
+		w.heldUp(stimulus{cause: ifelse(bad || late, err, nil), why: mainReturned}, max(0, until-w.now()))
 	case sn.kind == shutdown.KindTask && sn.started && !sn.told:
-		w.stimulus(stimulus{cause: ifelse(bad, err, nil), fault: bad, maybe: sn.closed})
+		w.stimulus(stimulus{cause: ifelse(bad, err, nil), fault: bad, why: taskEnded, of: sn.Name, maybe: sn.closed})
 	case sn.kind == shutdown.KindTask && !sn.started && (bad || late):
-		w.stimulus(stimulus{cause: err, maybe: sn.shuts != nil || late || sn.in != nil || sn.Inner != nil})
+		w.fails(sn, stimulus{cause: err, maybe: sn.shuts != nil || late || sn.in != nil || sn.Inner != nil})
 	}
 	return err
 }
@@ -146,6 +168,8 @@ func (sn *seen) bad() bool {
 	var sig *signals.Error
 	var code *shutdown.ExitError
 	switch {
+	case newCore && errors.As(sn.err, new(polite)) && sn.how == byReturn && sn.aloneErr == nil:
+		return false
 	case sn.how == byPanic || sn.how == byGoexit || sn.aloneErr != nil:
 		return true
 	case sn.err == nil, sn.err == context.Canceled, errors.As(sn.err, &sig):
@@ -205,26 +229,41 @@ func (w *world) panics(way int) {
 
 func (w *world) exits(code int) {
 	w.note(func() { w.obs.codes = append(w.obs.codes, exit{w.now(), code}) })
-	w.stimulus(stimulus{delay: true})
+	w.stimulus(stimulus{delay: true, why: byExitCall})
 	w.c.Exit(code)
 }
 
 // callsBack is what an actor does with the Coordinator.
 func (w *world) callsBack(sn *seen, work context.Context) {
+	if w.isReleased() {
+		return // what there is to judge has been noted
+	}
 	switch sn.Does {
 	case stops:
-		w.stimulus(stimulus{delay: true})
+		w.stimulus(stimulus{delay: true, why: asked})
 		w.c.Stop(nil)
 	case shutsDown:
-		w.stimulus(stimulus{delay: true})
-		if err := w.c.Shutdown(work); !errors.Is(err, shutdown.ErrInProgress) {
+		if w.outer != nil && sn.Way > 2 {
+			w.shutsOuter(sn, work)
+			return
+		}
+		w.heldUp(stimulus{delay: true, why: asked}, sn.Ctx.slack())
+		if err := w.c.Shutdown(sn.Ctx.of(w, work)); !w.isReleased() && !errors.Is(err, shutdown.ErrInProgress) {
 			w.problem("Shutdown in %s returned %v, want ErrInProgress", sn.Name, err)
 		}
 	case registers:
 		w.changes()
-		w.register(sn.Sub, ifelse(sn.home != nil && sn.Code%2 == 0, sn.home, w.obs.top))
+		w.register(sn.Sub, w.into(sn), sn.actor)
+	case makes:
+		w.makesOne(sn, work)
+	case runs:
+		if sn.inner == nil {
+			w.runsOne(sn, sn.inside(work))
+		}
+	case shutsInner:
+		w.shutsInner(sn, work)
 	case spawns:
-		w.hold(work, sn.Sub)
+		w.hold(sn.Ctx.of(w, work), sn.Sub, sn.Ctx)
 	case closes, hands:
 		w.closesOne(sn, work)
 	case unregisters:
@@ -271,27 +310,27 @@ func (w *world) fire(e *event) {
 		w.signals <- sig
 	case stopped:
 		cause := causes[e.N%len(causes)]
-		w.stimulus(stimulus{cause: cause.err, fault: cause.fault, delay: true})
+		w.stimulus(stimulus{cause: cause.err, fault: cause.fault, delay: true, why: asked})
 		w.c.Stop(cause.err)
 	case cancelled:
-		w.stimulus(stimulus{cause: errParent, delay: true})
+		w.parentEnds(ifelse(w.p.Ctx != nil && w.p.Ctx.Hidden, context.Canceled, errParent))
 		w.cancel(errParent)
 	case quiesced:
 		w.quiesce()
 	case resumed:
 		w.resumes()
 	case begun:
-		w.hold(ctx, e.Sub)
+		w.waitsFor(func() { w.hold(e.Ctx.of(w, ctx), e.Sub, e.Ctx) })
 	case exited:
 		w.waitsFor(func() { w.exits(e.N % 4) })
 	case shutDown:
-		w.stimulus(stimulus{delay: true})
-		w.waitsFor(func() { _ = w.c.Shutdown(ctx) })
+		w.heldUp(stimulus{delay: true, why: asked}, e.Ctx.slack())
+		w.waitsFor(func() { _ = w.c.Shutdown(e.Ctx.of(w, ctx)) })
 	case shutTask:
 		var task *seen
 		w.note(func() { task = pick(w.tasks, e.N) })
 		if task != nil {
-			w.waitsFor(func() { w.shuts(nil, task, ctx, e.Within) })
+			w.waitsFor(func() { w.shuts(nil, task, ctx, e.Within, e.Ctx) })
 		}
 	case looked:
 		w.looks()
@@ -314,19 +353,23 @@ func (w *world) meddle(ctx context.Context, e *event) {
 	w.changes()
 	switch {
 	case e.What == registered && sc != nil && e.N%2 == 0:
-		w.register(e.Sub, sc)
+		w.register(e.Sub, sc, nil)
 	case e.What == registered:
-		w.register(e.Sub, w.obs.top)
+		w.register(e.Sub, w.obs.top, nil)
+	case e.What == made && sc != nil && e.N%2 == 0:
+		w.makes(e.Scope, sc, nil)
+	case e.What == made:
+		w.makes(e.Scope, w.obs.top, nil)
 	case e.What == unregistered && reg != nil:
 		w.unregisters(reg, e.N%2 == 0)
 	case e.What == closedHandler && reg != nil:
-		w.waitsFor(func() { w.closes(&closing{reg: reg}, nil, ctx, e.Within) })
+		w.waitsFor(func() { w.closes(&closing{reg: reg}, nil, ctx, e.Within, e.Ctx) })
 	case e.What == closedScope && sc != nil:
-		w.waitsFor(func() { w.closes(&closing{sc: sc}, nil, ctx, e.Within) })
+		w.waitsFor(func() { w.closes(&closing{sc: sc}, nil, ctx, e.Within, e.Ctx) })
 	case e.What == releasedScope && sc != nil:
 		w.releases(sc)
 	case e.What == handedOver && sc != nil:
-		w.waitsFor(func() { w.closes(&closing{sc: sc, hand: true}, nil, ctx, e.Within) })
+		w.waitsFor(func() { w.closes(&closing{sc: sc, hand: true}, nil, ctx, e.Within, e.Ctx) })
 	}
 }
 

@@ -43,7 +43,7 @@ func TestCampaign(t *testing.T) {
 		n, limit = briefly, briefTime
 	}
 	began := time.Now()
-	played, total := 0, new(tally)
+	played, total := 0, &tally{made: make(map[string]int)}
 	for seed := from; played < n && (limit == 0 || time.Since(began) < limit); seed++ {
 		o := play(t, random(seed), nil)
 		played++

@@ -29,7 +29,7 @@ func (m *model) checkEvents() {
 		case shutdown.StopRequested:
 			stopped = true
 		case shutdown.StepBegan:
-			if sn := m.byName[e.Name]; stopped && (sn == nil || !m.released(sn)) {
+			if sn := m.byName[e.Name]; stopped && (sn == nil || !m.released(sn) && !m.vague(sn)) {
 				begun = append(begun, e.Name)
 			}
 		case shutdown.StepEnded:
@@ -66,30 +66,44 @@ func (m *model) checkEvents() {
 // ended here.
 func (m *model) beganAfterTheStop(e shutdown.StepEnded) bool {
 	sn := m.byName[e.Name]
-	return e.Kind == shutdown.KindHandler && e.Outcome != shutdown.Skipped && sn.begin > m.stop && !m.released(sn)
+	return e.Kind == shutdown.KindHandler && e.Outcome != outcomeSkipped && sn.begin > m.stop && !m.released(sn)
 }
 
-// checkWaiting holds that there is a word each second.
+// checkWaiting holds that each step that is waited for has a line after 1, 2, 5 and 10 s, and then
+// each 10 s, and that no line comes at another time.
 func (m *model) checkWaiting() {
-	n := 0
+	type line struct {
+		name string
+		at   time.Duration // since the step's beginning
+	}
+	lines := make(map[line]bool)
 	for _, e := range m.events {
-		if w, ok := e.Event.(shutdown.Waiting); ok {
-			n++
-			if len(w.Steps) == 0 || (e.at-m.delayEnd)%s != 0 {
-				m.found("waiting", "a line at %v, for %d steps", e.at, len(w.Steps))
+		w, ok := e.Event.(shutdown.Waiting)
+		if !ok {
+			continue
+		}
+		if !slices.ContainsFunc(w.Steps, func(s shutdown.WaitingStep) bool { return rings(s.Elapsed) }) {
+			m.found("times", "a line at %v, for %d steps, of which none is due", e.at, len(w.Steps))
+		}
+		for _, s := range w.Steps {
+			lines[line{s.Name, s.Elapsed}] = true
+		}
+	}
+	for _, t := range m.steps {
+		if t.Kind != shutdown.KindHandler || t.Outcome != shutdown.OutcomeAbandoned || t.seen.Does == closes || t.seen.Does == hands || t.seen.Does == makes || t.seen.Does == shuts || t.begin < m.delayEnd {
+			continue // what waits for others, or may not be waited for
+		}
+		for at := s; at < t.Took; at += s {
+			if rings(at) && !lines[line{t.Name, at}] && t.begin+at < m.drained {
+				m.found("waiting", "%s has no line after %v of %v", t.Name, at, t.Took)
 			}
 		}
 	}
-	took := m.began + m.report.Took - m.delayEnd
-	want := int((took - 1) / s)
-	for _, t := range m.steps {
-		if t.end > m.delayEnd && (t.end-m.delayEnd)%s == 0 {
-			want-- // at that very instant there may be nobody to wait for
-		}
-	}
-	if took > 0 && n < want {
-		m.found("waiting", "%d lines while %v passed, want %d", n, took, want)
-	}
+}
+
+// rings reports whether a step that is waited for has a line then.
+func rings(after time.Duration) bool {
+	return slices.Contains([]time.Duration{s, 2 * s, 5 * s}, after) || after > 0 && after%(10*s) == 0
 }
 
 // checkSignals holds that a second signal presses, and a third one ends the process.
@@ -119,11 +133,10 @@ func (m *model) checkSignals() {
 // checkForced holds that a second signal ends the contexts of what runs, and leaves each step
 // no more than its promise.
 func (m *model) checkForced() {
-	at := slices.IndexFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Forced); return ok })
-	if at < 0 {
+	forced := m.forced
+	if forced < 0 {
 		return
 	}
-	forced := m.events[at].at
 	floor := s
 	if !m.changesThePlan() {
 		floor = m.floor()
@@ -137,7 +150,7 @@ func (m *model) checkForced() {
 		if t.end > forced && t.end-from > most {
 			m.found("forced", "%s had %v from %v on, want at most %v", t.Name, t.end-from, from, most)
 		}
-		if t.seen.Does == obeys && t.begin < forced && t.end > forced && (t.Kind != shutdown.KindMain || m.p.Tasks == nil) {
+		if m.obeysAt(t.seen, forced) && t.begin < forced && t.end > forced && (t.Kind != shutdown.KindMain || m.p.Tasks == nil) {
 			m.found("forced", "%s, which obeys, ended at %v, want %v", t.Name, t.end, forced)
 		}
 	}
@@ -150,7 +163,7 @@ const lookAgain = 10 * ms
 // checkTurns holds that no hold is refused before main is over, and no handler before all are;
 // and that one that was closed does not begin after that.
 func (m *model) checkTurns() {
-	mainEnd := m.drained
+	mainEnd := ifelse(m.p.Alone, m.stop, m.drained)
 	for _, t := range m.steps {
 		if t.Kind == shutdown.KindMain {
 			mainEnd = t.end
@@ -161,10 +174,23 @@ func (m *model) checkTurns() {
 		if sn.refused && open {
 			m.found("refused", "%s was refused at %v, main ended at %v, the drain at %v", sn.Name, sn.at, mainEnd, m.drained)
 		}
+		if sn.refused && sn.home != nil && sn.home != m.top && (sn.at < m.delayEnd || m.holdsTheTurn(sn)) && !m.early(sn) {
+			m.found("refused", "%s was refused at %v, and nobody had closed or released what it is in", sn.Name, sn.at)
+		}
 		if sn.kind == shutdown.KindHandler && sn.settled > 0 && sn.calls > 0 && sn.begin > sn.settled {
 			m.found("once", "%s was closed at %v, and began at %v", sn.Name, sn.settled, sn.begin)
 		}
 	}
+}
+
+// holdsTheTurn reports whether what has made the scope that sn is in, on the stack, was what the drain
+// was waiting for: then the scope had not had its turn.
+func (m *model) holdsTheTurn(sn *seen) bool {
+	maker := m.observation.named(sn.maker)
+	if maker == nil || sn.home.maker != sn.maker || sn.home.parent != m.top || sn.at != sn.home.at || m.over(maker, sn.at) {
+		return false
+	}
+	return maker.kind == shutdown.KindMain || maker.kind == shutdown.KindHandler && maker.home == m.top && !m.early(maker)
 }
 
 // A span is from when a child of a scope began until it was over.
@@ -256,7 +282,7 @@ func (m *model) childSpan(c child) (span, bool) {
 func (m *model) checkSpans(spans []span) {
 	for _, older := range spans {
 		for _, newer := range spans {
-			if older.at == newer.at && newer.at > 0 {
+			if older.at == newer.at && newer.at > m.start {
 				continue // by steps that run side by side: who was first?
 			}
 			if older.order < newer.order && newer.at < older.first && newer.end > older.begin {
@@ -293,8 +319,8 @@ func (m *model) checkFloors() {
 		if e, ok := e.Event.(shutdown.StepBegan); ok && e.Kind == shutdown.KindMain {
 			// To the microsecond, which rounding and the few nanoseconds of a floor may cost.
 			want := left - time.Duration(float64(owed-floor)*scale)
-			if d := e.Allowance - want; d > time.Microsecond || d < -time.Microsecond {
-				m.found("allowance", "main may take %v, want %v", e.Allowance, want)
+			if d := budget(e) - want; d > time.Microsecond || d < -time.Microsecond {
+				m.found("allowance", "main may take %v, want %v", budget(e), want)
 			}
 		}
 	}
@@ -329,17 +355,19 @@ func (m *model) checkAllowances(least func(*seen) time.Duration) {
 			continue
 		}
 		sn := m.byName[e.Name]
-		if sn != nil && sn.Timeout > 0 && e.Allowance > sn.Timeout {
-			m.found("timeout", "%s may take %v, and asked for at most %v", e.Name, e.Allowance, sn.Timeout)
+		if sn != nil && sn.Timeout > 0 && budget(e) > sn.Timeout {
+			m.found("timeout", "%s may take %v, and asked for at most %v", e.Name, budget(e), sn.Timeout)
 		}
 		if sn == nil || sn.home == nil {
 			continue
 		}
-		if want := least(sn); n.at >= m.delayEnd && e.Allowance < want { // before, somebody has closed it
-			m.found("floor", "%s may take %v, and was promised %v", e.Name, e.Allowance, want)
+		if want := least(sn); n.at >= m.delayEnd && budget(e) < want { // before, somebody has closed it
+			m.found("floor", "%s may take %v, and was promised %v", e.Name, budget(e), want)
 		}
-		if d := sn.left - (e.Allowance - margin(e.Allowance)); sn.kind == shutdown.KindHandler && sn.calls > 0 && (d > time.Microsecond || d < -time.Microsecond) {
-			m.found("cut", "%s may take %v, and its deadline is %v ahead", e.Name, e.Allowance, sn.left)
+		// Where somebody else closes it, that may be bounded in the instant of its begin.
+		shortened := !m.new && m.early(sn)
+		if d := sn.left - (budget(e) - margin(budget(e))); sn.kind == shutdown.KindHandler && sn.calls > 0 && (d > time.Microsecond || d < -time.Microsecond && !shortened) {
+			m.found("cut", "%s may take %v, and its deadline is %v ahead", e.Name, budget(e), sn.left)
 		}
 	}
 }
@@ -353,6 +381,9 @@ func margin(allowance time.Duration) time.Duration {
 // delay is over, or later. What had happened by then has only made the plan another one.
 func (m *model) changesThePlan() bool {
 	if slices.ContainsFunc(m.changes, func(at time.Duration) bool { return at >= m.delayEnd }) {
+		return true
+	}
+	if slices.ContainsFunc(m.closings, func(c *closing) bool { return c.slack > 0 && c.at+c.slack >= m.delayEnd }) {
 		return true
 	}
 	return slices.ContainsFunc(m.seen, func(sn *seen) bool {
@@ -423,7 +454,7 @@ func atMost(d, limit time.Duration) time.Duration {
 // checkCode computes the exit code.
 func (m *model) checkCode() {
 	var fault error
-	for _, s := range m.stimuli {
+	for _, s := range m.stops {
 		if s.at == m.stop && s.fault {
 			fault = m.report.Cause
 		}
@@ -431,14 +462,14 @@ func (m *model) checkCode() {
 	if n := len(m.codes); n > 0 && m.codes[0].at == m.drained || n > 1 && m.codes[0].at == m.codes[1].at {
 		return // at the very instant
 	}
-	if m.tied(m.stop) || slices.ContainsFunc(m.stimuli, func(s stimulus) bool { return s.maybe && s.at <= m.stop }) {
+	if m.tied(m.stop) || slices.ContainsFunc(m.stops, func(s stimulus) bool { return s.maybe && s.at <= m.stop }) {
 		return
 	}
 	want, failed := 0, fault != nil
 	var mainErr error
 	for _, t := range m.steps {
-		failed = failed || t.Outcome != shutdown.OK
-		if t.Kind != shutdown.KindMain || t.Outcome == shutdown.Abandoned {
+		failed = failed || t.Outcome != outcomeOK
+		if t.Kind != shutdown.KindMain || t.Outcome == outcomeAbandoned {
 			continue
 		}
 		if mainErr = t.seen.err; t.seen.how == byPanic {
@@ -472,28 +503,38 @@ func (m *model) checkCode() {
 // checkLeft counts the goroutines that are left, and looks for their names.
 func (m *model) checkLeft() {
 	for _, l := range m.report.Leaks {
-		if sn := m.byName[l.Step]; sn == nil || !sn.leak || l.Count != 1 {
+		if sn := m.byName[l.Step]; sn == nil || (!sn.leak || l.Count != 1) && !m.heldUp(sn) {
 			m.found("leak", "%d goroutines of %q are said to be left: %s", l.Count, l.Step, l.Stack)
 		}
 	}
 	for _, sn := range m.seen {
-		if sn.leak {
+		if sn.leak && !m.vague(sn) {
 			m.checkLeak(sn)
 		}
-		if sn.calls > 0 && !sn.over && !m.given(sn) && !m.released(sn) {
+		if sn.calls > 0 && !sn.over && !m.given(sn) && !m.released(sn) && !m.vague(sn) {
 			m.found("left", "%s still runs, and is not named", sn.Name)
 		}
 	}
-	if want := m.lives(); m.goroutines != want {
+	if want, blocked := m.allLives(); m.outermost && (m.goroutines < want || m.goroutines > want && blocked == 0 && !m.groupsGoOn()) {
 		m.found("left", "%d goroutines are left, want %d: %s", m.goroutines, want, m.stacks)
 	}
+}
+
+// groupsGoOn reports whether a group may still run, with goroutines of its own: the step that runs it
+// had been abandoned before.
+func (m *model) groupsGoOn() bool {
+	return slices.ContainsFunc(m.seen, func(sn *seen) bool {
+		return sn.task != nil && m.over(m.groupOf(sn), sn.begin)
+	}) || slices.ContainsFunc(m.inners, func(in *observation) bool {
+		return newModel(in, m.new).groupsGoOn()
+	})
 }
 
 // given reports whether sn was given up by name.
 func (m *model) given(sn *seen) bool {
 	return slices.ContainsFunc(m.events, func(n noted) bool {
 		e, ok := n.Event.(shutdown.StepEnded)
-		return ok && e.Outcome == shutdown.Abandoned && m.byName[nameOf(e, m.p)] == sn
+		return ok && e.Outcome == outcomeAbandoned && m.byName[nameOf(e, m.p)] == sn
 	})
 }
 

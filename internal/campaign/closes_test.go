@@ -18,44 +18,63 @@ type closing struct {
 	reg     *seen  // what was closed:
 	sc      *scope // either of them
 	hand    bool   // by what Release has returned
+	maker   *actor // the actor that has made it, if that is what closes it
 	at, end time.Duration
+	slack   time.Duration // for so long its context may have held it up
 	back    bool          // it has returned
 	limit   time.Duration // the deadline that it was given, 0 if there was none ahead
+	caller  *seen         // the actor that calls it, nil if none
 	by      *seen         // whose context it has, nil if that is of no step
 	cut     time.Duration // of that when it had returned, 0 if it was not known even then
 	err     error
 }
 
-// closer is the key of the actor that closes something, with this context.
-type closer struct{}
+// closer is the key of the actor of a world that closes something, with this context.
+type closer struct{ *world }
 
 // closes closes a handler or a scope. The context is the work context of the actor by, if that
 // is not nil.
-func (w *world) closes(c *closing, by *seen, ctx context.Context, d time.Duration) {
+func (w *world) closes(c *closing, by *seen, ctx context.Context, d time.Duration, how *strange) {
 	f := w.closerOf(c)
 	if d == asLongAsItTakes {
 		d = c.length()
 	}
 	c.at, c.by = w.now(), by
 	work := ctx
-	if by != nil {
-		ctx = context.WithValue(ctx, closer{}, by)
-	}
 	ctx, cancel := within(ctx, d)
 	defer cancel()
-	if t, ok := ctx.Deadline(); ok && d > 0 && time.Until(t) > 0 {
+	if by != nil {
+		ctx = context.WithValue(ctx, closer{w}, by) // last, so that within needs no goroutine
+	}
+	c.slack = how.slack()
+	if t, ok := ctx.Deadline(); ok && d > 0 && time.Until(t) > c.slack {
 		c.limit = t.Sub(w.base)
 	}
-	w.note(func() { w.obs.closings = append(w.obs.closings, c) })
-	err := f(ctx)
-	cut, ok := work.Deadline()
 	w.note(func() {
+		w.obs.closings = append(w.obs.closings, c)
+		if c.slack > 0 {
+			w.obs.changes = append(w.obs.changes, c.at+c.slack)
+		}
+	})
+	err := f(how.of(w, ctx))
+	cut, ok := work.Deadline()
+	refused := errors.Is(err, shutdown.ErrInProgress)
+	w.note(func() {
+		switch {
+		case !refused || c.hand:
+		case c.reg != nil:
+			c.reg.closes--
+			c.reg.closed = c.reg.closes > 0
+		default:
+			c.sc.closes--
+			c.sc.closed = c.sc.closes > 0
+		}
 		c.back, c.end, c.err = true, w.now(), err
 		if ok {
 			c.cut = cut.Sub(w.base)
 		}
 	})
-	if c.reg != nil && !errors.Is(err, shutdown.ErrGrace) { // else it is left to its turn
+	if c.reg != nil && !refused && !errors.Is(err, shutdown.ErrGrace) { // else it is left to its turn
 		w.settles(c.reg)
 	}
 }
@@ -64,10 +83,10 @@ func (w *world) closes(c *closing, by *seen, ctx context.Context, d time.Duratio
 func (w *world) closerOf(c *closing) func(context.Context) error {
 	switch {
 	case c.reg != nil:
-		w.note(func() { c.reg.closed = true })
+		w.note(func() { c.reg.closes++; c.reg.closed = true })
 		return c.reg.reg.Close
 	case !c.hand:
-		w.note(func() { c.sc.closed = true })
+		w.note(func() { c.sc.closes++; c.sc.closed = true })
 		return c.sc.scope.Close
 	}
 	var f func(context.Context) error
@@ -81,7 +100,11 @@ func (w *world) closerOf(c *closing) func(context.Context) error {
 // releases releases a scope, and keeps what it gets for whoever comes next. Nothing comes of
 // doing it again.
 func (w *world) releases(sc *scope) func(context.Context) error {
-	w.note(func() { sc.released = true })
+	w.note(func() {
+		if !sc.released {
+			sc.released, sc.releasedAt = true, w.now()
+		}
+	})
 	f := sc.scope.Release()
 	w.note(func() {
 		if sc.hand == nil {
@@ -105,7 +128,7 @@ func (c *closing) length() time.Duration {
 
 // closesOne is the act of an actor. It gives its own context away, or none.
 func (w *world) closesOne(sn *seen, work context.Context) {
-	c := &closing{hand: sn.Does == hands}
+	c := &closing{hand: sn.Does == hands, caller: sn}
 	w.note(func() {
 		switch n := sn.Way + sn.Code; {
 		case sn.Way < 2 && sn.home != nil && sn.home.scope != nil:
@@ -132,7 +155,40 @@ func (w *world) closesOne(sn *seen, work context.Context) {
 	}
 	w.changes()
 	if c.sc != nil || c.reg != nil {
-		w.closes(c, by, work, sn.Within)
+		w.closes(c, by, work, sn.Within, sn.Ctx)
+	}
+}
+
+// into is the scope that an actor registers on: the one it is in, another one, or the stack.
+func (w *world) into(sn *seen) (in *scope) {
+	in = w.obs.top
+	w.note(func() {
+		switch n := len(w.scopes); {
+		case sn.home != nil && sn.Code == 0:
+			in = sn.home
+		case n > 0 && sn.Code == 1:
+			in = w.scopes[n-1]
+		case n > 0 && sn.Code == 2:
+			in = pick(w.scopes, sn.Way)
+		}
+	})
+	return in
+}
+
+// makesOne is the act of an actor that makes a scope, and leaves it there, closes it, or releases
+// it. Of what it has released it calls what it gets, or leaves that to others.
+func (w *world) makesOne(sn *seen, work context.Context) {
+	w.changes()
+	sc := w.makes(sn.Scope, w.into(sn), sn.actor)
+	by := sn
+	if sn.Code == 3 {
+		by, work = nil, context.Background()
+	}
+	switch sn.Way {
+	case 1, 2:
+		w.closes(&closing{sc: sc, hand: sn.Way == 2, maker: sn.actor, caller: sn}, by, work, sn.Within, sn.Ctx)
+	case 3:
+		w.releases(sc)
 	}
 }
 
@@ -151,14 +207,19 @@ func ends(events []noted) map[string]noted {
 // returns the errors of just that.
 func (m *model) checkClosings() {
 	for _, c := range m.closings {
-		latest := m.latest(c)
+		if c.slack == never {
+			continue
+		}
+		latest := max(m.latest(c, c.at), m.latest(c, c.at+c.slack))
 		if c.back && c.end > latest || !c.back && m.returned > latest {
 			m.found("close", "%v has not ended by %v: %+v", c, latest, *c)
 		}
 		if c.back {
 			m.checkErrors(c)
 		}
-		if !c.back || c.end > c.at || m.first(c) { // what waits is the one that runs them
+		// What waits is the one that runs them, if the others do not wait for it.
+		waits := !m.new && (!c.back || c.end > c.at)
+		if c.slack == 0 && (waits || m.first(c)) && !errors.Is(c.err, shutdown.ErrInProgress) {
 			m.checkClosed(c)
 		}
 	}
@@ -189,26 +250,29 @@ func (m *model) first(c *closing) bool {
 	})
 }
 
-// latest is when a Close has to be over.
-func (m *model) latest(c *closing) time.Duration {
-	latest := c.at + m.p.Grace
+// latest is when a Close has to be over that begins then.
+func (m *model) latest(c *closing, from time.Duration) time.Duration {
+	latest := from + m.p.Grace
 	if c.limit > 0 {
 		latest = c.limit
 	}
 	switch {
-	case c.by == nil || c.cut == 0 || m.over(c.by, c.at):
-	case c.at >= c.cut: // it has half of what is left to the step
+	case m.new && c.by == nil && c.caller != nil && c.limit == 0 && !m.over(c.caller, from):
+		// The step is found by its goroutine.
+		latest = max(latest, ifelse(c.caller.kind == shutdown.KindHandler, c.caller.begin+c.caller.left+500*ms, m.began+m.report.Grace))
+	case c.by == nil || c.cut == 0 || m.over(c.by, from):
+	case from >= c.cut: // it has half of what is left to the step
 		latest = min(latest, c.cut+500*ms)
 	case c.limit > 0:
 		latest = min(latest, c.cut)
 	default:
 		latest = c.cut
 	}
-	if c.at < m.drained {
+	if from < m.drained {
 		latest = min(latest, m.began+m.report.Grace)
 	}
 	if c.sc != nil && c.sc.Timeout > 0 {
-		latest = min(latest, c.at+c.sc.Timeout)
+		latest = min(latest, from+c.sc.Timeout)
 	}
 	return latest
 }
@@ -238,14 +302,14 @@ func (m *model) checkErrors(c *closing) {
 	for i, name := range names {
 		sn, end := m.byName[name], m.ends[name]
 		failed, _ := end.Event.(shutdown.StepEnded)
-		if failed.Outcome == shutdown.Skipped && c.end == c.at && c.at < m.began+m.report.Grace && sn != nil && !m.released(sn) && !limited(sn) {
+		if failed.Outcome == outcomeSkipped && c.end == c.at && c.slack == 0 && c.at < m.began+m.report.Grace && sn != nil && !m.released(sn) && !limited(sn) {
 			m.found("close", "%v has skipped %s, and did not leave it to its turn", c, name)
 		}
-		if sn == nil || !c.includes(sn) || failed.Outcome == shutdown.OK || end.at > c.end || end.at < c.at || slices.Contains(names[:i], name) {
+		if sn == nil || !c.includes(sn) || failed.Outcome == outcomeOK || end.at > c.end || end.at < c.at || slices.Contains(names[:i], name) {
 			m.found("close", "%v returned %v, and %s was %+v", c, c.err, name, end)
 		}
 	}
-	if len(names) == 0 && c.err != nil && (c.end != c.at || !errors.Is(c.err, shutdown.ErrGrace)) {
+	if len(names) == 0 && c.err != nil && (c.end > c.at+c.slack || !errors.Is(c.err, shutdown.ErrGrace)) && !(m.new && errors.Is(c.err, shutdown.ErrInProgress)) {
 		m.found("close", "%v returned %v, at %v", c, c.err, c.end)
 	}
 }
@@ -296,10 +360,10 @@ func (m *model) checkClosed(c *closing) {
 		end, ended := m.ends[sn.Name]
 		e, _ := end.Event.(shutdown.StepEnded)
 		ended = ended && end.at <= ifelse(c.back, c.end, m.returned)
-		failed := ended && e.Outcome != shutdown.OK
+		failed := ended && e.Outcome != outcomeOK
 		switch {
 		case sn.calls == 0:
-			if c.back && c.sc != nil && sn.at < c.at && !c.waitsForCaller(sn) && !slices.Contains(names, sn.Name) {
+			if c.back && c.sc != nil && (sn.at < c.at || c.maker != nil && sn.maker == c.maker) && !c.waitsForCaller(sn) && !slices.Contains(names, sn.Name) {
 				m.found("close", "%v is over at %v, and %s was not called: %v", c, c.end, sn.Name, c.err)
 			}
 			continue

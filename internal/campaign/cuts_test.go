@@ -12,39 +12,35 @@ import (
 // checkCuts holds that a context ends at its cut with ErrGrace, and by a second signal with
 // that, that it ends at all, and that no step is given up while it has time.
 func (m *model) checkCuts() {
-	forced := time.Duration(-1)
 	began := make(map[*seen]noted)
 	for _, e := range m.events {
-		switch b := e.Event.(type) {
-		case shutdown.Forced:
-			forced = e.at
-		case shutdown.StepBegan:
+		if b, ok := e.Event.(shutdown.StepBegan); ok {
 			began[m.named(b.Kind, b.Name)] = e
 		}
 	}
 	for _, sn := range m.seen {
-		if c := sn.cut; c != nil && !m.rightCut(sn, forced) {
+		if c := sn.cut; c != nil && !m.rightCut(sn) {
 			m.found("cause", "the context of %s ended at %v with %v, because of %v", sn.Name, c.at, c.err, c.cause)
 		}
 	}
 	for _, t := range m.steps {
-		if sn := t.seen; t.Outcome == shutdown.Abandoned && sn.Does == obeys && !sn.Bare && sn.cut == nil {
+		if sn := t.seen; t.Outcome == outcomeAbandoned && m.obeysAt(sn, t.end) && !sn.Bare && sn.cut == nil {
 			m.found("cut", "%s, which obeys, was given up at %v, and its context had not ended", sn.Name, t.end)
 		}
 	}
-	if forced >= 0 || m.changesThePlan() {
+	if m.forced >= 0 || m.changesThePlan() {
 		return
 	}
 	for _, t := range m.steps {
 		e, ok := began[t.seen]
-		if !ok || t.Outcome != shutdown.Abandoned || m.early(t.seen) || e.at < m.delayEnd || e.at == m.delayEnd && t.Kind == shutdown.KindTask {
+		if !ok || t.Outcome != outcomeAbandoned || m.early(t.seen) || m.vague(t.seen) || e.at < m.delayEnd || e.at == m.delayEnd && t.Kind == shutdown.KindTask {
 			continue // the last: its group may have stopped before main was told, and had more time then
 		}
-		may, shortened := e.Event.(shutdown.StepBegan).Allowance, false
+		may, shortened := budget(e.Event.(shutdown.StepBegan)), false
 		// What runs within a step is over at its cut. If that is told meanwhile, the time until
 		// then is divided anew, also among those that are still to come.
 		if outer, ok := began[m.byName[t.seen.group()]]; ok && t.seen.in != nil {
-			all := outer.Event.(shutdown.StepBegan).Allowance
+			all := budget(outer.Event.(shutdown.StepBegan))
 			may, shortened = min(may, outer.at+all-margin(all)-t.begin), outer.at > t.begin
 		}
 		if d := t.Took - may; d > time.Microsecond || d < -time.Microsecond && !shortened {
@@ -55,8 +51,8 @@ func (m *model) checkCuts() {
 
 // rightCut reports whether a context may have ended so. The work in hand of a task that is told
 // after the second signal ends then.
-func (m *model) rightCut(sn *seen, forced time.Duration) bool {
-	c := sn.cut
+func (m *model) rightCut(sn *seen) bool {
+	c, forced := sn.cut, m.forced
 	var sig *signals.Error
 	switch {
 	case errors.As(c.cause, &sig):

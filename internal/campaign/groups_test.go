@@ -13,12 +13,15 @@ import (
 
 // checkGroup holds that main hears of each of its tasks that did not end well.
 func (m *model) checkGroup() {
-	main := m.byName[m.p.Main.Name]
-	if main == nil || !main.over || main.how != byReturn {
+	main := m.main()
+	if m.p.Group.slack() > 0 || main == nil || !main.over || main.how != byReturn {
 		return
 	}
 	for _, t := range m.steps {
-		if t.Kind != shutdown.KindTask || t.seen.started || t.seen.shuts != nil || t.seen.in != nil && t.seen.in.shuts != nil || t.Outcome == shutdown.OK || t.end > main.end {
+		if t.Kind != shutdown.KindTask || t.seen.started || t.seen.shuts != nil || t.seen.in != nil && t.seen.in.shuts != nil || t.Outcome == outcomeOK || t.end > main.end {
+			continue
+		}
+		if t.seen.in != nil && (m.expired(t.seen.in) || m.vague(t.seen)) {
 			continue
 		}
 		if main.err == nil || !strings.Contains(main.err.Error(), fmt.Sprintf("task %q", t.Name)) {
@@ -30,16 +33,31 @@ func (m *model) checkGroup() {
 // checkGroupStop holds that main's group stops when main is told, or one of its tasks ends
 // that may not or fails, and for nothing else.
 func (m *model) checkGroupStop() {
-	want := m.delayEnd
+	if m.p.Group.slack() > 0 {
+		return
+	}
+	want, promise := m.delayEnd, "group"
 	var newest *seen // of the tasks that are to be told then
 	for _, sn := range m.seen {
-		if sn.ofMain() && sn.alone > 0 && (sn.aloneErr != nil || !sn.Mild) {
+		alone := false // it has ended without an error after t0
+		if sn.ofMain() && m.new && (sn.over || sn.alone > 0) {
+			yes, known := m.begun(ifelse(sn.alone > 0, sn.alone, sn.end))
+			alone = yes && sn.aloneErr == nil
+			switch {
+			case !known:
+				return
+			case alone && !sn.Mild && sn.shuts == nil && sn.Inner == nil && !sn.late && (sn.alone > 0 || !sn.bad()):
+				promise = "alone"
+				continue
+			}
+		}
+		if sn.ofMain() && sn.alone > 0 && (sn.aloneErr != nil || !sn.Mild && !alone) {
 			want = min(want, sn.alone)
 		}
 		switch {
 		case !sn.ofMain():
 		case sn.shuts != nil && sn.over && sn.ignoring():
-		case sn.shuts != nil, sn.Inner != nil, sn.late:
+		case sn.shuts != nil, sn.Inner != nil, m.isLate(sn):
 			return // its end may be somebody else's affair
 		case sn.over && (sn.bad() || !sn.Mild):
 			want = min(want, sn.end)
@@ -50,19 +68,27 @@ func (m *model) checkGroupStop() {
 			continue
 		}
 		if sn.told && sn.toldAt < want && sn.shuts == nil && sn.alone == 0 {
-			m.found("group", "%s was told at %v, want %v", sn.Name, sn.toldAt, want)
+			m.found(promise, "%s was told at %v, want %v", sn.Name, sn.toldAt, want)
 		}
 		if sn.begin < want && (!sn.over || sn.end > want) {
 			newest = sn
 		}
 	}
 	if newest != nil && newest.shuts == nil && newest.alone == 0 && (newest.Alone == 0 || newest.begin+newest.Alone > want) && (!newest.told || newest.toldAt != want) {
-		m.found("group", "%s, the newest of it, was told at %v (%t), want %v", newest.Name, newest.toldAt, newest.told, want)
+		m.found(promise, "%s, the newest of it, was told at %v (%t), want %v", newest.Name, newest.toldAt, newest.told, want)
 	}
 }
 
 // ofMain reports whether sn is a task of main's group.
 func (sn *seen) ofMain() bool { return sn.kind == shutdown.KindTask && !sn.started && sn.in == nil }
+
+// groupOf is the step that is the group of a task.
+func (m *model) groupOf(sn *seen) *seen {
+	if sn.in == nil {
+		return m.main()
+	}
+	return sn.in
+}
 
 // group is the name of the task that is the group of sn, "" for main's.
 func (sn *seen) group() string {
@@ -75,12 +101,15 @@ func (sn *seen) group() string {
 // checkShares holds that each task of main's group has its promise of what main may take, up to
 // its cut, where the group stops because main is told, and nobody presses.
 func (m *model) checkShares() {
+	if m.p.Group.slack() > 0 {
+		return
+	}
 	var tasks []*seen
 	for _, sn := range m.seen {
 		switch {
 		case !sn.ofMain() || sn.calls == 0 || sn.over && sn.end < m.delayEnd:
-		case sn.over && sn.end == m.delayEnd, sn.alone == m.delayEnd, sn.told && sn.toldAt < m.delayEnd:
-			return // it may have stopped by itself
+		case sn.over && sn.end == m.delayEnd, sn.alone > 0 && sn.alone <= m.delayEnd, sn.told && sn.toldAt < m.delayEnd, sn.begin > m.delayEnd:
+			return // it may have stopped by itself, or begun when main's time was running
 		default:
 			tasks = append(tasks, sn)
 		}
@@ -91,7 +120,7 @@ func (m *model) checkShares() {
 		switch sn := m.byName[b.Name]; {
 		case m.report.Forced || !ok:
 		case b.Kind == shutdown.KindMain:
-			left = b.Allowance - margin(b.Allowance)
+			left = budget(b) - margin(budget(b))
 		case sn != nil && left > 0 && slices.Contains(tasks, sn):
 			floor := min(s, left/time.Duration(2*len(tasks)))
 			var owed time.Duration
@@ -102,8 +131,8 @@ func (m *model) checkShares() {
 			if most := 0.9 * float64(left); float64(owed) > most {
 				want = time.Duration(float64(want) * most / float64(owed))
 			}
-			if b.Allowance < want-time.Microsecond {
-				m.found("share", "%s may take %v, and was promised %v of the %v of main", sn.Name, b.Allowance, want, left)
+			if budget(b) < want-time.Microsecond {
+				m.found("share", "%s may take %v, and was promised %v of the %v of main", sn.Name, budget(b), want, left)
 			}
 		}
 	}

@@ -51,7 +51,7 @@ func (m *model) checkLooks() {
 		} else if l.at < m.stop && (len(l.as.Steps) > 0 || l.as.Cause != nil) {
 			m.found("look", "before the stop, at %v, it was %+v", l.at, l.as)
 		}
-		failed := slices.ContainsFunc(l.as.Steps, func(s shutdown.Step) bool { return s.Outcome != shutdown.OK })
+		failed := slices.ContainsFunc(l.as.Steps, func(s shutdown.Step) bool { return s.Outcome != outcomeOK })
 		if failed && (l.as.Err() == nil || l.as.ExitCode() == 0) {
 			m.found("look", "what has failed at %v is not in %v, nor in the code %d", l.at, l.as.Err(), l.as.ExitCode())
 		}
@@ -88,7 +88,7 @@ func (m *model) checkLook(l *look) {
 	if r.Took != l.at-m.began && (l.at < m.drained || r.Took != final.Took) {
 		m.found("look", "it had taken %v at %v, since %v", r.Took, l.at, m.began)
 	}
-	forced := slices.ContainsFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Forced); return ok && n.at < l.at })
+	forced := m.forced >= 0 && m.forced < l.at
 	if forced && !r.Forced || r.Forced && !final.Forced {
 		m.found("look", "at %v Forced was %t", l.at, r.Forced)
 	}
@@ -111,7 +111,7 @@ func (m *model) checkLook(l *look) {
 // sameStep compares a step with what it has become. Stacks may come later.
 func sameStep(then, now shutdown.Step) bool {
 	if then.Stack == "" {
-		then.Stack = now.Stack
+		then.Stack, then.WaitsFor = now.Stack, now.WaitsFor
 	}
 	return then == now
 }

@@ -16,6 +16,7 @@ import (
 // what it judges.
 type model struct {
 	*observation
+	new      bool // it holds a program to the promises that are new
 	findings []string
 	ends     map[string]noted
 
@@ -23,7 +24,9 @@ type model struct {
 	stop      time.Duration // when that was
 	delayEnd  time.Duration // when main was told
 	drained   time.Duration
+	forced    time.Duration // when a second signal came, negative if none did
 	steps     []*told
+	stops     []stimulus // those that count
 	byName    map[string]*seen
 }
 
@@ -36,11 +39,27 @@ type told struct {
 }
 
 // judge returns what is wrong, each with the name of the promise before a colon.
-func judge(o *observation) []string {
-	m := &model{observation: o, byName: make(map[string]*seen), ends: ends(o.events)}
+func judge(o *observation) []string { return judgeBy(o, newCore) }
+
+// judgeBy judges by the promises that are new as well, or not.
+func judgeBy(o *observation, new bool) []string {
+	findings := judgeOne(o, new)
+	for _, in := range o.inners {
+		findings = append(findings, judgeBy(in, new)...)
+	}
+	return findings
+}
+
+func newModel(o *observation, new bool) *model {
+	m := &model{observation: o, new: new, byName: make(map[string]*seen), forced: -1, ends: ends(o.events)}
 	for _, sn := range o.seen {
 		m.byName[sn.Name] = sn
 	}
+	return m
+}
+
+func judgeOne(o *observation, new bool) []string {
+	m := newModel(o, new)
 	m.forgetReleased()
 	for _, p := range o.problems {
 		m.found("calls", "%s", p)
@@ -49,6 +68,7 @@ func judge(o *observation) []string {
 		return m.findings
 	}
 	m.readSteps()
+	m.stops = m.sinceT0(m.stimuli)
 	m.checkStop()
 	m.checkDelay()
 	m.checkResume()
@@ -71,6 +91,7 @@ func judge(o *observation) []string {
 	m.checkShares()
 	m.checkCode()
 	m.checkLeft()
+	m.checkNew()
 	return m.findings
 }
 
@@ -79,12 +100,12 @@ func (m *model) found(promise, format string, args ...any) {
 }
 
 // forgetReleased takes away what is told after the end of steps of a scope that was
-// released: somebody else waits for those.
+// released, or of a group whose context is in no hurry: somebody else waits for those.
 func (m *model) forgetReleased() {
 	last := slices.IndexFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Drained); return ok })
 	m.events = slices.DeleteFunc(slices.Clone(m.events), func(n noted) bool {
 		e, ok := n.Event.(shutdown.StepEnded)
-		if !ok || m.byName[e.Name] == nil || !m.released(m.byName[e.Name]) {
+		if sn := m.byName[e.Name]; !ok || sn == nil || !m.released(sn) && !m.vague(sn) {
 			return false
 		}
 		return slices.IndexFunc(m.events, func(o noted) bool { return o == n }) > last
@@ -102,6 +123,8 @@ func (m *model) readEvents() bool {
 		case shutdown.DelayEnded:
 			delays++
 			m.delayEnd = m.events[i].at
+		case shutdown.Forced:
+			m.forced = m.events[i].at
 		case shutdown.Drained:
 			drains++
 			m.drained = m.events[i].at
@@ -117,11 +140,19 @@ func (m *model) readEvents() bool {
 	return true
 }
 
+// main is what is known of main, nil if there is none.
+func (m *model) main() *seen {
+	if m.p.Main == nil {
+		return nil
+	}
+	return m.byName[m.p.Main.Name]
+}
+
 func (m *model) readSteps() {
 	for _, s := range m.report.Steps {
 		t := &told{Step: s, seen: m.byName[s.Name], begin: m.began + s.Start, end: m.began + s.Start + s.Took}
 		if s.Kind == shutdown.KindMain {
-			t.seen = m.byName[m.p.Main.Name]
+			t.seen = m.main()
 		}
 		if t.seen == nil {
 			m.found("steps", "%v %q is in the report, and was never made", s.Kind, s.Name)
@@ -134,8 +165,8 @@ func (m *model) readSteps() {
 // checkStop compares what stopped the program with what happened first.
 func (m *model) checkStop() {
 	first := -1
-	for i, s := range m.stimuli {
-		if first < 0 || s.at < m.stimuli[first].at {
+	for i, s := range m.stops {
+		if first < 0 || s.at < m.stops[first].at {
 			first = i
 		}
 	}
@@ -143,36 +174,32 @@ func (m *model) checkStop() {
 		m.found("stop", "nothing asked the program to stop, at %v", m.stop)
 		return
 	}
-	want := m.stimuli[first]
-	if want.maybe || m.tied(want.at) {
+	want := m.stops[first]
+	ties := slices.DeleteFunc(slices.Clone(m.stops), func(s stimulus) bool { return s.at != want.at })
+	if !slices.ContainsFunc(ties, func(s stimulus) bool { return !s.maybe }) {
 		return
 	}
 	if m.stop != want.at {
 		m.found("stop", "stopped at %v, want %v", m.stop, want.at)
 	}
-	if got := m.report.Cause; got != m.requested.Cause || !sameCause(got, want.cause) {
-		m.found("stop", "the cause is %v, in the report %v, want %v", m.requested.Cause, got, want.cause)
-	}
+	m.checkCause(ties)
 }
 
 // tied reports whether more than one thing happened at the instant.
-func (m *model) tied(at time.Duration) bool {
-	n := 0
-	for _, s := range m.stimuli {
-		if s.at == at {
-			n++
-		}
+func (m *model) tied(at time.Duration) bool { return ties(m.stops, at) > 1 }
+
+// ties is how many of them happened at the instant.
+func ties(stimuli []stimulus, at time.Duration) (n int) {
+	for _, s := range stimuli {
+		n += ifelse(s.at == at, 1, 0)
 	}
-	return n > 1
+	return n
 }
 
 func sameCause(got, want error) bool {
 	var gotSig, wantSig *signals.Error
 	if errors.As(want, &wantSig) {
 		return errors.As(got, &gotSig) && gotSig.Signal == wantSig.Signal
-	}
-	if want == nil {
-		return got == nil
 	}
 	var panicked *group.PanicError
 	return errors.Is(got, want) || want == errBoom && errors.As(got, &panicked)
@@ -211,7 +238,7 @@ func (m *model) checkDelay() {
 		want = max(m.stop, t0+delay)
 	}
 	least := want
-	for _, s := range m.stimuli {
+	for _, s := range m.stops {
 		if s.at >= m.stop && !s.delay {
 			want = ifelse(s.maybe, want, min(want, s.at))
 			least = min(least, s.at)
@@ -245,7 +272,7 @@ func (m *model) checkResume() {
 
 // grantsDelay reports whether what stopped the program may be waited for.
 func (m *model) grantsDelay() bool {
-	for _, s := range m.stimuli {
+	for _, s := range m.stops {
 		if s.at == m.stop && !s.delay && !s.maybe {
 			return false
 		}
@@ -272,7 +299,7 @@ func (m *model) checkEnd() {
 	last, awaited := m.delayEnd, m.delayEnd
 	for _, t := range m.steps {
 		last = max(last, t.end)
-		if !m.released(t.seen) { // else it need not be waited for, and may end during the search for leaks
+		if !m.released(t.seen) && !m.vague(t.seen) { // else it need not be waited for, and may end during the search for leaks
 			awaited = max(awaited, t.end)
 		}
 		if t.end > end {
@@ -288,14 +315,14 @@ func (m *model) checkEnd() {
 func (m *model) checkSteps() {
 	for _, t := range m.steps {
 		sn := t.seen
-		t.want = t.outcome()
+		t.want = m.outcome(t)
 		if got := t.Outcome; got != t.want && !m.excused(t) {
-			m.found("outcome", "%s was %v, want %v", t.Name, got, t.want)
+			m.found(m.outcomePromise(t), "%s was %v, want %v", t.Name, got, t.want)
 		}
-		if t.Outcome == shutdown.OK && t.Err != nil || t.Outcome != shutdown.OK && t.Err == nil {
+		if t.Outcome == outcomeOK && t.Err != nil || t.Outcome != outcomeOK && t.Err == nil {
 			m.found("outcome", "%s was %v with the error %v", t.Name, t.Outcome, t.Err)
 		}
-		if t.Outcome == shutdown.Skipped && t.begin < m.began+m.report.Grace && !m.early(sn) && !limited(sn) {
+		if t.Outcome == outcomeSkipped && t.begin < m.began+m.report.Grace && !m.early(sn) && !limited(sn) {
 			m.found("skipped", "%s was skipped at %v, with %v left", t.Name, t.begin, m.began+m.report.Grace-t.begin)
 		}
 		if sn.kind == shutdown.KindHandler && sn.calls > 0 && sn.begin != t.begin {
@@ -306,7 +333,7 @@ func (m *model) checkSteps() {
 	for _, sn := range m.seen {
 		switch {
 		case sn.calls == 0:
-		case sn.ctxErr != nil && !sn.expiresAt(sn.begin):
+		case sn.ctxErr != nil && !sn.expiresAt(sn.begin) && !m.vague(sn) && !(sn.task != nil && m.forced >= 0 && sn.begin >= m.forced):
 			m.found("context", "the context of %s had ended at its start: %v", sn.Name, sn.ctxErr)
 		case sn.kind == shutdown.KindHandler && sn.left <= 0:
 			m.found("context", "%s was called with a deadline %v ahead", sn.Name, sn.left)
@@ -316,37 +343,48 @@ func (m *model) checkSteps() {
 
 // outcome is what the step's outcome has to be, by what its function has done until it is
 // said to have ended.
-func (t *told) outcome() shutdown.Outcome {
+func (m *model) outcome(t *told) shutdown.Outcome {
 	sn := t.seen
 	switch {
 	case sn.calls == 0:
-		return shutdown.Skipped
+		return outcomeSkipped
 	case !sn.over || sn.end > t.end:
-		return shutdown.Abandoned
+		return outcomeAbandoned
 	case sn.end < t.end:
 		return -1
 	case sn.how == byPanic:
-		return shutdown.Panicked
+		return outcomePanicked
 	case sn.how == byGoexit:
-		return shutdown.Goexited
-	case sn.late:
-		return shutdown.Late
+		return outcomeGoexited
+	case m.isLate(sn):
+		return outcomeLate
+	case m.new && errors.As(sn.err, new(polite)):
+		return outcomeOK
 	case sn.bad():
-		return shutdown.Failed
+		return outcomeFailed
 	}
-	return shutdown.OK
+	return outcomeOK
 }
 
 // excused reports whether another outcome may stand there as well.
 func (m *model) excused(t *told) bool {
 	sn := t.seen
 	switch {
-	case t.Outcome == shutdown.Abandoned && sn.over && sn.end == t.end:
+	case t.Outcome == outcomeAbandoned && sn.over && sn.end == t.end:
 		return true // at the very instant
-	case sn.Bare && t.Outcome == shutdown.Late && t.want == shutdown.OK:
+	case m.vague(sn):
+		return true
+	case m.new && t.Outcome == outcomeLate && (t.want == outcomeOK || t.want == outcomeFailed) && m.mayBeLate(t):
+		return true
+	case t.want == outcomeLate && (m.new || !sn.late) && sn.shuts != nil: // it may be the end of a Shutdown's context
+		return t.Outcome == ifelse(sn.bad(), outcomeFailed, outcomeOK)
+	case t.want == outcomeFailed && m.expired(sn):
+		return t.Outcome == outcomeOK
+	case sn.Bare && t.Outcome == outcomeLate && t.want == outcomeOK:
 		return true // it does not know of a cut
-	case t.want == shutdown.Late && (sn.kind == shutdown.KindMain && m.p.Tasks != nil || sn.Inner != nil || sn.Does == closes || sn.Does == hands):
-		return t.Outcome == ifelse(sn.bad(), shutdown.Failed, shutdown.OK) // it waited for other steps
+	case t.want == outcomeLate && (sn.kind == shutdown.KindMain && m.p.Tasks != nil || sn.Inner != nil || sn.Does == closes || sn.Does == hands || sn.Does == makes || m.new && sn.Does == shuts):
+		// It waited for other steps.
+		return t.Outcome == ifelse(sn.bad(), outcomeFailed, outcomeOK) || t.Outcome == outcomeOK && m.expired(sn)
 	}
 	return false
 }
@@ -376,7 +414,7 @@ func limited(sn *seen) bool {
 
 // checkStuck looks for the name of what was given up, and for where it is.
 func (m *model) checkStuck(t *told) {
-	if t.Outcome != shutdown.Abandoned {
+	if t.Outcome != outcomeAbandoned {
 		return
 	}
 	var stuck *group.StuckError
@@ -386,7 +424,7 @@ func (m *model) checkStuck(t *told) {
 	if !strings.Contains(t.Site, "campaign/") {
 		m.found("stuck", "the site of %s is %q", t.Name, t.Site)
 	}
-	if t.seen.Does == deaf && !t.seen.Bare && t.Took > 0 && !strings.Contains(t.Stack, ").stuck") {
+	if t.seen.Does == deaf && t.seen.acts && t.seen.actsAt < t.end && !t.seen.Bare && t.Took > 0 && !strings.Contains(t.Stack, ").stuck") {
 		m.found("stuck", "the stack of %s does not say where it is: %q", t.Name, t.Stack)
 	}
 }
@@ -404,6 +442,8 @@ func (m *model) checkOnce() {
 		case sn.refused, sn.won, sn.calls == 0 && sn.kind != shutdown.KindHandler:
 			least, most = 0, 0
 		case m.released(sn): // if it was run before, the program does not wait for it
+			least = 0
+		case m.vague(sn):
 			least = 0
 		case sn.over && sn.end < m.stop:
 			least, most = 0, 0
@@ -435,6 +475,6 @@ func (m *model) released(sn *seen) bool {
 func (m *model) gaveUpBefore(sn *seen) bool {
 	return slices.ContainsFunc(m.events, func(n noted) bool {
 		e, ok := n.Event.(shutdown.StepEnded)
-		return ok && e.Name == sn.Name && n.at <= m.stop && (e.Outcome == shutdown.Abandoned || e.Outcome == shutdown.Skipped)
+		return ok && e.Name == sn.Name && n.at <= m.stop && (e.Outcome == outcomeAbandoned || e.Outcome == outcomeSkipped)
 	})
 }

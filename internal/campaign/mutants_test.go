@@ -1,157 +1,359 @@
-//go:build mutants
-
 package campaign
 
-import (
-	"encoding/json"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strings"
-	"testing"
-)
+import "slices"
 
-// A mutant is a fault in the source of the core. It is compiled into the campaign in place
-// of the file that it changes; nothing in the module is touched.
-//
-//	go test -tags mutants -run Mutants -v -timeout 1h ./internal/campaign
-type mutant struct{ name, file, old, new string }
+// allMutants are the faults that the campaign has to find, one by one.
+func allMutants() []mutant { return slices.Concat(mutants, treeMutants) }
 
+// mutants are in the files that are about the program: its timeline, its report, its log.
 var mutants = []mutant{
-	{"the oldest handler is first", "shutdown/drain.go", "r := d.at.newest\n", "r := d.at.newest\n\t\tfor r != nil && r.sub == nil && r.older != nil && r.older.sub == nil {\n\t\t\tr = r.older\n\t\t}\n"},
-	{"a handler with a timeout is skipped", "shutdown/drain.go", "r.remove()\n\t\t\tif d.begin(r, now) {", "r.remove()\n\t\t\tif r.step.Timeout > 0 && r.step.Kind == step.Handler {\n\t\t\t\tcontinue\n\t\t\t}\n\t\t\tif d.begin(r, now) {"},
-	{"a hog may take all that is left", "internal/step/budget.go", "allowance = max(scaled, left-time.Duration(b.scaled(b.owed)))", "allowance = left"},
-	{"a reserve is ignored", "internal/step/budget.go", "return capped(max(b.floor, t.Reserve), t.Timeout)", "return capped(b.floor, t.Timeout)"},
-	{"a timeout is ignored", "internal/step/budget.go", "return capped(min(allowance, left), timeout), scaled", "return min(allowance, left), scaled"},
-	{"what has begun late is skipped in a scope that is used up", "internal/step/budget.go", "if b.end <= now {", "if false {"},
-	{"the promises are not scaled", "internal/step/budget.go", "if b.scaled(b.owed) <= most {", "if true {"},
-	{"there is no time between the cut and the end", "internal/step/budget.go", "return min(max(allowance/20, minMargin), allowance/2, maxMargin)", "return 1"},
-	{"a promise shrinks with each overrun", "internal/step/budget.go", "if b.scaled(b.owed) > float64(left) {", "if b.floor = min(b.floor, left/2); b.scaled(b.owed) > float64(left)*0.9 {"},
-	{"the end is a millisecond late", "shutdown/lifecycle.go", "c.end = max(step.Sum(c.t0, c.grace),", "c.end = time.Millisecond + max(step.Sum(c.t0, c.grace),"},
-	{"an announced stop waits for the delay again", "shutdown/lifecycle.go", "wait := c.t0 + upTo - now", "wait := upTo"},
-	{"a stop long after it was announced has no time", "shutdown/lifecycle.go", "now+min(minGrace, c.grace)", "now"},
-	{"holds are not awaited", "shutdown/lifecycle.go", "if c.phase != ending || !c.mainOver || len(c.holds) > 0 {", "if c.phase != ending || !c.mainOver {"},
-	{"a failure does not end the delay", "shutdown/lifecycle.go", "if !delay {\n\t\t\tc.endDelay(now)", "if false {\n\t\t\tc.endDelay(now)"},
-	{"a second signal does not press", "shutdown/escalation.go", "c.run.Force(now, cause)", "_ = cause"},
-	{"a second signal leaves a step more than its promise", "internal/step/clock.go", "c.shorten(s, now, s.Promise)", "c.shorten(s, now, max(s.Promise, time.Second))"},
-	{"a second signal does not end the delay", "shutdown/escalation.go", "c.endDelay(now)\n\tc.mainEnd", "c.mainEnd"},
-	{"duplicates of a signal count", "shutdown/escalation.go", "const echo = 200 * time.Millisecond", "const echo = time.Nanosecond"},
-	{"the third signal exits with 1", "shutdown/escalation.go", "c.exit(cause.ExitCode())", "c.exit(1)"},
-	{"what is late is not", "internal/step/result.go", "now > cut && !s.waited", "now > cut && false"},
-	{"a step's own deadline is excused", "internal/step/result.go", "if work == expired {", "if false {"},
-	{"a Goexit is an error of no kind", "internal/step/result.go", "case Goexit:\n\t\treturn Goexited, r.Err", "case Goexit:\n\t\treturn Failed, r.Err"},
-	{"a panic in a deferred function of a Goexit leaves nobody to go on", "internal/step/serve.go", "alive = !inGoexit(); !alive", "alive = true; !alive"},
-	{"who is stuck is not named", "internal/step/clock.go", "Errors.Stuck(s.Name(), now-s.Start, s.Stack())", `Errors.Stuck("", now-s.Start, s.Stack())`},
-	{"nobody looks at what is stuck", "internal/step/clock.go", "c.run.After(func() { go s.takeStacks() })", "_ = s.takeStacks"},
-	{"a context ends when its step is given up", "internal/step/clock.go", "s.cut.Store(int64(cut))\n\ts.prev", "s.cut.Store(int64(s.End))\n\ts.prev"},
-	{"the exit code of a panic is 1", "shutdown/report.go", "if r.panicked {\n\t\treturn 2", "if r.panicked {\n\t\treturn 1"},
-	{"no cause is a failure", "shutdown/coordinator.go", "case cause == nil, step.Excused", "case true, cause == nil, step.Excused"},
-	{"it is not ready again after Resume", "shutdown/quiesce.go", "= false, true, 0, 0", "= false, false, 0, 0"},
-	{"there is nothing to resume", "shutdown/quiesce.go", "c.phase != active || !c.quiesced {\n\t\treturn false", "true {\n\t\treturn false"},
-	{"events are dropped", "shutdown/journal.go", "const queueLimit = 8192", "const queueLimit = 2"},
-	{"a goroutine that has not begun is no leak", "shutdown/leaks.go", "unborn = true", "unborn = false"},
-	{"goroutines that are left are not looked for", "shutdown/leaks.go", "if left <= 0 {", "if true {"},
-	{"tasks stop oldest first", "group/stop.go", "for t := g.newest; t != nil; t = t.prev {", "for t := g.oldest; t != nil; t = t.next {"},
-	{"tasks are told all at once", "group/stop.go", "(s.waiting == 0 || s.g.Concurrent)", "true"},
-	{"a stuck task is not the group's error", "group/stop.go", "s.g.failed(t, err)", "_ = err"},
-	{"what a server returns when it is closed is an error", "group/task.go", "r.Err = nil // http.ErrServerClosed", "_ = r.Err // http.ErrServerClosed"},
-	{"a bare hold is awaited by nobody", "shutdown/hold.go", "return sync.OnceFunc(func() { c.release(s, step.Result{}) }), true", "c.release(s, step.Result{})\n\treturn sync.OnceFunc(func() {}), true"},
-	{"what runs can be unregistered", "shutdown/registration.go", "return !r.running && r.unlink()", "return r.running || r.unlink()"},
-	{"the program is not told of a task that fails", "group/group.go", "g.run.Host.Failed(g.outer, cause)", "_ = cause"},
-	{"the end of a task does not stop the group", "group/task.go", "case !t.mayFinish:", "case !t.mayFinish && false:"},
-	{"a task that may finish stops the group", "group/task.go", "case !t.mayFinish:", "case !t.mayFinish || true:"},
-	{"a task is promised nothing", "group/stop.go", "t.step.Promise = s.budget.Promise(t.step.Terms)", "t.step.Promise = time.Millisecond"},
-	{"a reserve of a task is ignored", "group/stop.go", "s.budget.Promise(t.step.Terms)", "s.budget.Promise(step.Terms{Timeout: t.step.Timeout})"},
-	{"a timeout of a task is ignored", "group/stop.go", "\tt.stopper = s\n", "\tt.stopper = s\n\tt.step.Timeout = 0\n"},
-	{"Task.Shutdown that gives up loses the task's error", "group/task.go", "\tif mine {\n\t\tt.waiters--", "\tif false {\n\t\tt.waiters--"},
-	{"Task.Shutdown loses the error of a task that ends when its context does", "group/task.go", "if t.ended || t.stuck {\n\t\treturn t.err //", "if t.stuck {\n\t\treturn t.err //"},
-	{"the error of a task that is shut down is the group's, too", "group/group.go", "err != nil && t.waiters == 0", "err != nil"},
-	{"a task that shuts itself down waits for itself", "group/task.go", "\tinside := t.step.Calls(ctx)", "\tinside := false && t.step.Calls(ctx)"},
-	{"the error of a task that shuts itself down is lost", "group/task.go", "mine := !inside && ", "mine := "},
-	{"the error that stops a group is lost to a Shutdown", "group/task.go", " && t.result.Err == nil && t != g.first", ""},
-	{"a task that is shut down is not cut", "group/task.go", "left-step.Margin(left), t.step.Expire", "left-step.Margin(left), func() {}"},
-	{"Shutdown of a task that has been given up waits for it", "group/task.go", "\tcase <-t.givenUp():\n", ""},
-	{"the deadline of a Close is ignored", "shutdown/registration.go", "case by.left > 0:", "case false:"},
-	{"a Close does not end with the step that it is called in", "shutdown/registration.go", "c.run.NewClock(outer, limit)", "c.run.NewClock(nil, limit)"},
-	{"a Close may take longer than the timeout of its scope", "shutdown/registration.go", "if t := s.entry.step.Timeout; t > 0 {", "if t := s.entry.step.Timeout; false {"},
-	{"a Close without time skips what it closes", "shutdown/registration.go", "if d.clock.Over(now) && s.hasTurn() {", "if false {"},
-	{"Unregister by name does not look into what runs side by side", "shutdown/scope.go", "if s.pool != nil {\n\t\tfor", "if false {\n\t\tfor"},
-	{"a Close waits for what calls it", "shutdown/drain.go", "\t\t\td.letGo()\n", ""},
-	{"a Close returns no error", "shutdown/registration.go", "return errors.Join(d.errs...)", "return errors.Join()"},
-	{"a Close does not tell of what ran side by side", "shutdown/pool.go", "\tl.p.d.failed(s)\n", ""},
-	{"a Close does not tell of scopes that ran side by side", "shutdown/pool.go", "p.d.errs = append(p.d.errs, d.errs...)", "_ = d.errs"},
-	{"what Release returns runs nothing", "shutdown/scope.go", "return s.close(ctx, scopeReleased) }", "return nil }"},
-	{"what was released is run by the program", "shutdown/scope.go", "s.state = scopeReleased\n\ts.leave()", "_ = s.leave"},
-	{"a Close does not tell of what it has given up", "shutdown/drain.go", "\td.failed(s)\n\tif s.Outcome == step.Abandoned {\n\t\td.places", "\tif s.Outcome != step.Abandoned {\n\t\td.failed(s)\n\t}\n\tif s.Outcome == step.Abandoned {\n\t\td.places"},
-	{"what runs is in the report as if it were over", "shutdown/report.go", "return s.Took < 0 })", "return false })"},
-	{"there is no report before the end", "shutdown/report.go", "case c.t0 == 0:", "case c.phase < finished:"},
-	{"a report in the drain does not say how long it has taken", "shutdown/report.go", "r.Took = c.run.Now() - c.t0", "_ = r.Took"},
-	{"a report in the drain has no failures", "shutdown/report.go", "if c.failures == 0 {", "if c.failures == 0 || c.phase < finished {"},
-	{"Unregister by name does not look into scopes", "shutdown/scope.go", "r.sub.named(name, f)", "_ = f"},
-	{"Unregister by name does not count", "shutdown/coordinator.go", "\t\t\tn++\n", "\t\t\tn += 0\n"},
-	{"what is unregistered runs all the same", "shutdown/registration.go", "\tr.remove()\n\tr.home.forgive(r)", "\tr.home.forgive(r)"},
-	{"a step is given up half-way between its cut and its end", "internal/step/clock.go", "if now >= s.End {\n\t\tc.giveUp(s, now)\n\t\treturn 0\n\t}\n\tif look := s.look(); now < look {\n\t\treturn look\n\t}\n\tc.dump(s)\n\treturn s.End\n", "end := cut + (s.End-cut)/2\n\tif now >= end {\n\t\tc.giveUp(s, now)\n\t\treturn 0\n\t}\n\tif look := s.look(); now < look {\n\t\treturn look\n\t}\n\tc.dump(s)\n\treturn end\n"},
-	{"a context ends at the cut for no reason", "internal/step/context.go", "newEnding(context.DeadlineExceeded, ErrGrace)", "newEnding(context.DeadlineExceeded, context.DeadlineExceeded)"},
-	{"a context ends by the second signal for no reason", "internal/step/clock.go", "\tr.After(func() { s.Cut(cause) })", "\tr.After(func() { s.Cut(nil) })"},
-	{"who has announced the stop is not told that it has begun", "shutdown/lifecycle.go", "\t\tq.end()\n", "\t\t_ = q\n"},
-	{"Stopping is never closed", "shutdown/lifecycle.go", "\tclose(c.stopping)\n", ""},
-	{"what is registered in the drain is refused", "shutdown/scope.go", "s.state == scopeClosed || s.state", "s.state >= scopeDraining || s.state"},
-	{"a hold is refused when main has been told", "shutdown/hold.go", "c.mainOver || c.phase >= draining", "c.mainOver || c.phase >= ending"},
-	{"nothing can be unregistered", "shutdown/registration.go", "return !r.running && r.unlink()", "return false"},
-	{"a handler is not closed before its turn", "shutdown/registration.go", "case !r.member:", "case true, !r.member:"},
-	{"a turn is passed on with what was seen of its step", "internal/step/step.go", "\t*t = Turn{}\n", ""},
+	{
+		name: "the end is a millisecond late", breaks: "nothing goes on after t0 and Grace",
+		in: "shutdown.Coordinator.request", old: "max(step.Sum(c.t0, c.grace), now+min(minGrace, c.grace))", new: "time.Millisecond + max(step.Sum(c.t0, c.grace), now+min(minGrace, c.grace))",
+	},
+	{
+		name: "an announced stop waits for the delay again", breaks: "the delay is counted from t0, which Quiesce has stamped",
+		in: "shutdown.Coordinator.request", old: "c.t0 + upTo - now", new: "upTo",
+	},
+	{
+		name: "a stop long after it was announced has no time", breaks: "a stop has at least min(2 s, Grace) left",
+		in: "shutdown.Coordinator.request", old: "now + min(minGrace, c.grace)", new: "now",
+	},
+	{
+		name: "holds are not awaited", breaks: "no handler begins before main and the holds are over",
+		in: "shutdown.Coordinator.mainEnded", old: "c.phase != ending || !c.mainOver || len(c.holds) > 0", new: "c.phase != ending || !c.mainOver",
+	},
+	{
+		name: "a failure does not end the delay", breaks: "main's return or a failing task ends a delay that runs",
+		in: "shutdown.Coordinator.request", old: "if !delay { c.endDelay(now) }", new: "_ = delay",
+	},
+	{
+		name: "a second signal does not press", breaks: "a second signal ends the contexts of the steps that stop, and leaves each its minimum",
+		in: "shutdown.Coordinator.force", old: "c.run.Force(now, cause)", new: "_ = cause",
+	},
+	{
+		name: "a second signal does not end the delay", breaks: "a second signal ends the delay",
+		in: "shutdown.Coordinator.force", old: "c.endDelay(now)", new: "",
+	},
+	{
+		name: "duplicates of a signal count", breaks: "a signal within 200 ms of the last that counted is a duplicate",
+		in: "shutdown.echo", old: "200 * time.Millisecond", new: "time.Nanosecond",
+	},
+	{
+		name: "the third signal exits with 1", breaks: "a third signal ends the process with 128 and its number",
+		in: "shutdown.Coordinator.leave", old: "c.exit(cause.ExitCode())", new: "c.exit(1)",
+	},
+	{
+		name: "the exit code of a panic is 1", breaks: "the exit code is 2 if main panicked",
+		in: "shutdown.Report.exitCode", old: "return 2", new: "return 1",
+	},
+	{
+		name: "no cause is a failure", breaks: "a cause of Stop that is no polite one counts as a failure",
+		in: "shutdown.faultOf", old: "cause == nil", new: "true",
+	},
+	{
+		name: "it is not ready again after Resume", breaks: "Ready is true again after Resume",
+		in: "shutdown.Coordinator.Resume", old: "c.quiesced, c.ready, c.t0, c.end = false, true, 0, 0", new: "c.quiesced, c.ready, c.t0, c.end = false, false, 0, 0",
+	},
+	{
+		name: "there is nothing to resume", breaks: "Resume takes an announcement back until the stop",
+		in: "shutdown.Coordinator.Resume", old: "c.phase != active || !c.quiesced", new: "true",
+	},
+	{
+		name: "events are dropped", breaks: "Observe is told of each step",
+		in: "shutdown.queueLimit", old: "8192", new: "2",
+	},
+	{
+		name: "a goroutine that has not begun is no leak", breaks: "the report names goroutines that a step has left behind, also those that it started last",
+		in: "shutdown.Coordinator.leaksNow", old: "unborn = true", new: "unborn = false",
+	},
+	{
+		name: "goroutines that are left are not looked for", breaks: "the report names the goroutines that steps have left behind",
+		in: "shutdown.Coordinator.findLeaks", old: "left <= 0", new: "true",
+	},
+	{
+		name: "a bare hold is awaited by nobody", breaks: "main's end waits for a hold until it is released",
+		in: "shutdown.Coordinator.holdFor", old: "return sync.OnceFunc(func() { c.release(s, step.Result{}) }), true", new: "c.release(s, step.Result{}); return sync.OnceFunc(func() {}), true",
+	},
+	{
+		name: "a hold is refused when main has been told", breaks: "a hold is accepted until main's step has ended",
+		in: "shutdown.Coordinator.hold", old: "c.phase >= draining", new: "c.phase >= ending",
+	},
+	{
+		name: "what runs can be unregistered", breaks: "a task that runs cannot be taken back",
+		in: "shutdown.Registration.unregister", old: "!r.running && r.unlink()", new: "r.running || r.unlink()",
+	},
+	{
+		name: "nothing can be unregistered", breaks: "exactly one of run and unregister wins, and what has not begun can be taken back",
+		in: "shutdown.Registration.unregister", old: "!r.running && r.unlink()", new: "false",
+	},
+	{
+		name: "what is unregistered runs all the same", breaks: "what was unregistered never runs",
+		in: "shutdown.Registration.unlink", old: "r.remove()", new: "",
+	},
+	{
+		name: "Unregister by name does not look into scopes", breaks: "Unregister takes back all handlers of the name, in scopes too",
+		in: "shutdown.Scope.named", old: "r.sub.named(name, f)", new: "_ = f",
+	},
+	{
+		name: "Unregister by name does not look into what runs side by side", breaks: "Unregister takes back what has not begun in the scopes of a concurrent scope that runs",
+		in: "shutdown.Scope.named", old: "s.pool != nil", new: "false",
+	},
+	{
+		name: "Unregister by name does not count", breaks: "Unregister returns how many it has taken back",
+		in: "shutdown.Coordinator.Unregister", old: "n++", new: "n += 0",
+	},
+	{
+		name: "a handler is not closed before its turn", breaks: "Registration.Close runs a handler now",
+		in: "shutdown.Registration.Close", old: "!r.member", new: "true",
+	},
+	{
+		name: "the deadline of a Close is ignored", breaks: "what a Close runs has until the deadline of its context",
+		in: "shutdown.Coordinator.clockFor", old: "by.left > 0", new: "false",
+	},
+	{
+		name: "a Close does not end with the step that it is called in", breaks: "what a Close runs ends by the deadline of the step that calls",
+		in: "shutdown.Coordinator.clockFor", old: "c.run.NewClock(outer, limit)", new: "c.run.NewClock(nil, limit)",
+	},
+	{
+		name: "a Close may take longer than the timeout of its scope", breaks: "the Timeout of a scope is for all its handlers together",
+		in: "shutdown.Coordinator.clockFor", old: "t > 0", new: "false",
+	},
+	{
+		name: "a Close without time skips what it closes", breaks: "what is closed when the time of the caller is over is left to its turn",
+		in: "shutdown.Coordinator.closeNow", old: "d.clock.Over(now) && s.hasTurn()", new: "false",
+	},
+	{
+		name: "a Close returns no error", breaks: "a Close returns the errors of what it has run",
+		in: "shutdown.Coordinator.closeNow", old: "errors.Join(d.errs...)", new: "errors.Join()",
+	},
+	{
+		name: "what Release returns runs nothing", breaks: "the function that Release returns runs the handlers",
+		in: "shutdown.Scope.Release", old: "s.close(ctx, scopeReleased)", new: "nil",
+	},
+	{
+		name: "what was released is run by the program", breaks: "what was released runs when its function is called, and otherwise not at all",
+		in: "shutdown.Scope.Release", old: "s.state = scopeReleased; s.leave()", new: "_ = s.leave",
+	},
+	{
+		name: "what is registered in the drain is refused", breaks: "a handler that is registered by a handler runs next",
+		in: "shutdown.Scope.add", old: "s.state == scopeClosed", new: "s.state >= scopeDraining",
+	},
+	{
+		name: "what runs is in the report as if it were over", breaks: "a report has the steps that are over",
+		in: "shutdown.Coordinator.build", old: "s.Took < 0", new: "false",
+	},
+	{
+		name: "there is no report before the end", breaks: "there is a report from t0 on",
+		in: "shutdown.Coordinator.Report", old: "c.t0 == 0", new: "c.phase < finished",
+	},
+	{
+		name: "a report in the drain does not say how long it has taken", breaks: "a report says how long the stop has taken by then",
+		in: "shutdown.Coordinator.build", old: "r.Took = c.run.Now() - c.t0", new: "_ = r.Took",
+	},
+	{
+		name: "a report in the drain has no failures", breaks: "a failure is in Err and ExitCode of each report after it",
+		in: "shutdown.Coordinator.build", old: "c.failures == 0", new: "c.failures == 0 || c.phase < finished",
+	},
+	{
+		name: "who has announced the stop is not told that it has begun", breaks: "the channel of Quiesce is closed when the stop begins",
+		in: "shutdown.Coordinator.request", old: "q.end()", new: "_ = q",
+	},
+	{
+		name: "Stopping is never closed", breaks: "Stopping is closed at t0",
+		in: "shutdown.Coordinator.stamp", old: "close(c.stopping)", new: "",
+	},
+	{
+		name: "a Coordinator takes the steps of others for its own", breaks: "Shutdown is in progress only for who is within a step of this Coordinator's",
+		in: "shutdown.Coordinator.calledByStep", old: "s != nil && s.Run() == c.run", new: "s != nil",
+	},
+	{
+		name: "a context belongs to no Coordinator", breaks: "a context belongs to the Coordinator whose step it is",
+		in: "shutdown.FromContext", old: "s != nil", new: "s == nil && s != nil",
+	},
+	{
+		name: "the end of Run's context is not heard", breaks: "the program stops when the context that Run is given ends",
+		in: "shutdown.Coordinator.open", old: "c.watch(ctx)", new: "_ = ctx",
+	},
+	{
+		name: "a scope that is made in a drain has closed", breaks: "a scope that is made while the one around it runs takes its turn",
+		in: "shutdown.Scope.nest", old: "sub.entry.late", new: "s.state == scopeDraining",
+	},
 }
 
-func TestMutants(t *testing.T) {
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range mutants {
-		t.Run(m.name, func(t *testing.T) { m.hunt(t, root) })
-	}
-}
-
-var seedOf = regexp.MustCompile(`(?m)seed (\d+):`)
-
-// hunt plays programs against the mutant until one finds it.
-func (m mutant) hunt(t *testing.T, root string) {
-	file := filepath.Join(root, filepath.FromSlash(m.file))
-	source, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(string(source), m.old); n != 1 {
-		t.Fatalf("%q is %d times in %s, want once", m.old, n, m.file)
-	}
-	dir := t.TempDir()
-	changed, overlay := filepath.Join(dir, filepath.Base(m.file)), filepath.Join(dir, "overlay.json")
-	write(t, changed, []byte(strings.Replace(string(source), m.old, m.new, 1)))
-	plan, err := json.Marshal(map[string]any{"Replace": map[string]string{file: changed}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, overlay, plan)
-	cmd := exec.Command("go", "test", "-overlay", overlay, "-count=1", "-run", "^TestCampaign$", ".",
-		"-campaign.seed", "1", "-campaign.n", fmt.Sprint(maxSeeds))
-	out, err := cmd.CombinedOutput()
-	at := seedOf.FindStringSubmatch(string(out))
-	switch {
-	case err == nil:
-		t.Errorf("not found in %d programs", maxSeeds)
-	case at == nil:
-		t.Errorf("%v\n%s", err, out)
-	default:
-		lines := strings.SplitN(string(out), "\n", 4)
-		t.Logf("found after %s programs: %s", at[1], strings.TrimSpace(lines[min(2, len(lines)-1)]))
-	}
-}
-
-func write(t *testing.T, file string, b []byte) {
-	t.Helper()
-	if err := os.WriteFile(file, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
+// treeMutants are in what the tree of steps takes the place of: there each has to find a new place
+// for the same fault.
+var treeMutants = []mutant{
+	{
+		name: "the oldest handler is first", breaks: "handlers run newest first",
+		in: "shutdown.drain.next", old: "r := d.at.newest", new: "r := d.at.newest\n\t\tfor r != nil && r.sub == nil && r.older != nil && r.older.sub == nil {\n\t\t\tr = r.older\n\t\t}",
+	},
+	{
+		name: "a handler with a timeout is skipped", breaks: "each handler is called while there is time",
+		in: "shutdown.drain.next", old: "r.remove()", new: "r.remove()\n\t\t\tif r.step.Timeout > 0 && r.step.Kind == step.Handler {\n\t\t\t\tcontinue\n\t\t\t}",
+	},
+	{
+		name: "a Close waits for what calls it", breaks: "a Close never waits for its caller",
+		in: "shutdown.drain.down", old: "d.letGo()", new: "",
+	},
+	{
+		name: "a Close does not tell of what it has given up", breaks: "a Close returns the errors of all that it has run, of what was abandoned too",
+		in: "shutdown.drain.StepOver", old: "d.failed(s)", new: "if s.Outcome != step.Abandoned {\n\t\td.failed(s)\n\t}",
+	},
+	{
+		name: "a Close does not tell of what ran side by side", breaks: "a Close returns the errors of the handlers of concurrent scopes",
+		in: "shutdown.lane.StepOver", old: "l.p.d.failed(s)", new: "",
+	},
+	{
+		name: "a Close does not tell of scopes that ran side by side", breaks: "a Close returns the errors of scopes within concurrent ones",
+		in: "shutdown.pool.startScope", old: "p.d.errs = append(p.d.errs, d.errs...)", new: "_ = d.errs",
+	},
+	{
+		name: "a hog may take all that is left", breaks: "a step takes nothing of what is kept for those after it",
+		in: "internal/step.Budget.Take", old: "max(scaled, left-time.Duration(b.scaled(b.owed)))", new: "left",
+	},
+	{
+		name: "a reserve is ignored", breaks: "a step has its Reserve",
+		in: "internal/step.Budget.Promise", old: "max(b.floor, t.Reserve)", new: "b.floor",
+	},
+	{
+		name: "a timeout is ignored", breaks: "a step has no more than its Timeout",
+		in: "internal/step.Budget.Take", old: "capped(min(allowance, left), timeout)", new: "min(allowance, left)",
+	},
+	{
+		name: "what has begun late is skipped in a scope that is used up", breaks: "what comes late into a scope that has used up its time runs while the program has time",
+		in: "internal/step.Budget.Take", old: "b.end <= now", new: "false",
+	},
+	{
+		name: "the promises are not scaled", breaks: "where the minimums exceed nine tenths of what is left, all are scaled down, and the step that runs has time",
+		in: "internal/step.Budget.Fit", old: "b.scaled(b.owed) <= most", new: "true",
+	},
+	{
+		name: "there is no time between the cut and the end", breaks: "a context ends before its step is abandoned, so that one that obeys can return",
+		in: "internal/step.Margin", old: "min(max(allowance/20, minMargin), allowance/2, maxMargin)", new: "1",
+	},
+	{
+		name: "a promise shrinks with each overrun", breaks: "a minimum does not shrink because an earlier step overran",
+		in: "internal/step.Budget.Take", old: "b.scaled(b.owed) > float64(left)", new: "b.floor = min(b.floor, left/2); b.scaled(b.owed) > float64(left)*0.9",
+	},
+	{
+		name: "a second signal leaves a step more than its promise", breaks: "after a second signal a step has just its minimum",
+		in: "internal/step.Run.Force", old: "c.shorten(s, now, s.Promise)", new: "c.shorten(s, now, max(s.Promise, time.Second))",
+	},
+	{
+		name: "what is late is not", breaks: "a step that returns after its deadline is late",
+		in: "internal/step.Step.Judge", old: "s.state == running && now > cut && !s.waited", new: "s.state == running && now > cut && false",
+	},
+	{
+		name: "a step's own deadline is excused", breaks: "a step's own deadline is no excuse",
+		in: "internal/step.Step.excused", old: "work == expired", new: "false",
+	},
+	{
+		name: "a Goexit is an error of no kind", breaks: "a Goexit is an outcome of its own",
+		in: "internal/step.Step.Judge", old: "return Goexited, r.Err", new: "return Failed, r.Err",
+	},
+	{
+		name: "a panic in a deferred function of a Goexit leaves nobody to go on", breaks: "no way to end a goroutine holds up the drain",
+		in: "internal/step.calls", old: "!inGoexit()", new: "true",
+	},
+	{
+		name: "who is stuck is not named", breaks: "the error of what was abandoned names it",
+		in: "internal/step.Clock.giveUp", old: "s.Name()", new: `""`,
+	},
+	{
+		name: "nobody looks at what is stuck", breaks: "the report has the stacks of what was abandoned",
+		in: "internal/step.Clock.dump", old: "c.run.After(func() { go s.takeStacks() })", new: "_ = s.takeStacks",
+	},
+	{
+		name: "a context ends when its step is given up", breaks: "a context ends at its deadline, a margin before the step is abandoned",
+		in: "internal/step.Clock.BeginFor", old: "s.cut.Store(int64(cut))", new: "s.cut.Store(int64(s.End))",
+	},
+	{
+		name: "a step is given up half-way between its cut and its end", breaks: "no step is abandoned while it has time",
+		in: "internal/step.Clock.due", old: "now >= s.End", new: "now >= cut+(s.End-cut)/2",
+	},
+	{
+		name: "a context ends at the cut for no reason", breaks: "the cause of a context that ends at its deadline is ErrGrace",
+		in: "internal/step.expired", old: "newEnding(context.DeadlineExceeded, ErrGrace)", new: "newEnding(context.DeadlineExceeded, context.DeadlineExceeded)",
+	},
+	{
+		name: "a context ends by the second signal for no reason", breaks: "the cause of a context that a second signal ends is that signal",
+		in: "internal/step.Run.Force", old: "s.Cut(cause)", new: "s.Cut(nil)",
+	},
+	{
+		name: "a turn is passed on with what was seen of its step", breaks: "what one step did says nothing of the next",
+		in: "internal/step.Step.Pass", old: "*t = Turn{}", new: "",
+	},
+	{
+		name: "tasks stop oldest first", breaks: "tasks stop newest first",
+		in: "group.Group.stop", old: "for t := g.newest; t != nil; t = t.prev { s.tasks = append(s.tasks, t) }", new: "for t := g.oldest; t != nil; t = t.next {\n\t\ts.tasks = append(s.tasks, t)\n\t}",
+	},
+	{
+		name: "tasks are told all at once", breaks: "a task is told when the newer ones have ended",
+		in: "group.stopper.advance", old: "s.waiting == 0 || s.g.Concurrent", new: "true",
+	},
+	{
+		name: "a stuck task is not the group's error", breaks: "a group's error has each task that was abandoned",
+		in: "group.stopper.collect", old: "s.g.failed(t, err)", new: "_ = err",
+	},
+	{
+		name: "what a server returns when it is closed is an error", breaks: "what execute returns after its interrupt was called is no error",
+		in: "group.Task.returned", old: "if t.interrupt != nil && r.How == step.Returned { r.Err = nil }", new: "",
+	},
+	{
+		name: "the program is not told of a task that fails", breaks: "a failing task of main's group stamps t0",
+		in: "group.Group.begin", old: "g.run.Host.Failed(g.outer, cause)", new: "_ = cause",
+	},
+	{
+		name: "the end of a task does not stop the group", breaks: "a task that ends stops its group",
+		in: "group.Task.returned", old: "!t.mayFinish", new: "!t.mayFinish && false",
+	},
+	{
+		name: "a task that may finish stops the group", breaks: "a task with MayFinish that returns nil ends alone",
+		in: "group.Task.returned", old: "!t.mayFinish", new: "!t.mayFinish || true",
+	},
+	{
+		name: "a task is promised nothing", breaks: "each task of a group has its minimum of what main may take",
+		in: "group.stopper.plan", old: "t.step.Promise = s.budget.Promise(t.step.Terms)", new: "t.step.Promise = time.Millisecond",
+	},
+	{
+		name: "a reserve of a task is ignored", breaks: "a task has its Reserve",
+		in: "group.stopper.plan", old: "s.budget.Promise(t.step.Terms)", new: "s.budget.Promise(step.Terms{Timeout: t.step.Timeout})",
+	},
+	{
+		name: "a timeout of a task is ignored", breaks: "a task has no more than its Timeout",
+		in: "group.stopper.begin", old: "t.stopper = s", new: "t.stopper = s\n\tt.step.Timeout = 0",
+	},
+	{
+		name: "Task.Shutdown that gives up loses the task's error", breaks: "the error of a task whose Shutdown has given up is the group's",
+		in: "group.Task.wait", old: "if mine { t.waiters-- }", new: "",
+	},
+	{
+		name: "Task.Shutdown loses the error of a task that ends when its context does", breaks: "a task's error goes to one place, and is not lost",
+		in: "group.Task.wait", old: "t.ended || t.stuck", new: "t.stuck",
+	},
+	{
+		name: "the error of a task that is shut down is the group's, too", breaks: "the error that Task.Shutdown returns is not the group's",
+		in: "group.Group.ended", old: "inTime && err != nil && t.waiters == 0", new: "inTime && err != nil",
+	},
+	{
+		name: "a task that shuts itself down waits for itself", breaks: "Task.Shutdown called within the task returns at once",
+		in: "group.Task.Shutdown", old: "t.step.Calls(ctx)", new: "false && t.step.Calls(ctx)",
+	},
+	{
+		name: "the error of a task that shuts itself down is lost", breaks: "the error of a task that shuts itself down is the group's",
+		in: "group.Task.Shutdown", old: "!inside && !t.stopped && t.result.Err == nil && t != g.first", new: "!t.stopped && t.result.Err == nil && t != g.first",
+	},
+	{
+		name: "the error that stops a group is lost to a Shutdown", breaks: "the error that has stopped a group is the group's",
+		in: "group.Task.Shutdown", old: "!inside && !t.stopped && t.result.Err == nil && t != g.first", new: "!inside && !t.stopped",
+	},
+	{
+		name: "a task that is shut down is not cut", breaks: "Task.Shutdown ends the task's work context a margin before its own deadline",
+		in: "group.Task.wait", old: "time.AfterFunc(left-step.Margin(left), t.step.Expire)", new: "time.AfterFunc(left-step.Margin(left), func() {})",
+	},
+	{
+		name: "Shutdown of a task that has been given up waits for it", breaks: "Task.Shutdown returns when the task is abandoned",
+		in: "group.Task.wait", old: "<-t.givenUp()", new: "<-(chan struct{})(nil)",
+	},
 }

@@ -13,7 +13,10 @@ type program struct {
 	Grace   time.Duration
 	Delay   time.Duration
 	Reraise bool
+	Alone   bool     // it has no main: nobody calls Run, and Shutdown drains it
+	Ctx     *strange // of Run, or Shutdown
 	Main    *actor
+	Group   *strange // the context of main's group
 	Pool    bool     // main's group is Concurrent
 	Tasks   []*actor // of main's group; without any there is none
 	Holds   []*actor // begun by main
@@ -47,13 +50,20 @@ type actor struct {
 	Within  time.Duration // of a context that it makes: its deadline; 0: none
 	Inner   *inner        // of a task: it is a group of them, and does nothing of its own
 	Sub     *actor        // what it registers or begins
+	Scope   *entry        // what it makes
+	Program *program      // what it runs, on a Coordinator of its own
+	Ctx     *strange      // of the call that it makes
 }
 
 // An inner is a group within another one.
 type inner struct {
 	Pool  bool
+	Ctx   *strange
 	Tasks []*actor
 }
+
+// does gives a something to do that needs nothing else.
+func (a *actor) does(what act) { a.Does, a.Sub, a.Scope, a.Program = what, nil, nil, nil }
 
 type act int
 
@@ -77,11 +87,15 @@ const (
 	looks                  // asks for the report, returns after For
 	hands                  // calls what Release of a scope has returned, returns after For
 	shuts                  // shuts a task down, perhaps itself, returns or fails after For
+	runs                   // runs Program, returns or fails after For
+	shutsInner             // shuts down the program of another, returns after For
+	makes                  // makes Scope, closes or releases it or leaves it to others, returns after For
 )
 
 var acts = [...]string{
 	"returns", "obeys", "fails", "panics", "goexits", "deaf", "leaks", "exits", "codes",
 	"stops", "shutsDown", "registers", "spawns", "quiesces", "closes", "unregisters", "looks", "hands", "shuts",
+	"runs", "shutsInner", "makes",
 }
 
 func (a act) String() string { return acts[a] }
@@ -92,7 +106,9 @@ type event struct {
 	What   what
 	N      int           // which handler, scope or task; which cause, signal or code
 	Sub    *actor        // what is registered or begun
+	Scope  *entry        // what is made
 	Within time.Duration // of a context: its deadline; 0: none
+	Ctx    *strange
 }
 
 type what int
@@ -115,11 +131,13 @@ const (
 	shutDown
 	addedTask
 	looked
+	made
 )
 
 var whats = [...]string{
 	"signal", "Stop", "the context ends", "Quiesce", "Resume", "Register", "Unregister", "Registration.Close",
 	"Scope.Close", "Scope.Release", "what Release has returned", "Task.Shutdown", "Go", "Exit", "Shutdown", "Group.Go", "Report",
+	"Scope",
 }
 
 func (w what) String() string { return whats[w] }
@@ -131,7 +149,15 @@ func (p *program) String() string {
 	if p.Reraise {
 		b.WriteString(", Reraise")
 	}
-	fmt.Fprintf(&b, "\n  main %v\n", p.Main)
+	fmt.Fprintf(&b, "%v", p.Ctx)
+	if p.Group != nil {
+		fmt.Fprintf(&b, ", main's group%v", p.Group)
+	}
+	if p.Alone {
+		b.WriteString(", without a Run\n")
+	} else {
+		fmt.Fprintf(&b, "\n  main %v\n", p.Main)
+	}
 	for _, a := range p.Tasks {
 		fmt.Fprintf(&b, "  task %v%s\n", a, ifelse(p.Pool, ", concurrent", ""))
 	}
@@ -146,10 +172,14 @@ func (p *program) String() string {
 		if e.Within != 0 {
 			fmt.Fprintf(&b, ", within %v", e.Within)
 		}
+		fmt.Fprintf(&b, "%v", e.Ctx)
 		if e.Sub != nil {
 			fmt.Fprintf(&b, " %v", e.Sub)
 		}
 		b.WriteString("\n")
+		if e.Scope != nil {
+			e.Scope.write(&b, "    ")
+		}
 	}
 	return b.String()
 }
@@ -179,16 +209,25 @@ func (a *actor) String() string {
 	if a.Does == deaf || a.Does == panics {
 		text += fmt.Sprintf(", way %d", a.Way)
 	}
-	if a.Does == closes || a.Does == unregisters || a.Does == hands || a.Does == shuts {
+	switch a.Does {
+	case closes, unregisters, hands, shuts, runs, shutsInner, makes:
 		text += fmt.Sprintf(", way %d, code %d, within %v", a.Way, a.Code, a.Within)
 	}
 	text += ifelse(a.Mild, ", MayFinish", "") + ifelse(a.Pair, ", a pair", "") + ifelse(a.Bare, ", bare", "")
-	text += terms(a.Timeout, a.Reserve)
+	text += terms(a.Timeout, a.Reserve) + a.Ctx.String()
 	if a.Sub != nil {
 		text += fmt.Sprintf(" (%v)", a.Sub)
 	}
+	if a.Program != nil {
+		text += " {" + strings.ReplaceAll(a.Program.String(), "\n", "\n    ") + "}"
+	}
+	if a.Scope != nil {
+		var b strings.Builder
+		a.Scope.write(&b, "")
+		text += fmt.Sprintf(" (%s)", strings.ReplaceAll(strings.TrimSpace(b.String()), "\n", ";"))
+	}
 	if a.Inner != nil {
-		text += fmt.Sprintf(", group%s %v", ifelse(a.Inner.Pool, ", concurrent", ""), a.Inner.Tasks)
+		text += fmt.Sprintf(", group%s %v", ifelse(a.Inner.Pool, ", concurrent", "")+a.Inner.Ctx.String(), a.Inner.Tasks)
 	}
 	return text
 }

@@ -10,19 +10,36 @@ import (
 type generator struct {
 	*rand.Rand
 	n     int  // actors so far
+	depth int  // programs around the one that it makes
 	calm  bool // nothing goes wrong by itself, and nothing takes long
 	taken map[time.Duration]bool
 }
 
 func random(seed uint64) *program {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 7)), taken: make(map[time.Duration]bool)}
+	p := g.program()
+	p.Seed = seed
+	return p
+}
+
+// program makes a program, or one that an actor of another runs.
+func (g *generator) program() *program {
+	defer func(calm bool) { g.calm = calm }(g.calm)
 	g.calm = g.chance(12)
-	p := &program{Seed: seed, Grace: g.among(2, 30), Reraise: g.chance(ifelse(g.calm, 50, 10))}
+	p := &program{Grace: g.among(2, 30), Ctx: g.strange(true), Group: g.strange(true), Reraise: g.chance(ifelse(g.calm, 50, 10))}
 	if g.chance(10) {
 		p.Grace = time.Duration(100+g.IntN(1900)) * ms
 	}
 	if g.chance(30) {
 		p.Delay = time.Duration(g.IntN(int(p.Grace*2/3/ms))) * ms
+	}
+	if p.Alone = g.depth > 0 && g.chance(25); p.Alone {
+		p.Stack = g.entries(0)
+		for range g.few(80, 3) {
+			p.Events = append(p.Events, g.event())
+		}
+		p.neverExits()
+		return p
 	}
 	p.Main = g.actor("main")
 	g.alone(p.Main, 15)
@@ -36,12 +53,21 @@ func random(seed uint64) *program {
 		p.Holds = append(p.Holds, g.hold())
 	}
 	p.Stack = g.entries(0)
-	for range g.few(80, 5) {
+	for _, e := range p.Stack {
+		if g.depth > 0 && e.Actor != nil && g.chance(10) { // the program around
+			e.Actor.does(shutsDown)
+			e.Actor.Way = 4
+		}
+	}
+	for range g.few(ifelse(g.depth == 0, 80, 40), 5) { // what is within may be ended by what is around it
 		p.Events = append(p.Events, g.event())
 	}
 	for i, a := range p.Tasks { // what has begun to stop by itself is told to
 		if a.Pair && a.Alone > 0 && g.chance(50) {
 			p.Events = append(p.Events, &event{At: a.Alone + g.unique(1000), What: shutTask, N: i, Within: g.within()})
+		}
+		if a.Inner != nil && g.chance(30) { // with what is in it
+			p.Events = append(p.Events, &event{At: g.unique(8000), What: shutTask, N: i, Within: g.unique(3000)})
 		}
 	}
 	if g.chance(12) { // a hook that nothing follows, most often
@@ -55,6 +81,42 @@ func random(seed uint64) *program {
 		}
 	}
 	return p
+}
+
+// neverExits takes the calls of Exit away: without a Run they end the process, and with it the
+// program around.
+func (p *program) neverExits() {
+	var ofActor func(*actor)
+	var ofEntry func(*entry)
+	ofActor = func(a *actor) {
+		if a == nil {
+			return
+		}
+		if a.Does == exits {
+			a.does(returns)
+		}
+		ofActor(a.Sub)
+		ofEntry(a.Scope)
+	}
+	ofEntry = func(e *entry) {
+		if e == nil {
+			return
+		}
+		ofActor(e.Actor)
+		for _, inner := range e.Entries {
+			ofEntry(inner)
+		}
+	}
+	for _, e := range p.Stack {
+		ofEntry(e)
+	}
+	for _, e := range p.Events {
+		if e.What == exited {
+			e.What = looked
+		}
+		ofActor(e.Sub)
+		ofEntry(e.Scope)
+	}
 }
 
 func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
@@ -97,16 +159,35 @@ func (g *generator) within() time.Duration {
 	return time.Duration(1+g.IntN(30000)) * ms
 }
 
+// strange makes one in ten contexts one of a user's own type. Those that live for long may block later.
+func (g *generator) strange(long bool) *strange {
+	if !g.chance(10) {
+		return nil
+	}
+	s := &strange{Hidden: g.chance(50)}
+	if g.chance(60) {
+		s.Blocks = ifelse(g.chance(30), -1, g.unique(3000))
+	}
+	if long {
+		s.After = g.unique(15000)
+	}
+	return s
+}
+
 func (g *generator) name(kind string) string {
 	g.n++
 	return fmt.Sprintf("%s %d", kind, g.n)
 }
 
 func (g *generator) actor(kind string) *actor {
-	a := &actor{Name: g.name(kind), Way: g.IntN(5), Code: g.IntN(4), Within: g.within()}
+	a := &actor{Name: g.name(kind), Way: g.IntN(5), Code: g.IntN(4), Within: g.within(), Ctx: g.strange(false)}
 	switch n := g.IntN(100); {
-	case n < 30:
+	case n < 27:
 		a.Does = returns
+	case n < 28:
+		a.Does = ifelse(g.depth < 2, ifelse(g.chance(80), runs, shutsInner), returns)
+	case n < 30:
+		a.Does = makes
 	case n < 50:
 		a.Does = obeys
 	case n < 58:
@@ -143,6 +224,14 @@ func (g *generator) actor(kind string) *actor {
 	if g.calm && a.Does >= fails && a.Does <= codes && a.Does != leaks {
 		a.Does = ifelse(a.Way < 2, returns, obeys)
 	}
+	switch a.Does {
+	case makes:
+		g.maker(a)
+	case runs:
+		g.depth++
+		a.Program = g.program()
+		g.depth--
+	}
 	if a.Does == codes && kind != "main" {
 		a.Does = fails
 	}
@@ -161,11 +250,17 @@ func (g *generator) actor(kind string) *actor {
 	return a
 }
 
+// maker has an actor make a scope.
+func (g *generator) maker(a *actor) {
+	a.does(makes)
+	a.Scope = g.scope(1)
+}
+
 // simple is one that does not call back.
 func (g *generator) simple(kind string) *actor {
 	a := g.actor(kind)
 	if a.Does > leaks {
-		a.Does, a.Sub = returns, nil
+		a.does(returns)
 	}
 	return a
 }
@@ -191,8 +286,12 @@ func (g *generator) alone(a *actor, percent int) *actor {
 // hold is a hold, a third of them bare: those can only return, or not.
 func (g *generator) hold() *actor {
 	a := g.actor("hold")
-	if g.chance(30) {
-		a.Bare, a.Does, a.Sub = true, ifelse(a.Does == deaf, deaf, returns), nil
+	switch {
+	case g.chance(30):
+		a.Bare = true
+		a.does(ifelse(a.Does == deaf, deaf, returns))
+	case g.chance(12):
+		g.maker(a)
 	}
 	return a
 }
@@ -204,7 +303,8 @@ func (g *generator) task() *actor {
 		a.Pair = true
 		g.alone(a, 30)
 	case n < 25:
-		a.Inner, a.Does, a.Sub, a.Alone = &inner{Pool: g.chance(30)}, returns, nil, 0
+		a.Inner, a.Alone = &inner{Pool: g.chance(30), Ctx: g.strange(true)}, 0
+		a.does(returns)
 		for range 1 + g.IntN(3) {
 			a.Inner.Tasks = append(a.Inner.Tasks, g.plainTask())
 		}
@@ -216,7 +316,7 @@ func (g *generator) plainTask() *actor {
 	a := g.terms(g.alone(g.actor("task"), 15))
 	a.Mild = g.chance(30)
 	if g.chance(3) {
-		a.Does, a.Sub = shuts, nil
+		a.does(shuts)
 	}
 	return a
 }
@@ -225,26 +325,21 @@ func (g *generator) entries(depth int) (es []*entry) {
 	for range g.IntN(7 - 2*depth) {
 		switch n := g.IntN(10); {
 		case n < 2 && depth < 2:
-			e := &entry{Concurrent: g.chance(40), Entries: g.entries(depth + 1)}
-			if g.chance(15) {
-				e.Timeout = time.Duration(1+g.IntN(6000)) * ms
-			}
-			if g.chance(15) {
-				e.Reserve = time.Duration(1+g.IntN(6000)) * ms
-			}
-			if e.Concurrent && len(e.Entries) > 0 && e.Entries[0].Actor != nil && g.chance(40) { // of what runs beside it
-				e.Entries[0].Actor.Does, e.Entries[0].Actor.Sub = unregisters, nil
+			es = append(es, g.scope(depth+1))
+		case n < 3 && depth == 0:
+			e := &entry{Started: true, Actor: g.terms(g.alone(g.actor("started"), 15))}
+			if g.chance(15) { // perhaps another one, which closes this one
+				e.Actor.does(closes)
+				e.Actor.Code = 1
 			}
 			es = append(es, e)
-		case n < 3 && depth == 0:
-			es = append(es, &entry{Started: true, Actor: g.terms(g.alone(g.actor("started"), 15))})
 		default:
 			e := &entry{Actor: g.terms(g.actor("handler"))}
 			switch n := g.IntN(100); {
 			case n < 8 && depth > 0:
-				e.Actor.Does, e.Actor.Sub = closes, nil
+				e.Actor.does(closes)
 			case n < 10+4*depth:
-				e.Actor.Does, e.Actor.Sub = unregisters, nil
+				e.Actor.does(unregisters)
 			}
 			es = append(es, e)
 		}
@@ -252,8 +347,23 @@ func (g *generator) entries(depth int) (es []*entry) {
 	return es
 }
 
+// scope is a scope that is so deep in others.
+func (g *generator) scope(depth int) *entry {
+	e := &entry{Concurrent: g.chance(40), Entries: g.entries(depth)}
+	if g.chance(15) {
+		e.Timeout = time.Duration(1+g.IntN(6000)) * ms
+	}
+	if g.chance(15) {
+		e.Reserve = time.Duration(1+g.IntN(6000)) * ms
+	}
+	if e.Concurrent && len(e.Entries) > 0 && e.Entries[0].Actor != nil && g.chance(40) { // of what runs beside it
+		e.Entries[0].Actor.does(unregisters)
+	}
+	return e
+}
+
 func (g *generator) event() *event {
-	e := &event{At: g.unique(20000), N: g.IntN(8), Within: g.within()}
+	e := &event{At: g.unique(20000), N: g.IntN(8), Within: g.within(), Ctx: g.strange(false)}
 	switch n := g.IntN(100); {
 	case n < 27:
 		e.What = signalled
@@ -285,8 +395,10 @@ func (g *generator) event() *event {
 		e.What = exited
 	case n < 95:
 		e.What = shutDown
-	case n < 97:
+	case n < 96:
 		e.What = looked
+	case n < 98:
+		e.What, e.Scope = made, g.scope(1)
 	default:
 		e.What, e.Sub = addedTask, g.task()
 	}

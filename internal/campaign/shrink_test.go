@@ -58,15 +58,23 @@ func clone(p *program) *program {
 // vary makes the i-th change to p. It returns false if there are not so many.
 func vary(p *program, i int) bool {
 	v := &variation{left: i}
+	v.program(p)
+	return v.done
+}
+
+func (v *variation) program(p *program) {
 	v.events(p)
 	v.stack(&p.Stack)
 	v.actors(&p.Tasks)
 	v.actors(&p.Holds)
-	v.actor(p.Main)
+	if p.Main != nil {
+		v.actor(p.Main)
+	}
+	v.strange(&p.Ctx)
+	v.strange(&p.Group)
 	v.change(p.Delay != 0, func() { p.Delay = 0 })
 	v.change(p.Reraise, func() { p.Reraise = false })
 	v.change(p.Pool, func() { p.Pool = false })
-	return v.done
 }
 
 // A variation counts changes, and makes one.
@@ -99,9 +107,11 @@ func (v *variation) events(p *program) {
 	}
 	for _, e := range p.Events {
 		v.change(e.Within != 0, func() { e.Within = 0 })
+		v.strange(&e.Ctx)
 		if e.Sub != nil {
 			v.actor(e.Sub)
 		}
+		v.scope(e.Scope)
 	}
 }
 
@@ -115,9 +125,7 @@ func (v *variation) stack(es *[]*entry) {
 			v.actor(e.Actor)
 			continue
 		}
-		v.change(e.Timeout != 0, func() { e.Timeout = 0 })
-		v.change(e.Reserve != 0, func() { e.Reserve = 0 })
-		v.change(e.Concurrent, func() { e.Concurrent = false })
+		v.limits(e)
 		v.change(len(e.Entries) > 0, func() { // its entries take its place
 			rest := (*es)[i+1:]
 			*es = append(append((*es)[:i:i], e.Entries...), rest...)
@@ -127,6 +135,29 @@ func (v *variation) stack(es *[]*entry) {
 		}
 		v.stack(&e.Entries)
 	}
+}
+
+func (v *variation) strange(s **strange) {
+	v.change(*s != nil, func() { *s = nil })
+	if *s != nil {
+		v.change((*s).Blocks != 0, func() { (*s).Blocks = 0 })
+		v.change((*s).Hidden, func() { (*s).Hidden = false })
+	}
+}
+
+func (v *variation) limits(e *entry) {
+	v.change(e.Timeout != 0, func() { e.Timeout = 0 })
+	v.change(e.Reserve != 0, func() { e.Reserve = 0 })
+	v.change(e.Concurrent, func() { e.Concurrent = false })
+}
+
+// scope is for one that is made at run time, if there is one.
+func (v *variation) scope(e *entry) {
+	if e == nil {
+		return
+	}
+	v.limits(e)
+	v.stack(&e.Entries)
 }
 
 func (v *variation) actors(as *[]*actor) {
@@ -143,22 +174,28 @@ func (v *variation) actors(as *[]*actor) {
 }
 
 func (v *variation) actor(a *actor) {
-	v.change(a.Does != obeys || a.For != 0 || a.Sub != nil, func() { a.Does, a.For, a.Sub = obeys, 0, nil })
-	v.change(a.Does != returns && a.Sub != nil, func() { a.Does, a.Sub = returns, nil })
+	v.change(a.Does != obeys || a.For != 0, func() { a.For = 0; a.does(obeys) })
+	v.change(a.Does != returns && (a.Sub != nil || a.Scope != nil || a.Program != nil), func() { a.does(returns) })
 	v.change(a.For != 0, func() { a.For = 0 })
 	v.change(a.Alone != 0, func() { a.Alone = 0 })
 	v.change(a.Timeout != 0, func() { a.Timeout = 0 })
 	v.change(a.Reserve != 0, func() { a.Reserve = 0 })
 	v.change(a.Within != 0, func() { a.Within = 0 })
 	v.change(a.Way != 0, func() { a.Way = 0 })
+	v.strange(&a.Ctx)
 	v.change(a.Mild, func() { a.Mild = false })
 	v.change(a.Pair, func() { a.Pair = false })
 	v.change(a.Inner != nil, func() { a.Inner = nil })
 	if a.Inner != nil {
+		v.strange(&a.Inner.Ctx)
 		v.change(a.Inner.Pool, func() { a.Inner.Pool = false })
 		v.actors(&a.Inner.Tasks)
 	}
 	if a.Sub != nil {
 		v.actor(a.Sub)
+	}
+	v.scope(a.Scope)
+	if a.Program != nil {
+		v.program(a.Program)
 	}
 }

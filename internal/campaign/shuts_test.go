@@ -16,7 +16,9 @@ import (
 type shut struct {
 	at, end time.Duration
 	back    bool          // it has returned
+	vague   bool          // its context may have held it up
 	limit   time.Duration // when its context ends, if there is nothing else that ends it; 0: not known
+	by      *seen         // the caller, nil if no actor
 	inside  bool          // the task, or one in it, is the caller
 	err     error
 	ended   error // of the context when it had returned
@@ -34,12 +36,12 @@ func within(ctx context.Context, d time.Duration) (context.Context, context.Canc
 }
 
 // shuts shuts a task down; by is the actor that does.
-func (w *world) shuts(by, sn *seen, ctx context.Context, d time.Duration) {
+func (w *world) shuts(by, sn *seen, ctx context.Context, d time.Duration, how *strange) {
 	if d == asLongAsItTakes {
 		d = sn.For
 	}
-	c := &shut{at: w.now()}
-	if d != 0 && (by == nil || ctx == context.Background()) {
+	c := &shut{at: w.now(), by: by, vague: how.slack() > 0}
+	if d != 0 && !c.vague && (by == nil || ctx == context.Background()) {
 		c.limit = c.at + max(d, 0)
 	}
 	w.note(func() {
@@ -48,7 +50,7 @@ func (w *world) shuts(by, sn *seen, ctx context.Context, d time.Duration) {
 	})
 	ctx, cancel := within(ctx, d)
 	defer cancel()
-	err := sn.task.Shutdown(ctx)
+	err := sn.task.Shutdown(how.of(w, ctx))
 	w.note(func() { c.back, c.end, c.err, c.ended = true, w.now(), err, ctx.Err() })
 }
 
@@ -71,7 +73,7 @@ func (w *world) shutsOne(sn *seen, work context.Context) {
 		}
 	})
 	if target != nil {
-		w.shuts(sn, target, ifelse(sn.Code%2 == 0, work, context.Background()), sn.Within)
+		w.shuts(sn, target, ifelse(sn.Code%2 == 0, work, context.Background()), sn.Within, sn.Ctx)
 	}
 }
 
@@ -79,7 +81,7 @@ func (w *world) shutsOne(sn *seen, work context.Context) {
 // where the task may have had the same error.
 func (c *shut) gaveUp(sn *seen) (yes, known bool) {
 	yes = c.back && c.err != nil && c.err == c.ended
-	return yes, !yes || sn.err != c.err
+	return yes, !c.vague && (!yes || sn.err != c.err)
 }
 
 // checkShutdowns holds that a call returns when the task has ended or its context has, with
@@ -89,20 +91,34 @@ func (m *model) checkShutdowns() {
 		if sn.task == nil || sn.calls == 0 {
 			continue
 		}
+		if m.vague(sn) {
+			continue
+		}
 		for _, c := range sn.shuts {
-			m.checkShut(sn, c)
+			if !c.vague {
+				m.checkShut(sn, c)
+			}
 		}
 		m.checkOnePlace(sn)
 	}
 }
 
 func (m *model) checkShut(sn *seen, c *shut) {
+	m.checkNested(sn, c)
 	gaveUp, known := c.gaveUp(sn)
 	stuck := new(group.StuckError)
 	if left := c.limit - c.at; left > 0 && sn.Does == obeys && (!sn.over || sn.end > c.limit-margin(left)) && !c.inside && c.at < m.returned {
 		m.found("shut", "%s, which obeys, ended at %v, and was to be cut a little before %v", sn.Name, sn.end, c.limit)
 	}
+	refused, target := m.new && errors.Is(c.err, shutdown.ErrInProgress), func(task *seen) bool { return task.actor == sn.actor }
 	switch {
+	case refused:
+		if c.end != c.at || !m.waitsFor(c.by, c.at, target, true) {
+			m.found("itself", "Shutdown of %s, which ended at %v, does not wait for its caller: %+v", sn.Name, sn.end, *c)
+		}
+	case m.new && !c.inside && m.waitsFor(c.by, c.at, target, false):
+		m.found("itself", "Shutdown of %s, which ended at %v, would wait for its caller: %+v", sn.Name, sn.end, *c)
+	case c.inside && m.given(sn) && m.over(sn, c.at): // it has been abandoned, and is not told any more
 	case c.inside:
 		if !c.back || c.err != nil || c.end != c.at {
 			m.found("shut", "%s shut itself down at %v: %+v", sn.Name, c.at, *c)
@@ -118,18 +134,16 @@ func (m *model) checkShut(sn *seen, c *shut) {
 	case errors.As(c.err, &stuck) && stuck.Name == sn.Name && m.given(sn):
 	case !sn.over || c.end != max(c.at, sn.end):
 		m.found("shut", "Shutdown of %s, which ended at %v (%t), returned: %+v", sn.Name, sn.end, sn.over, *c)
-	case sn.bad() && !errors.Is(c.err, either(sn.aloneErr, sn.err)) && sn.how == byReturn, sn.bad() != (c.err != nil) && !sn.late:
+	case m.expired(sn):
+	case sn.bad() && !errors.Is(c.err, either(sn.aloneErr, sn.err)) && sn.how == byReturn, sn.bad() != (c.err != nil) && !m.isLate(sn) && !m.wasLate(sn):
 		m.found("shut", "Shutdown of %s, which ended with %v, returned: %+v", sn.Name, sn.err, *c)
 	}
 }
 
 // checkOnePlace looks for the error of sn in what its group and its callers have returned.
 func (m *model) checkOnePlace(sn *seen) {
-	of := sn.in
-	if of == nil {
-		of = m.byName[m.p.Main.Name]
-	}
-	if !of.ran || !sn.over || !sn.bad() || m.given(sn) || sn.end > of.ranAt {
+	of := m.groupOf(sn)
+	if !of.ran || !sn.over || !sn.bad() || m.expired(sn) || m.given(sn) || sn.end > of.ranAt {
 		return
 	}
 	places := 0
@@ -180,7 +194,7 @@ func (m *model) mayStop(of *seen) time.Duration {
 		at = ifelse(of.told, of.toldAt, of.ranAt)
 	}
 	for _, sn := range m.seen {
-		if sn.task != nil && (sn.over || sn.alone > 0) && (sn.bad() || sn.late || !sn.Mild) && (sn.in == of || sn.in == nil && of.kind == shutdown.KindMain) {
+		if sn.task != nil && (sn.over || sn.alone > 0) && (sn.bad() || m.isLate(sn) || !sn.Mild) && (sn.in == of || sn.in == nil && of.kind == shutdown.KindMain) {
 			at = min(at, ifelse(sn.alone > 0, sn.alone, sn.end))
 		}
 	}
@@ -189,7 +203,7 @@ func (m *model) mayStop(of *seen) time.Duration {
 
 // expiresAt reports whether the context of a Shutdown of sn ended then.
 func (sn *seen) expiresAt(at time.Duration) bool {
-	return slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.back && c.ended != nil && c.end == at })
+	return slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.vague || c.back && c.ended != nil && c.end == at })
 }
 
 // ignoring reports whether it can be told that the end of sn is not its group's affair: a

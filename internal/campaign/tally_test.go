@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lastcall-go/lastcall/shutdown"
@@ -10,20 +11,28 @@ import (
 // A tally is what the programs of a campaign have come across: one in which nothing is
 // ever stuck would find nothing.
 type tally struct {
-	outcomes [shutdown.Skipped + 1]int
+	outcomes [outcomeSkipped + 1]int
 	forced   int
 	ended    int // by a third signal
 	quiet    int
 	resumed  int
 	reraised int // ended by the signal
 	leaks    int
-	shut     int // errors of Task.Shutdown
-	closed   int // of a Close
-	handed   int // of what was released
-	taken    int // handlers that were unregistered
+	shut     int            // errors of Task.Shutdown
+	closed   int            // of a Close
+	handed   int            // of what was released
+	taken    int            // handlers that were unregistered
+	inner    int            // programs within steps of others
+	alone    int            // of those, without a Run
+	made     map[string]int // handlers that ran in scopes made by a kind of step
 }
 
 func (t *tally) count(o *observation) {
+	for _, in := range o.inners {
+		t.count(in)
+		t.inner++
+		t.alone += ifelse(in.p.Alone, 1, 0)
+	}
 	for _, s := range o.report.Steps {
 		t.outcomes[s.Outcome]++
 	}
@@ -51,11 +60,25 @@ func (t *tally) count(o *observation) {
 	}
 	for _, sn := range o.seen {
 		t.taken += ifelse(sn.won, 1, 0)
+		if maker := o.named(sn.maker); maker != nil && sn.home.at > o.start && sn.calls > 0 {
+			t.made[maker.what()]++
+		}
 		for _, c := range sn.shuts {
 			t.shut += ifelse(c.err != nil && c.err != c.ended, 1, 0)
 		}
 	}
 	t.leaks += len(o.report.Leaks)
+}
+
+// what is the kind of a step, with the two kinds of tasks apart.
+func (sn *seen) what() string { return ifelse(sn.started, "started task", sn.kind.String()) }
+
+// named is what is known of an actor, nil if nothing.
+func (o *observation) named(a *actor) *seen {
+	if i := slices.IndexFunc(o.seen, func(sn *seen) bool { return a != nil && sn.actor == a }); i >= 0 {
+		return o.seen[i]
+	}
+	return nil
 }
 
 // missing is what a campaign of some length has to have come across, and has not.
@@ -68,9 +91,15 @@ func (t *tally) missing() (what []string) {
 	for name, n := range map[string]int{
 		"forced": t.forced, "ended": t.ended, "announced": t.quiet, "resumed": t.resumed, "reraised": t.reraised, "leaks": t.leaks,
 		"shut": t.shut, "closed": t.closed, "handed": t.handed, "unregistered": t.taken,
+		"programs within": t.inner, "programs without a Run": t.alone,
 	} {
 		if n == 0 {
 			what = append(what, name)
+		}
+	}
+	for _, kind := range []string{"main", "task", "started task", "hold", "handler"} {
+		if t.made[kind] == 0 {
+			what = append(what, "scopes made by a "+kind)
 		}
 	}
 	return what
@@ -82,6 +111,6 @@ func (t *tally) String() string {
 		parts = append(parts, fmt.Sprintf("%d %v", n, shutdown.Outcome(o)))
 	}
 	return fmt.Sprintf("%s; %d leaks; %d announced, %d resumed, %d forced, %d ended by a third signal, %d raised again; "+
-		"%d unregistered; errors: %d of Task.Shutdown, %d of a Close, %d of those released",
-		strings.Join(parts, ", "), t.leaks, t.quiet, t.resumed, t.forced, t.ended, t.reraised, t.taken, t.shut, t.closed, t.handed)
+		"%d unregistered; ran in scopes made at run time by: %v; %d programs within steps, %d of those without a Run; errors: %d of Task.Shutdown, %d of a Close, %d of those released",
+		strings.Join(parts, ", "), t.leaks, t.quiet, t.resumed, t.forced, t.ended, t.reraised, t.taken, t.made, t.inner, t.alone, t.shut, t.closed, t.handed)
 }

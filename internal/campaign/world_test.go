@@ -26,6 +26,9 @@ import (
 // A world is a bubble in which a program is played, and the notes of what its steps see.
 type world struct {
 	p       *program
+	outer   *world // of which an actor runs this program, nil for the outermost
+	inners  []*world
+	until   time.Duration // when the context of main's group blocks no more
 	c       *shutdown.Coordinator
 	g       group.Group
 	fault   *fault // what it makes wrong, nil if nothing
@@ -44,9 +47,13 @@ type world struct {
 	obs observation
 	ids int
 
-	final observation    // obs when Run has returned
-	wg    sync.WaitGroup // what is stuck on it waits for the release
-	// What is stuck on a condition does, too.
+	final observation // obs when all is over
+	*held
+}
+
+// held is what waits for the release of all that is stuck: on a WaitGroup, or on a condition.
+type held struct {
+	wg       sync.WaitGroup
 	cond     *sync.Cond
 	released bool
 }
@@ -54,11 +61,15 @@ type world struct {
 // An observation is what there is to judge.
 type observation struct {
 	p          *program
+	inners     []*observation // of the programs that its actors have run
+	outermost  bool
 	top        *scope
+	start      time.Duration // of the program
 	seen       []*seen
 	stimuli    []stimulus
 	signals    []sent
 	events     []noted
+	parent     error // of the context that it was given, in the end
 	report     *shutdown.Report
 	last       *shutdown.Report // after the end
 	code       int
@@ -67,9 +78,11 @@ type observation struct {
 	changes    []time.Duration // of what is registered
 	exits      []exit
 	closings   []*closing
+	descents   []*descent
 	looks      []*look
 	resumes    []resume
 	codes      []exit // given to Exit
+	blocked    int    // goroutines that are in a context of a user's
 	goroutines int    // that were not there before
 	pending    int    // of those, which wait for a call of theirs to return
 	problems   []string
@@ -78,10 +91,12 @@ type observation struct {
 
 type stimulus struct {
 	at    time.Duration
-	cause error // nil: none
-	fault bool  // the cause is a failure
-	delay bool  // it grants the delay
-	maybe bool  // it may be none: somebody else may have had the task's error
+	cause error  // nil: none
+	fault bool   // the cause is a failure
+	delay bool   // it grants the delay
+	why   why    // where it has no cause, what it is
+	of    string // the name of the task that has ended
+	maybe bool   // it may be none: somebody else may have had the task's error
 }
 
 type sent struct {
@@ -110,12 +125,16 @@ type scope struct {
 	*entry
 	scope    *shutdown.Scope
 	parent   *scope
+	maker    *actor // that has made it, nil if none
 	order    int
 	at       time.Duration // when it was made
 	children []child
 	closed   bool // by somebody, perhaps before its turn
+	closes   int  // how many calls of Close were not refused
 	released bool
 	hand     func(context.Context) error // what Release has returned
+	// releasedAt is when it was released first.
+	releasedAt time.Duration
 }
 
 func (sc *scope) name() string { return fmt.Sprintf("scope %d", sc.order) }
@@ -134,6 +153,9 @@ type seen struct {
 	in      *seen // the task that is the group of this one; nil: main's
 	by      *seen // the actor that has closed this handler, with its context
 	home    *scope
+	until   time.Duration // when the context of the group that it is blocks no more
+	inner   *world        // of the program that it runs
+	maker   *actor        // what has registered it, nil if no actor
 	order   int           // of registration
 	at      time.Duration // of registration
 	reg     *shutdown.Registration
@@ -141,6 +163,7 @@ type seen struct {
 	refused bool
 	won     bool          // it was unregistered
 	takings []*taking     // the calls of Unregister
+	closes  int           // how many calls of Close were not refused
 	closed  bool          // somebody has closed it, perhaps before its turn
 	settled time.Duration // when a Close of it had returned; 0: never
 	shuts   []*shut       // of this task
@@ -152,16 +175,22 @@ type seen struct {
 	begin    time.Duration
 	ctxErr   error         // of its work context at the start
 	left     time.Duration // to its deadline then; -1: none
+	acts     bool          // all that it waits for from then on is what it does
+	actsAt   time.Duration
 	told     bool
 	toldAt   time.Duration
 	over     bool
 	end      time.Duration
 	how      how
 	err      error
-	late     bool          // after its deadline
-	alone    time.Duration // when the first function of a pair had returned alone; 0: it has not
-	aloneErr error         // what it returned
-	cut      *cut          // how its context ended, nil if it did not see that
+	late     bool            // after its deadline
+	expired  bool            // when its context had ended at its deadline
+	deadline time.Time       // of its context at its start, zero if it has none
+	work     context.Context // of which that is
+	moved    bool            // that was another one at its end
+	alone    time.Duration   // when the first function of a pair had returned alone; 0: it has not
+	aloneErr error           // what it returned
+	cut      *cut            // how its context ended, nil if it did not see that
 	leak     bool
 }
 
@@ -200,27 +229,35 @@ func play(t *testing.T, p *program, f *fault) (o *observation) {
 
 func playInBubble(t *testing.T, p *program, f *fault) (o *observation) {
 	synctest.Test(t, func(*testing.T) {
-		logger := zerolog.Nop()
-		w := &world{
-			p: p, base: time.Now(), signals: make(chan os.Signal, 64), release: make(chan struct{}), fault: f,
-			c: &shutdown.Coordinator{Grace: p.Grace, Delay: p.Delay, Reraise: p.Reraise, Logger: &logger},
-		}
+		w := &world{base: time.Now(), release: make(chan struct{}), fault: f, held: new(held)}
 		w.cond = sync.NewCond(new(sync.Mutex))
 		w.wg.Add(1)
-		w.obs.p = p
-		w.c.Observe = w.observe
-		notify.Use(w.c, notify.Double{
-			Listen:   func([]os.Signal) (<-chan os.Signal, func()) { return w.signals, func() {} },
-			DropPipe: func() func() { return func() {} },
-			Exit: func(code int) {
-				w.note(func() { w.obs.exits = append(w.obs.exits, exit{w.now(), code}) })
-				runtime.Goexit()
-			},
-		})
+		w.has(p)
 		w.run()
 		o = &w.final
 	})
 	return o
+}
+
+// has gives the world its program, and a Coordinator.
+func (w *world) has(p *program) {
+	logger := zerolog.Nop()
+	w.p, w.signals = p, make(chan os.Signal, 64)
+	w.c = &shutdown.Coordinator{Grace: p.Grace, Delay: p.Delay, Reraise: p.Reraise, Logger: &logger, Observe: w.observe}
+	if p.Ctx != nil && p.Ctx.Hidden || w.outer != nil {
+		// The end of such a context, or of one around, may be that of a signal, and events wait for
+		// it. The double delivers signals all the same.
+		w.c.Signals = []os.Signal{}
+	}
+	w.obs.p, w.obs.top, w.obs.start, w.obs.outermost = p, &scope{entry: new(entry)}, w.now(), w.outer == nil
+	notify.Use(w.c, notify.Double{
+		Listen:  func([]os.Signal) (<-chan os.Signal, func()) { return w.signals, func() {} },
+		HoldOff: func([]os.Signal) func() { return func() {} },
+		Exit: func(code int) {
+			w.note(func() { w.obs.exits = append(w.obs.exits, exit{w.now(), code}) })
+			runtime.Goexit()
+		},
+	})
 }
 
 // observe notes an event, and what the Coordinator tells of itself then. It is called at the
@@ -291,7 +328,28 @@ const maxRun = 10 * time.Hour
 
 func (w *world) run() {
 	before := runtime.NumGoroutine()
-	w.obs.top = &scope{entry: new(entry)}
+	hangs := time.AfterFunc(maxRun, func() {
+		fmt.Fprintf(os.Stderr, "Run does not return\n%v", w.p) // nor would the test
+		panic("a program hangs")
+	})
+	w.plays(context.Background())
+	time.Sleep(20 * ms) // the search for leaks may be left by itself at the very end
+	for w.busy() {      // they have nothing but their own time
+		time.Sleep(s)
+	}
+	hangs.Stop()
+	synctest.Wait()
+	left := runtime.NumGoroutine() - before
+	if left != w.lives() || w.fault != nil {
+		left = w.countInBubble()
+	}
+	w.obs.goroutines = left
+	w.concludes()
+	w.letGo()
+}
+
+// plays runs the program, within ctx.
+func (w *world) plays(ctx context.Context) {
 	for _, e := range w.p.Stack {
 		w.add(e, w.obs.top)
 	}
@@ -299,35 +357,59 @@ func (w *world) run() {
 		w.timers = append(w.timers, time.AfterFunc(e.At, func() { w.fire(e) }))
 	}
 	w.timers = append(w.timers, time.AfterFunc(time.Minute, func() { w.fire(&event{What: stopped}) }))
-	w.timers = append(w.timers, time.AfterFunc(maxRun, func() {
-		fmt.Fprintf(os.Stderr, "Run does not return\n%v", w.p) // nor would the test
-		panic("a program hangs")
-	}))
-	ctx, cancel := context.WithCancelCause(context.Background())
-	w.cancel = cancel
-	report := w.c.Run(ctx, w.main)
-	returned := w.now()
+	ctx, w.cancel = w.within(ctx)
+	report := w.drains(w.p.Ctx.of(w, ctx))
+	returned, err := w.now(), ctx.Err()
 	for _, t := range w.timers {
 		t.Stop()
 	}
-	time.Sleep(20 * ms) // the search for leaks may be left by itself at the very end
-	synctest.Wait()
-	last := w.c.Report()
-	left := runtime.NumGoroutine() - before
-	if left != w.obs.lives() || w.fault != nil {
-		left = w.countInBubble()
-	}
 	w.note(func() {
-		w.obs.report, w.obs.returned, w.obs.code = report, returned, report.ExitCode()
+		w.obs.report, w.obs.returned, w.obs.code, w.obs.parent = report, returned, report.ExitCode(), err
 		w.obs.began = report.Began.Sub(w.base)
-		w.obs.goroutines, w.obs.last = left, last
 	})
+}
+
+// drains calls Run, or Shutdown where the program has no main.
+func (w *world) drains(ctx context.Context) *shutdown.Report {
+	if !w.p.Alone {
+		return w.c.Run(ctx, w.main)
+	}
+	w.stimulus(stimulus{why: asked})
+	w.shutsDown(ctx)
+	<-w.c.Done()
+	return w.c.Report()
+}
+
+// shutsDown calls Shutdown, not from within a step of this program.
+func (w *world) shutsDown(ctx context.Context) {
+	err := w.c.Shutdown(ctx)
+	select {
+	case <-w.c.Done():
+		if bad := w.c.Report().Err() != nil; bad != (err != nil) && (err == nil || err != plain(ctx).Err()) {
+			w.problem("Shutdown returned %v, and the report's error is %v", err, w.c.Report().Err())
+		}
+	default:
+		if ended := plain(ctx).Err(); err == nil || err != ended {
+			w.problem("Shutdown returned %v before the end, its context's error is %v", err, ended)
+		}
+	}
+}
+
+// concludes keeps what there is to judge, of the programs within as well. What is let go goes on.
+func (w *world) concludes() {
 	if w.c.Ready() {
 		w.problem("Ready() after the end")
 	}
+	last := w.c.Report()
+	for _, in := range w.inners {
+		in.concludes()
+	}
 	w.note(func() {
-		// As it is now: what is let go goes on.
+		w.obs.last = last
 		w.final = w.obs
+		for _, in := range w.inners {
+			w.final.inners = append(w.final.inners, &in.final)
+		}
 		w.final.seen = nil
 		w.final.closings = copies(w.obs.closings)
 		for _, sn := range w.obs.seen {
@@ -337,7 +419,6 @@ func (w *world) run() {
 		}
 		w.remap()
 	})
-	w.letGo(cancel)
 }
 
 // remap has the tree of scopes, and the tasks within others, point to the copies.
@@ -386,6 +467,16 @@ func (o *observation) lives() (n int) {
 	return n + o.pending
 }
 
+// allLives is lives with the programs within.
+func (o *observation) allLives() (n, blocked int) {
+	n, blocked = o.lives(), o.blocked
+	for _, in := range o.inners {
+		k, b := in.allLives()
+		n, blocked = n+k, blocked+b
+	}
+	return n, blocked
+}
+
 var inBubble = regexp.MustCompile(`synctest bubble \d+`)
 
 // countInBubble counts the goroutines of the bubble, without the three that make it. It
@@ -401,7 +492,7 @@ func (w *world) countInBubble() int {
 }
 
 // letGo ends the bubble's goroutines.
-func (w *world) letGo(cancel context.CancelCauseFunc) {
+func (w *world) letGo() {
 	close(w.release)
 	w.wg.Done()
 	w.cond.L.Lock()
@@ -409,7 +500,7 @@ func (w *world) letGo(cancel context.CancelCauseFunc) {
 	w.cond.L.Unlock()
 	w.cond.Broadcast()
 	synctest.Wait()
-	cancel(nil)
+	w.cancel(nil)
 	time.Sleep(2 * time.Minute) // what is stuck in a sleep of one; Exit leaves a second to the caller of Run
 	synctest.Wait()
 }
@@ -455,10 +546,14 @@ func (w *world) main(ctx context.Context) error {
 	sn := w.know(w.p.Main, shutdown.KindMain)
 	work := group.WorkContext(ctx)
 	w.begins(sn, work)
+	w.isOwn(sn, ctx)
 	for _, a := range w.p.Holds {
-		w.hold(ctx, a)
+		w.hold(a.Ctx.of(w, ctx), a, a.Ctx)
 	}
 	if w.p.Tasks == nil {
+		if sn.fromTheStart() {
+			defer w.hears(sn, ctx)()
+		}
 		w.waits(sn, ctx)
 		return w.performs(sn, work, nil)
 	}
@@ -466,7 +561,8 @@ func (w *world) main(ctx context.Context) error {
 	for _, a := range w.p.Tasks {
 		w.addTask(&w.g, a, nil)
 	}
-	err := w.g.Run(ctx)
+	w.note(func() { w.until = w.p.Group.until(w.now()) })
+	err := w.g.Run(w.p.Group.of(w, ctx))
 	w.note(func() { sn.ran, sn.ranAt, sn.ranErr = true, w.now(), err })
 	return w.performs(sn, work, err)
 }
@@ -496,6 +592,7 @@ func (w *world) addPair(g *group.Group, sn *seen, opts []group.Option) *group.Ta
 	stop := make(chan struct{})
 	execute := func(ctx context.Context) error {
 		w.begins(sn, ctx)
+		w.isOwn(sn, ctx)
 		var alone <-chan time.Time
 		if sn.Alone > 0 {
 			alone = time.After(sn.Alone)
@@ -531,7 +628,7 @@ func (w *world) leaves(sn *seen) (err error, early bool) {
 		}
 	})
 	if early && err != nil {
-		w.stimulus(stimulus{cause: err, maybe: sn.in != nil})
+		w.fails(sn, stimulus{cause: err, maybe: sn.in != nil})
 	}
 	return err, early
 }
@@ -541,15 +638,22 @@ func (w *world) grouped(sn *seen) func(context.Context) error {
 	return func(ctx context.Context) error {
 		work := group.WorkContext(ctx)
 		w.begins(sn, work)
+		w.isOwn(sn, ctx)
 		g := &group.Group{Concurrent: sn.Inner.Pool}
 		for _, a := range sn.Inner.Tasks {
 			w.addTask(g, a, sn)
 		}
-		defer context.AfterFunc(ctx, func() { w.note(func() { sn.told, sn.toldAt = true, w.now() }) })()
-		err := g.Run(ctx)
+		defer w.hears(sn, ctx)()
+		w.note(func() { sn.until = sn.Inner.Ctx.until(w.now()) })
+		err := g.Run(sn.Inner.Ctx.of(w, ctx))
 		w.note(func() { sn.ran, sn.ranAt, sn.ranErr = true, w.now(), err })
 		return w.ends(sn, work, byReturn, err)
 	}
+}
+
+// hears notes when an actor is told that does not wait for it.
+func (w *world) hears(sn *seen, ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { w.note(func() { sn.told, sn.toldAt = true, w.now() }) })
 }
 
 // told is the function of a task.
@@ -557,6 +661,10 @@ func (w *world) told(sn *seen) func(context.Context) error {
 	return func(ctx context.Context) error {
 		work := group.WorkContext(ctx)
 		w.begins(sn, work)
+		w.isOwn(sn, ctx)
+		if sn.fromTheStart() {
+			defer w.hears(sn, ctx)()
+		}
 		w.waits(sn, ctx)
 		return w.performs(sn, work, nil)
 	}
@@ -566,6 +674,9 @@ func (w *world) told(sn *seen) func(context.Context) error {
 func (w *world) called(sn *seen) func(context.Context) error {
 	f := func(ctx context.Context) error {
 		w.begins(sn, ctx)
+		if !sn.Bare {
+			w.isOwn(sn, ctx)
+		}
 		return w.performs(sn, ctx, nil)
 	}
 	if w.fault != nil && w.fault.called != nil {
@@ -574,8 +685,10 @@ func (w *world) called(sn *seen) func(context.Context) error {
 	return f
 }
 
-func (w *world) hold(ctx context.Context, a *actor) {
+// hold begins a hold; the call may be held up by its context.
+func (w *world) hold(ctx context.Context, a *actor, how *strange) {
 	sn := w.know(a, shutdown.KindHold)
+	sn.at += how.slack()
 	if a.Bare {
 		release, ok := w.c.Hold(a.Name)
 		w.note(func() { sn.refused = !ok })
@@ -594,20 +707,7 @@ func (w *world) hold(ctx context.Context, a *actor) {
 // add registers an entry.
 func (w *world) add(e *entry, in *scope) {
 	if e.Actor == nil {
-		sc := &scope{entry: e, parent: in, at: w.now()}
-		w.note(func() { w.ids++; sc.order = w.ids; w.scopes = append(w.scopes, sc) })
-		nest, opts := w.c.Scope, terms2(e.Timeout, e.Reserve)
-		if in.scope != nil {
-			nest = in.scope.Scope
-		}
-		if e.Concurrent {
-			opts = append(opts, shutdown.Concurrent())
-		}
-		sc.scope = nest(sc.name(), opts...)
-		in.children = append(in.children, child{scope: sc})
-		for _, inner := range e.Entries {
-			w.add(inner, sc)
-		}
+		w.makes(e, in, nil)
 		return
 	}
 	if e.Started {
@@ -618,15 +718,43 @@ func (w *world) add(e *entry, in *scope) {
 		sn.reg = w.c.Start(w.told(sn), append(terms2(e.Actor.Timeout, e.Actor.Reserve), shutdown.Name(e.Actor.Name))...)
 		return
 	}
-	w.register(e.Actor, in)
+	w.register(e.Actor, in, nil)
+}
+
+// makes makes a scope, with what is in it; by is the actor that does, nil if none.
+func (w *world) makes(e *entry, in *scope, by *actor) *scope {
+	sc := &scope{entry: e, parent: in, maker: by, at: w.now()}
+	w.note(func() {
+		w.ids++
+		sc.order = w.ids
+		in.children = append(in.children, child{scope: sc})
+	})
+	nest, opts := w.c.Scope, terms2(e.Timeout, e.Reserve)
+	if in.scope != nil {
+		nest = in.scope.Scope
+	}
+	if e.Concurrent {
+		opts = append(opts, shutdown.Concurrent())
+	}
+	sc.scope = nest(sc.name(), opts...)
+	w.note(func() { w.scopes = append(w.scopes, sc) })
+	for _, inner := range e.Entries {
+		if inner.Actor == nil {
+			w.makes(inner, sc, by)
+		} else {
+			w.register(inner.Actor, sc, by)
+		}
+	}
+	return sc
 }
 
 func terms2(timeout, reserve time.Duration) []shutdown.Option {
 	return []shutdown.Option{shutdown.Timeout(timeout), shutdown.Reserve(reserve)}
 }
 
-func (w *world) register(a *actor, in *scope) {
+func (w *world) register(a *actor, in *scope, by *actor) {
 	sn := w.know(a, shutdown.KindHandler)
+	sn.maker = by
 	register := w.c.Register
 	if in.scope != nil {
 		register = in.scope.Register

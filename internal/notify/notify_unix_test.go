@@ -66,8 +66,29 @@ func init() {
 		stop()
 		fmt.Println(signal.Ignored(syscall.SIGHUP))
 	}
+	programs["hangup"] = func() {
+		undo := notify.HoldOff(nil)
+		kill(syscall.SIGHUP)
+		settle()
+		fmt.Println("alive")
+		undo()
+		kill(syscall.SIGHUP)
+		time.Sleep(time.Minute)
+	}
+	programs["hangup, untouched"] = func() {
+		defer notify.HoldOff([]os.Signal{})()
+		kill(syscall.SIGHUP)
+		time.Sleep(time.Minute)
+	}
+	programs["hangup, ignored"] = func() {
+		signal.Ignore(syscall.SIGHUP)
+		undo := notify.HoldOff(nil)
+		fmt.Println(signal.Ignored(syscall.SIGHUP))
+		undo()
+		fmt.Println(signal.Ignored(syscall.SIGHUP))
+	}
 	programs["pipe"] = func() {
-		undo := notify.DropPipe()
+		undo := notify.HoldOff(nil)
 		for range 3 { // more than its channel holds
 			_, err := fmt.Println("nobody reads this")
 			fmt.Fprintln(os.Stderr, strings.Contains(fmt.Sprint(err), "broken pipe"))
@@ -78,6 +99,15 @@ func init() {
 	}
 }
 
+// settle returns when the signals sent before have had their effect: of those that are
+// pending, the lowest number comes first.
+func settle() {
+	c, stop := notify.Signals([]os.Signal{syscall.SIGUSR1})
+	defer stop()
+	kill(syscall.SIGUSR1)
+	<-c
+}
+
 func kill(sig os.Signal) { _ = syscall.Kill(os.Getpid(), sig.(syscall.Signal)) }
 
 func TestNotify(t *testing.T) {
@@ -86,6 +116,9 @@ func TestNotify(t *testing.T) {
 		{"keeps what arrives while nobody looks", "keep", "5", "exit status 0"},
 		{"takes no signals for none", "none", "nothing", "signal: terminated"},
 		{"leaves ignored signals ignored", "ignored", "terminated\ntrue", "exit status 0"},
+		{"holds off a hangup until that is undone", "hangup", "alive", "signal: hangup"},
+		{"holds off nothing where the program wants no signals", "hangup, untouched", "", "signal: hangup"},
+		{"leaves an ignored hangup ignored", "hangup, ignored", "true\ntrue", "exit status 0"},
 		{"leaves a sole ignored signal ignored", "only ignored", "true", "exit status 0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -110,8 +143,8 @@ func run(t *testing.T, program string) (out, ends string) {
 	return strings.TrimSpace(string(text)), cmd.ProcessState.String()
 }
 
-// TestDropPipe writes to a pipe that nobody reads, which ends a process.
-func TestDropPipe(t *testing.T) {
+// TestHoldOffPipe writes to a pipe that nobody reads, which ends a process.
+func TestHoldOffPipe(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {

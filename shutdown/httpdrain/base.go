@@ -1,10 +1,6 @@
 package httpdrain
 
-import (
-	"context"
-
-	"github.com/lastcall-go/lastcall/internal/step"
-)
+import "context"
 
 // underOf makes the context that those of requests descend from, of the user's BaseContext
 // and the values of the task's. cancel ends it.
@@ -12,7 +8,7 @@ func underOf(users, task context.Context) (under context.Context, cancel context
 	switch {
 	case users == nil:
 		return nil, func(error) {} // as net/http has it, it panics
-	case step.From(users) == nil:
+	case !inStep(users):
 		return context.WithCancelCause(&bothContext{users, task})
 	}
 	// Most often that is main's: its end is the request to stop, which does not end requests.
@@ -26,13 +22,6 @@ func underOf(users, task context.Context) (under context.Context, cancel context
 	return under, func(cause error) { stop(); end(cause) }
 }
 
-// endedByStop reports whether ctx has ended because the step that it belongs to was asked to
-// stop.
-func endedByStop(ctx context.Context) bool {
-	told := step.From(ctx).Told
-	return told != nil && told.Err() != nil && step.In(context.Cause(ctx), context.Cause(told))
-}
-
 // A bothContext is the user's BaseContext, with what the task's context has in addition.
 type bothContext struct {
 	context.Context
@@ -40,7 +29,7 @@ type bothContext struct {
 }
 
 func (c *bothContext) Value(key any) any {
-	if step.IsKey(key) { // the request is the task's, whoever's context the user gives
+	if isStepKey(key) { // the request is the task's, whoever's context the user gives
 		return c.task.Value(key)
 	}
 	if v := c.Context.Value(key); v != nil {

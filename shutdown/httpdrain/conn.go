@@ -47,8 +47,9 @@ type link struct {
 	cut atomic.Bool // it was closed at the cut: what ends on it after that is not finished
 
 	// The drain's own.
-	seen state
-	due  time.Time // when it is closed in the state it was seen in; zero: not
+	seen  state
+	due   time.Time // when it is closed in the state it was seen in; zero: not
+	asked chan bool // the answer of a connection that was asked for unread bytes
 }
 
 func (l *link) is() state { return state(l.state.Load()) }
@@ -160,22 +161,20 @@ func (l *link) gone() {
 // end closes a connection that has been moved to reaped. TLS says goodbye, and may have to
 // wait for that.
 func (l *link) end() {
-	if _, ok := l.top.(*tls.Conn); ok {
-		go func() { _ = l.top.Close() }()
-		return
+	_, isTLS := l.top.(*tls.Conn)
+	switch {
+	case isTLS:
+		go l.s.try(func() { _ = l.top.Close() })
+	case l.mine:
+		_ = l.raw.Close()
+	default:
+		l.drop()
 	}
-	l.drop()
 }
 
-// drop closes a connection without a goodbye. Nobody knows how long that takes with one of
-// somebody else's; the drain, and the cut, have others to close.
-func (l *link) drop() {
-	if l.mine {
-		_ = l.raw.Close()
-		return
-	}
-	go func() { _ = l.raw.Close() }()
-}
+// drop closes a connection of the user's type without a goodbye. Nobody knows how long that
+// takes, and there are others to close.
+func (l *link) drop() { go l.s.try(func() { _ = l.raw.Close() }) }
 
 // A tcpConn has all that a *net.TCPConn has: sendfile, splice, half-close, and the options
 // of the socket.
@@ -298,6 +297,23 @@ func shown(c net.Conn) net.Conn {
 		return c.Conn
 	}
 	return c
+}
+
+// connections appends all to buf, for a caller that calls their methods: those may be the
+// user's, and must not be called with the lock held.
+func (s *server) connections(buf []*link) []*link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.links {
+		buf = append(buf, l)
+	}
+	return buf
+}
+
+func (s *server) isEmpty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.links) == 0
 }
 
 func (s *server) forget(l *link) {

@@ -43,7 +43,8 @@ func run(t *testing.T, grace, delay time.Duration, srv *http.Server, opts ...htt
 			var g group.Group
 			g.Go("test", func(ctx context.Context) error {
 				select {
-				case <-over: // which is not waited for by a delay
+				case <-over:
+					return errors.New("the test is over") // a failure ends the delay
 				case <-ctx.Done():
 				}
 				return nil
@@ -271,19 +272,21 @@ func TestBaseContextOfMainEnds(t *testing.T) {
 	}
 }
 
-// A request's work context lasts to the cut, and that is known once the stop has begun.
+// A request's work context lasts to the deadline of the server's step. One that is taken once
+// the stop has begun has that.
 func TestWorkContextOfRequest(t *testing.T) {
-	work := make(chan context.Context, 1)
+	requests := make(chan context.Context, 1)
 	release := make(chan struct{})
 	p := run(t, time.Minute, 0, &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		work <- group.WorkContext(r.Context())
+		requests <- r.Context()
 		<-release
 	})})
 	c := p.s.dial()
 	c.get("/")
-	ctx := <-work
+	request := <-requests
+	ctx := group.WorkContext(request)
 	p.Stop(nil)
-	for _, known := ctx.Deadline(); !known; _, known = ctx.Deadline() {
+	for _, known := group.WorkContext(request).Deadline(); !known; _, known = group.WorkContext(request).Deadline() {
 		time.Sleep(time.Millisecond)
 	}
 	if err := ctx.Err(); err != nil {

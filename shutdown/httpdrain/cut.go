@@ -13,15 +13,16 @@ type leftovers struct {
 	hijacked int           // connections
 	before   bool          // the oldest request began before the stop was announced
 	oldest   time.Duration // since the oldest request began, or since then
-	deaf     bool          // a handler or a callback has not returned after that
+
+	deaf      bool // a handler or a callback has not returned after that
+	listening bool // the Close of the user's listener has not returned
 }
 
 // cutAll closes all connections, and counts what that has cut off.
 func (s *server) cutAll() (left leftovers) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	now := time.Since(s.base)
-	for l := range s.links {
+	var sockets []*link
+	for _, l := range s.connections(nil) {
 		requests := 1
 		switch l.is() {
 		case serving:
@@ -43,17 +44,29 @@ func (s *server) cutAll() (left leftovers) {
 			left.before = left.before || since == 0
 			left.oldest = max(left.oldest, now-max(since, s.stop()))
 		}
-		l.cut.Store(true)
-		s.cut.Add(int64(requests))
-		l.drop()
+		if !l.cut.Swap(true) {
+			s.cut.Add(int64(requests))
+		}
+		if l.mine {
+			sockets = append(sockets, l)
+		} else {
+			l.drop()
+		}
 	}
+	// Of sockets there may be very many. To close one may take as long as the user's
+	// SetLinger says.
+	go s.try(func() {
+		for _, l := range sockets {
+			_ = l.raw.Close()
+		}
+	})
 	return left
 }
 
 // String is what went wrong: "3 requests cut off (2 not answered, 1 in the middle of the
 // response), the oldest 24.9s old".
 func (o leftovers) String() string {
-	requests, deaf := counted(o.waiting+o.begun+o.streams, "request cut off", "requests cut off"), ""
+	requests := counted(o.waiting+o.begun+o.streams, "request cut off", "requests cut off")
 	if requests != "" {
 		requests += fmt.Sprintf(" (%s), %s", list(
 			counted(o.waiting, "not answered", "not answered"),
@@ -61,10 +74,14 @@ func (o leftovers) String() string {
 			counted(o.streams, "of HTTP/2", "of HTTP/2"),
 		), o.age())
 	}
+	deaf, listening := "", ""
 	if o.deaf {
 		deaf = "not all handlers and callbacks have returned"
 	}
-	return list(requests, counted(o.hijacked, "hijacked connection cut off", "hijacked connections cut off"), deaf)
+	if o.listening {
+		listening = "the listener's Close has not returned"
+	}
+	return list(requests, counted(o.hijacked, "hijacked connection cut off", "hijacked connections cut off"), deaf, listening)
 }
 
 // age is that of the oldest request. Before the stop is announced, nobody looks at the clock.

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/shutdown"
 )
 
 // How long connections are waited for that are in no handler. Each is at most a fifth of
@@ -31,6 +32,7 @@ const (
 // is over.
 type drain struct {
 	s      *server
+	l      *listener
 	ctx    context.Context // the task's
 	closed bool            // the server was shut down by somebody else
 	most   time.Duration   // how long it may take; 0: as long as the task
@@ -41,6 +43,8 @@ type drain struct {
 	answered atomic.Bool   // the callbacks have returned
 	over     chan struct{}
 	ended    bool // the contexts of the requests have
+
+	open []*link // for look
 }
 
 func (d *drain) run() error {
@@ -52,10 +56,10 @@ func (d *drain) run() error {
 		work, cancel = context.WithTimeout(work, d.most)
 		defer cancel()
 	}
-	timer := time.NewTimer(step.Never)
+	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for {
-		next := d.endRequests(work)
+		next := d.endRequests()
 		if d.look(&next); d.done() {
 			return nil
 		}
@@ -64,61 +68,65 @@ func (d *drain) run() error {
 		case <-d.s.poked:
 		case <-timer.C:
 		case <-work.Done():
-			return d.cut(work)
+			return d.cut()
 		}
 	}
 }
 
 // done reports whether nothing is left that has to be waited for.
-func (d *drain) done() bool {
-	d.s.mu.Lock()
-	defer d.s.mu.Unlock()
-	return len(d.s.links) == 0 && d.answered.Load()
+func (d *drain) done() bool { return d.l.closed.Load() && d.answered.Load() && d.s.isEmpty() }
+
+// deadline is when the time of the drain is over, if that is known. The step is asked each
+// time: a work context that was made before the stop never learns of a deadline.
+func (d *drain) deadline() (at time.Time, ok bool) {
+	at, ok = group.WorkContext(d.ctx).Deadline()
+	if d.most == 0 {
+		return at, ok
+	}
+	if own := d.began.Add(d.most); !ok || own.Before(at) {
+		at = own
+	}
+	return at, true
 }
 
 // endRequests ends the contexts of the requests, a little before the cut, so that streams
 // can end as they should. It returns when it wants to be called again.
-func (d *drain) endRequests(work context.Context) time.Time {
+func (d *drain) endRequests() time.Time {
 	now := time.Now()
-	never := now.Add(time.Hour)
-	d.longest = step.Never
-	cut, ok := work.Deadline()
+	later := now.Add(time.Hour)
+	d.longest = never
+	cut, ok := d.deadline()
 	if !ok {
-		return never
+		return later
 	}
 	all := max(0, cut.Sub(d.began))
 	d.longest = all / 5
-	if at := cut.Add(-step.Margin(all)); now.Before(at) {
+	if at := cut.Add(-margin(all)); now.Before(at) {
 		return at
 	}
 	d.endNow()
-	return never
+	return later
 }
 
 func (d *drain) endNow() {
 	d.ended = true
-	d.s.cancel(step.ErrGrace)
+	d.s.cancel(shutdown.ErrGrace)
 }
 
 // look closes the connections whose time is over, and says goodbye to all when that is
 // safe. It brings next forward to when it has to look again, if nothing happens.
 func (d *drain) look(next *time.Time) {
 	now := time.Now()
-	var reap []*link
 	safe := true
-	d.s.mu.Lock()
-	for l := range d.s.links {
+	d.open = d.s.connections(d.open[:0])
+	for _, l := range d.open {
 		if d.see(l, now) {
-			reap = append(reap, l)
+			l.end()
 		}
 		if !l.due.IsZero() && l.due.Before(*next) {
 			*next = l.due
 		}
 		safe = safe && d.safe(l.seen, now, next)
-	}
-	d.s.mu.Unlock()
-	for _, l := range reap {
-		l.end()
 	}
 	if safe && !d.goodbye {
 		d.goodbye = true
@@ -130,13 +138,13 @@ func (d *drain) look(next *time.Time) {
 // see looks at a connection, and reports whether its time is over. If so, it is claimed.
 func (d *drain) see(l *link, now time.Time) (over bool) {
 	if at := l.is(); at != l.seen || l.due.IsZero() {
-		l.seen = at
+		l.seen, l.asked = at, nil
 		l.due = d.due(l, now)
 	}
-	if l.due.IsZero() || now.Before(l.due) {
+	if l.due.IsZero() || now.Before(l.due) && len(l.asked) == 0 {
 		return false
 	}
-	if unread(l.raw) { // it is this machine that is slow, not the client
+	if d.unread(l) { // this machine is slow, not the client
 		l.due = now.Add(unreadPause)
 		return false
 	}
@@ -146,6 +154,31 @@ func (d *drain) see(l *link, now time.Time) (over bool) {
 	}
 	l.seen, l.due = reaped, time.Time{}
 	return true
+}
+
+// unread reports whether the kernel has bytes of l that nobody has read, or may have. A
+// connection of the user's type is asked on a goroutine of its own: its methods may wait for
+// its Read, which waits for the client. One that has not answered within unreadPause is closed
+// as it is where nobody can tell.
+func (d *drain) unread(l *link) (yes bool) {
+	if _, ok := l.raw.(syscall.Conn); l.mine || !ok {
+		return unread(l.raw)
+	}
+	if l.asked == nil {
+		asked := make(chan bool, 1)
+		go d.s.try(func() {
+			asked <- unread(l.raw)
+			d.s.poke()
+		})
+		l.asked = asked
+		return true
+	}
+	select {
+	case yes = <-l.asked:
+	default:
+	}
+	l.asked = nil
+	return yes
 }
 
 // due is when a connection is closed that was just seen in a state; zero if it is not.
@@ -196,26 +229,29 @@ func (d *drain) safe(at state, now time.Time, next *time.Time) bool {
 
 // cut closes what is left at the cut of the task, or before, after a second signal. If
 // nothing is cut off by that, the callbacks have the time that was left.
-func (d *drain) cut(work context.Context) error {
+func (d *drain) cut() error {
 	all := time.Since(d.began)
-	if at, ok := work.Deadline(); ok {
+	if at, ok := d.deadline(); ok {
 		all = max(all, at.Sub(d.began))
 	}
-	margin := step.Margin(all)
+	rest := margin(all)
 	if !d.ended { // it has come before its time
 		d.endNow()
-		d.wait(margin / 4)
+		d.wait(rest / 4)
 	}
 	left := d.s.cutAll()
-	go func() { _ = d.s.srv.Close() }() // which closes the connections once more, one after the other
+	go d.s.try(func() { _ = d.s.srv.Close() }) // which closes the connections once more, one after the other
 	if !d.goodbye {
 		d.sayGoodbye()
 	}
-	most := margin / 2
+	most := rest / 2
 	if left == (leftovers{}) {
 		most = max(most, all-time.Since(d.began))
 	}
-	left.deaf = !d.wait(most)
+	if !d.wait(most) {
+		left.listening = !d.l.closed.Load()
+		left.deaf = !d.answered.Load() || !d.s.isEmpty()
+	}
 	if left == (leftovers{}) {
 		return nil
 	}

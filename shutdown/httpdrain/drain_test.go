@@ -392,7 +392,7 @@ func TestStreams(t *testing.T) {
 				<-begun
 			}
 			s.drained()
-			for path, want := range map[string]string{"/polite": "bye", "/context": "ended: shutdown: the time for this step is over"} {
+			for path, want := range map[string]string{"/polite": "bye", "/context": "ended: shutdown: the step's deadline has passed"} {
 				if b, err := io.ReadAll(bodies[path]); string(b) != want || err != nil {
 					t.Errorf("%s: %q, %v, want %q", path, b, err, want)
 				}

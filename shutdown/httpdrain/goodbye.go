@@ -6,6 +6,8 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"time"
+
+	"github.com/lastcall-go/lastcall/internal/known"
 )
 
 // sayGoodbye sends GOAWAY to HTTP/2 connections and calls the functions given to
@@ -17,10 +19,12 @@ func (d *drain) sayGoodbye() {
 		return
 	}
 	go func() {
+		known.Begin()
+		defer known.End()
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
 		pprof.Do(d.ctx, pprof.Labels(goodbyeKey, d.s.id), func(context.Context) {
-			_ = d.s.srv.Shutdown(ended)
+			d.s.try(func() { _ = d.s.srv.Shutdown(ended) })
 		})
 		d.awaitCallbacks()
 	}()
@@ -48,6 +52,9 @@ func (d *drain) awaitCallbacks() {
 }
 
 func (s *server) callbacksRun() bool {
+	if known.All() {
+		return false
+	}
 	var b bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&b, 1); err != nil {
 		return false

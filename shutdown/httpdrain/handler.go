@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/site"
 )
 
 // linkKey is the context key under which a request's connection is found.
@@ -278,7 +278,7 @@ func (w *response) EnableFullDuplex() error {
 // A nil c panics.
 func Readiness(c interface{ Ready() bool }) http.Handler {
 	if c == nil {
-		panic("httpdrain: Readiness was given nil, at " + step.Caller(2))
+		panic("httpdrain: Readiness was given nil, at " + site.Caller(2))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"log"
 	"net"
-	"sync"
+	"runtime/debug"
+	"sync/atomic"
 	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
 )
 
 // A listener gives net/http the connections of another one, until the server is told to
@@ -17,13 +21,14 @@ import (
 type listener struct {
 	net.Listener
 	s     *server
-	work  context.Context // whose deadline is the cut, once it is known
+	ctx   context.Context // the task's
 	rest  []net.Conn      // what the kernel had ready
 	until time.Time       // how long to wait for descriptors; zero: not yet
-	over  bool
-	pause time.Duration // after the last error
-	once  sync.Once
-	err   error // of Close
+	last  bool            // those in rest are
+	pause time.Duration   // after the last error
+
+	over            chan struct{} // closed when net/http does not call Accept any more
+	closing, closed atomic.Bool
 }
 
 // errTold is what net/http gets from Accept when all have been accepted.
@@ -51,7 +56,7 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 func (l *listener) next() (net.Conn, error) {
-	for !l.over && len(l.rest) == 0 && l.s.isTold() {
+	for !l.last && len(l.rest) == 0 && l.s.isTold() {
 		l.take()
 	}
 	switch {
@@ -59,7 +64,7 @@ func (l *listener) next() (net.Conn, error) {
 		c := l.rest[0]
 		l.rest = l.rest[1:]
 		return c, nil
-	case l.over:
+	case l.last:
 		return nil, errTold
 	}
 	return l.Listener.Accept()
@@ -70,11 +75,11 @@ func (l *listener) next() (net.Conn, error) {
 // that there will be some: for a moment that is waited for.
 func (l *listener) take() {
 	fds, more := takeReady(l.Listener)
-	if l.over = !more || l.late(); l.over {
+	if l.last = !more || l.late(); l.last {
 		_ = l.Close() // at once: what comes in between is reset
 	}
 	l.rest = connsOf(fds)
-	if !l.over && len(l.rest) == 0 {
+	if !l.last && len(l.rest) == 0 {
 		time.Sleep(minPause)
 	}
 }
@@ -84,7 +89,7 @@ func (l *listener) take() {
 func (l *listener) late() bool {
 	if l.until.IsZero() {
 		wait := defaultLinger
-		if cut, ok := l.work.Deadline(); ok {
+		if cut, ok := group.WorkContext(l.ctx).Deadline(); ok {
 			wait = min(wait, time.Until(cut)/5)
 		}
 		l.until = time.Now().Add(wait)
@@ -101,7 +106,7 @@ const (
 
 // again reports whether to go on after an error.
 func (l *listener) again(err error) bool {
-	if l.over {
+	if l.last {
 		return false
 	}
 	if l.s.isTold() {
@@ -119,7 +124,7 @@ func (l *listener) again(err error) bool {
 	return true
 }
 
-// wake has Accept return.
+// wake has Accept return, as far as that is up to this package.
 func (l *listener) wake() {
 	switch inner := l.Listener.(type) {
 	case *net.TCPListener:
@@ -133,10 +138,62 @@ func (l *listener) wake() {
 
 var past = time.Unix(1, 0)
 
-// Close is called by net/http as well.
+// Close closes the listener, once. net/http calls it with its own lock held, and before it
+// returns from Serve: so it does not wait for a listener of the user's type. The drain does,
+// until the cut.
 func (l *listener) Close() error {
-	l.once.Do(func() { l.err = l.Listener.Close() })
-	return l.err
+	if l.closing.Swap(true) {
+		return nil
+	}
+	if l.ours() {
+		l.close()
+	} else {
+		go l.s.try(l.close)
+	}
+	return nil
+}
+
+// ours reports whether the listener is one of package net, whose methods do not block.
+func (l *listener) ours() bool {
+	switch l.Listener.(type) {
+	case *net.TCPListener, *net.UnixListener:
+		return true
+	}
+	return false
+}
+
+// acceptPause is less than half of the least margin between the end of a step's context and
+// the step's end.
+const acceptPause = 10 * time.Millisecond
+
+// abandon ends the requests where the Accept of a listener of the user's type does not return:
+// the drain has not begun then, and never will. It is called when the task's time is over,
+// which after a second signal may be when it is told to stop.
+func (l *listener) abandon() {
+	select {
+	case <-l.over:
+		return
+	case <-time.After(acceptPause):
+	}
+	l.s.cancel(shutdown.ErrGrace)
+	l.s.cutAll()
+}
+
+func (l *listener) close() {
+	defer l.s.poke()
+	defer l.closed.Store(true)
+	_ = l.Listener.Close()
+}
+
+// try calls f, which calls methods of the user's types, on a goroutine that is nobody's. There,
+// a panic would end the process in the middle of the drain.
+func (s *server) try(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.logf("httpdrain: panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	f()
 }
 
 func (s *server) logf(format string, args ...any) {

@@ -31,12 +31,12 @@ func TestNoRequestIsLost(t *testing.T) {
 		{"a connection for each request", 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var executed, answered, lost, refused atomic.Int64
+			var executed, answered, lost, first, refused atomic.Int64
 			s := start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				executed.Add(1)
 				_, _ = io.WriteString(w, "done")
-			})})
+			})}, httpdrain.Linger(5*time.Second)) // on a busy machine a client may pause for more than one
 			var clients sync.WaitGroup
 			const n = 64
 			for i := range n {
@@ -48,8 +48,12 @@ func TestNoRequestIsLost(t *testing.T) {
 							return
 						}
 						c := talk(t, conn)
+						// The first request may be lost where its connection comes between the
+						// last look at the queue and the close.
+						failed := &first
 						for again := true; again; {
-							again = post(c, tt.keep, &answered, &lost)
+							again = post(c, tt.keep, &answered, failed)
+							failed = &lost
 							if tt.think > 0 {
 								time.Sleep(tt.think * time.Duration(i) / n)
 							}
@@ -64,9 +68,8 @@ func TestNoRequestIsLost(t *testing.T) {
 			s.drained()
 			clients.Wait()
 			e, a, l, r := executed.Load(), answered.Load(), lost.Load(), refused.Load()
-			t.Logf("%d executed, %d answered, %d lost, %d clients refused", e, a, l, r)
-			// A new connection may come between the last look at the queue and the close.
-			if l > 0 && tt.keep || e != a || r != n {
+			t.Logf("%d executed, %d answered, %d lost, %d on a new connection, %d clients refused", e, a, l, first.Load(), r)
+			if l > 0 || e != a || r != n {
 				t.Errorf("%d executed, %d answered, %d lost, %d clients refused; want all executed ones answered, and none lost", e, a, l, r)
 			}
 		})

@@ -5,7 +5,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/site"
 )
 
 // defaultLinger is five times a gap of 200 ms between a client's requests, which leaves
@@ -34,10 +34,12 @@ type options struct {
 // TLS, and the server's TLSConfig is for that then, as with http.Server.Serve; one that does
 // it in any other way must not where the server does.
 //
+// The task waits for the Close of l, until its cut.
+//
 // A nil l panics.
 func Listener(l net.Listener) Option {
 	if l == nil {
-		panic("httpdrain: Listener was given nil, at " + step.Caller(2))
+		panic("httpdrain: Listener was given nil, at " + site.Caller(2))
 	}
 	return option(func(o *options) { o.listener = l })
 }
@@ -51,7 +53,7 @@ func Listener(l net.Listener) Option {
 // The default is 1 s. Zero means to close at once, and a negative d panics.
 func Linger(d time.Duration) Option {
 	if d < 0 {
-		panic(fmt.Sprintf("httpdrain: Linger(%v) is negative, at %s", d, step.Caller(2)))
+		panic(fmt.Sprintf("httpdrain: Linger(%v) is negative, at %s", d, site.Caller(2)))
 	}
 	return option(func(o *options) { o.linger = d })
 }
@@ -66,7 +68,7 @@ func TLSFiles(cert, key string) Option {
 // Watch has m show what the server does. A Monitor watches one server. A nil m panics.
 func Watch(m *Monitor) Option {
 	if m == nil {
-		panic("httpdrain: Watch was given nil, at " + step.Caller(2))
+		panic("httpdrain: Watch was given nil, at " + site.Caller(2))
 	}
 	return option(func(o *options) { o.monitor = m })
 }

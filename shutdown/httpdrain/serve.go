@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/known"
+	"github.com/lastcall-go/lastcall/internal/site"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -44,14 +45,14 @@ import (
 // other, and the same one run again, fails at once.
 func Serve(srv *http.Server, opts ...Option) func(ctx context.Context) error {
 	if srv == nil {
-		panic("httpdrain: Serve was given a nil server, at " + step.Caller(2))
+		panic("httpdrain: Serve was given a nil server, at " + site.Caller(2))
 	}
 	o := options{linger: defaultLinger}
 	for _, opt := range opts {
 		opt.apply(&o)
 	}
 	return func(ctx context.Context) error {
-		if step.From(ctx) != nil {
+		if inStep(ctx) {
 			return run(ctx, srv, o)
 		}
 		var g group.Group // for its time limit, and the contexts that go with it
@@ -106,22 +107,31 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	if err != nil {
 		return fmt.Errorf("httpdrain: %w", err)
 	}
-	l.work = group.WorkContext(ctx)
+	l.ctx = ctx
 	s.install(ctx, l.Listener)
 	defer s.cancel(context.Canceled)
 	if s.monitor != nil {
 		s.monitor.s.Store(s)
 	}
-	step.Describe(ctx, s.status)
+	describe(ctx, s.status)
+	defer func() { shutdown.SetStatus(ctx, s.status()) }()
 	defer s.watch(ctx)()
 	tell := sync.OnceFunc(s.tell)
-	defer context.AfterFunc(ctx, func() { tell(); l.wake() })()
+	defer context.AfterFunc(ctx, func() {
+		tell()
+		s.poke() // a drain that has begun before the stop learns of its deadline
+		l.wake()
+		if !l.ours() {
+			context.AfterFunc(group.WorkContext(ctx), l.abandon)
+		}
+	})()
 
 	err = s.accept(l)
+	close(l.over)
 	_ = l.Close()
 	asked := ctx.Err() != nil
 	tell() // the context may end at this moment
-	d := &drain{s: s, ctx: ctx}
+	d := &drain{s: s, l: l, ctx: ctx}
 	switch {
 	case asked:
 		err = nil
@@ -211,7 +221,7 @@ func (s *server) listen() (*listener, error) {
 			return nil, err
 		}
 	}
-	return &listener{Listener: l, s: s}, nil
+	return &listener{Listener: l, s: s, over: make(chan struct{})}, nil
 }
 
 func (s *server) accept(l *listener) error {
@@ -259,13 +269,15 @@ func (s *server) install(ctx context.Context, l net.Listener) {
 
 // watch waits for the announcement of the stop, if there is a Coordinator to make one.
 func (s *server) watch(ctx context.Context) (stop func()) {
-	if st := step.From(ctx); st.Run().Host == nil {
+	if !inProgram(ctx) {
 		return func() {}
 	}
 	s.coord = shutdown.FromContext(ctx)
 	over := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
+		known.Begin()
+		defer known.End()
 		for {
 			select {
 			case <-s.coord.Stopping():

@@ -33,7 +33,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/site"
+	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -112,7 +113,7 @@ func (p *preStop) undoLater() {
 		return
 	}
 	p.announced = report.Began
-	time.AfterFunc(time.Until(report.Began.Add(report.Grace+slack)), func() { p.undo(report.Began) })
+	time.AfterFunc(time.Until(report.Began.Add(tree.Sum(report.Grace, slack))), func() { p.undo(report.Began) })
 }
 
 // undo resumes, unless the announcement has been undone otherwise and another has come.
@@ -190,6 +191,6 @@ func say(w http.ResponseWriter, code int, text string) {
 
 func mustNotBeNil(function string, c *shutdown.Coordinator) {
 	if c == nil {
-		panic("kube: " + function + " was given a nil Coordinator, at " + step.Caller(3))
+		panic("kube: " + function + " was given a nil Coordinator, at " + site.Caller(3))
 	}
 }

@@ -3,6 +3,7 @@ package kube_test
 import (
 	"context"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -37,10 +38,15 @@ type pod struct {
 // ends when it is told. Then it has the program stop, if it has not.
 func inPod(t *testing.T, f func(p *pod)) *pod {
 	t.Helper()
+	return inPodFor(t, 20*s, f)
+}
+
+func inPodFor(t *testing.T, grace time.Duration, f func(p *pod)) *pod {
+	t.Helper()
 	var p *pod
 	synctest.Test(t, func(t *testing.T) {
 		logger := zerolog.Nop()
-		c := &shutdown.Coordinator{Grace: 20 * s, Delay: 5 * s, Signals: []os.Signal{}, Logger: &logger}
+		c := &shutdown.Coordinator{Grace: grace, Delay: 5 * s, Signals: []os.Signal{}, Logger: &logger}
 		p = &pod{Coordinator: c, t: t, began: time.Now(), handler: kube.Handler(c), over: make(chan struct{})}
 		go func() {
 			defer close(p.over)
@@ -166,6 +172,19 @@ func TestAHookThatNothingFollowsIsUndone(t *testing.T) {
 	})
 	if p.told != 46*s || p.report.Grace != 20*s {
 		t.Errorf("told at %v, grace %v; want 46 s, at once, and 20 s", p.told, p.report.Grace)
+	}
+}
+
+// The longest grace period that there is, with the slack, is still one of 292 years.
+func TestAHookInAProgramWithoutALimitIsNotUndone(t *testing.T) {
+	p := inPodFor(t, math.MaxInt64, func(p *pod) {
+		p.wantGet("/prestop", 200, 5*s)
+		time.Sleep(1000 * time.Hour)
+		p.wantGet("/readyz", 503, 5*s+1000*time.Hour)
+		p.sigterm()
+	})
+	if want := 5*s + 1000*time.Hour; p.told != want {
+		t.Errorf("told at %v, want %v, at once", p.told, want)
 	}
 }
 

@@ -2,7 +2,6 @@ package sdnotify_test
 
 import (
 	"os"
-	"os/signal"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -18,9 +17,5 @@ func TestMain(m *testing.M) {
 	if play := programs[os.Getenv(childVariable)]; play != nil {
 		play()
 	}
-	// The runtime's goroutine for signals is started here, and not in a bubble.
-	arrived := make(chan os.Signal, 1)
-	signal.Notify(arrived, os.Interrupt)
-	signal.Stop(arrived)
 	goleak.VerifyTestMain(m)
 }

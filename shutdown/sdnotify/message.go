@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -63,17 +64,17 @@ func status(format string, args ...any) string {
 	return "STATUS=" + line
 }
 
-// slack is added to what a step may take: the events come each second, and may be late.
+// slack is added to the budget of a step: the events may be late.
 const slack = 3 * time.Second
 
 // extend keeps systemd from ending the program for this time, if it would. systemd never
 // shortens a timeout by it.
 func extend(d time.Duration) string {
-	return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (d + slack).Microseconds())
+	return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", tree.Sum(d, slack).Microseconds())
 }
 
-// waiting says what is waited for: the step that may take longest, with what it says of
-// itself, and how many more there are.
+// waiting says what is waited for: the step that may take longest, with what it waits for and
+// says of itself, and how many more there are.
 func waiting(e shutdown.Waiting) []string {
 	if len(e.Steps) == 0 {
 		return nil
@@ -82,6 +83,9 @@ func waiting(e shutdown.Waiting) []string {
 	text := fmt.Sprintf("waiting for %s %s", longest.Kind, longest.Name)
 	if longest.Status != "" {
 		text += ": " + longest.Status
+	}
+	if longest.WaitsFor != "" {
+		text += ", which waits for " + longest.WaitsFor
 	}
 	if more := len(e.Steps) - 1; more > 0 {
 		text += fmt.Sprintf(", and %d more", more)
@@ -101,9 +105,6 @@ func ended(r *shutdown.Report) string {
 
 // why is the cause of the stop, for a status.
 func why(cause error) string {
-	if cause == nil {
-		return ""
-	}
 	first, _, _ := strings.Cut(cause.Error(), "\n")
 	return ": " + first
 }

@@ -10,9 +10,11 @@ import (
 
 // A notifier makes messages of a Coordinator's events. They come one after the other.
 type notifier struct {
-	next func(shutdown.Event)
-	end  time.Time // of the grace period
-	dog  *pulse    // from the start of the drain
+	next     func(shutdown.Event)
+	end      time.Time // of the grace period
+	draining bool
+	dog      *pulse    // while it drains
+	said     time.Time // until when systemd waits, as far as steps have asked for it
 }
 
 func (n *notifier) observe(e shutdown.Event) {
@@ -27,12 +29,14 @@ func (n *notifier) observe(e shutdown.Event) {
 	case shutdown.StopRequested:
 		n.stopRequested(e)
 	case shutdown.DelayEnded:
-		n.dog = startPulse(n.end)
+		n.draining, n.dog = true, startPulse(n.end)
 		send(daemon.SdNotifyStopping, status("stopping"), extend(0))
+	case shutdown.StepBegan:
+		n.stepBegan(e)
 	case shutdown.Waiting:
 		send(waiting(e)...)
 	case shutdown.Forced:
-		send(status("forced: each step gets only what it was promised"))
+		send(status("second signal: each step gets only its minimum"))
 	case shutdown.Drained:
 		n.dog.stop()
 		send(ended(e.Report), extend(0))
@@ -44,4 +48,16 @@ func (n *notifier) stopRequested(e shutdown.StopRequested) {
 	if delay := time.Until(e.Began.Add(e.Delay)); delay > 0 {
 		send(status("still serving for %s%s", seconds(delay), why(e.Cause)), extend(delay))
 	}
+}
+
+// stepBegan has systemd wait for the step, if it would not. The steps of a drain begin in quick
+// succession, each with an end a little after that of the one before: systemd is told when what
+// it knows leaves less than half of the slack.
+func (n *notifier) stepBegan(e shutdown.StepBegan) {
+	end := time.Now().Add(e.Budget)
+	if !n.draining || n.said.After(end.Add(slack/2)) {
+		return
+	}
+	n.said = end.Add(slack)
+	send(extend(e.Budget))
 }

@@ -21,7 +21,8 @@
 //	Ready        READY=1
 //	t0           STATUS=                           still serving, for the Delay
 //	t0 + Delay   STOPPING=1, STATUS=
-//	each second  STATUS=, EXTEND_TIMEOUT_USEC=     what is waited for, and for how long at most
+//	each step    EXTEND_TIMEOUT_USEC=              how long it may take at most
+//	1, 2, 5 s    STATUS=, EXTEND_TIMEOUT_USEC=     what is waited for, and for how long at most; and each 10 s
 //	the end      STATUS=                           how it went
 //
 // STOPPING=1 comes when the drain begins and not when it is announced: where the program
@@ -29,7 +30,7 @@
 // undone, is only shown as the status.
 //
 // EXTEND_TIMEOUT_USEC moves the end of TimeoutStopSec as far as the steps that are waited
-// for may take, and not further: when one is given up and the next one begins, it is moved
+// for may take, and not further: when one is abandoned and the next one begins, it is moved
 // again. A program that goes on is not killed for its grace period being longer than
 // TimeoutStopSec, and one that does not go on at all is, in time.
 //
@@ -56,7 +57,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/site"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -67,7 +68,7 @@ import (
 // whether systemd can be reached.
 func Attach(c *shutdown.Coordinator) {
 	if c == nil {
-		panic("sdnotify: Attach was given a nil Coordinator, at " + step.Caller(2))
+		panic("sdnotify: Attach was given a nil Coordinator, at " + site.Caller(2))
 	}
 	if !enabled() {
 		return

@@ -8,11 +8,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,7 +27,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/shutdown/sdnotify"
 )
@@ -103,15 +107,18 @@ func (m *manager) all() (got []string) {
 
 // want compares all messages with the wanted ones, whose line breaks are " | ".
 func (m *manager) want(want ...string) {
+	// What a step waits for has lines of this file in it, and is left out.
 	m.t.Helper()
 	got := m.all()
 	for i := range got {
-		got[i] = strings.ReplaceAll(got[i], "\n", " | ")
+		got[i] = waitsFor.ReplaceAllString(strings.ReplaceAll(got[i], "\n", " | "), "")
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		m.t.Errorf("messages (-want +got):\n%s", d)
 	}
 }
+
+var waitsFor = regexp.MustCompile(`, which waits for [^;]* \([a-z]+/[a-z_]+\.go:[0-9]+\)`)
 
 // drain runs a program with Attach in a bubble.
 func drain(t *testing.T, c *shutdown.Coordinator, main func(ctx context.Context) error) {
@@ -135,28 +142,29 @@ func TestTheMessagesOfAStop(t *testing.T) {
 		time.AfterFunc(10*s, func() { c.Stop(nil) })
 		var g group.Group
 		g.Go("http", func(ctx context.Context) error {
-			step.Describe(ctx, func() string { return "3 requests in flight" })
+			tree.Describe(ctx, func() string { return "3 requests in flight" })
 			<-ctx.Done()
 			time.Sleep(2500 * time.Millisecond)
 			return nil
 		})
 		return g.Run(ctx)
 	})
-	// Of 15 s left after the delay, main has all but the second that is promised to db. Its
-	// group has what lies before its cut, half a second earlier. What is extended is what the
+	// Of 15 s left after the delay, main has all but the minimum of db, a second. Its
+	// group has the time before its deadline, half a second earlier. What is extended is what the
 	// step has left, and 3 s.
 	m.want(
 		"READY=1 | STATUS=ready",
-		"STATUS=still serving for 5s | EXTEND_TIMEOUT_USEC=8000000",
+		"STATUS=still serving for 5s: stop requested | EXTEND_TIMEOUT_USEC=8000000",
 		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
+		"EXTEND_TIMEOUT_USEC=17000000", // main's; its task's and db's ends are not much later
 		"STATUS=waiting for task http: 3 requests in flight; 14s left | EXTEND_TIMEOUT_USEC=15500000",
 		"STATUS=waiting for task http: 3 requests in flight; 13s left | EXTEND_TIMEOUT_USEC=14500000",
-		"STATUS=waiting for handler db; 12s left | EXTEND_TIMEOUT_USEC=15000000",
+		"STATUS=waiting for handler db; 11.5s left | EXTEND_TIMEOUT_USEC=14500000",
 		"STATUS=stopped in 8.7s | EXTEND_TIMEOUT_USEC=3000000",
 	)
 }
 
-// As long as steps are given up in time, systemd waits, and not longer than for the one that
+// As long as steps are abandoned in time, systemd waits, and not longer than for the one that
 // is stuck: the end that it is told stays where it is, until the next step begins.
 func TestTheTimeoutMovesWithTheSteps(t *testing.T) {
 	m := listen(t)
@@ -168,17 +176,46 @@ func TestTheTimeoutMovesWithTheSteps(t *testing.T) {
 		defer close(release)
 		sdnotify.Attach(c)
 		stuck := func(context.Context) error { <-release; return nil }
-		c.Register(stuck, shutdown.Name("second"), shutdown.Timeout(1400*time.Millisecond))
+		c.Register(stuck, shutdown.Name("second"), shutdown.Timeout(3400*time.Millisecond))
 		c.Register(stuck, shutdown.Name("first"), shutdown.Timeout(2400*time.Millisecond))
 		site = c.Run(t.Context(), func(context.Context) error { return nil }).Steps[1].Site
 	})
 	m.want(
 		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
-		"STATUS=waiting for handler first; 5s left | EXTEND_TIMEOUT_USEC=4400000", // until 5.4 s
-		"STATUS=waiting for handler first; 4s left | EXTEND_TIMEOUT_USEC=3400000", // the same
-		"STATUS=waiting for handler second; 3s left | EXTEND_TIMEOUT_USEC=3800000",
-		"STATUS=stopped with failures in 3.8s: handler \"first\" ("+site+"): still running 2.4s after it was to end | EXTEND_TIMEOUT_USEC=3000000",
+		"EXTEND_TIMEOUT_USEC=5400000",
+		"STATUS=waiting for handler first; 5s left | EXTEND_TIMEOUT_USEC=4400000", // until 5.4 s, as before
+		"STATUS=waiting for handler first; 4s left | EXTEND_TIMEOUT_USEC=3400000",
+		"EXTEND_TIMEOUT_USEC=6400000",
+		"STATUS=waiting for handler second; 2.6s left | EXTEND_TIMEOUT_USEC=5400000",
+		"STATUS=waiting for handler second; 1.6s left | EXTEND_TIMEOUT_USEC=4400000",
+		"STATUS=stopped with failures in 5.8s: handler \"first\" ("+site+"): still running 2.4s after it was told to stop | EXTEND_TIMEOUT_USEC=3000000",
 	)
+}
+
+// The longest grace period that there is, with the slack, is still one of 292 years.
+func TestAGracePeriodWithoutALimit(t *testing.T) {
+	m := listen(t)
+	t.Setenv("WATCHDOG_USEC", "3000000")
+	t.Setenv("WATCHDOG_PID", "")
+	c := quiet()
+	c.Grace = math.MaxInt64
+	drain(t, c, func(ctx context.Context) error {
+		time.AfterFunc(time.Second, func() { c.Stop(nil) })
+		<-ctx.Done()
+		time.Sleep(1700 * time.Millisecond)
+		return nil
+	})
+	got := m.all()
+	for i, msg := range got {
+		_, text, ok := strings.Cut(msg, "EXTEND_TIMEOUT_USEC=")
+		usec, err := strconv.ParseInt(text, 10, 64)
+		if ok && (err != nil || usec < (3*s).Microseconds()) {
+			t.Errorf("message %d of %d: %q", i+1, len(got), msg)
+		}
+	}
+	if d := cmp.Diff([]string{"WATCHDOG=1", "WATCHDOG=1"}, slices.DeleteFunc(got, func(msg string) bool { return msg != "WATCHDOG=1" })); d != "" {
+		t.Errorf("messages for the watchdog (-want +got):\n%s", d)
+	}
 }
 
 func TestAnAnnouncementIsOnlyAStatus(t *testing.T) {
@@ -241,8 +278,25 @@ func TestALongStatusIsCut(t *testing.T) {
 		t.Errorf("%d messages, want one of each kind", n)
 	}
 	for _, msg := range got {
-		if len(msg) > 4096 || !utf8.ValidString(msg) || !strings.Contains(msg, "\nEXTEND_TIMEOUT_USEC=") {
+		if len(msg) > 4096 || !utf8.ValidString(msg) || !strings.Contains(msg, "EXTEND_TIMEOUT_USEC=") {
 			t.Errorf("%d bytes: %.100q", len(msg), msg)
+		}
+	}
+}
+
+func TestAGracePeriodWithoutEnd(t *testing.T) {
+	m := listen(t)
+	c := quiet()
+	c.Grace = math.MaxInt64
+	drain(t, c, func(ctx context.Context) error {
+		c.Register(func(context.Context) error { time.Sleep(1500 * time.Millisecond); return nil })
+		c.Stop(nil)
+		time.Sleep(1500 * time.Millisecond)
+		return nil
+	})
+	for _, msg := range m.all() {
+		if strings.Contains(msg, "EXTEND_TIMEOUT_USEC=-") {
+			t.Errorf("a negative time in %q", msg)
 		}
 	}
 }
@@ -298,11 +352,11 @@ func TestTheWatchdogIsKeptContent(t *testing.T) {
 		"WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", // once it was not well
 		"WATCHDOG=1", // the drain begins
 		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
+		"EXTEND_TIMEOUT_USEC=22000000",
 		waiting(19, 22000000),
 		"WATCHDOG=1",
-		waiting(18, 21000000), waiting(17, 20000000),
+		waiting(18, 21000000),
 		"WATCHDOG=1",
-		waiting(16, 19000000),
 		"STATUS=stopped in 4.6s | EXTEND_TIMEOUT_USEC=3000000",
 	)
 }
@@ -317,13 +371,16 @@ func TestTheWatchdogOfAnotherProcess(t *testing.T) {
 		time.AfterFunc(10*s, func() { c.Stop(nil) })
 		return sdnotify.Watchdog(func(context.Context) error { t.Error("asked"); return nil })(ctx)
 	})
-	m.want("STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000", "STATUS=stopped in 0s | EXTEND_TIMEOUT_USEC=3000000")
+	m.want(
+		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000", "EXTEND_TIMEOUT_USEC=23000000",
+		"STATUS=stopped in 0s | EXTEND_TIMEOUT_USEC=3000000",
+	)
 }
 
 func TestReadyTellsWhatIsWrong(t *testing.T) {
 	t.Run("the variable", func(t *testing.T) {
 		m := listen(t)
-		for _, value := range []string{"soon", "-1", "9223372036854775807"} {
+		for _, value := range []string{"soon", "-1", "9223372036854775807", "18446744073709552"} {
 			t.Setenv("WATCHDOG_USEC", value)
 			for _, err := range []error{
 				sdnotify.Ready(t.Context()),
@@ -468,7 +525,7 @@ func TestProcessOfAService(t *testing.T) {
 			got = append(got, first)
 		}
 	}
-	want := []string{"WATCHDOG=1", "STOPPING=1", "STATUS=waiting for handler db", "STATUS=stopped"}
+	want := []string{"WATCHDOG=1", "STOPPING=1", "EXTEND_TIMEOUT_USEC=12000000", "STATUS=waiting for handler db", "STATUS=stopped"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("messages (-want +got):\n%s", d)
 	}

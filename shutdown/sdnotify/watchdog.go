@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"os"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/site"
 )
 
 // Watchdog returns a task that keeps systemd's watchdog content, of a unit with WatchdogSec:
@@ -22,7 +25,7 @@ import (
 // the interval, and is cancelled with the task's. A nil healthy panics.
 func Watchdog(healthy func(context.Context) error) func(context.Context) error {
 	if healthy == nil {
-		panic("sdnotify: Watchdog was given a nil function, at " + step.Caller(2))
+		panic("sdnotify: Watchdog was given a nil function, at " + site.Caller(2))
 	}
 	return func(ctx context.Context) error {
 		interval, err := watchdogInterval()
@@ -65,7 +68,8 @@ func watchdogInterval() (time.Duration, error) {
 		return 0, nil
 	}
 	interval, err := daemon.SdWatchdogEnabled(false)
-	if interval < 0 {
+	usec, _ := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64)
+	if usec > math.MaxInt64/int64(time.Microsecond) { // interval has wrapped around
 		err = errors.New("WATCHDOG_USEC is more than a duration holds")
 	}
 	if err != nil {

@@ -19,7 +19,7 @@ func (p *Program) Clean() {
 	p.t.Helper()
 	r := p.Wait()
 	if err := r.Err(); err != nil {
-		p.fail(r, "the program did not end well: %v", err)
+		p.fail(r, "the program failed: %v", err)
 		return
 	}
 	var sig *signals.Error
@@ -36,7 +36,7 @@ func (p *Program) Clean() {
 func (p *Program) Order(names ...string) {
 	p.t.Helper()
 	r := p.Wait()
-	begun := slices.DeleteFunc(slices.Clone(r.Steps), func(s shutdown.Step) bool { return s.Outcome == shutdown.Skipped })
+	begun := slices.DeleteFunc(slices.Clone(r.Steps), func(s shutdown.Step) bool { return s.Outcome == shutdown.OutcomeSkipped })
 	at := 0
 	for i, name := range names {
 		found := indexFrom(begun, at, name)
@@ -83,11 +83,11 @@ func (p *Program) Within(d time.Duration) {
 	p.fail(r, "it took %v to stop, want at most %v%s", r.Took, d, most)
 }
 
-// NothingStuck expects that every step has obeyed: none was late, or given up, or not run
-// for want of time, or still running when a third signal ended the program.
+// NothingStuck expects that every step has obeyed: none was late, abandoned or skipped,
+// or still running when a third signal ended the program.
 func (p *Program) NothingStuck() {
 	p.t.Helper()
-	p.none(shutdown.Late, shutdown.Abandoned, shutdown.Skipped)
+	p.none(shutdown.OutcomeLate, shutdown.OutcomeAbandoned, shutdown.OutcomeSkipped)
 }
 
 // none expects that no step has one of these outcomes, and that all have ended.

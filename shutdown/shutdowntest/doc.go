@@ -25,7 +25,7 @@
 //	})
 //
 // The signals are the test's own there, and [Listen] is a network in memory, for a [Load]
-// too. What ignores its context is given up by the Coordinator, but not by the bubble: let
+// too. What ignores its context is abandoned by the Coordinator, but not by the bubble: let
 // it go before the test ends.
 //
 // # Three ways to test

@@ -126,8 +126,9 @@ func (l *Load) Run(t TB, stop func()) Tally {
 	}
 	if answered < int64(l.Before) {
 		l.mu.Lock()
-		t.Errorf("there were %d answers before the stop, want %d%s", answered, l.Before, because(l.down))
+		down := l.down
 		l.mu.Unlock()
+		t.Errorf("there were %d answers before the stop, want %d%s", answered, l.Before, because(down))
 	}
 	return l.result(t)
 }
@@ -157,28 +158,34 @@ const (
 
 func (l *Load) result(t TB) Tally {
 	t.Helper()
-	executed := l.Executed
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if executed == nil {
-		executed = func(id string) bool { return l.counts[id] }
-	}
+	tally, losses := l.tally, l.lost // no client is left
+	l.mu.Unlock()
 	var text strings.Builder
-	for i, lost := range l.lost {
+	for i, lost := range losses {
 		what := ""
-		if executed(lost.id) {
-			l.tally.LostExecuted++
+		if l.executed(lost.id) {
+			tally.LostExecuted++
 			what = ", and was executed"
 		}
 		if i < 10 {
 			fmt.Fprintf(&text, "\n    request %s: %v%s", lost.id, lost.err, what)
 		}
 	}
-	if len(l.lost) > 0 {
+	if len(losses) > 0 {
 		t.Errorf("%d of %d requests were lost, %d of which had been executed:%s",
-			len(l.lost), l.tally.Answered+len(l.lost), l.tally.LostExecuted, text.String())
+			len(losses), tally.Answered+len(losses), tally.LostExecuted, text.String())
 	}
-	return l.tally
+	return tally
+}
+
+func (l *Load) executed(id string) bool {
+	if l.Executed != nil {
+		return l.Executed(id)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.counts[id]
 }
 
 // client sends requests until it is refused.

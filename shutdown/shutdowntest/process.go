@@ -171,11 +171,11 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 func (p *Process) Signal(sig os.Signal) {
 	p.t.Helper()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.asked.IsZero() {
 		p.asked = time.Now()
 	}
 	p.limit.Reset(p.left(maxStop))
+	p.mu.Unlock()
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Errorf("shutdowntest: signal %v: %v", sig, err)
 	}
@@ -203,14 +203,14 @@ func (p *Process) Wait() Exit {
 	p.t.Helper()
 	<-p.done
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	e := Exit{Code: p.cmd.ProcessState.ExitCode(), Signal: endedBy(p.cmd.ProcessState), Output: p.output.String()}
-	from := p.began
+	from, overdue := p.began, p.overdue
 	if !p.asked.IsZero() {
 		from = p.asked
 	}
+	p.mu.Unlock()
+	e := Exit{Code: p.cmd.ProcessState.ExitCode(), Signal: endedBy(p.cmd.ProcessState), Output: p.output.String()}
 	e.Took = p.ended.Sub(from)
-	if p.overdue {
+	if overdue {
 		p.t.Errorf("the process did not end by itself, and was killed after %v:\n%s", e.Took, indent(e.Output))
 	}
 	return e

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lastcall-go/lastcall/internal/notify"
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/site"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -57,8 +57,8 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 		before: goleak.IgnoreCurrent(),
 	}
 	double := notify.Double{
-		Listen: p.listen, DropPipe: func() func() { return func() {} },
-		Exit: p.ending.exit, Site: step.CallSite(),
+		Listen: p.listen, HoldOff: func([]os.Signal) func() { return func() {} },
+		Exit: p.ending.exit, Site: site.Here(),
 	}
 	if !notify.Use(c, double) {
 		t.Errorf("shutdowntest: this Coordinator was run before; one runs once, so each Start needs its own")
@@ -66,7 +66,14 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 		_ = c.Shutdown(context.Background())
 		p.Coordinator = c
 	}
-	go p.run(ctx, main)
+	release := notify.Claim(p.Coordinator, func(function string) {
+		t.Errorf("shutdowntest: shutdown.%s was called while the program of another test is current; use the Coordinator, or do not run such tests in parallel", function)
+	})
+	go func() {
+		defer close(p.done)
+		defer release()
+		p.run(ctx, main)
+	}()
 	select {
 	case <-p.began:
 	case <-p.done: // it has drained before, without a Run
@@ -85,7 +92,6 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 }
 
 func (p *Program) run(ctx context.Context, main func(context.Context) error) {
-	defer close(p.done)
 	defer func() {
 		if v := recover(); v != nil { // on this goroutine it would end all tests
 			p.t.Errorf("shutdowntest: the program was not run: %v", v)
@@ -113,15 +119,15 @@ const apart = 250 * time.Millisecond
 // error of the test.
 func (p *Program) Signal(sig os.Signal) {
 	p.t.Helper()
-	p.turn <- struct{}{}
-	defer func() { <-p.turn }()
 	if p.ended() {
 		return
 	}
-	if !slices.Contains(p.heard, sig) {
+	if !slices.ContainsFunc(p.heard, func(h os.Signal) bool { return notify.Same(h, sig) }) {
 		p.t.Errorf("shutdowntest: the program hears %v, not %v, which would kill it", p.heard, sig)
 		return
 	}
+	p.turn <- struct{}{}
+	defer func() { <-p.turn }()
 	p.count++
 	for !p.ended() && p.send(sig) && p.missed() {
 	}

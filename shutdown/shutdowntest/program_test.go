@@ -60,7 +60,7 @@ func TestStops(t *testing.T) {
 		code  int
 		cause func(error) bool
 	}{
-		{"Stop", func(p *shutdowntest.Program) { p.Stop(nil) }, 0, func(err error) bool { return err == nil }},
+		{"Stop", func(p *shutdowntest.Program) { p.Stop(nil) }, 0, func(err error) bool { return err == shutdown.ErrStopRequested }},
 		{"a cause", func(p *shutdowntest.Program) { p.Stop(errMine) }, 1, func(err error) bool { return errors.Is(err, errMine) }},
 		{"an exit code", func(p *shutdowntest.Program) { p.Stop(&shutdown.ExitError{Code: 7}) }, 7, nil},
 		{"the context", func(p *shutdowntest.Program) { p.Cancel(errMine) }, 0, func(err error) bool { return errors.Is(err, errMine) }},
@@ -174,12 +174,29 @@ func TestSignalsBesideEachOther(t *testing.T) {
 func TestSignalThatIsNotHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(recorder)
-		p := shutdowntest.Start(r, &shutdown.Coordinator{Signals: []os.Signal{syscall.SIGHUP}}, obey)
+		p := shutdowntest.Start(r, &shutdown.Coordinator{Signals: []os.Signal{syscall.SIGQUIT}}, obey)
 		p.Signal(syscall.SIGTERM)
-		r.want(t, "the program hears [hangup], not terminated")
-		p.Signal(syscall.SIGHUP)
+		r.want(t, "the program hears [quit], not terminated")
+		p.Signal(syscall.SIGQUIT)
 		p.Clean()
 		r.want(t, "the program hears")
+		r.end()
+	})
+}
+
+// A rule is a signal of a type that cannot be compared.
+type rule []string
+
+func (rule) Signal()        {}
+func (rule) String() string { return "rule" }
+
+// Package os/signal knows no other signals than those of the system.
+func TestSignalThatCannotBeCompared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := new(recorder)
+		p := shutdowntest.Start(r, &shutdown.Coordinator{Signals: []os.Signal{rule{}}}, obey)
+		p.Signal(rule{})
+		r.want(t, "the program hears [rule], not rule")
 		r.end()
 	})
 }
@@ -341,7 +358,7 @@ func TestChecksFail(t *testing.T) {
 		{
 			"a failure", func(context.Context) error { return errMine },
 			(*shutdowntest.Program).Clean,
-			[]string{"the program did not end well: it went wrong\n    stopped with failures"},
+			[]string{"the program failed: it went wrong\n    stopped with failures"},
 		},
 		{
 			"an exit code", func(ctx context.Context) error {
@@ -469,7 +486,7 @@ func TestThirdSignalIsTheEnd(t *testing.T) {
 	})
 }
 
-// A program that only the end of the test has stopped has to end well, too: there is nobody
+// A program that only the end of the test has stopped must not fail, either: there is nobody
 // else to look.
 func TestFailsAtTheEndOfTheTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -481,7 +498,7 @@ func TestFailsAtTheEndOfTheTest(t *testing.T) {
 		shutdowntest.Start(r, nil, main)
 		synctest.Wait()
 		r.end()
-		r.want(t, `the program did not end well: handler "db"`)
+		r.want(t, `the program failed: handler "db"`)
 
 		r = new(recorder)
 		p := shutdowntest.Start(r, nil, main)

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/internal/step"
+	"github.com/lastcall-go/lastcall/internal/site"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -18,7 +18,7 @@ import (
 //   - it runs until it is told to stop, then returns, with nil or its context's error;
 //   - it does so also where it is told at once, or was told before it began;
 //   - work in its hands is finished first, with InHand;
-//   - at its cut it gives up work that hangs, and returns before it is given up, with
+//   - at its deadline it abandons work that hangs, and returns before its end, with
 //     Hanging;
 //   - it leaves no goroutine behind, and a second one can be started after it.
 //
@@ -56,7 +56,7 @@ func (o taskOption) apply(a *acceptance) { o(a) }
 // when the task has returned and fails if the work was not finished. A nil give panics.
 func InHand(give func() (finished func() error)) TaskOption {
 	if give == nil {
-		panic("shutdowntest: InHand was given nil, at " + step.Caller(2))
+		panic("shutdowntest: InHand was given nil, at " + site.Caller(2))
 	}
 	return taskOption(func(a *acceptance) { a.inHand = give })
 }
@@ -66,13 +66,13 @@ func InHand(give func() (finished func() error)) TaskOption {
 // is. A nil give panics.
 func Hanging(give func() (release func())) TaskOption {
 	if give == nil {
-		panic("shutdowntest: Hanging was given nil, at " + step.Caller(2))
+		panic("shutdowntest: Hanging was given nil, at " + site.Caller(2))
 	}
 	return taskOption(func(a *acceptance) { a.hanging = give })
 }
 
-// How long a task has to get going, and the grace period of one that is to be cut: long
-// enough that between the cut and the end, a twentieth of it, a busy machine can return.
+// How long a task has to get going, and the grace period of one that is to reach its deadline: long
+// enough that between the deadline and the end, a twentieth of it, a busy machine can return.
 const (
 	settle   = 50 * time.Millisecond
 	cutGrace = 3 * time.Second
@@ -187,7 +187,7 @@ func (a *acceptance) checkHanging() {
 	release := a.hanging()
 	p.Stop(nil)
 	p.Wait()
-	p.none(shutdown.Abandoned, shutdown.Skipped) // to return after the cut is to be late: that is how it should be
+	p.none(shutdown.OutcomeAbandoned, shutdown.OutcomeSkipped) // to return after the deadline is to be late, as it should be
 	if release != nil {
 		release()
 	}

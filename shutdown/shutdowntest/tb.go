@@ -38,9 +38,9 @@ const grace = 5 * time.Second
 func New(t TB) *shutdown.Coordinator {
 	c := &shutdown.Coordinator{Grace: grace, Slog: logger(t)}
 	notify.Use(c, notify.Double{
-		Listen:   func([]os.Signal) (<-chan os.Signal, func()) { return make(chan os.Signal), func() {} },
-		DropPipe: func() func() { return func() {} },
-		Exit:     newEnding(c).exit,
+		Listen:  func([]os.Signal) (<-chan os.Signal, func()) { return make(chan os.Signal), func() {} },
+		HoldOff: func([]os.Signal) func() { return func() {} },
+		Exit:    newEnding(c).exit,
 	})
 	return c
 }

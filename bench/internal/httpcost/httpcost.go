@@ -51,19 +51,19 @@ func Serve(l net.Listener, drained bool) (stop func() error) {
 
 const request = "GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 
-// OnLoopback returns a listener, and a function that sends it n requests on one connection.
-func OnLoopback() (net.Listener, func(n int) error, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, nil, err
+// OnLoopback returns a listener, a function that sends it n requests on one connection, always
+// the same, and one that closes the connection.
+func OnLoopback() (l net.Listener, requests func(n int) error, hangUp func(), err error) {
+	if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, nil, nil, err
 	}
-	return l, func(n int) error {
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		r := bufio.NewReader(c)
+	c, err := net.Dial("tcp", l.Addr().String()) // the kernel accepts it before the server does
+	if err != nil {
+		_ = l.Close()
+		return nil, nil, nil, err
+	}
+	r := bufio.NewReader(c)
+	requests = func(n int) error {
 		for range n {
 			if _, err := io.WriteString(c, request); err != nil {
 				return err
@@ -75,7 +75,8 @@ func OnLoopback() (net.Listener, func(n int) error, error) {
 			_ = res.Body.Close()
 		}
 		return nil
-	}, nil
+	}
+	return l, requests, func() { _ = c.Close() }, nil
 }
 
 // Protocols are those that Lag knows.

@@ -52,12 +52,18 @@ func (s *subject) environment() {
 	}
 }
 
-// lookup finds the container's variable of that name: the last one counts.
+// lookup finds the container's variable of that name: the last one counts, and an empty one
+// is none, as package shutdown has it.
 func (s *subject) lookup(name string) *corev1.EnvVar {
 	for i := len(s.container.Env) - 1; i >= 0; i-- {
-		if s.container.Env[i].Name == name {
-			return &s.container.Env[i]
+		e := &s.container.Env[i]
+		if e.Name != name {
+			continue
 		}
+		if text, ok := s.value(e); ok && text == "" {
+			return nil
+		}
+		return e
 	}
 	return nil
 }
@@ -75,8 +81,12 @@ func (s *subject) variable(name string) (d time.Duration, known bool) {
 	}
 	n, err := strconv.ParseFloat(text, 64)
 	n *= float64(time.Second)
-	if err != nil || !(n >= 1) || n > math.MaxInt64/2 { // as package shutdown has it
-		s.Add(EnvInvalid, fmt.Sprintf("$%s is %q, not a positive number of seconds: the program refuses to start", name, text), "write a number of seconds above 0, or leave the variable out")
+	switch {
+	case err != nil || !(n >= 0) || n > math.MaxInt64/2: // as package shutdown has it
+		s.Add(EnvInvalid, fmt.Sprintf("$%s is %q, not a number of seconds: the program refuses to start", name, text), "write a number of seconds, or leave the variable out")
+		return 0, false
+	case name == graceVariable && n < 1:
+		s.Add(EnvInvalid, fmt.Sprintf("$%s is %q, which is no time to stop: the program refuses to start", name, text), "write a number of seconds above 0, or leave the variable out")
 		return 0, false
 	}
 	return time.Duration(n), true

@@ -383,6 +383,8 @@ var rules = map[check.Code]struct{ has, not []object }{
 		has: []object{
 			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27"))},
 			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "4"))},
+			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "0"))},
+			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, ""))},
 		},
 		not: []object{
 			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "5"))},
@@ -402,12 +404,20 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: env(literal(graceVar, "27s"))},
 			{app: env(literal(graceVar, "0"))},
 			{app: env(literal(graceVar, "NaN"))},
-			{app: env(literal(sleepVar, "0"))},
+			{app: env(literal(sleepVar, "-1"))},
+			{app: env(literal(sleepVar, "5s"))},
 			{app: env(literal(graceVar, "27") + ", " + literal(sleepVar, "27"))},
 			{app: command("nginx, -s, quit") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "27"))},
-			{app: env(fieldRef(graceVar, "metadata.annotations['grace']"))},
 		},
-		not: []object{{app: env(literal(graceVar, "27"))}, {app: env(literal("OTHER", "27s"))}, {app: env(literal(graceVar, "0.5"))}},
+		not: []object{
+			{app: env(literal(graceVar, ""))},
+			{app: env(literal(sleepVar, ""))},
+			{app: env(literal(sleepVar, "0"))},
+			{app: env(fieldRef(graceVar, "metadata.annotations['grace']"))}, // there is none: it is empty
+			{app: env(literal(graceVar, "27"))},
+			{app: env(literal("OTHER", "27s"))},
+			{app: env(literal(graceVar, "0.5"))},
+		},
 	},
 	check.EnvNotChecked: {
 		has: []object{

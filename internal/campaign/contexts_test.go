@@ -1,0 +1,182 @@
+package campaign
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// This file is contexts of users' own types.
+
+// A strange says what a context is like that is no context of package context's.
+type strange struct {
+	Hidden bool          // it shows nothing of what it is made of: whoever derives from it has to start a goroutine
+	After  time.Duration // when its methods begin to block, from when it is made
+	Blocks time.Duration // for how long; 0: not at all, negative: for ever
+}
+
+func (s *strange) String() string {
+	if s == nil {
+		return ""
+	}
+	text := ifelse(s.Hidden, ", a hidden context", ", a context of its own type")
+	if s.Blocks != 0 {
+		text += fmt.Sprintf(" that blocks after %v for %v", s.After, s.Blocks)
+	}
+	return text
+}
+
+// never is later than everything.
+const never = time.Duration(math.MaxInt64) / 2
+
+// A userContext asks the Coordinator whatever it is asked, and may block before it answers. It
+// never does for package context and for the campaign itself: what blocks there would be them.
+type userContext struct {
+	context.Context
+	w           *world
+	hidden      bool
+	from, until time.Duration
+}
+
+// of makes a context of a user's own type, if there is one to make.
+func (s *strange) of(w *world, ctx context.Context) context.Context {
+	if s == nil {
+		return ctx
+	}
+	c := &userContext{Context: ctx, w: w, hidden: s.Hidden, from: w.now() + s.After}
+	switch {
+	case s.Blocks > 0:
+		c.until = c.from + s.Blocks
+	case s.Blocks < 0:
+		c.until = never
+	}
+	if s.Hidden {
+		return c
+	}
+	return plainUserContext{c}
+}
+
+// A plainUserContext lets package context derive from it without a goroutine.
+type plainUserContext struct{ *userContext }
+
+func (c plainUserContext) AfterFunc(f func()) func() bool { return context.AfterFunc(c.Context, f) }
+
+func (c *userContext) Deadline() (time.Time, bool) { c.asked(); return c.Context.Deadline() }
+func (c *userContext) Done() <-chan struct{}       { c.w.c.Ready(); return c.Context.Done() }
+func (c *userContext) Err() error                  { c.asked(); return c.Context.Err() }
+
+func (c *userContext) Value(key any) any {
+	switch key.(type) {
+	case *int: // package context's
+		if c.hidden {
+			return nil
+		}
+	case closer, around:
+	default:
+		c.asked()
+	}
+	return c.Context.Value(key)
+}
+
+// asked asks the Coordinator, and blocks.
+func (c *userContext) asked() {
+	c.w.c.Ready()
+	now := c.w.now()
+	if now < c.from || now >= c.until {
+		return
+	}
+	c.w.note(func() { c.w.obs.blocked++ })
+	defer c.w.note(func() { c.w.obs.blocked-- })
+	select {
+	case <-time.After(c.until - now):
+	case <-c.w.release:
+	}
+}
+
+// plain is the context without what the user has put around it.
+func plain(ctx context.Context) context.Context {
+	switch c := ctx.(type) {
+	case *userContext:
+		return c.Context
+	case plainUserContext:
+		return c.Context
+	}
+	return ctx
+}
+
+// slack is how long a call may be held up by its context, if it begins now.
+func (s *strange) slack() time.Duration {
+	switch {
+	case s == nil:
+		return 0
+	case s.Blocks < 0:
+		return never
+	}
+	return s.Blocks
+}
+
+// until is when a context that was made at this time blocks no more; before it may at any time.
+func (s *strange) until(made time.Duration) time.Duration {
+	switch {
+	case s == nil || s.Blocks == 0:
+		return 0
+	case s.Blocks < 0:
+		return never
+	}
+	return made + s.After + s.Blocks
+}
+
+// causeOf is what package context says of the end of ctx, which has ended.
+func (s *strange) causeOf(ctx context.Context) error {
+	if s != nil && s.Hidden {
+		return plain(ctx).Err()
+	}
+	return context.Cause(plain(ctx))
+}
+
+// around is the key of what descends from a step of the world.
+type around struct{ *world }
+
+// A marked is a context of a step for the program that it runs.
+type marked struct {
+	context.Context
+	w *world
+}
+
+func (m marked) AfterFunc(f func()) func() bool { return context.AfterFunc(m.Context, f) }
+
+func (m marked) Value(key any) any {
+	if key == (around{m.w}) {
+		return true
+	}
+	return m.Context.Value(key)
+}
+
+// vague reports whether a context may have held up the end of main, or of a task of a group, or that
+// it was told of the stop.
+func (m *model) vague(sn *seen) bool {
+	switch {
+	case sn.kind == shutdown.KindMain:
+		return sn.over && sn.err != nil && sn.end < m.p.Ctx.until(m.start)
+	case sn.task == nil:
+		return false
+	case m.over(m.groupOf(sn), sn.begin): // its group runs in a step that has been given up
+		return true
+	case sn.in == nil:
+		return m.p.Group.slack() > 0
+	}
+	return sn.in.Inner.Ctx.slack() > 0 || m.vague(sn.in)
+}
+
+// heldUp reports whether a context that sn has given away may hold up goroutines of it.
+func (m *model) heldUp(sn *seen) bool {
+	return m.vague(sn) || sn.Inner != nil && sn.Inner.Ctx.slack() > 0 || sn.inner != nil && sn.inner.p.Ctx != nil
+}
+
+// obeysAt reports whether sn waits for the end of its context then, and for nothing else.
+func (m *model) obeysAt(sn *seen, at time.Duration) bool {
+	return sn.Does == obeys && sn.acts && sn.actsAt <= at && !m.vague(sn)
+}

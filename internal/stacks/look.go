@@ -1,0 +1,88 @@
+package stacks
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxStacks is how many stacks of a step are kept: a thousand children in twenty different
+// places tell no more than the first of them.
+const maxStacks = 20
+
+// A Look is the goroutines of all steps as they were at one moment. Steps that get stuck
+// together can share one.
+type Look struct {
+	sources sources
+	stacks  map[string][]Stack // by label
+	states  map[string]string  // wait states by the stacks' keys
+}
+
+// Take looks at the process. It can take long where there are very many goroutines.
+func Take() Look {
+	l := Look{theSources(), make(map[string][]Stack), nil}
+	for _, st := range Labelled() {
+		l.stacks[st.Label] = append(l.stacks[st.Label], st)
+	}
+	l.states = waitStates()
+	return l
+}
+
+// Of returns the stacks of the step with this label, and in a few words what it waits for.
+// Both are "" where nothing was seen of it. The stacks that tell most come first.
+func (l Look) Of(label string) (text, waitsFor string) {
+	found := make([]waiting, 0, len(l.stacks[label]))
+	for _, st := range l.stacks[label] {
+		found = append(found, l.sources.waiting(st, l.states[key(st.frames)]))
+	}
+	slices.SortStableFunc(found, func(a, b waiting) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.order, b.order))
+	})
+	var b strings.Builder
+	more := 0
+	for n, w := range found {
+		if n < maxStacks {
+			w.write(&b, w.state)
+		} else {
+			more += w.Count
+		}
+	}
+	if more > 0 {
+		fmt.Fprintf(&b, "... %d more goroutines\n", more)
+	}
+	return strings.TrimSuffix(b.String(), "\n"), inWords(found)
+}
+
+// The places of at least two stacks are named, since a deadlock has two, and of more as long
+// as what there is has less than this many columns: the words stand early in a line of the log.
+const enough = 80
+
+// inWords says where the stacks of the first rank wait, and how many more goroutines there
+// are of it.
+func inWords(found []waiting) string {
+	var places []string
+	columns, more := 0, 0
+	for _, w := range found {
+		if w.rank != found[0].rank {
+			break
+		}
+		if w.rank == tellsNothing {
+			return w.place
+		}
+		more += w.Count
+		if !slices.Contains(places, w.place) && (len(places) < 2 || columns < enough) {
+			places = append(places, w.place)
+			columns += len(w.place)
+			more--
+		}
+	}
+	words := strings.Join(places, "; ")
+	switch more {
+	case 0:
+		return words
+	case 1:
+		return words + ", 1 more goroutine"
+	}
+	return fmt.Sprintf("%s, %d more goroutines", words, more)
+}

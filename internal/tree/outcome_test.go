@@ -1,0 +1,237 @@
+package tree_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/tree"
+)
+
+type incomparable struct{ list []int }
+
+func (incomparable) Error() string { return "incomparable" }
+
+// canceledToo says that it is context.Canceled, as net's dial error "operation was canceled" does.
+type canceledToo struct{}
+
+func (canceledToo) Error() string     { return "canceled, it says of itself" }
+func (canceledToo) Is(err error) bool { return err == context.Canceled }
+
+// amongOthers says so too, but is a failure with other causes.
+type amongOthers struct{ error }
+
+func (amongOthers) Is(err error) bool { return err == context.Canceled }
+func (e amongOthers) Unwrap() error   { return e.error }
+
+// angry is an error whose methods panic.
+type angry struct{}
+
+func (angry) Error() string { panic("angry: Error") }
+func (angry) Unwrap() error { panic("angry: Unwrap") }
+func (angry) Is(error) bool { panic("angry: Is") }
+func (angry) As(any) bool   { panic("angry: As") }
+
+// angryText only has an Error that panics.
+type angryText struct{}
+
+func (angryText) Error() string { panic("angry: Error") }
+
+// wrapsNothing has an Unwrap, and nothing to unwrap.
+type wrapsNothing struct{}
+
+func (wrapsNothing) Error() string { return "wraps nothing" }
+func (wrapsNothing) Unwrap() error { return nil }
+
+var errCause = errors.New("cause")
+
+func TestExcused(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"what was asked", context.Canceled, true},
+		{"the cause", errCause, true},
+		{"wrapped", fmt.Errorf("a: %w", context.Canceled), true},
+		{"wrapped twice", fmt.Errorf("a: %w", fmt.Errorf("b: %w", errCause)), true},
+		{"a join of such", errors.Join(context.Canceled, errCause), true},
+		{"a join of joins of such", errors.Join(errors.Join(errCause), fmt.Errorf("a: %w", context.Canceled)), true},
+		{"two wrapped", fmt.Errorf("%w, %w", errCause, context.Canceled), true},
+		{"a leaf that says so of itself", canceledToo{}, true},
+		{"such a leaf, wrapped", &net.OpError{Op: "dial", Err: canceledToo{}}, true},
+		{"such a leaf, in a join of such", errors.Join(canceledToo{}, errCause), true},
+		{"nil", nil, false},
+		{"something else", io.EOF, false},
+		{"a join with something else", errors.Join(context.Canceled, io.EOF), false},
+		{"two wrapped, one of them something else", fmt.Errorf("%w: %w", io.EOF, context.Canceled), false},
+		{"a failure that says so of itself", amongOthers{io.EOF}, false},
+		{"a failure, in a join with such a leaf", errors.Join(canceledToo{}, io.EOF), false},
+		{"a deadline", context.DeadlineExceeded, false},
+		{"its own deadline", tree.ErrGrace, false},
+		{"what cannot be compared", incomparable{nil}, false},
+		{"what panics", angry{}, false},
+		{"what panics, wrapped", fmt.Errorf("a: %w", wrapsAngry()), false},
+		{"what wraps nothing", wrapsNothing{}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tree.Excused(tt.err, context.Canceled, errCause); got != tt.want {
+				t.Errorf("Excused(%s) = %v, want %v", tree.Text(tt.err), got, tt.want)
+			}
+		})
+	}
+	if tree.Excused(incomparable{nil}, incomparable{nil}) {
+		t.Error("errors that cannot be compared are the same")
+	}
+	if tree.Excused(context.Canceled) || tree.Excused(canceledToo{}) {
+		t.Error("an error is excused although nothing was asked")
+	}
+}
+
+// wrapsAngry is an error that has angry in it: fmt.Errorf would call its Error.
+func wrapsAngry() error { return &net.OpError{Op: "dial", Err: angry{}} }
+
+// TestOutcomes is what steps return, whether they were asked to stop or not, and what it is taken
+// for.
+func TestOutcomes(t *testing.T) {
+	told := func(err error) tree.Func { return func(ctx context.Context) error { <-ctx.Done(); return err } }
+	atOnce := func(err error) tree.Func { return func(context.Context) error { return err } }
+	ctxErr := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	ctxCause := func(ctx context.Context) error { <-ctx.Done(); return fmt.Errorf("stopped: %w", context.Cause(ctx)) }
+	const okay, failed, late = outcome(tree.OK), outcome(tree.Failed), outcome(tree.Late)
+	for _, tt := range []struct {
+		name    string
+		kind    tree.Kind
+		f       tree.Func
+		expect  []error
+		want    outcome
+		err     string
+		excused string
+	}{
+		{"nil", tree.Task, told(nil), nil, okay, "", ""},
+		{"the context's error", tree.Task, ctxErr, nil, okay, "", ""},
+		{"the cause says no more than was asked", tree.Task, func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }, nil, okay, "", ""},
+		{"what else an excused error says is kept", tree.Task, ctxCause, nil, okay, "", "stopped: the program stops: context canceled"},
+		{"a join of nothing but what was asked says nothing", tree.Main, func(ctx context.Context) error {
+			<-ctx.Done()
+			return errors.Join(ctx.Err(), context.Cause(ctx))
+		}, nil, okay, "", ""},
+		{"one branch of a join says more", tree.Main, func(ctx context.Context) error {
+			<-ctx.Done()
+			return errors.Join(ctx.Err(), fmt.Errorf("copied 3 of 10 files: %w", ctx.Err()))
+		}, nil, okay, "", "context canceled\ncopied 3 of 10 files: context canceled"},
+		{"a failure", tree.Task, told(io.EOF), nil, failed, "EOF", ""},
+		{"a leaf that says that it is canceled", tree.Task, told(canceledToo{}), nil, okay, "", "canceled, it says of itself"},
+		{"before it was told nothing is excused", tree.Task, atOnce(context.Canceled), nil, failed, "context canceled", ""},
+		{"nor what is expected", tree.Task, atOnce(io.EOF), []error{io.EOF}, failed, "EOF", ""},
+		{"what is expected", tree.Task, told(fmt.Errorf("reader: %w", io.EOF)), []error{nil, io.EOF}, okay, "", "reader: EOF"},
+		{"what is expected, of a type that cannot be compared", tree.Task, told(incomparable{nil}), []error{incomparable{nil}}, failed, "incomparable", ""},
+		{"what says that it is what is expected", tree.Task, told(canceledToo{}), []error{context.Canceled}, okay, "", "canceled, it says of itself"},
+		{"a join of expected and asked", tree.Task, told(errors.Join(io.EOF, context.Canceled)), []error{io.EOF}, okay, "", "EOF\ncontext canceled"},
+		{"a join of expected and unexpected", tree.Task, told(errors.Join(io.EOF, io.ErrClosedPipe)), []error{io.EOF}, failed, "EOF\nio: read/write on closed pipe", ""},
+		{"expected methods that panic", tree.Task, told(io.EOF), []error{angry{}}, failed, "EOF", ""},
+		{"a handler is asked nothing", tree.Handler, atOnce(context.Canceled), nil, failed, "context canceled", ""},
+		{"but may expect", tree.Handler, atOnce(io.EOF), []error{io.EOF}, okay, "", "EOF"},
+		{"a handler's own deadline is no excuse", tree.Handler, ctxErr, nil, late, "returned only after its deadline: context deadline exceeded", ""},
+		{"at its deadline a step is late, without an error, too", tree.Handler, told(nil), nil, late, "returned only after its deadline", ""},
+		{"a hold's own deadline neither", tree.Hold, ctxErr, nil, late, "returned only after its deadline: context deadline exceeded", ""},
+		{"methods that panic", tree.Task, told(angry{}), nil, failed, "tree_test.angry, whose Error panicked: angry: Error", ""},
+		{"a text that panics, expected", tree.Task, told(angryText{}), []error{angryText{}}, okay, "", ""},
+		{"methods that panic, wrapped", tree.Task, told(wrapsAngry()), nil, failed, "*net.OpError, whose Error panicked: angry: Error", ""},
+		{"a server that was closed gets a hint", tree.Task, told(fmt.Errorf("serve: %w", errors.New("http: Server closed"))), nil, failed, "serve: http: Server closed (if that answers the request to stop, say so with Expect", ""},
+		{"a connection that was closed, too", tree.Task, told(net.ErrClosed), nil, failed, "use of closed network connection (if that answers", ""},
+		{"but not before it was told", tree.Task, atOnce(errors.New("http: Server closed")), nil, failed, "http: Server closed", ""},
+		{"nor if it expects that", tree.Task, told(net.ErrClosed), []error{net.ErrClosed}, okay, "", "use of closed network connection"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(p *program) {
+				n := newStep(tt.kind, "step", tt.f, tree.Limits{})
+				if tt.expect != nil {
+					n.More = &tree.More{Expect: tt.expect}
+				}
+				l := p.stack
+				if tt.kind == tree.Main || tt.kind == tree.Hold {
+					l = p.body
+				}
+				if tt.kind == tree.Handler {
+					p.add(l, n)
+				} else {
+					p.run(l, n)
+				}
+				time.Sleep(s)
+				p.stop(20 * s)
+				text := tree.Text(n.Err)
+				if outcome(n.Outcome) != tt.want || !strings.HasPrefix(text, tt.err) || (tt.err == "") != (text == "") {
+					t.Errorf("%v, %q; want %v, %q", outcome(n.Outcome), text, tt.want, tt.err)
+				}
+				if strings.Contains(text, "Expect") != strings.Contains(tt.err, "if that answers") {
+					t.Errorf("the error says %q", text)
+				}
+				if n.Excused() != tt.excused {
+					t.Errorf("excused is %q, want %q", n.Excused(), tt.excused)
+				}
+				if tt.want == late && !errors.Is(n.Err, tree.ErrGrace) {
+					t.Error("a late error does not wrap ErrGrace")
+				}
+			})
+		})
+	}
+}
+
+func TestAfterASecondSignalItsCauseIsAnAnswer(t *testing.T) {
+	inBubble(t, func(p *program) {
+		second := errors.New("second signal")
+		h := p.handler(p.stack, "h", func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }, tree.Limits{})
+		p.after(s, func() { p.locked(func() { p.Force(second) }) })
+		p.stop(20 * s)
+		checkOutcome(t, h, outcome(tree.OK), "")
+	})
+}
+
+// A step that waits at its deadline for something that it stops is not late for that.
+func TestAStepIsNotLateForOthersTime(t *testing.T) {
+	inBubble(t, func(p *program) {
+		deaf := deaf("deaf")
+		p.build(p.stack, deaf)
+		p.handler(p.stack, "closer", func(ctx context.Context) error { return p.close(ctx, deaf.node, tree.Never) }, tree.Limits{})
+		p.mainRuns("group", false, &spec{name: "task", takes: forever})
+		p.stop(20 * s)
+		wantLines(t, "ended", p.ended,
+			"task abandoned at 17.5s", "main ok at 17.5s", "deaf abandoned at 18.925s", "closer ok at 18.925s")
+	})
+}
+
+func TestIn(t *testing.T) {
+	inner := errors.New("inner")
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{inner, true},
+		{fmt.Errorf("a: %w", inner), true},
+		{errors.Join(io.EOF, fmt.Errorf("a: %w", inner)), true},
+		{nil, false},
+		{io.EOF, false},
+		{errors.New("inner"), false},
+		{incomparable{nil}, false},
+		{angry{}, false},
+		{errors.Join(wrapsAngry(), inner), false}, // as far as can be seen
+	} {
+		if got := tree.In(tt.err, inner); got != tt.want {
+			t.Errorf("In(%s) = %v, want %v", tree.Text(tt.err), got, tt.want)
+		}
+	}
+}
+
+func TestErrGrace(t *testing.T) {
+	for _, err := range []error{tree.ErrGrace, tree.ErrSkipped} {
+		if !errors.Is(err, tree.ErrGrace) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v wraps not both", err)
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package tree
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"sync"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/known"
+	"github.com/lastcall-go/lastcall/internal/stacks"
+)
+
+// calls calls a function of a step, and whatever its return makes the next to be called, on
+// this goroutine. What the functions do cannot end that: after a panic or a Goexit another
+// goroutine goes on. Whether this one could be kept (not where a deferred function panicked in a
+// Goexit) is not worth finding out.
+//
+// Package stacks knows this function by its name.
+func calls(t *Tree, c call) {
+	known.Begin()
+	defer known.End()
+	back := true
+	defer func() {
+		if back {
+			return
+		}
+		r := goexited()
+		if v := recover(); v != nil {
+			r = Result{Err: Errors.Panic(v, debug.Stack()), How: Panic}
+		}
+		unlabel()
+		if next, _ := t.returned(c, r); next.n != nil {
+			go calls(t, next)
+		}
+	}()
+	for c.n != nil {
+		f, ctx := c.what()
+		pprof.SetGoroutineLabels(c.n.env.labels)
+		back = false
+		err := f(ctx)
+		back = true
+		unlabel() // what the end of the step starts is not of the step
+		c, _ = t.returned(c, Result{Err: err})
+	}
+}
+
+// what is the function to call, and its context.
+func (c call) what() (Func, context.Context) {
+	n := c.n
+	switch {
+	case c.interrupt:
+		return n.More.Interrupt, n.Work(&n.work)
+	case n.Told != nil:
+		return n.Run, n.Told
+	}
+	return n.Run, &n.work
+}
+
+// Inline calls the function of n, which was entered, on the caller's goroutine, and then back.
+// After a Goexit, back must not return: this is for main, whose goroutine has nobody to go back
+// to. A panic goes on after back has returned: recovered and thrown again in the same deferred
+// function, it keeps its frames. The goroutine's profiler labels are those of the tree's values
+// afterwards: what they were before, nobody can tell.
+func (t *Tree) Inline(n *Node, back func(r Result, inTime bool)) { callsInline(t, n, back) }
+
+func callsInline(t *Tree, n *Node, back func(r Result, inTime bool)) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		v := recover()
+		if v == nil {
+			r := goexited()
+			back(r, t.Return(n, r))
+			return
+		}
+		r := Result{Err: Errors.Panic(v, debug.Stack()), How: Panic}
+		back(r, t.Return(n, r))
+		panic(v)
+	}()
+	f, ctx := call{n: n}.what()
+	pprof.SetGoroutineLabels(n.env.labels)
+	err := f(ctx)
+	pprof.SetGoroutineLabels(t.values.labels)
+	returned = true
+	r := Result{Err: err}
+	back(r, t.Return(n, r))
+}
+
+// Return tells that a function of n has come back, of which the tree has not called it. It
+// reports whether n had not been abandoned. The lock must not be held.
+func (t *Tree) Return(n *Node, r Result) (inTime bool) {
+	next, inTime := t.returned(call{n: n}, r)
+	if next.n != nil {
+		go calls(t, next)
+	}
+	return inTime
+}
+
+// returned gives the step of a call that came back its outcome, and has what waits for that go
+// on. It returns what this goroutine may call next.
+func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
+	n := c.n
+	said := ""
+	if r.How == Returned {
+		r.Err, said = n.excuse(r.Err) // before the lock: it calls methods of the error
+	}
+	t.Lock()
+	defer t.Unlock()
+	if said != "" {
+		n.see().excused = said
+	}
+	now := t.Now()
+	last := !n.pair() || n.More.back == 1
+	if n.pair() && !c.interrupt && n.told && r.How == Returned {
+		r.Err = nil // it was made to return: the result is the interrupt's
+	}
+	inTime = n.state != over
+	if l := n.parent; inTime && l.List.Owner != nil {
+		l.List.Owner.Returned(n, r, last)
+	}
+	if n.pair() {
+		n.More.back++
+		n.More.result = merge(n.More.result, r)
+		r = n.More.result
+	}
+	if last {
+		t.allReturned(n, now, r)
+	}
+	if k := len(t.calls) - 1; k >= 0 {
+		next, t.calls = t.calls[k], t.calls[:k]
+	}
+	return next, inTime
+}
+
+// allReturned gives n, of which nothing runs any more, its outcome, if it has none.
+func (t *Tree) allReturned(n *Node, now time.Duration, r Result) {
+	n.ended = true
+	if n.seen != nil && n.seen.done != nil {
+		close(n.seen.done)
+	}
+	switch {
+	case n.state != over:
+		o, err := n.judge(now, r)
+		t.end(n, now, o, err)
+		t.proceed(n, now)
+	case r.How == Panic || r.How == Goexit:
+		t.Host.Returned(n, r.Err)
+	}
+	t.finish(&n.work, canceled)
+	if n.Told != nil {
+		t.finish(n.Told, canceled)
+	}
+}
+
+// merge joins what the two functions of a pair have come back with.
+func merge(a, b Result) Result {
+	switch {
+	case b.Err == nil:
+		return a
+	case a.Err == nil:
+		return b
+	}
+	if b.How == Panic {
+		a, b = b, a // its stack is looked for first
+	}
+	how := max(a.How, b.How)
+	if a.How == Panic {
+		how = Panic
+	}
+	return Result{Err: errors.Join(a.Err, b.Err), How: how}
+}
+
+// leaving holds the goroutines that Exit is ending: nothing else tells their Goexit from another.
+var leaving sync.Map
+
+// Leave ends the calling goroutine, which runs a step, as if the step's function had returned.
+// It does not return.
+func Leave() {
+	MarkLeft()
+	runtime.Goexit()
+}
+
+// MarkLeft is Leave for a goroutine that is in a Goexit already.
+func MarkLeft() { leaving.Store(stacks.Goroutine(), nil) }
+
+// goexited is the result of a step on the calling goroutine, which is ending.
+func goexited() Result {
+	if _, ok := leaving.LoadAndDelete(stacks.Goroutine()); ok {
+		return Result{How: Exit}
+	}
+	return Result{Err: Errors.Goexit, How: Goexit}
+}

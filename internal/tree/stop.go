@@ -1,0 +1,415 @@
+package tree
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// This file is how a node stops.
+
+// ErrInProgress is returned by Close to a step that the node to close waits for.
+var ErrInProgress = errors.New("shutdown: called from within a step, which it would wait for")
+
+// ErrNoTime is returned by Close where no time is left to close the node, and a stop will come to it.
+var ErrNoTime = errors.New("left to its turn, no time is left to close it here")
+
+// An outside is a stop of a node that does not come from the list around it: a Close, a group's
+// own stop, the program's.
+type outside struct {
+	limit   time.Duration
+	floor   time.Duration // of its plan; 0: none, the node was stopping already
+	values  *Values       // of the contexts of what is called
+	waiters []*Node       // the steps that wait for it; none is over
+	joined  bool          // the node was stopping or failing already: its failures are not the closer's
+	done    chan struct{} // closed when the node is over
+	failed  []*Node
+}
+
+// RunBy says that outer, if it is not nil, waits for the end of the list n, which nothing else
+// stops.
+func (t *Tree) RunBy(n, outer *Node) {
+	n.outside, n.List.outer = &outside{limit: Never}, outer
+	if outer != nil && outer.state != over {
+		n.outside.waiters = []*Node{outer}
+	}
+}
+
+// Stop begins to stop n, which is not stopping yet, because of cause. Its time is over at limit,
+// if nothing ends it before. The channel is closed when n is over.
+func (t *Tree) Stop(n *Node, now, limit time.Duration, cause error) (done <-chan struct{}) {
+	o := n.outside
+	if o == nil {
+		o = &outside{limit: Never}
+		n.setOutside(o)
+	}
+	o.limit = min(o.limit, limit)
+	o.done = make(chan struct{})
+	n.Start = now
+	o.floor = planFloor(n.limit(now)-now, n.count())
+	n.plan(o.floor)
+	if n.List != nil {
+		n.List.cause = cause
+	}
+	t.closing = append(t.closing, n)
+	if n.List != nil && !n.List.Concurrent {
+		t.fit(n, now)
+	}
+	for _, w := range o.waiters {
+		w.waitsAtDeadline(now)
+	}
+	t.begin(n, now)
+	n.reprice()
+	t.proceed(n, now)
+	return o.done
+}
+
+// waitsAtDeadline notes that n, if it is at its deadline, waits for something that it stops, and
+// is not to blame for its time.
+func (n *Node) waitsAtDeadline(now time.Duration) {
+	if n.state == stopping && now >= n.deadline && now < n.lookAt() {
+		n.waited = true
+	}
+}
+
+// A Closing says how a node is closed early, before its turn.
+type Closing struct {
+	By     *Node         // the step that waits for it, nil if none does
+	Values *Values       // of the contexts of what is called; nil for those of the tree
+	Limit  time.Duration // a reading; Never: what bounds By
+}
+
+// Close stops n now, whoever else does, and waits until it is over. failed are the steps that have
+// failed, if nobody else had begun to stop n. Close returns ErrInProgress where the caller would
+// wait for itself, and ErrNoTime. The lock must not be held.
+func (t *Tree) Close(n *Node, c Closing) (failed []*Node, err error) {
+	t.Lock()
+	by := c.By
+	if by != nil && (by.state == over || by.tree != t) {
+		by = nil // it was abandoned: nobody waits for it, and it bounds nothing
+	}
+	switch {
+	case n.state == over:
+		t.Unlock()
+		return nil, nil
+	case by != nil && n.waitsFor(by):
+		t.Unlock()
+		return nil, ErrInProgress
+	}
+	first := n.state == waiting
+	o, err := t.closeBy(n, by, c)
+	t.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	<-o.done
+	t.Lock()
+	defer t.Unlock()
+	if first {
+		failed = o.failed
+	}
+	return failed, nil
+}
+
+// closeBy begins to stop n for a closer, or joins a stop that has begun.
+func (t *Tree) closeBy(n, by *Node, c Closing) (*outside, error) {
+	now := t.Now()
+	begun := n.state == stopping
+	o := n.outside
+	if o == nil {
+		o = &outside{limit: Never, values: c.Values, joined: begun}
+	}
+	if by != nil {
+		o.waiters = append(o.waiters, by)
+		by.waitsAtDeadline(now)
+	}
+	if n.outside == nil {
+		n.setOutside(o)
+	} else {
+		n.reprice()
+	}
+	if !begun {
+		n.Start = now
+		if min(c.Limit, n.limit(now)) <= now && n.hasTurn() {
+			n.setOutside(nil)
+			return nil, ErrNoTime
+		}
+		t.Stop(n, now, c.Limit, context.Canceled)
+		return o, nil
+	}
+	o.limit = min(o.limit, c.Limit)
+	if o.done == nil {
+		o.done = make(chan struct{})
+	}
+	if !slices.Contains(t.closing, n) {
+		t.closing = append(t.closing, n)
+	}
+	t.tighten(n, now)
+	return o, nil
+}
+
+// hasTurn reports whether a stop will come to n: one that is under way, or the program's. What is in
+// a list that was detached runs by a Close or not at all.
+func (n *Node) hasTurn() bool {
+	for ; n.linked; n = n.parent {
+		if n.parent.state == stopping {
+			return true
+		}
+	}
+	return n.List != nil && !n.List.closed
+}
+
+func (t *Tree) notClosing(n *Node) {
+	if i := slices.Index(t.closing, n); i >= 0 {
+		t.closing = slices.Delete(t.closing, i, i+1)
+	}
+}
+
+// begin begins to stop n: a list advances, a step that runs is told, another is called.
+func (t *Tree) begin(n *Node, now time.Duration) {
+	n.state, n.Start, n.End, n.passed = stopping, now, 0, false
+	if n.List != nil {
+		t.beginList(n, now)
+		return
+	}
+	if !n.called() && !n.started && n.Run != nil { // nothing of it runs
+		t.end(n, now, OK, nil)
+		return
+	}
+	n.min = time.Duration(n.wanted(n.floorNow()))
+	end := n.limit(now)
+	if n.called() {
+		n.env = t.envOf(n)
+	} else {
+		t.Tell(n, n.cause(), n.ending())
+	}
+	if end <= now {
+		t.beginTooLate(n, now)
+		return
+	}
+	n.setEnd(now, end)
+	if n.called() {
+		n.work.node, n.work.deadline = n, n.deadline
+		n.started = true
+		t.enter(n)
+		t.calls = append(t.calls, call{n: n})
+	} else {
+		if t.forced != nil && n.Kind != Hold { // a hold that begins only now is, like a handler, a step to come
+			t.finish(&n.work, t.forced)
+		}
+		if t.closesWithin(n) {
+			t.tighten(n, now)
+		}
+	}
+	t.Host.Notice(n)
+}
+
+// floorNow is the least floor of the plans that the step n is in.
+func (n *Node) floorNow() time.Duration {
+	floor := maxFloor
+	if n.parent != nil && n.parent.List.floor > 0 {
+		floor = n.parent.List.floor
+	}
+	if n.outside != nil && n.outside.floor > 0 {
+		floor = min(floor, n.outside.floor)
+	}
+	return floor
+}
+
+// beginTooLate is for a step for which no time is left. One that runs is told all the same, and
+// abandoned.
+func (t *Tree) beginTooLate(n *Node, now time.Duration) {
+	n.End = now
+	if n.called() {
+		t.end(n, now, Skipped, ErrSkipped)
+		return
+	}
+	t.finish(&n.work, expired)
+	t.look(n)
+	t.end(n, now, Abandoned, Errors.Stuck(n.Name(), 0, n.Stack()))
+}
+
+func (t *Tree) beginList(n *Node, now time.Duration) {
+	if n.taken { // one plan, one scale
+		n.List.scale = n.parent.List.scale
+		if n.List.cause == nil {
+			n.List.cause = n.parent.List.cause
+		}
+	}
+	if !t.advance(n, now) && t.closesWithin(n) {
+		t.tighten(n, now)
+	}
+}
+
+// advance begins what may begin in a list: the newest member where none runs, all where they
+// stop side by side. It reports whether the list is over.
+func (t *Tree) advance(l *Node, now time.Duration) (over bool) {
+	li := l.List
+	li.beginning = li.Concurrent
+	for li.queue != nil && (li.live == nil || li.Concurrent) {
+		n := li.queue
+		l.take(n)
+		if n.state == stopping { // somebody closes it
+			t.tighten(n, now)
+		} else {
+			t.begin(n, now)
+		}
+	}
+	li.beginning = false
+	if li.live != nil {
+		return false
+	}
+	t.end(l, now, OK, nil)
+	return true
+}
+
+// proceed goes on with whatever waits for the end of n.
+func (t *Tree) proceed(n *Node, now time.Duration) {
+	for n.state == over && n.taken && n.parent.List.live == nil && n.parent.state == stopping && t.advance(n.parent, now) {
+		n = n.parent
+	}
+}
+
+// end gives n its outcome and takes it out of everything.
+func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
+	t.exit(n)
+	if n.state == waiting {
+		n.Start = now
+	}
+	switch {
+	case n.linked:
+		n.leave()
+	case n.taken:
+		pull(&n.parent.List.live, n)
+	}
+	n.state, n.Outcome, n.Err, n.End = over, o, err, now
+	if o != OK {
+		n.blame()
+	}
+	if n.outside != nil {
+		t.notClosing(n)
+		if n.outside.done != nil {
+			close(n.outside.done)
+		}
+	}
+	if n.dismissed != nil {
+		close(n.dismissed.over)
+	}
+	if n.List == nil {
+		t.release(n, now)
+	} else {
+		n.List.closed = true
+	}
+	t.Host.Notice(n)
+}
+
+// HasCloser reports whether somebody who closes n early will have its error.
+func (n *Node) HasCloser() bool {
+	return n.outside != nil && !n.outside.joined || n.dismissed != nil && !n.dismissed.joined
+}
+
+// Failed are the steps of the list n, which RunBy was called for, that have failed, and of which
+// nobody else has the error, in the order of their ends.
+func (n *Node) Failed() []*Node { return n.outside.failed }
+
+// Encloses reports whether by is n, or runs in a group that n runs.
+func (n *Node) Encloses(by *Node) bool {
+	for by != nil && by != n {
+		by = by.within()
+	}
+	return by != nil
+}
+
+// blame has those who stop n from outside its list know of its failure.
+func (n *Node) blame() {
+	if n.dismissed != nil && !n.dismissed.joined {
+		return
+	}
+	for m := n; m != nil; m = m.parent {
+		if m.outside != nil && !m.outside.joined {
+			m.outside.failed = append(m.outside.failed, n)
+			return
+		}
+	}
+}
+
+// release is for what n, which is over, waits for. That goes on, bounded by what is around n.
+func (t *Tree) release(n *Node, now time.Duration) {
+	for _, c := range t.closing {
+		o := c.outside
+		if i := slices.Index(o.waiters, n); i >= 0 {
+			o.waiters = slices.Delete(o.waiters, i, i+1)
+			limit := Sum(now, t.Host.Grace())
+			if n.parent != nil {
+				limit = min(limit, n.parent.innerDeadline(now))
+			}
+			o.limit = min(o.limit, limit)
+		}
+		c.reprice() // n may be what a closer runs in
+	}
+}
+
+// Tell asks n, which runs, to stop because of cause, once.
+func (t *Tree) Tell(n *Node, cause error, e *Ending) {
+	if n.told {
+		return
+	}
+	n.told = true
+	switch {
+	case n.pair():
+		n.More.Cause = cause
+		t.calls = append(t.calls, call{n, true})
+	case n.Told != nil:
+		t.finish(n.Told, e)
+	}
+}
+
+// TellCanceled is Tell for a step that is stopped by itself, or by one that it runs.
+func (t *Tree) TellCanceled(n *Node) { t.Tell(n, context.Canceled, canceled) }
+
+// cause is why the list around n, or a closer, stops it.
+func (n *Node) cause() error {
+	if n.taken {
+		return n.parent.List.cause
+	}
+	return context.Canceled
+}
+
+// ending is the end of the context that tells n. The members of a list share one.
+func (n *Node) ending() *Ending {
+	if !n.taken || n.parent.List.cause == nil {
+		return canceled
+	}
+	l := n.parent.List
+	if l.ending == nil {
+		l.ending = Asked(l.cause)
+	}
+	return l.ending
+}
+
+// Bound brings the end of everything forward.
+func (t *Tree) Bound(limit time.Duration) {
+	if limit < t.limit {
+		t.limit = limit
+		t.tighten(nil, t.Now())
+	}
+}
+
+// Force leaves each step just its minimum, from now on or from its start, and ends the contexts
+// of those whose time runs.
+func (t *Tree) Force(cause error) {
+	if t.forced != nil {
+		return
+	}
+	t.forced = Asked(cause)
+	for _, s := range t.running {
+		if s.state == stopping {
+			t.finish(&s.work, t.forced)
+		}
+	}
+	t.tighten(nil, t.Now())
+}
+
+// Release is the end of Bound and Force, for what is closed after the program's end.
+func (t *Tree) Release() { t.limit, t.forced = Never, nil }

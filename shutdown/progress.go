@@ -1,0 +1,62 @@
+package shutdown
+
+import (
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/tree"
+)
+
+// statusPatience is how long a progress line waits for what the steps say of themselves. After
+// that it shows what they said before.
+const statusPatience = 10 * time.Millisecond
+
+// watchProgress emits a Waiting when a step has been waited for so long that one is due. There may
+// be steps already that are stopped early.
+func (c *Coordinator) watchProgress(now time.Duration) {
+	wait := nextTick(c.waiting(now))
+	c.tick = now + wait
+	c.progress = time.AfterFunc(wait, c.showProgress)
+}
+
+func (c *Coordinator) showProgress() {
+	t := c.lock()
+	now := t.Now()
+	late := max(0, now-c.tick)
+	if due(c.waiting(now), late) {
+		var nodes, slow []*tree.Node
+		t.Waiting(func(n *tree.Node) {
+			nodes = append(nodes, n)
+			if now-n.Start >= (n.End-n.Start)/2 { // from here on a line is a warning, and says what is waited for
+				slow = append(slow, n)
+			}
+		})
+		t.Unlock()
+		if len(slow) > 0 {
+			t.Look(slow)
+		}
+		t.Ask(nodes, statusPatience)
+		t.Lock()
+		if c.phase == ending || c.phase == draining {
+			if ws := c.waiting(now); due(ws, late) { // still: they may have ended meanwhile
+				c.out.emit(Waiting{Steps: ws, Left: max(0, c.end-now)})
+			}
+		}
+	}
+	defer t.Unlock()
+	if c.phase == ending || c.phase == draining {
+		c.tick = now + nextTick(c.waiting(now))
+		c.progress.Reset(max(0, c.tick-t.Now()))
+	}
+}
+
+// waiting lists the steps that are being waited for.
+func (c *Coordinator) waiting(now time.Duration) (ws []WaitingStep) {
+	c.tree.Waiting(func(n *tree.Node) {
+		ws = append(ws, WaitingStep{
+			Kind: StepKind(n.Kind), Name: n.Name(), Site: c.sites.Of(&n.Origin),
+			Elapsed: now - n.Start, Left: max(0, n.End-now), Budget: n.End - n.Start,
+			Status: n.Progress(), WaitsFor: n.WaitsFor(),
+		})
+	})
+	return ws
+}

@@ -1,0 +1,335 @@
+package shutdown
+
+import (
+	"os"
+	"sync"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/known"
+	"github.com/lastcall-go/lastcall/internal/tree"
+	"github.com/lastcall-go/lastcall/signals"
+)
+
+// This file is the timeline that is drawn in doc.go, from the announcement to the end, top to
+// bottom. Nothing waits for the next phase to begin: whoever ends one begins the next. The lock
+// is held, but in the methods that lock, and in what a goroutine or a timer calls.
+
+// A phase is a part of the timeline.
+type phase int8
+
+const (
+	fresh    phase = iota // neither Run nor a drain without it has begun
+	active                // main runs
+	delaying              // a stop was requested
+	ending                // the root context is cancelled: tasks and main end
+	draining              // handlers run
+	finished
+)
+
+// minGrace is what a stop has left at least, however long ago a preStop hook has announced it:
+// the kubelet, too, waits two seconds between SIGTERM and SIGKILL when the hook has used up the
+// pod's grace period.
+const minGrace = 2 * time.Second
+
+// Quiesce announces that a stop will follow: Ready turns false and the delay starts, as for a
+// preStop hook. It does not end the program. The returned channel is closed when the delay is
+// over, or when the stop has begun. Further calls share the delay of the first. Before Run, when
+// nothing is served yet, there is nothing to announce.
+//
+// A stop that follows has its grace period counted from here, and waits only for the rest of the
+// delay; one that follows later than the grace period starts its own, and does not wait for the
+// delay again.
+func (c *Coordinator) Quiesce() <-chan struct{} {
+	t := c.lock()
+	defer t.Unlock()
+	if c.phase == active && !c.quiesced {
+		now := t.Now()
+		c.stamp(now)
+		c.quiesced, c.end = true, tree.Sum(now, c.grace)
+		c.announced = c.announce()
+		c.out.emit(Quiesced{c.delay})
+	}
+	if c.phase != active {
+		a := &announcement{over: make(chan struct{})}
+		a.end()
+		return a.over
+	}
+	return c.announced.over
+}
+
+// An announcement is one Quiesce that was not undone when it began.
+type announcement struct {
+	over chan struct{}
+	once sync.Once
+}
+
+func (a *announcement) end() { a.once.Do(func() { close(a.over) }) }
+
+// announce makes an announcement that is over after the delay, if the stop does not begin before.
+func (c *Coordinator) announce() *announcement {
+	a := &announcement{over: make(chan struct{})}
+	if c.announcements == nil {
+		c.announcements = make(map[*announcement]struct{})
+	}
+	c.announcements[a] = struct{}{}
+	time.AfterFunc(c.delay, func() {
+		a.end()
+		t := c.lock()
+		defer t.Unlock()
+		delete(c.announcements, a)
+	})
+	return a
+}
+
+// Resume undoes Quiesce: Ready is true again, and Stopping returns a new channel. It returns
+// false, and does nothing, where there is nothing to undo or the stop has begun.
+func (c *Coordinator) Resume() bool {
+	t := c.lock()
+	defer t.Unlock()
+	if c.phase != active || !c.quiesced {
+		return false
+	}
+	c.quiesced, c.ready, c.t0, c.end = false, true, 0, 0
+	c.stopping = make(chan struct{})
+	t.After(c.undoHoldOff)
+	c.out.emit(Resumed{})
+	return true
+}
+
+// Ready reports whether the program should be sent requests: true from Run's start to the
+// request to stop, or Quiesce. It says nothing of what the program has to do before it can
+// serve, which a readiness check has to add.
+func (c *Coordinator) Ready() bool {
+	t := c.lock()
+	defer t.Unlock()
+	return c.ready
+}
+
+// Stopping is closed when the stop, or the delay before it, has begun. After Resume there is a
+// new channel.
+func (c *Coordinator) Stopping() <-chan struct{} {
+	t := c.lock()
+	defer t.Unlock()
+	return c.stopping
+}
+
+// stamp is t0.
+func (c *Coordinator) stamp(now time.Duration) {
+	c.t0, c.ready = now, false
+	c.undoHoldOff = c.holdOff(c.Signals)
+	close(c.stopping)
+}
+
+// request asks the program to stop. The first request counts; a later one at most ends the
+// delay, if it comes from main's return or a failing task.
+func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
+	if c.phase >= delaying {
+		if !delay {
+			c.endDelay(now)
+		}
+		return
+	}
+	switch {
+	case c.t0 == 0:
+		c.stamp(now)
+	case now > tree.Sum(c.t0, c.grace): // a preStop hook that nothing followed in time
+		c.t0, delay = now, false
+	}
+	c.phase, c.cause = delaying, why
+	c.end = max(tree.Sum(c.t0, c.grace), tree.Sum(now, min(minGrace, c.grace)))
+	c.tree.Bound(c.end)
+	for a := range c.announcements {
+		a.end()
+	}
+	upTo := c.delay
+	if !delay {
+		upTo = 0
+	}
+	c.emitRequested(StopRequested{why.err, c.tree.Time(c.t0), c.end - c.t0, upTo})
+	wait := c.t0 + upTo - now
+	if wait <= 0 {
+		c.endDelay(now)
+		return
+	}
+	c.delayOver = time.AfterFunc(wait, func() {
+		t := c.lock()
+		defer t.Unlock()
+		c.endDelay(t.Now())
+	})
+}
+
+// endDelay ends the root context: main with its tasks and holds begins to stop, and the handlers
+// after it. Where main is just returning, its outcome comes first.
+func (c *Coordinator) endDelay(now time.Duration) {
+	if c.phase != delaying {
+		return
+	}
+	c.phase = ending
+	if c.delayOver != nil {
+		c.delayOver.Stop()
+	}
+	c.out.emit(DelayEnded{now - c.t0})
+	c.watchProgress(now)
+	if !c.returning {
+		c.stopAll(now)
+	}
+}
+
+func (c *Coordinator) stopAll(now time.Duration) {
+	c.tree.Stop(&c.root.node, now, c.end, c.cause.err)
+}
+
+// bodyOver is the end of main and its holds.
+func (c *Coordinator) bodyOver() { c.phase = draining }
+
+// rootOver is the end of the last handler.
+func (c *Coordinator) rootOver(now time.Duration) {
+	c.took = now - c.t0
+	c.progress.Stop()
+	c.tree.After(func() { go c.conclude() })
+}
+
+// conclude makes the report, sees the log out, and lets everybody go.
+func (c *Coordinator) conclude() {
+	known.Begin()
+	defer known.End()
+	unlabel()
+	leaks := c.findLeaks()
+	if c != Default && !c.byMain {
+		if held := unclaimed(); len(held) > 0 {
+			c.note(unclaimedNote{held})
+		}
+	}
+	c.hearAll()
+	t := c.lock()
+	c.decide(c.cause)
+	t.Release()
+	c.phase, c.leaks = finished, leaks
+	c.report = c.build()
+	c.out.conclude(Drained{c.report})
+	left := tree.Sum(c.end, afterGrace) - t.Now()
+	stuck := c.byMain && c.main.Outcome == tree.Abandoned
+	exits := c.byMain || c.byExit
+	t.Unlock()
+	c.logStuck = !c.out.flush(min(max(left, afterGrace), maxFlush))
+	if !exits {
+		c.giveBack()
+	}
+	close(c.done)
+	if stuck {
+		c.exit(c.exitStatus())
+	}
+}
+
+// giveBack stops catching signals, and watching the parent context.
+func (c *Coordinator) giveBack() {
+	t := c.lock()
+	restore := c.restore
+	if c.undoHoldOff != nil {
+		restore = append(restore, c.undoHoldOff)
+	}
+	c.restore, c.undoHoldOff = nil, nil
+	t.Unlock()
+	for _, f := range restore {
+		f()
+	}
+}
+
+// echo is how soon after a signal another one is taken for the same request: terminals and
+// process managers deliver duplicates, to the process and to its group.
+const echo = 200 * time.Millisecond
+
+// maxLastWords is how long a third signal waits for its line to be printed.
+const maxLastWords = 100 * time.Millisecond
+
+// An escalation counts termination signals: the first asks, the second leaves each step just its
+// minimum, the third ends the process.
+type escalation struct {
+	count int
+	last  time.Duration
+}
+
+// hearSignals catches the signals, from now to the end of the drain or, under Main, to the end of
+// the process.
+func (c *Coordinator) hearSignals() {
+	// The runtime makes its poller with the first timer, and ends the process where there is no
+	// file descriptor left for that. Better now than in the middle of the drain.
+	time.AfterFunc(time.Hour, func() {}).Stop()
+	arrived, stop := c.listen(c.heeded())
+	quit := make(chan struct{})
+	c.hearing = make(chan chan struct{})
+	c.restore = append(c.restore, stop, func() { close(quit) })
+	go func() {
+		known.Begin()
+		defer known.End()
+		for {
+			select {
+			case s, ok := <-arrived:
+				if !ok {
+					arrived = nil
+					continue
+				}
+				c.heard(s)
+			case heard := <-c.hearing:
+				c.hearArrived(arrived)
+				close(heard)
+			case <-quit:
+				return
+			}
+		}
+	}()
+}
+
+// hearArrived counts the signals that have arrived.
+func (c *Coordinator) hearArrived(arrived <-chan os.Signal) {
+	for {
+		select {
+		case s, ok := <-arrived:
+			if !ok {
+				return
+			}
+			c.heard(s)
+		default:
+			return
+		}
+	}
+}
+
+func (c *Coordinator) heard(sig os.Signal) {
+	t := c.lock()
+	defer t.Unlock()
+	now := t.Now()
+	e := &c.escalation
+	if c.phase == finished || e.count > 0 && now-e.last <= echo {
+		return
+	}
+	e.count++
+	e.last = now
+	err := &signals.Error{Signal: sig}
+	switch e.count {
+	case 1:
+		c.decideBySignal(now, err)
+		c.request(now, cause{err: err, signal: err}, true)
+	case 2:
+		c.force(now, err)
+	default:
+		t.After(func() { c.leave(err) })
+	}
+}
+
+// force is the second signal: no delay, and just its minimum for each step.
+func (c *Coordinator) force(now time.Duration, err error) {
+	c.forced = true
+	c.out.emit(Forced{Cause: err, Left: max(0, c.end-now)})
+	c.endDelay(now)
+	c.tree.Force(err)
+}
+
+// leave is the third signal: it says who is still running, and ends the process.
+func (c *Coordinator) leave(err *signals.Error) {
+	t := c.lock()
+	c.note(lastWords{err, c.waiting(t.Now())})
+	t.Unlock()
+	c.out.flush(maxLastWords)
+	c.exit(err.ExitCode())
+}
