@@ -125,7 +125,7 @@ func Lag(protocol string, drained bool) (time.Duration, error) {
 		}
 		go func() { _ = serve(l) }()
 		<-ctx.Done()
-		result <- srv.Shutdown(context.Background())
+		result <- srv.Shutdown(context.Background()) //lastcall:ignore unbounded the one request has ended
 	}()
 	go func() { <-begun; cancel() }()
 	res, err := (&http.Client{Transport: client}).Get(url)

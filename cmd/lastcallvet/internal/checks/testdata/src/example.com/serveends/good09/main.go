@@ -1,0 +1,25 @@
+package main
+
+import (
+	"context"
+	"example.com/serveends/web"
+	"net/http"
+	"time"
+)
+
+// The function is not what ends the program.
+func main() {
+	go serve()
+	select {}
+}
+
+func serve() {
+	srv := &http.Server{}
+	go func() {
+		<-web.Context().Done()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = srv.Shutdown(ctx)
+	}()
+	_ = srv.ListenAndServe()
+}

@@ -1,0 +1,10 @@
+package main
+
+import (
+	"example.com/serveends/web"
+	"net/http"
+)
+
+func main() {
+	_ = web.RunAll(&http.Server{})
+}

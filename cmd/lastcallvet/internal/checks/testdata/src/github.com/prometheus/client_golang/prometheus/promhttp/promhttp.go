@@ -1,0 +1,5 @@
+package promhttp
+
+import "net/http"
+
+func Handler() http.Handler { return nil }

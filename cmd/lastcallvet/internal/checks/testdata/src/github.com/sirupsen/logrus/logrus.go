@@ -1,0 +1,4 @@
+package logrus
+
+func Fatal(args ...any) {}
+func Error(args ...any) {}

@@ -1,0 +1,561 @@
+package flow
+
+import (
+	"go/token"
+	"go/types"
+
+	"golang.org/x/tools/go/ssa"
+)
+
+// derives lists the functions whose context (result 0, or 1 where noted) ends
+// with the one that they are given first.
+var derives = map[string]struct{ result, parent int }{
+	"context.WithCancel":                                      {0, 0},
+	"context.WithCancelCause":                                 {0, 0},
+	"context.WithTimeout":                                     {0, 0},
+	"context.WithTimeoutCause":                                {0, 0},
+	"context.WithDeadline":                                    {0, 0},
+	"context.WithDeadlineCause":                               {0, 0},
+	"context.WithValue":                                       {0, 0},
+	"os/signal.NotifyContext":                                 {0, 0},
+	"golang.org/x/sync/errgroup.WithContext":                  {1, 0},
+	"github.com/lastcall-go/lastcall/signals.NotifyContext":   {0, 0},
+	"go.opentelemetry.io/otel/trace.Tracer.Start":             {0, 0},
+	"github.com/go-logr/logr.NewContext":                      {0, 0},
+	"k8s.io/klog.NewContext":                                  {0, 0},
+	"sigs.k8s.io/controller-runtime/pkg/log.IntoContext":      {0, 0},
+	"github.com/rs/zerolog.Logger.WithContext":                {0, 0},
+	"google.golang.org/grpc/metadata.NewOutgoingContext":      {0, 0},
+	"google.golang.org/grpc/metadata.AppendToOutgoingContext": {0, 0},
+	"github.com/lastcall-go/lastcall/group.WorkContext":       {-1, 0}, // outlives the request to stop
+	"context.WithoutCancel":                                   {-1, 0},
+}
+
+// bounds lists those that give the context a deadline of its own.
+var bounds = map[string]bool{
+	"context.WithTimeout":       true,
+	"context.WithTimeoutCause":  true,
+	"context.WithDeadline":      true,
+	"context.WithDeadlineCause": true,
+}
+
+// A Lineage is what is known about where a context comes from.
+type Lineage struct {
+	Keys     []Key // the context and those that it ends with, nearest first
+	Bounded  bool  // it was given a deadline on the way
+	Cancels  bool  // someone can end it: a cancel function, a signal
+	Root     ssa.Value
+	Endless  bool   // it is Background, TODO or WithoutCancel of something, at its root
+	RootName string // how the root is written, if Endless: "context.Background()"
+	Signal   bool   // a signal ends it
+}
+
+// Lineage follows a context to its root.
+func (in *Info) Lineage(ctx ssa.Value) Lineage {
+	var l Lineage
+	for range maxDepth {
+		ctx = in.Resolve(ctx)
+		l.Keys = append(l.Keys, in.Key(ctx))
+		l.Root = ctx
+		call, result := callOf(ctx)
+		if call == nil {
+			return l
+		}
+		c := in.call(call)
+		switch c.Name {
+		case "context.Background", "context.TODO":
+			l.Endless, l.RootName = true, c.Name+"()"
+			return l
+		case "context.WithoutCancel":
+			l.Endless, l.RootName = true, c.Name
+			return l
+		}
+		d, ok := derives[c.Name]
+		switch {
+		case ok && d.result == result:
+		case !ok:
+			s := in.Summary(c)
+			if s == nil {
+				return l
+			}
+			if s.Background != "" && result == 0 {
+				l.Endless, l.RootName = true, s.Background
+				return l
+			}
+			if s.Derives == 0 || result != 0 {
+				return l
+			}
+			d.parent = s.Derives - 1
+			l.Cancels = true
+		default:
+			return l
+		}
+		if bounds[c.Name] {
+			l.Bounded = true
+		} else if c.Name != "context.WithValue" {
+			l.Cancels = true
+		}
+		if c.Name == "os/signal.NotifyContext" || c.Name == "github.com/lastcall-go/lastcall/signals.NotifyContext" {
+			l.Signal = true
+		}
+		parent := c.Arg(d.parent)
+		if parent == nil {
+			return l
+		}
+		ctx = parent
+	}
+	return l
+}
+
+// callOf is the call that v is a result of, and which.
+func callOf(v ssa.Value) (*ssa.Call, int) {
+	switch x := v.(type) {
+	case *ssa.Call:
+		return x, 0
+	case *ssa.Extract:
+		if call, ok := x.Tuple.(*ssa.Call); ok {
+			return call, x.Index
+		}
+	}
+	return nil, 0
+}
+
+// An Event is a place after which a context is done.
+type Event struct {
+	Key   Key
+	Ctx   ssa.Value       // the context
+	Instr ssa.Instruction // it is done after this; nil: from the beginning of Block on
+	Block *ssa.BasicBlock
+	Pos   token.Pos
+	How   string // "is received from", "is cancelled"
+	// Deferred: the event is a deferred call, which comes before the calls
+	// that were deferred before it and after everything else.
+	Deferred bool
+}
+
+// Cancelled reports whether the event is a call of the context's cancel function
+// where it stands.
+func (e Event) Cancelled() bool { return e.How == cancelled && !e.Deferred }
+
+const cancelled = "is cancelled"
+
+func (e Event) dominates(at ssa.Instruction) bool {
+	if e.Deferred {
+		return false
+	}
+	if e.Instr != nil {
+		return dominates(e.Instr, at)
+	}
+	return e.Block == at.Block() || e.Block.Dominates(at.Block())
+}
+
+// at reports whether instr is where the event happens.
+func (e Event) at(instr ssa.Instruction) bool {
+	if e.Instr != nil {
+		return e.Instr == instr
+	}
+	return e.Block == instr.Block() && e.Block.Instrs[0] == instr
+}
+
+// Events lists where contexts are done within fn itself.
+func (in *Info) Events(fn *ssa.Function) []Event {
+	if ev, ok := in.events[fn]; ok {
+		return ev
+	}
+	in.events[fn] = nil
+	var events []Event
+	add := func(ctx ssa.Value, instr ssa.Instruction, b *ssa.BasicBlock, pos token.Pos, how string) {
+		e := Event{Key: in.Key(ctx), Ctx: ctx, Instr: instr, Block: b, Pos: pos, How: how}
+		if _, ok := instr.(*ssa.Defer); ok {
+			e.Deferred = true
+		}
+		events = append(events, e)
+	}
+	for instr := range Instrs(fn) {
+		switch x := instr.(type) {
+		case *ssa.UnOp:
+			if x.Op == token.ARROW {
+				if ctx := in.doneOf(x.X); ctx != nil {
+					add(ctx, x, nil, x.Pos(), "is done")
+				}
+			}
+		case *ssa.Select:
+			in.selectEvents(x, add)
+		case *ssa.If:
+			in.errEvents(x, add)
+		case ssa.CallInstruction:
+			if _, ok := instr.(*ssa.Go); ok {
+				break
+			}
+			in.callEvents(in.call(x), add)
+		}
+	}
+	in.events[fn] = events
+	return events
+}
+
+type addEvent func(ctx ssa.Value, instr ssa.Instruction, b *ssa.BasicBlock, pos token.Pos, how string)
+
+// doneOf is the context whose Done channel v is.
+func (in *Info) doneOf(v ssa.Value) ssa.Value {
+	call, ok := in.Resolve(v).(*ssa.Call)
+	if !ok {
+		return nil
+	}
+	c := in.call(call)
+	if c.Obj == nil || c.Obj.Name() != "Done" || c.Recv == nil || !IsContext(c.Recv.Type()) {
+		return nil
+	}
+	return c.Recv
+}
+
+// selectEvents finds the branches of a select that are taken when a context is
+// done. SSA compares the index of the state that was chosen, one by one.
+func (in *Info) selectEvents(sel *ssa.Select, add addEvent) {
+	for i, state := range sel.States {
+		if state.Dir != types.RecvOnly {
+			continue
+		}
+		ctx := in.doneOf(state.Chan)
+		if ctx == nil {
+			continue
+		}
+		for _, b := range selectBranch(sel, i) {
+			pos := state.Pos
+			add(ctx, nil, b, pos, "is done")
+		}
+	}
+}
+
+func selectBranch(sel *ssa.Select, i int) []*ssa.BasicBlock {
+	var list []*ssa.BasicBlock
+	for _, ref := range *sel.Referrers() {
+		ex, ok := ref.(*ssa.Extract)
+		if !ok || ex.Index != 0 {
+			continue
+		}
+		for _, r := range *ex.Referrers() {
+			cmp, ok := r.(*ssa.BinOp)
+			if !ok || cmp.Op != token.EQL {
+				continue
+			}
+			c, ok := cmp.Y.(*ssa.Const)
+			if !ok || c.Int64() != int64(i) {
+				continue
+			}
+			for _, u := range *cmp.Referrers() {
+				if iff, ok := u.(*ssa.If); ok && len(iff.Block().Succs[0].Preds) == 1 {
+					list = append(list, iff.Block().Succs[0])
+				}
+			}
+		}
+	}
+	return list
+}
+
+// errEvents finds "if ctx.Err() != nil" and its like.
+func (in *Info) errEvents(iff *ssa.If, add addEvent) {
+	cmp, ok := iff.Cond.(*ssa.BinOp)
+	if !ok {
+		return
+	}
+	c, ok := cmp.Y.(*ssa.Const)
+	if !ok || !c.IsNil() {
+		return
+	}
+	branch := 0
+	switch cmp.Op {
+	case token.NEQ:
+	case token.EQL:
+		branch = 1
+	default:
+		return
+	}
+	call, ok := in.Resolve(cmp.X).(*ssa.Call)
+	if !ok {
+		return
+	}
+	k := in.call(call)
+	var ctx ssa.Value
+	switch {
+	case k.Obj != nil && k.Obj.Name() == "Err" && k.Recv != nil && IsContext(k.Recv.Type()):
+		ctx = k.Recv
+	case k.Name == "context.Cause":
+		ctx = k.Arg(0)
+	default:
+		return
+	}
+	if b := iff.Block().Succs[branch]; len(b.Preds) == 1 {
+		add(ctx, nil, b, iff.Cond.Pos(), "is done")
+	}
+}
+
+// callEvents: a cancel function, the Wait of an errgroup, a function that
+// returns only when the context is done.
+func (in *Info) callEvents(c Call, add addEvent) {
+	pos := c.Instr.Pos()
+	if c.Name == "golang.org/x/sync/errgroup.Group.Wait" {
+		if ex, ok := in.Resolve(c.Recv).(*ssa.Extract); ok && ex.Index == 0 {
+			if ctx := sibling(ex, 1); ctx != nil {
+				add(ctx, c.Instr, nil, pos, "is cancelled, as Wait does when it returns,")
+			}
+		}
+		return
+	}
+	if c.Obj == nil && c.Fn == nil {
+		if ex, ok := in.Resolve(c.Instr.Common().Value).(*ssa.Extract); ok && ex.Index == 1 {
+			call, _ := ex.Tuple.(*ssa.Call)
+			if call == nil {
+				return
+			}
+			if k := in.call(call); derives[k.Name].parent == 0 && k.Name != "" && k.Name != "golang.org/x/sync/errgroup.WithContext" {
+				if _, ok := derives[k.Name]; !ok {
+					return
+				}
+				if ctx := sibling(ex, 0); ctx != nil {
+					add(ctx, c.Instr, nil, pos, cancelled)
+				}
+			}
+		}
+		return
+	}
+	if s := in.Summary(c); s != nil && s.Waits != 0 {
+		for i, arg := range c.Args {
+			if s.Waits.Has(i) {
+				add(arg, c.Instr, nil, pos, "is done, for which "+c.Short()+" waits,")
+			}
+		}
+	}
+	if c.Fn != nil && c.Fn.Parent() != nil && !c.Defer() { // a literal that is called where it stands
+		for _, e := range in.normalExits(c.Fn) {
+			add(e.Ctx, c.Instr, nil, e.Pos, e.How)
+		}
+	}
+}
+
+// sibling is another result of the call that ex is a result of.
+func sibling(ex *ssa.Extract, index int) ssa.Value {
+	for _, r := range *ex.Tuple.Referrers() {
+		if o, ok := r.(*ssa.Extract); ok && o.Index == index {
+			return o
+		}
+	}
+	return nil
+}
+
+// normalExits lists the events of fn that every path to a return has passed.
+func (in *Info) normalExits(fn *ssa.Function) []Event {
+	var list []Event
+	for _, e := range in.Events(fn) {
+		returns, all := 0, true
+		for instr := range Instrs(fn) {
+			if _, ok := instr.(*ssa.Return); ok && instr.Block() != fn.Recover {
+				returns++
+				all = all && (e.dominates(instr) || e.Deferred && dominates(e.Instr, instr))
+			}
+		}
+		if returns > 0 && all {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// DoneAt finds the event after which ctx is done when the call is made, on
+// every path to it.
+func (in *Info) DoneAt(call Call, ctx ssa.Value) (Event, bool) {
+	keys := in.Lineage(ctx).Keys
+	fn := call.Instr.Parent()
+	if call.Defer() {
+		if e, ok := in.doneAtExit(call.Instr, keys, in.Events(fn)); ok {
+			return e, true
+		}
+	}
+	return in.doneBefore(call.Instr, keys, 0)
+}
+
+func (in *Info) doneBefore(at ssa.Instruction, keys []Key, depth int) (Event, bool) {
+	fn := at.Parent()
+	for _, e := range in.Events(fn) {
+		if e.dominates(at) && has(keys, e.Key) {
+			return e, true
+		}
+	}
+	if depth > 5 || fn.Parent() == nil {
+		return Event{}, false
+	}
+	return in.doneAtEntry(fn, keys, depth)
+}
+
+// doneAtEntry looks at where a literal is made, and what it is made for.
+func (in *Info) doneAtEntry(fn *ssa.Function, keys []Key, depth int) (Event, bool) {
+	site := in.sites[fn]
+	if site == nil {
+		return Event{}, false
+	}
+	if e, ok := in.doneBefore(site, keys, depth+1); ok {
+		return e, true
+	}
+	uses := []ssa.Instruction{site}
+	if mc, ok := site.(*ssa.MakeClosure); ok {
+		uses = *mc.Referrers()
+	}
+	if len(uses) != 1 {
+		return Event{}, false
+	}
+	switch x := uses[0].(type) {
+	case *ssa.Defer:
+		if in.Function(x.Call.Value) == fn {
+			return in.doneAtExit(x, keys, in.Events(x.Parent()))
+		}
+	case *ssa.Call:
+		c := in.call(x)
+		if c.Name != "context.AfterFunc" || in.Function(c.Arg(1)) != fn {
+			break
+		}
+		if k := in.Key(c.Arg(0)); has(keys, k) {
+			return Event{Key: k, Ctx: c.Arg(0), Instr: x, Pos: x.Pos(), How: "is done when AfterFunc starts this,"}, true
+		}
+	}
+	return Event{}, false
+}
+
+// doneAtExit reports whether a call that is deferred at d runs when one of
+// keys is done, on every way to the end of the function but those that fail:
+// a return of an error, or an exit, before the event.
+func (in *Info) doneAtExit(d ssa.Instruction, keys []Key, events []Event) (Event, bool) {
+	var mine []Event
+	for _, e := range events {
+		if has(keys, e.Key) {
+			mine = append(mine, e)
+		}
+	}
+	if len(mine) == 0 {
+		return Event{}, false
+	}
+	for _, e := range mine {
+		if e.dominates(d) {
+			return e, true
+		}
+	}
+	var met Event
+	clean, reached := true, false
+	Walk(d, func(instr ssa.Instruction) bool {
+		for _, e := range mine {
+			if e.at(instr) {
+				met, reached = e, true
+				return true
+			}
+		}
+		if in.Terminates(instr) {
+			return true
+		}
+		if ret, ok := instr.(*ssa.Return); ok {
+			if ret.Block() != d.Parent().Recover && !in.fails(ret) {
+				clean = false
+			}
+			return true
+		}
+		return false
+	})
+	return met, clean && reached
+}
+
+// fails reports whether a return is one after a failure: its error is not nil
+// for certain, or it is what a check found not to be nil.
+func (in *Info) fails(ret *ssa.Return) bool {
+	if len(ret.Results) == 0 {
+		return false
+	}
+	last := ret.Results[len(ret.Results)-1]
+	if !isError(last.Type()) {
+		return false
+	}
+	if load, ok := last.(*ssa.UnOp); ok { // of the result variable
+		if set := in.loaded(load); set != nil {
+			last = set
+		}
+	}
+	switch x := last.(type) {
+	case *ssa.MakeInterface:
+		return true
+	case *ssa.Call:
+		if fn := x.Call.StaticCallee(); fn != nil && fn.Pkg != nil {
+			switch fn.Pkg.Pkg.Path() + "." + fn.Name() {
+			case "fmt.Errorf", "errors.New", "github.com/pkg/errors.Wrap", "github.com/pkg/errors.Wrapf", "github.com/pkg/errors.New", "github.com/pkg/errors.Errorf":
+				return true
+			}
+		}
+	}
+	return knownNotNil(last, ret.Block())
+}
+
+// knownNotNil reports whether b is reached only where v is not nil.
+func knownNotNil(v ssa.Value, b *ssa.BasicBlock) bool {
+	for dom := b; dom != nil; dom = dom.Idom() {
+		parent := dom.Idom()
+		if parent == nil || len(parent.Instrs) == 0 {
+			continue
+		}
+		iff, ok := parent.Instrs[len(parent.Instrs)-1].(*ssa.If)
+		if !ok || len(dom.Preds) != 1 {
+			continue
+		}
+		cmp, ok := iff.Cond.(*ssa.BinOp)
+		if !ok || !sameLoad(cmp.X, v) {
+			continue
+		}
+		if c, ok := cmp.Y.(*ssa.Const); ok && c.IsNil() {
+			if cmp.Op == token.NEQ && parent.Succs[0] == dom || cmp.Op == token.EQL && parent.Succs[1] == dom {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sameLoad reports whether a and b are one value, or loads of one variable.
+func sameLoad(a, b ssa.Value) bool {
+	if a == b {
+		return true
+	}
+	x, ok := a.(*ssa.UnOp)
+	y, ok2 := b.(*ssa.UnOp)
+	return ok && ok2 && x.Op == token.MUL && y.Op == token.MUL && x.X == y.X
+}
+
+func isError(t types.Type) bool {
+	return types.Identical(t, types.Universe.Lookup("error").Type())
+}
+
+func has(keys []Key, k Key) bool {
+	for _, e := range keys {
+		if e == k {
+			return true
+		}
+	}
+	return false
+}
+
+// Received is the value that state i of a select receives, nil if nobody looks
+// at it.
+func Received(sel *ssa.Select, i int) ssa.Value {
+	index := 2 // the chosen state, whether the channel is open, the values
+	for j, s := range sel.States {
+		if j == i {
+			break
+		}
+		if s.Dir == types.RecvOnly {
+			index++
+		}
+	}
+	for _, r := range *sel.Referrers() {
+		if ex, ok := r.(*ssa.Extract); ok && ex.Index == index {
+			return ex
+		}
+	}
+	return nil
+}
+
+// Made is where a literal is made.
+func (in *Info) Made(lit *ssa.Function) ssa.Instruction { return in.sites[lit] }
