@@ -36,9 +36,10 @@ const DefaultGrace = 25 * time.Second
 // may be called by any goroutine.
 type Group struct {
 	// Grace bounds the group's stop where the context given to Run does not: the time from the
-	// first reason to stop until Run returns. Under a Coordinator the program's own deadline
-	// applies as well; the earlier one wins. Zero means the Coordinator's grace period, or
-	// DefaultGrace.
+	// first reason to stop until Run returns. Where the step that runs the group stops too, as
+	// under a Coordinator whose program stops, that step's deadline is the bound. If the group
+	// had begun to stop before, both are, and the earlier one wins. Zero means the Coordinator's
+	// grace period, or DefaultGrace.
 	Grace time.Duration
 	// Concurrent tells all tasks to stop at once instead of newest first, each awaited before
 	// the next. It suits a pool of equals.

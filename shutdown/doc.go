@@ -24,66 +24,83 @@
 //	│ everything is still served    │ each awaited                 │ each awaited                  │
 //	├─────────── Delay ─────────────┼──────────── main ────────────┼────────── handlers ───────────┤
 //
-// There is one grace period, from the request to the exit, and no sum of settings to work out.
-// The first of these is the request, and stamps t0: a termination signal, Stop, Quiesce, the end
-// of the context given to Run, main's return, a failing task of a group that main runs. After
-// the last two there is no delay, and either ends a delay that is running. From t0 on, a task that
+// There is one grace period, from t0 to the exit, and no sum of settings to work out. What comes
+// first of these stamps t0: a termination signal, Stop or Shutdown, Quiesce, the end of the
+// context given to Run, main's return, a failing task of a group that main runs, the end of a task
+// that was started with Start. Quiesce only announces a stop: the delay begins, and the program
+// goes on. There is no delay after main's return or a failing task, and either ends a delay that is
+// running; nor is there one where the stop was requested before Run. From t0 on, a task that
 // returns nil ends alone. The order is the same on every path.
 //
 // # Words
 //
 //   - stop: the request. Drain: what follows it.
-//   - grace period: the time from the request to the exit, Coordinator.Grace.
+//   - grace period: the time from t0 to the exit, Coordinator.Grace.
 //   - delay: the first part of it, in which the program still serves, Coordinator.Delay.
+//   - root context: the context that main is given. It ends when the delay is over.
 //   - step: main, a task, a hold (work in flight, see Hold and Go), or a handler.
+//   - work context: the context of what a step does while it stops. Of a handler, a hold and the
+//     functions of a pair it is the one that they are given; main and a task are given one that
+//     ends when they are told to stop, and get their work context from group.WorkContext.
 //   - budget: the time that a step may use.
 //   - minimum: the part of its budget that a step has whatever the steps before it do. A reserve
 //     asks for more, see Reserve.
-//   - deadline: when a step's context ends, a little before its budget does.
+//   - deadline: when a step's work context ends, a little before its budget does.
 //   - abandon: go on without a step that has not returned at the end of its budget.
-//   - outcome: how a step ended. Cause: why the program stopped, never nil.
+//   - outcome: how a step ended. Cause: why the program stopped.
 //   - leak: goroutines that a task or a handler has started and left behind.
 //
 // # The time of a step
 //
-// A step's time runs from its own start: when it is told to stop or, for a handler, called. How
-// long it may take follows from this:
+// A step's time runs from its own start: when it is told to stop or, for a handler, called.
 //
 //	floor   = min(1s, R/(2n))                   R: time left when the stop is planned; n: steps one after the other
 //	                                            (main with its holds is one, a Concurrent scope its longest chain)
 //	minimum = max(floor, Reserve), capped by Timeout if there is one
-//	          all reduced in proportion where their sum exceeds 0.9 of the time left
-//	          when it is planned or registered, or all of it when a step begins
-//	budget  = max(minimum, left - minimums of the steps after it), at most left, capped by Timeout;
-//	          after a second signal just the minimum
+//	          of a scope: the sum of its members' minimums, or the largest if it is Concurrent, instead of the floor
+//	budget  = max(minimum, left - minimums of the steps after it), at most left, capped by Timeout
 //	margin  = budget/20, at least 25ms, at most 500ms and budget/2
 //
-// The step's context ends at start + budget - margin, its deadline; at start + budget it is
-// abandoned. A step that returns in between is late. A step within another ends by the outer
-// one's deadline: the tasks of a group by that of the task, or of main, that runs it.
+// The step's work context ends at start + budget - margin, its deadline; at start + budget the step
+// is abandoned. A step that returns in between is late, unless it waited for something that it
+// stops itself.
 //
-// The stop is planned when the delay is over, and early for what ends by itself: a scope that is
-// closed, a group that stops before the program does. Of two plans, the smaller floor counts.
-// Nothing is kept for what main or another step closes early, until that step is over: it has the
-// time for it.
+// Minimums are reduced, all by the same factor, and never raised again:
+//
+//   - when the stop is planned, and when a step is registered later, to 0.9 of the time left, if
+//     their sum exceeds that; this is logged;
+//   - when a step begins, to the time left, if its own and those of the steps after it exceed that.
+//
+// The stop is planned when the delay is over. What stops by itself is planned when it begins to: a
+// scope that is closed, and each group, with its tasks as the steps. A step that is in two plans
+// has the smaller floor.
+//
+// What stops within a step, its groups and what it closes, has to be over by the step's deadline;
+// what begins to stop after that, half-way from there to the end. So the innermost step is
+// abandoned first, and named. The step has one minimum, whatever its tasks have reserved. Nothing
+// is kept for a scope or handler that a step closes before its turn, until that step is over: it
+// has the time for it.
 //
 // So no step starves: however long the others take, each still has its minimum. A single slow
 // step has nearly all of the grace period, and the eleventh after ten that hang its second. Time
 // that a step does not use goes to those after it. An abandoned step is not forgotten: the report
 // names it, where it was registered, what it waits for, and the stacks of all its goroutines.
 //
-// A step's context is not cancelled when the step starts. It has the values of the context given
-// to Run. context.Cause of it is ErrGrace at the deadline, and a *signals.Error after a second
-// signal.
+// A step's work context has the values of the context given to Run. context.Cause of it is
+// ErrGrace at the deadline, and a *signals.Error after a second signal. The tests of
+// internal/tree have the rule as a table of examples.
 //
 // Being asked to stop is not an error. A step may return nil, its context's error or its cause,
 // an error that wraps one of these, or what Expect names. Its own deadline is an error, ErrGrace.
 //
 // # Signals
 //
-// The first termination signal starts the above. A second one, more than 200 ms later, ends the
-// delay and the contexts of the steps that run, and gives them and each step to come just its
-// minimum. A third prints who is still running and exits with 128 + its number.
+// The first termination signal starts the above, or joins a stop that has begun otherwise. A
+// second one, more than 200 ms later, ends the delay, the root context and the work contexts of
+// the steps that run. Each of those has at most its minimum, counted from the signal; each step to
+// come has its minimum, counted from its start, handlers with a context that is alive and tasks
+// with a work context that has ended. A third signal prints who is still running and exits with
+// 128 + its number.
 //
 // # What does not run handlers
 //

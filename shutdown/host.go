@@ -60,7 +60,7 @@ func (h host) Notice(n *tree.Node) {
 	case n.List != nil:
 	case n.Over():
 		c.stepEnded(n)
-	case n.Record == 0: // else it was begun before, by a Shutdown that gave up
+	default:
 		c.stepBegan(n)
 	}
 	if n == &c.main && n.Over() {
@@ -68,7 +68,6 @@ func (h host) Notice(n *tree.Node) {
 		if c.returning {
 			c.stopAll(n.End)
 		}
-		c.endDelay(n.End)
 	}
 }
 

@@ -182,7 +182,7 @@ func pull(top **Node, n *Node) {
 
 // link puts n into the queue. What is kept for it is added by reprice.
 func (l *Node) link(n *Node) {
-	if main := l.List.queue; main != nil && main.Kind == Main { // it is the first of those that stop with it
+	if main := l.List.queue; main != nil && main.Kind == Main { // events and the report have it before its holds
 		push(&main.older, n)
 		n.newer = main
 	} else {
@@ -338,22 +338,22 @@ func (n *Node) reprice() (top *Node) {
 }
 
 // adjust replaces one member's part of the sum.
-func (l *Node) adjust(before, now float64) {
+func (l *Node) adjust(from, to float64) {
 	switch li := l.List; {
 	case li.queue == nil:
 		li.sum = 0 // exactly
 	case !li.Concurrent:
-		li.sum = max(0, li.sum+now-before)
-	case now >= before || li.beginning:
-		li.sum = max(li.sum, now)
-	case before >= li.sum:
+		li.sum = max(0, li.sum+to-from)
+	case to >= from || li.beginning:
+		li.sum = max(li.sum, to)
+	case from >= li.sum:
 		li.sum = l.total()
 	}
-	if now > before {
+	if to > from {
 		if l.List.Concurrent {
-			l.List.frozen = max(l.List.frozen, now)
+			l.List.frozen = max(l.List.frozen, to)
 		} else {
-			l.List.frozen += now - before
+			l.List.frozen += to - from
 		}
 	}
 }

@@ -193,10 +193,6 @@ func (n *Node) NeverRuns() {
 	}
 }
 
-// Ended reports whether all functions of n have returned. An abandoned step may be over and not
-// ended.
-func (n *Node) Ended() bool { return n.ended }
-
 // Describe has the step of ctx, if there is one, say more of itself: what progress returns is
 // shown while it is waited for. It is called without the lock, on a goroutine that nobody
 // waits for.

@@ -168,7 +168,7 @@ func (t *Tree) notClosing(n *Node) {
 
 // begin begins to stop n: a list advances, a step that runs is told, another is called.
 func (t *Tree) begin(n *Node, now time.Duration) {
-	n.state, n.Start, n.End, n.passed = stopping, now, 0, false
+	n.state, n.Start = stopping, now
 	if n.List != nil {
 		t.beginList(n, now)
 		return
@@ -190,7 +190,7 @@ func (t *Tree) begin(n *Node, now time.Duration) {
 	}
 	n.setEnd(now, end)
 	if n.called() {
-		n.work.node, n.work.deadline = n, n.deadline
+		n.work.deadline = n.deadline
 		n.started = true
 		t.enter(n)
 		t.calls = append(t.calls, call{n: n})
