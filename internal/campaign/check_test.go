@@ -87,14 +87,22 @@ func (m *model) checkWaiting() {
 		}
 		for _, s := range w.Steps {
 			lines[line{s.Name, s.Elapsed}] = true
+			sn := m.named(s.Kind, s.Name)
+			if sn == nil || sn.task == nil || m.vague(sn) {
+				continue
+			}
+			outer := m.groupOf(sn)
+			if slices.ContainsFunc(w.Steps, func(o shutdown.WaitingStep) bool { return m.named(o.Kind, o.Name) == outer }) {
+				m.found("waiting", "a line at %v for %s, which waits for %s", e.at, outer.Name, sn.Name)
+			}
 		}
 	}
 	for _, t := range m.steps {
-		if t.Kind != shutdown.KindHandler || t.Outcome != shutdown.OutcomeAbandoned || t.seen.Does == closes || t.seen.Does == hands || t.seen.Does == makes || t.seen.Does == shuts || t.begin < m.delayEnd {
+		if t.Kind != shutdown.KindHandler || t.Outcome != shutdown.OutcomeAbandoned || t.seen.Does == closes || t.seen.Does == hands || t.seen.Does == makes || t.seen.Does == shuts {
 			continue // what waits for others, or may not be waited for
 		}
 		for at := s; at < t.Took; at += s {
-			if rings(at) && !lines[line{t.Name, at}] && t.begin+at < m.drained {
+			if rings(at) && !lines[line{t.Name, at}] && t.begin+at > m.delayEnd && t.begin+at < m.drained {
 				m.found("waiting", "%s has no line after %v of %v", t.Name, at, t.Took)
 			}
 		}
@@ -171,6 +179,12 @@ func (m *model) checkTurns() {
 	}
 	for _, sn := range m.seen {
 		open := sn.kind == shutdown.KindHold && sn.at < mainEnd || sn.home == m.top && sn.at < m.drained-lookAgain
+		if sn.kind == shutdown.KindHold && !sn.refused && sn.at > mainEnd && sn.slack == 0 && m.new {
+			m.found("refused", "%s was not refused at %v, and main ended at %v", sn.Name, sn.at, mainEnd)
+		}
+		if sn.kind == shutdown.KindHandler && !sn.refused && sn.home.released && sn.at > sn.home.releasedAt && !m.ranBy(sn.home, sn.home.releasedAt) {
+			m.found("refused", "%s was not refused at %v, and what it is in was released at %v", sn.Name, sn.at, sn.home.releasedAt)
+		}
 		if sn.refused && open {
 			m.found("refused", "%s was refused at %v, main ended at %v, the drain at %v", sn.Name, sn.at, mainEnd, m.drained)
 		}
@@ -200,6 +214,7 @@ type span struct {
 	begin, end time.Duration
 	first      time.Duration // when it may have begun at the earliest, if somebody has closed a part of it
 	name       string
+	maker      *actor // that has registered it, nil if none
 }
 
 // checkOrder holds that what is registered last is over first, that tasks stop newest
@@ -245,7 +260,7 @@ func (m *model) spanOf(sc *scope) (all span, ok bool) {
 		return span{}, false
 	}
 	all = spans[0]
-	all.at, all.order, all.name = sc.at, sc.order, "a scope with "+all.name
+	all.at, all.order, all.maker, all.name = sc.at, sc.order, sc.maker, "a scope with "+all.name
 	for _, sp := range spans {
 		all.begin, all.first, all.end = min(all.begin, sp.begin), min(all.first, sp.first), max(all.end, sp.end)
 	}
@@ -276,13 +291,13 @@ func (m *model) childSpan(c child) (span, bool) {
 		return span{}, false
 	}
 	t := m.steps[i]
-	return span{c.seen.at, c.seen.order, t.begin, t.end, t.begin, t.Name}, true
+	return span{c.seen.at, c.seen.order, t.begin, t.end, t.begin, t.Name, c.seen.maker}, true
 }
 
 func (m *model) checkSpans(spans []span) {
 	for _, older := range spans {
 		for _, newer := range spans {
-			if older.at == newer.at && newer.at > m.start {
+			if older.at == newer.at && (newer.at > m.start || older.maker != nil && newer.maker != nil) {
 				continue // by steps that run side by side: who was first?
 			}
 			if older.order < newer.order && newer.at < older.first && newer.end > older.begin {
@@ -296,7 +311,7 @@ func (m *model) checkSpans(spans []span) {
 // was made, and that none has more than it asked for.
 func (m *model) checkFloors() {
 	if m.changesThePlan() {
-		m.checkAllowances(func(*seen) time.Duration { return 0 })
+		m.checkAllowances(m.leastInAnyPlan())
 		return
 	}
 	left, main, floor := m.left(), m.mainIsToCome(), m.floor()
@@ -323,6 +338,39 @@ func (m *model) checkFloors() {
 				m.found("allowance", "main may take %v, want %v", budget(e), want)
 			}
 		}
+	}
+}
+
+// leastInAnyPlan is the least that a step has in its turn, however what was registered before the delay
+// was over is taken away or closed early. Late registrations may reduce all minimums, and so may what
+// a step was closing that has no time left for it.
+func (m *model) leastInAnyPlan() func(*seen) time.Duration {
+	n, owed := 1, s
+	late := !m.new || slices.ContainsFunc(m.closings, func(c *closing) bool {
+		return (c.caller != nil || c.slack > 0) && (!c.back || c.end > c.at || c.err != nil)
+	})
+	var walk func(*scope)
+	walk = func(sc *scope) {
+		late = late || sc.at >= m.delayEnd
+		owed += sc.Reserve
+		for _, c := range sc.children {
+			switch {
+			case c.scope != nil:
+				walk(c.scope)
+			case !c.seen.refused:
+				late = late || c.seen.at >= m.delayEnd
+				owed += promise(c.seen.actor, s)
+				n++
+			}
+		}
+	}
+	walk(m.top)
+	floor, scale := min(s, m.left()/time.Duration(2*n)), min(1, 0.9*float64(m.left())/float64(owed))
+	return func(sn *seen) time.Duration {
+		if late || m.early(sn) || limited(sn) {
+			return 0
+		}
+		return time.Duration(float64(promise(sn.actor, floor))*scale) - time.Microsecond
 	}
 }
 

@@ -382,7 +382,7 @@ func (m *model) checkClosed(c *closing) {
 			if sn.over {
 				over = min(over, sn.end)
 			}
-			spans = append(spans, span{at: sn.at, order: sn.order, begin: sn.begin, first: sn.begin, end: over, name: sn.Name})
+			spans = append(spans, span{at: sn.at, order: sn.order, begin: sn.begin, first: sn.begin, end: over, name: sn.Name, maker: sn.maker})
 		}
 	}
 	m.checkSpans(spans)

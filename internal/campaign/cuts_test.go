@@ -33,7 +33,7 @@ func (m *model) checkCuts() {
 	}
 	for _, t := range m.steps {
 		e, ok := began[t.seen]
-		if !ok || t.Outcome != outcomeAbandoned || m.early(t.seen) || m.vague(t.seen) || e.at < m.delayEnd || e.at == m.delayEnd && t.Kind == shutdown.KindTask {
+		if !ok || t.Outcome != outcomeAbandoned || m.early(t.seen) || m.shutAround(t.seen) || m.vague(t.seen) || e.at < m.delayEnd || e.at == m.delayEnd && t.Kind == shutdown.KindTask {
 			continue // the last: its group may have stopped before main was told, and had more time then
 		}
 		may, shortened := budget(e.Event.(shutdown.StepBegan)), false
@@ -47,6 +47,17 @@ func (m *model) checkCuts() {
 			m.found("given up", "%s was given up after %v, and might take %v", t.Name, t.Took, may)
 		}
 	}
+}
+
+// shutAround reports whether somebody has shut down a task that sn runs within, whose limit is that of sn
+// too.
+func (m *model) shutAround(sn *seen) bool {
+	for sn = sn.in; sn != nil; sn = sn.in {
+		if sn.shuts != nil {
+			return m.new
+		}
+	}
+	return false
 }
 
 // rightCut reports whether a context may have ended so. The work in hand of a task that is told

@@ -79,6 +79,65 @@ func (m *model) checkGroupStop() {
 	}
 }
 
+// checkGroupEnds holds that each group ends when its last task has, stops within its grace period, tells
+// all tasks at once if they are equals, takes none when it stops, and that a pair that may finish is told
+// when its first function is back.
+func (m *model) checkGroupEnds() {
+	if !m.new {
+		return
+	}
+	byGroup := make(map[*seen][]*seen)
+	for _, sn := range m.seen {
+		if sn.task != nil && sn.calls > 0 && !m.vague(sn) {
+			of := m.groupOf(sn)
+			byGroup[of] = append(byGroup[of], sn)
+		}
+	}
+	for of, tasks := range byGroup {
+		m.checkGroupEnd(of, tasks)
+	}
+}
+
+func (m *model) checkGroupEnd(of *seen, tasks []*seen) {
+	first, last := time.Duration(-1), time.Duration(0) // when the first was told by the group; when the last was over
+	for _, sn := range tasks {
+		if sn.told && sn.shuts == nil && sn.alone == 0 && (first < 0 || sn.toldAt < first) {
+			first = sn.toldAt
+		}
+		last = ifelse(sn.over && last >= 0, max(last, sn.end), -1)
+	}
+	for _, sn := range tasks {
+		if sn.alone >= m.mayStop(of) {
+			continue // its turn will come
+		}
+		if sn.alone > 0 && sn.aloneErr == nil && sn.Mild && (!sn.told || sn.toldAt > sn.alone) && !m.over(sn, sn.alone) {
+			m.found("group", "%s, whose first function returned at %v, was told at %v (%t)", sn.Name, sn.alone, sn.toldAt, sn.told)
+		}
+	}
+	if last > 0 && (of.ran && of.ranAt > last || !of.ran && m.returned > last && !m.over(of, last)) {
+		m.found("group", "the last task of %s was over at %v, and Run returned at %v (%t)", of.Name, last, of.ranAt, of.ran)
+	}
+	if first < 0 {
+		return
+	}
+	pool := ifelse(of.kind == shutdown.KindMain, m.p.Pool, of.Inner != nil && of.Inner.Pool)
+	for _, sn := range tasks {
+		end, ended := m.ends[sn.Name]
+		over := ifelse(sn.over, sn.end, m.returned+1)
+		if ended {
+			over = min(over, end.at)
+		}
+		switch {
+		case sn.at > first && sn.shuts == nil:
+			m.found("group", "%s was added at %v, and called; another task of %s was told at %v", sn.Name, sn.at, of.Name, first)
+		case over > first+m.p.Grace && m.returned > first+m.p.Grace && sn.begin <= first:
+			m.found("group", "%s was over at %v; a task of %s was told at %v", sn.Name, over, of.Name, first)
+		case pool && sn.shuts == nil && sn.alone == 0 && sn.begin < first && over > first && (sn.Alone == 0 || sn.begin+sn.Alone > first) && (!sn.told || sn.toldAt > first):
+			m.found("group", "%s was told at %v (%t), its group of equals at %v", sn.Name, sn.toldAt, sn.told, first)
+		}
+	}
+}
+
 // ofMain reports whether sn is a task of main's group.
 func (sn *seen) ofMain() bool { return sn.kind == shutdown.KindTask && !sn.started && sn.in == nil }
 

@@ -80,6 +80,7 @@ func judgeOne(o *observation, new bool) []string {
 	m.checkCuts()
 	m.checkGroup()
 	m.checkGroupStop()
+	m.checkGroupEnds()
 	m.checkShutdowns()
 	m.checkClosings()
 	m.checkLooks()
@@ -252,8 +253,14 @@ func (m *model) checkDelay() {
 	}
 }
 
-// checkResume holds that what was announced can be taken back until the stop.
+// checkResume holds that what was announced lasts, and can be taken back until the stop.
 func (m *model) checkResume() {
+	for _, a := range m.announced {
+		first := slices.ContainsFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Quiesced); return ok && n.at == a.at })
+		if first && a.over && a.at < m.stop && m.p.Delay > 0 {
+			m.found("resume", "Quiesce at %v has returned a channel that is closed", a.at)
+		}
+	}
 	for _, r := range m.resumes {
 		quiet := false
 		for _, e := range m.events {
@@ -414,6 +421,9 @@ func limited(sn *seen) bool {
 
 // checkStuck looks for the name of what was given up, and for where it is.
 func (m *model) checkStuck(t *told) {
+	if t.Outcome == outcomeFailed && (t.Stack != "" || t.WaitsFor != "") && m.inTime(t) {
+		m.found("stuck", "%s failed within its budget, and is shown as waiting for %q", t.Name, t.WaitsFor)
+	}
 	if t.Outcome != outcomeAbandoned {
 		return
 	}
@@ -446,6 +456,8 @@ func (m *model) checkOnce() {
 		case m.vague(sn):
 			least = 0
 		case sn.over && sn.end < m.stop:
+			least, most = 0, 0
+		case m.new && sn.kind == shutdown.KindHold && sn.over && sn.end < m.delayEnd && !sn.bad():
 			least, most = 0, 0
 		case sn.over && sn.end == m.stop,
 			sn.kind == shutdown.KindHold && sn.over && sn.end <= m.delayEnd,

@@ -3,13 +3,13 @@ package campaign
 import "slices"
 
 // allMutants are the faults that the campaign has to find, one by one.
-func allMutants() []mutant { return slices.Concat(mutants, treeMutants) }
+func allMutants() []mutant { return slices.Concat(programMutants, groupMutants, treeMutants) }
 
-// mutants are in the files that are about the program: its timeline, its report, its log.
-var mutants = []mutant{
+// programMutants are in the files that are about the program: its timeline, its report, its log.
+var programMutants = []mutant{
 	{
 		name: "the end is a millisecond late", breaks: "nothing goes on after t0 and Grace",
-		in: "shutdown.Coordinator.request", old: "max(step.Sum(c.t0, c.grace), now+min(minGrace, c.grace))", new: "time.Millisecond + max(step.Sum(c.t0, c.grace), now+min(minGrace, c.grace))",
+		in: "shutdown.Coordinator.request", old: "max(tree.Sum(c.t0, c.grace), tree.Sum(now, min(minGrace, c.grace)))", new: "time.Millisecond + max(tree.Sum(c.t0, c.grace), tree.Sum(now, min(minGrace, c.grace)))",
 	},
 	{
 		name: "an announced stop waits for the delay again", breaks: "the delay is counted from t0, which Quiesce has stamped",
@@ -17,39 +17,31 @@ var mutants = []mutant{
 	},
 	{
 		name: "a stop long after it was announced has no time", breaks: "a stop has at least min(2 s, Grace) left",
-		in: "shutdown.Coordinator.request", old: "now + min(minGrace, c.grace)", new: "now",
+		in: "shutdown.Coordinator.request", old: "tree.Sum(now, min(minGrace, c.grace))", new: "now",
 	},
 	{
-		name: "holds are not awaited", breaks: "no handler begins before main and the holds are over",
-		in: "shutdown.Coordinator.mainEnded", old: "c.phase != ending || !c.mainOver || len(c.holds) > 0", new: "c.phase != ending || !c.mainOver",
+		name: "a stop later than Grace after it was announced counts from there", breaks: "a stop later than Grace after Quiesce stamps t0 anew",
+		in: "shutdown.Coordinator.request", old: "now > tree.Sum(c.t0, c.grace)", new: "false",
 	},
 	{
 		name: "a failure does not end the delay", breaks: "main's return or a failing task ends a delay that runs",
 		in: "shutdown.Coordinator.request", old: "if !delay { c.endDelay(now) }", new: "_ = delay",
 	},
 	{
-		name: "a second signal does not press", breaks: "a second signal ends the contexts of the steps that stop, and leaves each its minimum",
-		in: "shutdown.Coordinator.force", old: "c.run.Force(now, cause)", new: "_ = cause",
+		name: "main's return is granted the delay", breaks: "there is no delay after main's return or a failing task",
+		in: "shutdown.Coordinator.request", old: "if !delay { upTo = 0 }", new: "",
 	},
 	{
-		name: "a second signal does not end the delay", breaks: "a second signal ends the delay",
-		in: "shutdown.Coordinator.force", old: "c.endDelay(now)", new: "",
+		name: "the grace period is nobody's limit", breaks: "no step goes on beyond the grace period",
+		in: "shutdown.Coordinator.request", old: "c.tree.Bound(c.end)", new: "",
 	},
 	{
-		name: "duplicates of a signal count", breaks: "a signal within 200 ms of the last that counted is a duplicate",
-		in: "shutdown.echo", old: "200 * time.Millisecond", new: "time.Nanosecond",
+		name: "who has announced the stop is not told that it has begun", breaks: "the channel of Quiesce is closed when the stop begins",
+		in: "shutdown.Coordinator.request", old: "a.end()", new: "_ = a",
 	},
 	{
-		name: "the third signal exits with 1", breaks: "a third signal ends the process with 128 and its number",
-		in: "shutdown.Coordinator.leave", old: "c.exit(cause.ExitCode())", new: "c.exit(1)",
-	},
-	{
-		name: "the exit code of a panic is 1", breaks: "the exit code is 2 if main panicked",
-		in: "shutdown.Report.exitCode", old: "return 2", new: "return 1",
-	},
-	{
-		name: "no cause is a failure", breaks: "a cause of Stop that is no polite one counts as a failure",
-		in: "shutdown.faultOf", old: "cause == nil", new: "true",
+		name: "an announcement is over at once", breaks: "the channel of Quiesce is closed when the delay is over",
+		in: "shutdown.Coordinator.announce", old: "time.AfterFunc(c.delay, func() { a.end(); t := c.lock(); defer t.Unlock(); delete(c.announcements, a) })", new: "a.end()",
 	},
 	{
 		name: "it is not ready again after Resume", breaks: "Ready is true again after Resume",
@@ -60,84 +52,80 @@ var mutants = []mutant{
 		in: "shutdown.Coordinator.Resume", old: "c.phase != active || !c.quiesced", new: "true",
 	},
 	{
-		name: "events are dropped", breaks: "Observe is told of each step",
-		in: "shutdown.queueLimit", old: "8192", new: "2",
+		name: "Stopping stays closed after Resume", breaks: "after Resume, Stopping returns a new channel",
+		in: "shutdown.Coordinator.Resume", old: "c.stopping = make(chan struct{})", new: "",
 	},
 	{
-		name: "a goroutine that has not begun is no leak", breaks: "the report names goroutines that a step has left behind, also those that it started last",
-		in: "shutdown.Coordinator.leaksNow", old: "unborn = true", new: "unborn = false",
+		name: "Stopping is never closed", breaks: "Stopping is closed at t0",
+		in: "shutdown.Coordinator.stamp", old: "close(c.stopping)", new: "",
 	},
 	{
-		name: "goroutines that are left are not looked for", breaks: "the report names the goroutines that steps have left behind",
-		in: "shutdown.Coordinator.findLeaks", old: "left <= 0", new: "true",
+		name: "a second signal does not press", breaks: "a second signal ends the contexts of the steps that stop, and leaves each its minimum",
+		in: "shutdown.Coordinator.force", old: "c.tree.Force(err)", new: "_ = err",
 	},
 	{
-		name: "a bare hold is awaited by nobody", breaks: "main's end waits for a hold until it is released",
-		in: "shutdown.Coordinator.holdFor", old: "return sync.OnceFunc(func() { c.release(s, step.Result{}) }), true", new: "c.release(s, step.Result{}); return sync.OnceFunc(func() {}), true",
+		name: "a second signal does not end the delay", breaks: "a second signal ends the delay",
+		in: "shutdown.Coordinator.force", old: "c.endDelay(now)", new: "",
 	},
 	{
-		name: "a hold is refused when main has been told", breaks: "a hold is accepted until main's step has ended",
-		in: "shutdown.Coordinator.hold", old: "c.phase >= draining", new: "c.phase >= ending",
+		name: "a second signal is not in the report", breaks: "the report says that a second signal has come",
+		in: "shutdown.Coordinator.force", old: "c.forced = true", new: "",
 	},
 	{
-		name: "what runs can be unregistered", breaks: "a task that runs cannot be taken back",
-		in: "shutdown.Registration.unregister", old: "!r.running && r.unlink()", new: "r.running || r.unlink()",
+		name: "duplicates of a signal count", breaks: "a signal within 200 ms of the last that counted is a duplicate",
+		in: "shutdown.echo", old: "200 * time.Millisecond", new: "time.Nanosecond",
 	},
 	{
-		name: "nothing can be unregistered", breaks: "exactly one of run and unregister wins, and what has not begun can be taken back",
-		in: "shutdown.Registration.unregister", old: "!r.running && r.unlink()", new: "false",
+		name: "the third signal exits with 1", breaks: "a third signal ends the process with 128 and its number",
+		in: "shutdown.Coordinator.leave", old: "c.exit(err.ExitCode())", new: "c.exit(1)",
 	},
 	{
-		name: "what is unregistered runs all the same", breaks: "what was unregistered never runs",
-		in: "shutdown.Registration.unlink", old: "r.remove()", new: "",
+		name: "the stop has taken no time", breaks: "the report says how long the stop has taken",
+		in: "shutdown.Coordinator.rootOver", old: "c.took = now - c.t0", new: "_ = now",
 	},
 	{
-		name: "Unregister by name does not look into scopes", breaks: "Unregister takes back all handlers of the name, in scopes too",
-		in: "shutdown.Scope.named", old: "r.sub.named(name, f)", new: "_ = f",
+		name: "the program is not told of a task that fails", breaks: "a failing task of main's group stamps t0",
+		in: "shutdown.host.GroupStops", old: "if failed { c.request(c.tree.Now(), cause{err: err}, false); return }", new: "",
 	},
 	{
-		name: "Unregister by name does not look into what runs side by side", breaks: "Unregister takes back what has not begun in the scopes of a concurrent scope that runs",
-		in: "shutdown.Scope.named", old: "s.pool != nil", new: "false",
+		name: "a task within a task stops the program", breaks: "a failing task of a group within a task is that task's affair",
+		in: "shutdown.host.GroupStops", old: "outer != &c.main || c.main.Over()", new: "c.main.Over()",
 	},
 	{
-		name: "Unregister by name does not count", breaks: "Unregister returns how many it has taken back",
-		in: "shutdown.Coordinator.Unregister", old: "n++", new: "n += 0",
+		name: "the end of a started task stops no program", breaks: "the program stops when a started task ends",
+		in: "shutdown.owner.Returned", old: "c.t0 == 0", new: "false",
 	},
 	{
-		name: "a handler is not closed before its turn", breaks: "Registration.Close runs a handler now",
-		in: "shutdown.Registration.Close", old: "!r.member", new: "true",
+		name: "the failure of a started task stops no program", breaks: "the program stops when a started task fails",
+		in: "shutdown.owner.Returned", old: "r.Err != nil", new: "false",
 	},
 	{
-		name: "the deadline of a Close is ignored", breaks: "what a Close runs has until the deadline of its context",
-		in: "shutdown.Coordinator.clockFor", old: "by.left > 0", new: "false",
+		name: "main may not return what its context was given", breaks: "main may return the end of the context that Run was given",
+		in: "shutdown.owner.Excuses", old: "!excused && e != nil", new: "false",
 	},
 	{
-		name: "a Close does not end with the step that it is called in", breaks: "what a Close runs ends by the deadline of the step that calls",
-		in: "shutdown.Coordinator.clockFor", old: "c.run.NewClock(outer, limit)", new: "c.run.NewClock(nil, limit)",
+		name: "the code of main's error is lost", breaks: "the exit code is that of the *ExitError that main returns",
+		in: "shutdown.owner.Excuses", old: "c.mainCode = code", new: "_ = c.mainCode",
 	},
 	{
-		name: "a Close may take longer than the timeout of its scope", breaks: "the Timeout of a scope is for all its handlers together",
-		in: "shutdown.Coordinator.clockFor", old: "t > 0", new: "false",
+		name: "an exit code of 0 is a failure", breaks: "an *ExitError with code 0 says that all is well",
+		in: "shutdown.owner.Excuses", old: "e.Code == 0", new: "false",
 	},
 	{
-		name: "a Close without time skips what it closes", breaks: "what is closed when the time of the caller is over is left to its turn",
-		in: "shutdown.Coordinator.closeNow", old: "d.clock.Over(now) && s.hasTurn()", new: "false",
+		name: "the exit code of a main that was abandoned is its own", breaks: "what an abandoned main returns later is not its result",
+		in: "shutdown.Coordinator.build", old: "c.main.Outcome == tree.Abandoned", new: "false",
 	},
 	{
-		name: "a Close returns no error", breaks: "a Close returns the errors of what it has run",
-		in: "shutdown.Coordinator.closeNow", old: "errors.Join(d.errs...)", new: "errors.Join()",
+		name: "no cause is a failure", breaks: "a cause of Stop that is no polite one counts as a failure",
+		in: "shutdown.causeOf", old: "!clean", new: "false && !clean",
 	},
 	{
-		name: "what Release returns runs nothing", breaks: "the function that Release returns runs the handlers",
-		in: "shutdown.Scope.Release", old: "s.close(ctx, scopeReleased)", new: "nil",
+		name: "each cause is a failure", breaks: "a cause of Stop that is a signal or a cancellation makes a clean stop",
+		in: "shutdown.causeOf", old: "!clean", new: "true || !clean",
 	},
 	{
-		name: "what was released is run by the program", breaks: "what was released runs when its function is called, and otherwise not at all",
-		in: "shutdown.Scope.Release", old: "s.state = scopeReleased; s.leave()", new: "_ = s.leave",
-	},
-	{
-		name: "what is registered in the drain is refused", breaks: "a handler that is registered by a handler runs next",
-		in: "shutdown.Scope.add", old: "s.state == scopeClosed", new: "s.state >= scopeDraining",
+		name: "the exit code of a panic is 1", breaks: "the exit code is 2 if main panicked",
+		in: "shutdown.Report.exitCode", old: "return 2", new: "return 1",
 	},
 	{
 		name: "what runs is in the report as if it were over", breaks: "a report has the steps that are over",
@@ -149,211 +137,746 @@ var mutants = []mutant{
 	},
 	{
 		name: "a report in the drain does not say how long it has taken", breaks: "a report says how long the stop has taken by then",
-		in: "shutdown.Coordinator.build", old: "r.Took = c.run.Now() - c.t0", new: "_ = r.Took",
+		in: "shutdown.Coordinator.build", old: "r.Took = c.tree.Now() - c.t0", new: "_ = r.Took",
 	},
 	{
 		name: "a report in the drain has no failures", breaks: "a failure is in Err and ExitCode of each report after it",
 		in: "shutdown.Coordinator.build", old: "c.failures == 0", new: "c.failures == 0 || c.phase < finished",
 	},
 	{
-		name: "who has announced the stop is not told that it has begun", breaks: "the channel of Quiesce is closed when the stop begins",
-		in: "shutdown.Coordinator.request", old: "q.end()", new: "_ = q",
+		name: "a stack that comes late is not in the report", breaks: "the report has the stacks of each step that was abandoned",
+		in: "shutdown.Coordinator.build", old: "s.Stack, s.WaitsFor = n.Stack(), n.WaitsFor()", new: "_ = s",
 	},
 	{
-		name: "Stopping is never closed", breaks: "Stopping is closed at t0",
-		in: "shutdown.Coordinator.stamp", old: "close(c.stopping)", new: "",
+		name: "a step that failed in time is shown as stuck", breaks: "stacks are shown of what did not return by its deadline",
+		in: "shutdown.Coordinator.explain", old: "!n.Looked()", new: "false",
+	},
+	{
+		name: "a hold that is released while it is not awaited is in the report", breaks: "a hold that ends before it is awaited has no line",
+		in: "shutdown.Coordinator.stepEnded", old: "n.Kind == tree.Hold", new: "false",
+	},
+	{
+		name: "what ends before the stop is told of with the stop", breaks: "what ends before the stop is not part of the record",
+		in: "shutdown.Coordinator.recording", old: "c.phase >= delaying", new: "c.phase >= active",
+	},
+	{
+		name: "events are dropped", breaks: "Observe is told of each step",
+		in: "shutdown.queueLimit", old: "8192", new: "2",
+	},
+	{
+		name: "a progress line comes a second after another", breaks: "a progress line comes after 1, 2, 5 and 10 s of a step, and then each 10 s",
+		in: "shutdown.Coordinator.watchProgress", old: "nextTick(c.waiting(now))", new: "nextTick(nil)",
+	},
+	{
+		name: "a progress line comes for a time that was missed", breaks: "no progress line comes at another time",
+		in: "shutdown.Coordinator.showProgress", old: "max(0, now-c.tick)", new: "time.Second",
+	},
+	{
+		name: "each step has a progress line each second", breaks: "a progress line comes after 1, 2, 5 and 10 s of a step, and then each 10 s",
+		in: "shutdown.due", old: "nextProgress(s.Elapsed-late-1) <= s.Elapsed", new: "true",
+	},
+	{
+		name: "no progress line", breaks: "a progress line names what is waited for",
+		in: "shutdown.Coordinator.watchProgress", old: "c.progress = time.AfterFunc(wait, c.showProgress)", new: "c.progress = time.AfterFunc(wait, func() {})",
+	},
+	{
+		name: "a goroutine that has not begun is no leak", breaks: "the report names goroutines that a step has left behind, also those that it started last",
+		in: "shutdown.Coordinator.leaksNow", old: "unborn = true", new: "unborn = false",
+	},
+	{
+		name: "goroutines that are left are not looked for", breaks: "the report names the goroutines that steps have left behind",
+		in: "shutdown.Coordinator.findLeaks", old: "left <= 0", new: "true",
+	},
+	{
+		name: "a bare hold is awaited by nobody", breaks: "main's end waits for a hold until it is released",
+		in: "shutdown.Coordinator.holdFor", old: "return sync.OnceFunc(func() { c.tree.Return(n, tree.Result{}) }), true", new: "c.tree.Return(n, tree.Result{}); return func() {}, true",
+	},
+	{
+		name: "a hold is refused when main has been told", breaks: "a hold is accepted until main's step has ended",
+		in: "shutdown.Coordinator.hold", old: "c.phase >= draining", new: "c.phase >= ending",
+	},
+	{
+		name: "a hold is accepted when main is over", breaks: "a hold is refused when main has ended",
+		in: "shutdown.Coordinator.hold", old: "c.main.Over() || c.phase >= draining || c.body.node.Full()", new: "false",
+	},
+	{
+		name: "a late hold takes from the handlers", breaks: "a hold has no more than is left of main's budget",
+		in: "shutdown.Coordinator.hold", old: "max(1, c.main.End-t.Now())", new: "0",
+	},
+	{
+		name: "Unregister by name does not count", breaks: "Unregister returns how many it has taken back",
+		in: "shutdown.Coordinator.Unregister", old: "n++", new: "n += 0",
+	},
+	{
+		name: "the deadline of a Close is ignored", breaks: "what a Close runs has until the deadline of its context",
+		in: "shutdown.Coordinator.close", old: "left > 0", new: "false",
+	},
+	{
+		name: "a Close without a deadline has no limit", breaks: "a Close that no step bounds has Grace",
+		in: "shutdown.Coordinator.close", old: "tree.Sum(t.Now(), c.bound())", new: "tree.Never",
+	},
+	{
+		name: "a Close in a step that stops but is not bounded has no limit", breaks: "a Close that no step bounds has Grace, also within a task that Task.Shutdown stops",
+		in: "shutdown.Coordinator.close", old: "by.Bounds()", new: "by.Stopping()",
+	},
+	{
+		name: "a Close does not end with the step that it is called in", breaks: "what a Close runs ends by the deadline of the step that calls",
+		in: "shutdown.Coordinator.close", old: "tree.Closing{By: by, Values: values, Limit: limit}", new: "tree.Closing{Values: values, Limit: limit}",
+	},
+	{
+		name: "a started task that closes itself is in progress", breaks: "a task that closes itself is told, and Close returns nil at once",
+		in: "shutdown.Coordinator.close", old: "hidden || n.Encloses(by)", new: "hidden",
+	},
+	{
+		name: "a Close returns no error", breaks: "a Close returns the errors of what it has run",
+		in: "shutdown.Coordinator.close", old: "closed.Failed", new: "closed.Failed[:0]",
+	},
+	{
+		name: "what was released is run by Close of the scope", breaks: "Close of a scope that was released does nothing",
+		in: "shutdown.Scope.Close", old: "if released { return nil }", new: "_ = released",
+	},
+	{
+		name: "what Release returns runs nothing", breaks: "the function that Release returns runs the handlers",
+		in: "shutdown.Scope.Release", old: "return func(ctx context.Context) error { return s.c.close(ctx, &s.node) }", new: "return func(context.Context) error { return nil }",
+	},
+	{
+		name: "what is registered is not refused", breaks: "the Err of what comes too late is ErrDrained",
+		in: "shutdown.Scope.register", old: "s.add(&r.node, nil) != nil", new: "s.add(&r.node, nil) == nil && false",
 	},
 	{
 		name: "a Coordinator takes the steps of others for its own", breaks: "Shutdown is in progress only for who is within a step of this Coordinator's",
-		in: "shutdown.Coordinator.calledByStep", old: "s != nil && s.Run() == c.run", new: "s != nil",
+		in: "shutdown.Coordinator.calledByStep", old: "own || hidden || alone && !c.isFresh()", new: "true || own || hidden || alone",
 	},
 	{
-		name: "a context belongs to no Coordinator", breaks: "a context belongs to the Coordinator whose step it is",
-		in: "shutdown.FromContext", old: "s != nil", new: "s == nil && s != nil",
+		name: "Shutdown in a step waits for itself", breaks: "Shutdown called by a step returns ErrInProgress at once",
+		in: "shutdown.Coordinator.Shutdown", old: "c.calledByStep(ctx)", new: "false && c.calledByStep(ctx)",
 	},
 	{
 		name: "the end of Run's context is not heard", breaks: "the program stops when the context that Run is given ends",
 		in: "shutdown.Coordinator.open", old: "c.watch(ctx)", new: "_ = ctx",
 	},
 	{
-		name: "a scope that is made in a drain has closed", breaks: "a scope that is made while the one around it runs takes its turn",
-		in: "shutdown.Scope.nest", old: "sub.entry.late", new: "s.state == scopeDraining",
+		name: "a program within another hides it", breaks: "Shutdown called with a context that descends from a step's is in progress, also where a Coordinator is in between",
+		in: "shutdown.Coordinator.open", old: "t.Outer = outer", new: "_ = outer",
+	},
+	{
+		name: "a context belongs to no Coordinator", breaks: "a context belongs to the Coordinator whose step it is",
+		in: "shutdown.FromContext", old: "n != nil", new: "n == nil && n != nil",
 	},
 }
 
-// treeMutants are in what the tree of steps takes the place of: there each has to find a new place
-// for the same fault.
-var treeMutants = []mutant{
-	{
-		name: "the oldest handler is first", breaks: "handlers run newest first",
-		in: "shutdown.drain.next", old: "r := d.at.newest", new: "r := d.at.newest\n\t\tfor r != nil && r.sub == nil && r.older != nil && r.older.sub == nil {\n\t\t\tr = r.older\n\t\t}",
-	},
-	{
-		name: "a handler with a timeout is skipped", breaks: "each handler is called while there is time",
-		in: "shutdown.drain.next", old: "r.remove()", new: "r.remove()\n\t\t\tif r.step.Timeout > 0 && r.step.Kind == step.Handler {\n\t\t\t\tcontinue\n\t\t\t}",
-	},
-	{
-		name: "a Close waits for what calls it", breaks: "a Close never waits for its caller",
-		in: "shutdown.drain.down", old: "d.letGo()", new: "",
-	},
-	{
-		name: "a Close does not tell of what it has given up", breaks: "a Close returns the errors of all that it has run, of what was abandoned too",
-		in: "shutdown.drain.StepOver", old: "d.failed(s)", new: "if s.Outcome != step.Abandoned {\n\t\td.failed(s)\n\t}",
-	},
-	{
-		name: "a Close does not tell of what ran side by side", breaks: "a Close returns the errors of the handlers of concurrent scopes",
-		in: "shutdown.lane.StepOver", old: "l.p.d.failed(s)", new: "",
-	},
-	{
-		name: "a Close does not tell of scopes that ran side by side", breaks: "a Close returns the errors of scopes within concurrent ones",
-		in: "shutdown.pool.startScope", old: "p.d.errs = append(p.d.errs, d.errs...)", new: "_ = d.errs",
-	},
-	{
-		name: "a hog may take all that is left", breaks: "a step takes nothing of what is kept for those after it",
-		in: "internal/step.Budget.Take", old: "max(scaled, left-time.Duration(b.scaled(b.owed)))", new: "left",
-	},
-	{
-		name: "a reserve is ignored", breaks: "a step has its Reserve",
-		in: "internal/step.Budget.Promise", old: "max(b.floor, t.Reserve)", new: "b.floor",
-	},
-	{
-		name: "a timeout is ignored", breaks: "a step has no more than its Timeout",
-		in: "internal/step.Budget.Take", old: "capped(min(allowance, left), timeout)", new: "min(allowance, left)",
-	},
-	{
-		name: "what has begun late is skipped in a scope that is used up", breaks: "what comes late into a scope that has used up its time runs while the program has time",
-		in: "internal/step.Budget.Take", old: "b.end <= now", new: "false",
-	},
-	{
-		name: "the promises are not scaled", breaks: "where the minimums exceed nine tenths of what is left, all are scaled down, and the step that runs has time",
-		in: "internal/step.Budget.Fit", old: "b.scaled(b.owed) <= most", new: "true",
-	},
-	{
-		name: "there is no time between the cut and the end", breaks: "a context ends before its step is abandoned, so that one that obeys can return",
-		in: "internal/step.Margin", old: "min(max(allowance/20, minMargin), allowance/2, maxMargin)", new: "1",
-	},
-	{
-		name: "a promise shrinks with each overrun", breaks: "a minimum does not shrink because an earlier step overran",
-		in: "internal/step.Budget.Take", old: "b.scaled(b.owed) > float64(left)", new: "b.floor = min(b.floor, left/2); b.scaled(b.owed) > float64(left)*0.9",
-	},
-	{
-		name: "a second signal leaves a step more than its promise", breaks: "after a second signal a step has just its minimum",
-		in: "internal/step.Run.Force", old: "c.shorten(s, now, s.Promise)", new: "c.shorten(s, now, max(s.Promise, time.Second))",
-	},
-	{
-		name: "what is late is not", breaks: "a step that returns after its deadline is late",
-		in: "internal/step.Step.Judge", old: "s.state == running && now > cut && !s.waited", new: "s.state == running && now > cut && false",
-	},
-	{
-		name: "a step's own deadline is excused", breaks: "a step's own deadline is no excuse",
-		in: "internal/step.Step.excused", old: "work == expired", new: "false",
-	},
-	{
-		name: "a Goexit is an error of no kind", breaks: "a Goexit is an outcome of its own",
-		in: "internal/step.Step.Judge", old: "return Goexited, r.Err", new: "return Failed, r.Err",
-	},
-	{
-		name: "a panic in a deferred function of a Goexit leaves nobody to go on", breaks: "no way to end a goroutine holds up the drain",
-		in: "internal/step.calls", old: "!inGoexit()", new: "true",
-	},
-	{
-		name: "who is stuck is not named", breaks: "the error of what was abandoned names it",
-		in: "internal/step.Clock.giveUp", old: "s.Name()", new: `""`,
-	},
-	{
-		name: "nobody looks at what is stuck", breaks: "the report has the stacks of what was abandoned",
-		in: "internal/step.Clock.dump", old: "c.run.After(func() { go s.takeStacks() })", new: "_ = s.takeStacks",
-	},
-	{
-		name: "a context ends when its step is given up", breaks: "a context ends at its deadline, a margin before the step is abandoned",
-		in: "internal/step.Clock.BeginFor", old: "s.cut.Store(int64(cut))", new: "s.cut.Store(int64(s.End))",
-	},
-	{
-		name: "a step is given up half-way between its cut and its end", breaks: "no step is abandoned while it has time",
-		in: "internal/step.Clock.due", old: "now >= s.End", new: "now >= cut+(s.End-cut)/2",
-	},
-	{
-		name: "a context ends at the cut for no reason", breaks: "the cause of a context that ends at its deadline is ErrGrace",
-		in: "internal/step.expired", old: "newEnding(context.DeadlineExceeded, ErrGrace)", new: "newEnding(context.DeadlineExceeded, context.DeadlineExceeded)",
-	},
-	{
-		name: "a context ends by the second signal for no reason", breaks: "the cause of a context that a second signal ends is that signal",
-		in: "internal/step.Run.Force", old: "s.Cut(cause)", new: "s.Cut(nil)",
-	},
-	{
-		name: "a turn is passed on with what was seen of its step", breaks: "what one step did says nothing of the next",
-		in: "internal/step.Step.Pass", old: "*t = Turn{}", new: "",
-	},
-	{
-		name: "tasks stop oldest first", breaks: "tasks stop newest first",
-		in: "group.Group.stop", old: "for t := g.newest; t != nil; t = t.prev { s.tasks = append(s.tasks, t) }", new: "for t := g.oldest; t != nil; t = t.next {\n\t\ts.tasks = append(s.tasks, t)\n\t}",
-	},
-	{
-		name: "tasks are told all at once", breaks: "a task is told when the newer ones have ended",
-		in: "group.stopper.advance", old: "s.waiting == 0 || s.g.Concurrent", new: "true",
-	},
-	{
-		name: "a stuck task is not the group's error", breaks: "a group's error has each task that was abandoned",
-		in: "group.stopper.collect", old: "s.g.failed(t, err)", new: "_ = err",
-	},
-	{
-		name: "what a server returns when it is closed is an error", breaks: "what execute returns after its interrupt was called is no error",
-		in: "group.Task.returned", old: "if t.interrupt != nil && r.How == step.Returned { r.Err = nil }", new: "",
-	},
-	{
-		name: "the program is not told of a task that fails", breaks: "a failing task of main's group stamps t0",
-		in: "group.Group.begin", old: "g.run.Host.Failed(g.outer, cause)", new: "_ = cause",
-	},
+// groupMutants are in what a group adds to the tree.
+var groupMutants = []mutant{
 	{
 		name: "the end of a task does not stop the group", breaks: "a task that ends stops its group",
-		in: "group.Task.returned", old: "!t.mayFinish", new: "!t.mayFinish && false",
+		in: "group.owner.Returned", old: "!mayFinish", new: "false",
 	},
 	{
 		name: "a task that may finish stops the group", breaks: "a task with MayFinish that returns nil ends alone",
-		in: "group.Task.returned", old: "!t.mayFinish", new: "!t.mayFinish || true",
+		in: "group.owner.Returned", old: "mayFinish || n.More.Policy.(*policy).mayFinish", new: "mayFinish",
 	},
 	{
-		name: "a task is promised nothing", breaks: "each task of a group has its minimum of what main may take",
-		in: "group.stopper.plan", old: "t.step.Promise = s.budget.Promise(t.step.Terms)", new: "t.step.Promise = time.Millisecond",
+		name: "a task that ends after t0 stops its group", breaks: "from t0 on a task that ends without an error ends alone",
+		in: "group.owner.Returned", old: "host.Stopping()", new: "host == nil",
 	},
 	{
-		name: "a reserve of a task is ignored", breaks: "a task has its Reserve",
-		in: "group.stopper.plan", old: "s.budget.Promise(t.step.Terms)", new: "s.budget.Promise(step.Terms{Timeout: t.step.Timeout})",
+		name: "a task that fails in its group's own stop is not told of", breaks: "a failing task of main's group stamps t0, also while that group stops by itself",
+		in: "group.owner.Returned", old: "g.tellHost(&TaskError{n.Name(), r.Err}, true)", new: "",
 	},
 	{
-		name: "a timeout of a task is ignored", breaks: "a task has no more than its Timeout",
-		in: "group.stopper.begin", old: "t.stopper = s", new: "t.stopper = s\n\tt.step.Timeout = 0",
+		name: "the error of a task that is shut down stops its group", breaks: "the error that Task.Shutdown returns is not the group's",
+		in: "group.owner.Returned", old: "r.Err != nil && n.HasCloser()", new: "false",
 	},
 	{
-		name: "Task.Shutdown that gives up loses the task's error", breaks: "the error of a task whose Shutdown has given up is the group's",
-		in: "group.Task.wait", old: "if mine { t.waiters-- }", new: "",
+		name: "the interrupt of a pair that may finish is not called", breaks: "interrupt is called also for an execute that has returned",
+		in: "group.owner.Returned", old: "n.Tree().Tell(n, nil, nil)", new: "",
 	},
 	{
-		name: "Task.Shutdown loses the error of a task that ends when its context does", breaks: "a task's error goes to one place, and is not lost",
-		in: "group.Task.wait", old: "t.ended || t.stuck", new: "t.stuck",
+		name: "a group without tasks goes on", breaks: "Run returns when no task is left",
+		in: "group.owner.Returned", old: "last && g.node.Members() == 1", new: "false",
 	},
 	{
-		name: "the error of a task that is shut down is the group's, too", breaks: "the error that Task.Shutdown returns is not the group's",
-		in: "group.Group.ended", old: "inTime && err != nil && t.waiters == 0", new: "inTime && err != nil",
+		name: "the program is not told of the task that stops a group", breaks: "a failing task of main's group stamps t0",
+		in: "group.Group.begin", old: "g.tellHost(cause, first != nil)", new: "g.tellHost(cause, false)",
 	},
 	{
-		name: "a task that shuts itself down waits for itself", breaks: "Task.Shutdown called within the task returns at once",
-		in: "group.Task.Shutdown", old: "t.step.Calls(ctx)", new: "false && t.step.Calls(ctx)",
+		name: "a task is added when the stop has begun", breaks: "a task that is added after the stop has begun is refused",
+		in: "group.Group.begin", old: "g.list.Close()", new: "",
 	},
 	{
-		name: "the error of a task that shuts itself down is lost", breaks: "the error of a task that shuts itself down is the group's",
-		in: "group.Task.Shutdown", old: "!inside && !t.stopped && t.result.Err == nil && t != g.first", new: "!t.stopped && t.result.Err == nil && t != g.first",
+		name: "a group within a step that stops has its own grace only", breaks: "a group's stop ends by the deadline of the step that runs it",
+		in: "group.Group.open", old: "tr.RunBy(&g.node, outer)", new: "tr.RunBy(&g.node, nil)",
 	},
 	{
-		name: "the error that stops a group is lost to a Shutdown", breaks: "the error that has stopped a group is the group's",
-		in: "group.Task.Shutdown", old: "!inside && !t.stopped && t.result.Err == nil && t != g.first", new: "!inside && !t.stopped",
+		name: "a group that stops by itself has no limit", breaks: "a group that stops by itself is bounded by the grace period",
+		in: "group.Group.limit", old: "tree.Sum(tr.Now(), tr.Host.Grace())", new: "tree.Never",
 	},
 	{
-		name: "a task that is shut down is not cut", breaks: "Task.Shutdown ends the task's work context a margin before its own deadline",
-		in: "group.Task.wait", old: "time.AfterFunc(left-step.Margin(left), t.step.Expire)", new: "time.AfterFunc(left-step.Margin(left), func() {})",
+		name: "a group in a task that is shut down has no limit", breaks: "Task.Shutdown without a limit leaves groups within their grace period",
+		in: "group.Group.limit", old: "g.outer.Bounds()", new: "g.outer.Stopping()",
 	},
 	{
-		name: "Shutdown of a task that has been given up waits for it", breaks: "Task.Shutdown returns when the task is abandoned",
-		in: "group.Task.wait", old: "<-t.givenUp()", new: "<-(chan struct{})(nil)",
+		name: "a group of equals stops one by one", breaks: "Concurrent tells all tasks at once",
+		in: "group.Group.open", old: "g.list.Concurrent, g.list.Owner = g.Concurrent, owner{g}", new: "g.list.Concurrent, g.list.Owner = false, owner{g}",
+	},
+	{
+		name: "a group is always one of equals", breaks: "a task is told when the newer ones have ended",
+		in: "group.Group.open", old: "g.list.Concurrent, g.list.Owner = g.Concurrent, owner{g}", new: "g.list.Concurrent, g.list.Owner = true, owner{g}",
+	},
+	{
+		name: "a group does not hear the end of its context", breaks: "a group stops when its context ends",
+		in: "group.Group.watch", old: "g.endWith(context.Cause(g.ctx))", new: "<-g.began",
+	},
+	{
+		name: "the error of a group lacks all but the first", breaks: "a group's error has each task that failed",
+		in: "group.Group.result", old: "errs = append(errs, err)", new: "errs = append(errs[:0], err)",
+	},
+	{
+		name: "a task that shuts itself down is in progress", breaks: "Task.Shutdown called within the task asks, and returns nil at once",
+		in: "group.Task.Shutdown", old: "hidden || t.node.Encloses(by)", new: "hidden",
+	},
+	{
+		name: "Task.Shutdown abandons the task", breaks: "a task stays a member when Task.Shutdown gives up",
+		in: "group.Task.Shutdown", old: "tree.Closing{By: by, Limit: limit, Stays: true, Done: ctx.Done()}", new: "tree.Closing{By: by, Limit: limit, Done: ctx.Done()}",
+	},
+	{
+		name: "Task.Shutdown does not cut the task", breaks: "Task.Shutdown ends the task's work context a margin before its own deadline",
+		in: "group.Task.Shutdown", old: "tree.Sum(tr.Now(), left)", new: "tree.Sum(tr.Now(), left-left+tree.Never)",
+	},
+	{
+		name: "Task.Shutdown returns no error", breaks: "Task.Shutdown returns the task's own error",
+		in: "group.Task.Shutdown", old: "err, _ := t.settled(); return err", new: "return nil",
+	},
+	{
+		name: "Task.Shutdown waits beyond its context", breaks: "Task.Shutdown returns when its context ends",
+		in: "group.Task.Shutdown", old: "ctx.Done()", new: "nil",
+	},
+	{
+		name: "what a panic says is an excuse", breaks: "a panic with a cancellation, and what was abandoned, is no polite answer",
+		in: "group.init", old: "switch err.(type) { case *PanicError, *StuckError: return true }", new: "_ = err",
+	},
+}
+
+// treeMutants are in the tree of steps: order, time, who waits for whom, and what became of each.
+var treeMutants = []mutant{
+	{
+		name: "what comes late into a list that stops side by side waits", breaks: "what is registered on a concurrent scope that runs starts at once; a hold runs at once",
+		in: "internal/tree.Tree.Add", old: "l.state == stopping && l.List.Concurrent && n.List == nil", new: "false",
+	},
+	{
+		name: "what was closed takes more", breaks: "what is registered on a scope that was closed or released is refused",
+		in: "internal/tree.Tree.Add", old: "l.List.closed || l.state == over", new: "l.state == over",
+	},
+	{
+		name: "what is over takes more", breaks: "what is registered on what is over is refused",
+		in: "internal/tree.Tree.Add", old: "l.List.closed || l.state == over", new: "false",
+	},
+	{
+		name: "a late reserve leaves nothing to what runs", breaks: "late registrations are scaled to nine tenths of what is left",
+		in: "internal/tree.Tree.Add", old: "top.state == stopping && !top.List.Concurrent", new: "false",
+	},
+	{
+		name: "what is registered late has no plan", breaks: "a scope that is made late has the minimums of the plan around it",
+		in: "internal/tree.Tree.Add", old: "n.List.scale, n.List.floor = 1, l.List.floor", new: "n.List.scale = 1",
+	},
+	{
+		name: "what runs can be unregistered", breaks: "a task that runs cannot be taken back",
+		in: "internal/tree.Tree.Remove", old: "!n.Queued() || n.started", new: "!n.Queued()",
+	},
+	{
+		name: "nothing can be unregistered", breaks: "exactly one of run and unregister wins, and what has not begun can be taken back",
+		in: "internal/tree.Tree.Remove", old: "!n.Queued() || n.started", new: "true",
+	},
+	{
+		name: "what is unregistered runs all the same", breaks: "what was unregistered never runs",
+		in: "internal/tree.Tree.Remove", old: "n.leave()", new: "",
+	},
+	{
+		name: "what was released is run by the program", breaks: "what was released runs when its function is called, and otherwise not at all",
+		in: "internal/tree.Tree.Detach", old: "n.leave(); n.parent, n.List.closed = nil, true", new: "n.List.closed = true",
+	},
+	{
+		name: "what was released takes more", breaks: "what is registered on a scope that was released is refused",
+		in: "internal/tree.Tree.Detach", old: "n.parent, n.List.closed = nil, true", new: "n.parent = nil",
+	},
+	{
+		name: "Unregister by name does not look into scopes", breaks: "Unregister takes back all handlers of the name, in scopes too",
+		in: "internal/tree.Node.Each", old: "m.Each(f)", new: "_ = f",
+	},
+	{
+		name: "Unregister by name does not look into what runs", breaks: "Unregister takes back what has not begun in scopes that run",
+		in: "internal/tree.Node.Each", old: "[]*Node{n.List.live, n.List.queue}", new: "[]*Node{n.List.queue}",
+	},
+	{
+		name: "what waits is no member", breaks: "a group runs while it has tasks",
+		in: "internal/tree.Node.Members", old: "n.List.size", new: "0",
+	},
+	{
+		name: "what has begun is kept for, too", breaks: "a step has all that is not kept for those after it",
+		in: "internal/tree.Node.leave", old: "l.adjust(kept, 0)", new: "_ = kept",
+	},
+	{
+		name: "what somebody closes is kept for by the floor", breaks: "nothing is kept for what a step waits for",
+		in: "internal/tree.Node.minimum", old: "n.state == stopping && n.outside != nil && len(n.outside.bounds()) > 0", new: "false",
+	},
+	{
+		name: "a reserve is ignored", breaks: "a step has its Reserve",
+		in: "internal/tree.Node.wanted", old: "max(m, float64(n.Reserve))", new: "m",
+	},
+	{
+		name: "a minimum is more than the timeout", breaks: "a minimum is never more than the Timeout",
+		in: "internal/tree.Node.capped", old: "n.Timeout > 0", new: "false",
+	},
+	{
+		name: "what is kept for a list that somebody closes shrinks with its queue", breaks: "what is kept for what somebody closes is what it had when that began",
+		in: "internal/tree.Node.wanted", old: "n.List.frozen", new: "n.List.sum",
+	},
+	{
+		name: "the largest minimum of a list outlives its queue", breaks: "an empty queue claims nothing",
+		in: "internal/tree.Node.adjust", old: "li.queue == nil", new: "li.queue == nil && !li.Concurrent",
+	},
+	{
+		name: "the largest minimum of a list outlives its step", breaks: "what was unregistered is kept for no more",
+		in: "internal/tree.Node.adjust", old: "before >= li.sum", new: "false",
+	},
+	{
+		name: "a list that stops side by side is kept its sum", breaks: "a concurrent scope counts as its largest",
+		in: "internal/tree.Node.and", old: "l.List.Concurrent", new: "false",
+	},
+	{
+		name: "a list that stops side by side counts all its steps", breaks: "a concurrent scope counts as its longest chain",
+		in: "internal/tree.Node.count", old: "c = max(c, m.count())", new: "c += m.count()",
+	},
+	{
+		name: "a list of plain steps side by side counts them all", breaks: "a concurrent scope counts as one",
+		in: "internal/tree.Node.count", old: "min(n.List.size, 1)", new: "n.List.size",
+	},
+	{
+		name: "a scope counts as one step", breaks: "a scope counts as the sum of its handlers",
+		in: "internal/tree.Node.count", old: "c += m.count()", new: "c++",
+	},
+	{
+		name: "a later plan raises the floor", breaks: "a minimum is fixed when the stop is planned",
+		in: "internal/tree.Node.plan", old: "l.floor == 0 || floor < l.floor", new: "true",
+	},
+	{
+		name: "a plan does not reach what is planned", breaks: "the floor is the least of the plans that a step is in",
+		in: "internal/tree.Node.plan", old: "l.floor == 0 || floor < l.floor", new: "l.floor == 0",
+	},
+	{
+		name: "a minimum is two seconds", breaks: "the minimum of a step without a reserve is a second at most",
+		in: "internal/tree.maxFloor", old: "time.Second", new: "2 * time.Second",
+	},
+	{
+		name: "the floor is all of a step's share", breaks: "the floor is half of a step's share of what is left",
+		in: "internal/tree.planFloor", old: "2 * max(n, 1)", new: "max(n, 1)",
+	},
+	{
+		name: "there is no time between deadline and end", breaks: "a context ends before its step is abandoned, so that one that obeys can return",
+		in: "internal/tree.Margin", old: "min(max(budget/20, minMargin), budget/2, maxMargin)", new: "1",
+	},
+	{
+		name: "a margin is a tenth", breaks: "the margin is a twentieth of the budget",
+		in: "internal/tree.Margin", old: "budget/20", new: "budget/10",
+	},
+	{
+		name: "minimums may have all there is", breaks: "where the minimums exceed nine tenths of what is left, all are scaled down",
+		in: "internal/tree.mostPlanned", old: "0.9", new: "1.0",
+	},
+	{
+		name: "the minimums are not scaled", breaks: "where the minimums exceed nine tenths of what is left, all are scaled down, and the step that runs has time",
+		in: "internal/tree.Tree.fit", old: "l.List.scale*l.List.sum > most", new: "false",
+	},
+	{
+		name: "the limit of a Close is not that of what it closes", breaks: "what a Close runs has until the deadline of its context",
+		in: "internal/tree.Node.limit", old: "at = min(at, o.limit)", new: "_ = o.limit",
+	},
+	{
+		name: "what Task.Shutdown gave up is bounded by it in its turn", breaks: "a task that Task.Shutdown has given up has all its time in its turn",
+		in: "internal/tree.Node.limit", old: "!o.stays || !n.taken", new: "true",
+	},
+	{
+		name: "what a step closes is not bounded by it", breaks: "what a step waits for ends by its deadline",
+		in: "internal/tree.Node.limit", old: "at = min(at, w.innerDeadline(now))", new: "_ = w",
+	},
+	{
+		name: "a timeout is ignored", breaks: "a step has no more than its Timeout",
+		in: "internal/tree.Node.limit", old: "n.Timeout > 0", new: "false",
+	},
+	{
+		name: "what is closed early ends with nothing around it", breaks: "what somebody closes ends by the limits of the lists around it",
+		in: "internal/tree.Node.limit", old: "at = min(at, n.parent.innerDeadline(now))", new: "",
+	},
+	{
+		name: "a second signal leaves a step more than its minimum", breaks: "after a second signal a step has just its minimum",
+		in: "internal/tree.Node.limit", old: "n.tree.forced != nil && n.List == nil", new: "false",
+	},
+	{
+		name: "a hog may take all that is left", breaks: "a step takes nothing of what is kept for those after it",
+		in: "internal/tree.Node.share", old: "kept = l.List.scale * l.List.sum", new: "kept = 0",
+	},
+	{
+		name: "steps side by side keep time for each other", breaks: "steps side by side have the same time",
+		in: "internal/tree.Node.share", old: "!l.List.Concurrent", new: "true",
+	},
+	{
+		name: "who begins first takes what is too little for all", breaks: "where the minimums exceed what is left, all are scaled down",
+		in: "internal/tree.Node.share", old: "all > float64(left)", new: "false",
+	},
+	{
+		name: "a minimum shrinks with each overrun", breaks: "a minimum does not shrink because an earlier step overran",
+		in: "internal/tree.Node.share", old: "float64(left) / all", new: "mostPlanned * float64(left) / all",
+	},
+	{
+		name: "a step has just its minimum", breaks: "a step has what is left less the minimums of those after it",
+		in: "internal/tree.Node.share", old: "max(least, left-time.Duration(min(kept, float64(left))))", new: "least",
+	},
+	{
+		name: "the time that has passed is scaled", breaks: "a minimum is scaled, and then what a step has had is taken off",
+		in: "internal/tree.Node.remaining", old: "max(r-had, float64(toObey))", new: "max(scale*(float64(n.min)-had), float64(toObey))",
+	},
+	{
+		name: "a running step claims more than it was given", breaks: "a step that runs claims at most what is left to its end",
+		in: "internal/tree.Node.remaining", old: "n.End != 0", new: "false",
+	},
+	{
+		name: "a list claims nothing for what runs in it", breaks: "what a list claims includes what its running steps have not had",
+		in: "internal/tree.Node.remaining", old: "live = max(live, m.remaining(now, scale))", new: "_ = m",
+	},
+	{
+		name: "a list claims its reserve again and again", breaks: "of a scope's Reserve is left what it has not had",
+		in: "internal/tree.Node.remaining", old: "scale*float64(n.Reserve)-had", new: "scale*float64(n.Reserve)",
+	},
+	{
+		name: "the timeout of a list is not scaled", breaks: "a scope's minimum is its Timeout at most, scaled like all",
+		in: "internal/tree.Node.remaining", old: "scale*float64(n.Timeout)-had", new: "float64(n.Timeout)-had",
+	},
+	{
+		name: "the innermost step is not abandoned first", breaks: "what stops within a step is over by the step's deadline",
+		in: "internal/tree.Node.innerDeadline", old: "return n.contextEnd()", new: "return n.End",
+	},
+	{
+		name: "what a late step closes may take all that is left to it", breaks: "what begins within a step after its deadline has half of what is left",
+		in: "internal/tree.Node.innerDeadline", old: "n.contextEnd() + (n.End-n.contextEnd())/2", new: "n.End",
+	},
+	{
+		name: "a limit ends at what does not stop", breaks: "a limit reaches all below, through what does not stop itself",
+		in: "internal/tree.Node.innerDeadline", old: "at = n.parent.innerDeadline(now)", new: "_ = now",
+	},
+	{
+		name: "a limit does not climb through who waits", breaks: "the limit of a step reaches what is closed within what it closes",
+		in: "internal/tree.Node.innerDeadline", old: "at = min(at, w.innerDeadline(now))", new: "_ = w",
+	},
+	{
+		name: "a Task.Shutdown does not cut a task that has its turn", breaks: "Task.Shutdown ends the task's work context a margin before its own deadline, also in its turn",
+		in: "internal/tree.Node.contextEnd", old: "n.outside != nil && n.outside.cut > 0", new: "false",
+	},
+	{
+		name: "a limit that comes forward ends nothing", breaks: "a limit that comes forward ends earlier what runs",
+		in: "internal/tree.Tree.tighten", old: "end < s.End", new: "false",
+	},
+	{
+		name: "an abandoned step is waited for", breaks: "what was abandoned waits for nothing, and nobody waits for it",
+		in: "internal/tree.Node.around", old: "s.state == over", new: "false",
+	},
+	{
+		name: "who waits by a Close is not known", breaks: "two that close each other are refused",
+		in: "internal/tree.Node.around", old: "s.outside != nil", new: "false",
+	},
+	{
+		name: "the lists around are not known to wait", breaks: "a handler that closes its own scope is refused",
+		in: "internal/tree.Node.around", old: "p != nil && (s.linked || s.taken) && (f(p) || p.around(f))", new: "p == nil && p != nil",
+	},
+	{
+		name: "what waits for its turn is not waited for", breaks: "a scope waits for the scope in it that somebody closes",
+		in: "internal/tree.Node.around", old: "s.linked || s.taken", new: "s.taken",
+	},
+	{
+		name: "who waits for others has a progress line", breaks: "a progress line names what is waited for, and not what waits for that",
+		in: "internal/tree.Tree.Waiting", old: "outer[m] = true", new: "outer[m] = false",
+	},
+	{
+		name: "a step is blamed for what it waits for at its deadline", breaks: "a step that waits at its deadline for what it stops is not late",
+		in: "internal/tree.Tree.due", old: "n.waited = n.waited || t.closesWithin(n)", new: "",
+	},
+	{
+		name: "a step is blamed for what was abandoned within", breaks: "a step that waits for what is abandoned is not late",
+		in: "internal/tree.Tree.abandon", old: "r.waited = true", new: "",
+	},
+	{
+		name: "a step is abandoned half-way between its deadline and its end", breaks: "no step is abandoned while it has time",
+		in: "internal/tree.Tree.due", old: "now < n.End", new: "now < n.deadline+(n.End-n.deadline)/2",
+	},
+	{
+		name: "a step that Task.Shutdown stops is abandoned at its limit", breaks: "a task stays a member when Task.Shutdown gives up",
+		in: "internal/tree.Tree.due", old: "n.closedToStay()", new: "false",
+	},
+	{
+		name: "a context does not end at its deadline", breaks: "a context ends at its deadline",
+		in: "internal/tree.Tree.due", old: "t.finish(&n.work, expired)", new: "",
+	},
+	{
+		name: "who is stuck is not named", breaks: "the error of what was abandoned names it",
+		in: "internal/tree.Tree.abandon", old: "n.Name()", new: "\"\"",
+	},
+	{
+		name: "the error of a pair that is stuck loses that of its other function", breaks: "the error of a pair is that of both functions",
+		in: "internal/tree.Tree.abandon", old: "n.More != nil && n.More.result.Err != nil", new: "false",
+	},
+	{
+		name: "there is no plan", breaks: "each step has a minimum",
+		in: "internal/tree.Tree.Stop", old: "n.plan(o.floor)", new: "n.plan(1)",
+	},
+	{
+		name: "a stop is not fitted", breaks: "where the minimums exceed nine tenths of what is left, all are scaled down",
+		in: "internal/tree.Tree.Stop", old: "t.fit(n, now)", new: "",
+	},
+	{
+		name: "a Close waits for what calls it", breaks: "a Close never waits for its caller",
+		in: "internal/tree.Tree.Close", old: "by != nil && n.waitsFor(by)", new: "false",
+	},
+	{
+		name: "a Close returns no error of what it has begun", breaks: "a Close returns the errors of what it has run",
+		in: "internal/tree.Tree.Close", old: "n.state == waiting", new: "false",
+	},
+	{
+		name: "a Close tells of what another one runs", breaks: "a second Close returns nil",
+		in: "internal/tree.Tree.Close", old: "n.state == waiting", new: "true",
+	},
+	{
+		name: "an early end of a pair is who closes it later", breaks: "what has failed before it was shut down is the group's",
+		in: "internal/tree.Tree.closeBy", old: "begun || failing", new: "begun || failing && false",
+	},
+	{
+		name: "a Close without time skips what it closes", breaks: "what is closed when the time of the caller is over is left to its turn",
+		in: "internal/tree.Tree.closeBy", old: "!c.Stays && min(c.Limit, n.limit(now)) <= now && n.hasTurn()", new: "false",
+	},
+	{
+		name: "a Close without time skips what the program would run", breaks: "what is closed when the time of the caller is over is left to its turn, also before the program's stop",
+		in: "internal/tree.Node.hasTurn", old: "n.List != nil && !n.List.closed", new: "false",
+	},
+	{
+		name: "a second Close brings no limit forward", breaks: "a Close that waits for another has its own limit, too",
+		in: "internal/tree.Tree.closeBy", old: "o.limit = min(o.limit, c.Limit)", new: "",
+	},
+	{
+		name: "a second Close does not hurry what runs", breaks: "what a Close waits for ends by the limit of each who waits",
+		in: "internal/tree.Tree.closeBy", old: "t.tighten(n, now)", new: "",
+	},
+	{
+		name: "the first who gives up ends it for all", breaks: "Task.Shutdown that gives up leaves the task to others that wait",
+		in: "internal/tree.Tree.leaveClosing", old: "o.closers > 0", new: "false",
+	},
+	{
+		name: "a task that Task.Shutdown has given up has had its turn", breaks: "a task that Task.Shutdown has given up stops in its turn",
+		in: "internal/tree.Tree.leaveClosing", old: "n.state, n.End, n.deadline = waiting, 0, 0", new: "",
+	},
+	{
+		name: "a task goes on when the context of Task.Shutdown is cancelled", breaks: "the task's work context ends when Task.Shutdown gives up",
+		in: "internal/tree.Tree.leaveClosing", old: "t.finish(&n.work, expired)", new: "",
+	},
+	{
+		name: "what runs within a task goes on when Task.Shutdown gives up", breaks: "what runs in groups within a task ends when Task.Shutdown gives up",
+		in: "internal/tree.Tree.leaveClosing", old: "o.limit = min(o.limit, Sum(now, toObey)); t.tighten(n, now)", new: "_ = now",
+	},
+	{
+		name: "what is told after a second signal has a live context", breaks: "a second signal ends the work contexts, also of what is told later",
+		in: "internal/tree.Tree.begin", old: "t.forced != nil && n.Kind != Hold", new: "false",
+	},
+	{
+		name: "a hold after a second signal has no context", breaks: "each step that begins after a second signal has a live context",
+		in: "internal/tree.Tree.begin", old: "t.forced != nil && n.Kind != Hold", new: "t.forced != nil",
+	},
+	{
+		name: "what a told step waits for is not bounded by it", breaks: "what stops within a step ends by its deadline, also where it began before",
+		in: "internal/tree.Tree.begin", old: "t.tighten(n, now)", new: "",
+	},
+	{
+		name: "a step that somebody closes has begun twice", breaks: "each step has begun once, in its turn",
+		in: "internal/tree.Tree.begin", old: "!n.closedToStay()", new: "true",
+	},
+	{
+		name: "the floor of an early close is its own", breaks: "the floor is the least of the plans that a step is in",
+		in: "internal/tree.Node.floorNow", old: "min(floor, n.outside.floor)", new: "n.outside.floor",
+	},
+	{
+		name: "what is called without time is abandoned", breaks: "what no time is left for is skipped",
+		in: "internal/tree.Tree.beginTooLate", old: "n.called()", new: "false",
+	},
+	{
+		name: "a list that begins has no scale", breaks: "one plan has one scale: scopes change no deadline",
+		in: "internal/tree.Tree.beginList", old: "n.List.scale = n.parent.List.scale", new: "",
+	},
+	{
+		name: "what begins late does not bound what began early", breaks: "a list that begins bounds what somebody closes within it",
+		in: "internal/tree.Tree.beginList", old: "t.tighten(n, now)", new: "",
+	},
+	{
+		name: "a turn does not bound what somebody closes", breaks: "what somebody closes is bounded by the plan when its turn comes",
+		in: "internal/tree.Tree.advance", old: "t.tighten(n, now)", new: "",
+	},
+	{
+		name: "what somebody closes is called again in its turn", breaks: "each step is called once",
+		in: "internal/tree.Tree.advance", old: "n.state == stopping && !n.outside.stays", new: "false",
+	},
+	{
+		name: "the oldest handler is first", breaks: "handlers run newest first",
+		in: "internal/tree.Tree.advance", old: "n := li.queue", new: "n := li.queue\n\t\tfor n.Kind == Handler && n.older != nil && n.older.Kind == Handler {\n\t\t\tn = n.older\n\t\t}",
+	},
+	{
+		name: "tasks stop oldest first", breaks: "tasks stop newest first",
+		in: "internal/tree.Tree.advance", old: "n := li.queue", new: "n := li.queue\n\t\tfor n.Kind == Task && n.older != nil {\n\t\t\tn = n.older\n\t\t}",
+	},
+	{
+		name: "all begin at once", breaks: "a step begins when the newer ones are over",
+		in: "internal/tree.Tree.advance", old: "li.live == nil || li.Concurrent", new: "true",
+	},
+	{
+		name: "what stops side by side stops one by one", breaks: "the handlers of a concurrent scope run side by side",
+		in: "internal/tree.Tree.advance", old: "li.live == nil || li.Concurrent", new: "li.live == nil",
+	},
+	{
+		name: "a handler with a timeout is skipped", breaks: "each handler is called while there is time",
+		in: "internal/tree.Tree.begin", old: "!n.called() && !n.started && n.Run != nil", new: "n.Kind == Handler && n.Timeout > 0",
+	},
+	{
+		name: "a Close does not tell of what it has abandoned", breaks: "a Close returns the errors of all that it has run, of what was abandoned too",
+		in: "internal/tree.Tree.end", old: "o != OK", new: "o != OK && o != Abandoned",
+	},
+	{
+		name: "a failure is everybody's", breaks: "the error of a step goes to one place",
+		in: "internal/tree.Node.blame", old: "return", new: "",
+	},
+	{
+		name: "a second closer has the error", breaks: "the error of what another runs already is that other's",
+		in: "internal/tree.Node.blame", old: "!m.outside.joined", new: "true",
+	},
+	{
+		name: "what an abandoned step waited for has no limit", breaks: "what an abandoned step waited for ends by the limits around",
+		in: "internal/tree.Tree.release", old: "o.limit = min(o.limit, limit)", new: "_ = limit",
+	},
+	{
+		name: "what an abandoned step waited for has all that its list has", breaks: "what an abandoned step waited for is bounded by what is around the step",
+		in: "internal/tree.Tree.release", old: "limit = min(limit, n.parent.innerDeadline(now))", new: "",
+	},
+	{
+		name: "a pair is told twice", breaks: "interrupt is called once",
+		in: "internal/tree.Tree.Tell", old: "if n.told { return }", new: "if n.told && !n.pair() {\n\t\treturn\n\t}",
+	},
+	{
+		name: "the end of everything is not heard", breaks: "a limit of everything that comes forward ends what runs",
+		in: "internal/tree.Tree.Bound", old: "t.tighten(nil, t.Now())", new: "",
+	},
+	{
+		name: "a second signal leaves what runs its budget", breaks: "after a second signal a step has just its minimum from then on",
+		in: "internal/tree.Tree.Force", old: "t.tighten(nil, t.Now())", new: "",
+	},
+	{
+		name: "a second signal ends no context", breaks: "a second signal ends the contexts of the steps that stop",
+		in: "internal/tree.Tree.Force", old: "t.finish(&s.work, t.forced)", new: "",
+	},
+	{
+		name: "a context ends by the second signal for no reason", breaks: "the cause of a context that a second signal ends is that signal",
+		in: "internal/tree.Tree.Force", old: "Asked(cause)", new: "Asked(nil)",
+	},
+	{
+		name: "what is closed after the end has no time", breaks: "what is closed after the program's end has its own grace period",
+		in: "internal/tree.Tree.Release", old: "t.limit, t.forced = Never, nil", new: "",
+	},
+	{
+		name: "a panic leaves nobody to go on", breaks: "no way to end a goroutine holds up the drain",
+		in: "internal/tree.calls", old: "next.n != nil", new: "false && next.n != nil",
+	},
+	{
+		name: "what a server returns when it is closed is an error", breaks: "what execute returns after its interrupt was called is no error",
+		in: "internal/tree.Tree.returned", old: "r.Err = nil", new: "",
+	},
+	{
+		name: "a pair is over when one of its functions is back", breaks: "a pair has ended when both functions have returned",
+		in: "internal/tree.Tree.returned", old: "!n.pair() || n.More.back == 1", new: "true",
+	},
+	{
+		name: "a task that fails in a stop is not told of", breaks: "a failing task of main's group stamps t0, also while that group stops by itself",
+		in: "internal/tree.Tree.returned", old: "inTime && l.List.Owner != nil", new: "inTime && l.state == waiting && l.List.Owner != nil",
+	},
+	{
+		name: "the work context of what has returned lives on", breaks: "a step's context ends when it returns",
+		in: "internal/tree.Tree.allReturned", old: "t.finish(&n.work, canceled)", new: "",
+	},
+	{
+		name: "an Exit is a Goexit", breaks: "a step that calls Exit has returned",
+		in: "internal/tree.goexited", old: "Result{How: Exit}", new: "Result{Err: Errors.Goexit, How: Goexit}",
+	},
+	{
+		name: "what returns at its deadline is in time", breaks: "what returns only because its context ends at its deadline is late",
+		in: "internal/tree.Node.judge", old: "now >= n.deadline", new: "now > n.deadline",
+	},
+	{
+		name: "what is late is not", breaks: "a step that returns after its deadline is late",
+		in: "internal/tree.Node.judge", old: "now >= n.deadline", new: "false",
+	},
+	{
+		name: "who waits for others is late", breaks: "a step that waits at its deadline for what it stops is not late",
+		in: "internal/tree.Node.judge", old: "!n.waited", new: "true",
+	},
+	{
+		name: "a Goexit is an error of no kind", breaks: "a Goexit is an outcome of its own",
+		in: "internal/tree.Node.judge", old: "return Goexited, r.Err", new: "return Failed, r.Err",
+	},
+	{
+		name: "a panic is an error of no kind", breaks: "a panic is an outcome of its own",
+		in: "internal/tree.Node.judge", old: "return Panicked, r.Err", new: "return Failed, r.Err",
+	},
+	{
+		name: "a step's own deadline is excused", breaks: "a step's own deadline is no excuse",
+		in: "internal/tree.Node.asked", old: "e != nil && e != expired", new: "e != nil",
+	},
+	{
+		name: "nothing is an answer to the request to stop", breaks: "to be asked to stop is not an error",
+		in: "internal/tree.Node.asked", old: "asked = []error{context.Canceled}", new: "asked = []error{nil}",
+	},
+	{
+		name: "what was abandoned is excused", breaks: "what a group has given up is an error, whatever the group was asked to stop with",
+		in: "internal/tree.excusedOf", old: "Errors.Failure(err)", new: "false",
+	},
+	{
+		name: "a polite error is a failure", breaks: "an error that says of itself that it is context.Canceled is no failure of what was asked to stop",
+		in: "internal/tree.excusedOf", old: "len(asked) > 0 && matches(err, context.Canceled)", new: "false",
+	},
+	{
+		name: "a context ends at its deadline for no reason", breaks: "the cause of a context that ends at its deadline is ErrGrace",
+		in: "internal/tree.expired", old: "newEnding(context.DeadlineExceeded, ErrGrace)", new: "newEnding(context.DeadlineExceeded, context.DeadlineExceeded)",
+	},
+	{
+		name: "steps share a label", breaks: "the stacks of a step are its own",
+		in: "internal/tree.Tree.newEnv", old: "t.steps++", new: "",
+	},
+	{
+		name: "a step shares the label of one that still runs", breaks: "the stacks of a step are its own, also where handlers run side by side",
+		in: "internal/tree.Tree.envOf", old: "l.state != over", new: "l.state == over && l.state != over",
+	},
+	{
+		name: "a step shares the label of one that was abandoned", breaks: "the stacks of an abandoned step are not shown with another one",
+		in: "internal/tree.Tree.envOf", old: "l.Outcome == Abandoned", new: "false",
+	},
+	{
+		name: "a step is found by nothing but its context", breaks: "a step that calls is found by its goroutine",
+		in: "internal/tree.Tree.Caller", old: "!stacks.Inside()", new: "true",
+	},
+	{
+		name: "a deadline changes", breaks: "Deadline of one context answers the same each time it is asked",
+		in: "internal/tree.Context.Deadline", old: "c.deadline", new: "c.node.deadline",
+	},
+	{
+		name: "a context has no step", breaks: "a context belongs to the Coordinator whose step it is",
+		in: "internal/tree.Context.own", old: "key == (nodeKey{})", new: "false",
+	},
+	{
+		name: "nobody hears the end of a context that has ended", breaks: "what is derived from a context ends with it",
+		in: "internal/tree.Context.finish", old: "(*f)()", new: "_ = f",
+	},
+	{
+		name: "nobody looks at what is stuck", breaks: "the report has the stacks of what was abandoned",
+		in: "internal/tree.Tree.lookAll", old: "t.Look(nodes)", new: "_ = nodes",
 	},
 }

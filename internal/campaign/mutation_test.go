@@ -281,8 +281,14 @@ var faults = []fault{
 		}
 	})},
 	{name: "a second Close returns at once", breaks: "again", new: true, see: everywhere(func(o *observation) {
+		ends := make(map[*closing]time.Duration)
 		for _, c := range o.closings {
-			c.end = c.at
+			ends[c] = c.end
+		}
+		for _, c := range o.closings {
+			if slices.ContainsFunc(o.closings, func(f *closing) bool { return f.at < c.at && (!f.back || ends[f] > c.at) }) {
+				c.end = c.at
+			}
 		}
 	})},
 	{name: "a Close that waits for its caller is not refused", breaks: "itself", new: true, see: everywhere(func(o *observation) {
@@ -308,6 +314,10 @@ var faults = []fault{
 	{name: "there is a progress line each second", breaks: "times", new: true, see: everywhere(func(o *observation) {
 		for i := range o.events {
 			if w, ok := o.events[i].Event.(shutdown.Waiting); ok {
+				w.Steps = slices.Clone(w.Steps)
+				for k := range w.Steps {
+					w.Steps[k].Elapsed = 3 * s
+				}
 				o.events = slices.Insert(o.events, i, noted{o.events[i].at + 3*s, w})
 				return
 			}

@@ -50,8 +50,12 @@ func (m *model) checkNew() {
 		}
 	}
 	for _, c := range m.closings {
-		if c.slack == 0 && (c.sc == nil || c.sc.released == c.hand) {
+		switch {
+		case c.slack > 0:
+		case c.sc == nil || c.sc.released == c.hand:
 			m.checkAgain(c)
+		case !c.hand && c.at > c.sc.releasedAt && !m.ranBy(c.sc, c.sc.releasedAt) && (c.err != nil || c.end != c.at):
+			m.found("again", "%v, which was released at %v, returned %v at %v: %+v", c, c.sc.releasedAt, c.err, c.end, *c)
 		}
 	}
 }
@@ -146,6 +150,12 @@ func (m *model) outcomePromise(t *told) string {
 // that, because of it.
 func (m *model) isLate(sn *seen) bool { return sn.late || m.new && sn.expired }
 
+// inTime reports whether t ended certainly before its deadline.
+func (m *model) inTime(t *told) bool {
+	sn := t.seen
+	return sn.kind == shutdown.KindHandler && sn.end < sn.begin+sn.left && !m.early(sn) && m.forced < 0 && sn.end == t.end
+}
+
 // mayBeLate reports whether t ended at its deadline or later, or that cannot be known: its function
 // does not where its context has ended before, or was asked for before there was a deadline.
 func (m *model) mayBeLate(t *told) bool {
@@ -186,6 +196,9 @@ func (m *model) checkAgain(c *closing) {
 	byItself := c.reg != nil && c.caller != nil && c.caller.actor == c.reg.actor && c.reg.started
 	switch {
 	case byItself: // it is told, and does not wait
+		if c.err != nil || c.end != c.at {
+			m.found("itself", "%v by itself returned %v at %v: %+v", c, c.err, c.end, *c)
+		}
 	case refused && (c.end != c.at || !m.itself(c, true)):
 		m.found("itself", "%v returned %v after %v, and does not wait for its caller", c, c.err, c.end-c.at)
 	case !refused && !m.handedNothing(c) && m.itself(c, false):
@@ -197,8 +210,13 @@ func (m *model) checkAgain(c *closing) {
 
 // handedNothing reports whether c is what Release of a scope has returned that ran already.
 func (m *model) handedNothing(c *closing) bool {
-	return c.hand && slices.ContainsFunc(m.seen, func(sn *seen) bool {
-		return c.includes(sn) && sn.calls > 0 && sn.begin <= c.sc.releasedAt
+	return c.hand && m.ranBy(c.sc, c.sc.releasedAt)
+}
+
+// ranBy reports whether something in a scope had begun then: there is nothing to hand over any more.
+func (m *model) ranBy(sc *scope, at time.Duration) bool {
+	return slices.ContainsFunc(m.seen, func(sn *seen) bool {
+		return sc.around(sn.home) && sn.calls > 0 && sn.begin <= at
 	})
 }
 
@@ -213,7 +231,7 @@ func (m *model) checkWaits(c *closing) {
 		}
 		for _, sn := range m.seen {
 			end, ended := m.ends[sn.Name]
-			if sn.kind != shutdown.KindHandler || !c.includes(sn) || !o.includes(sn) || sn.calls == 0 || sn.begin < o.at || sn.begin >= c.at {
+			if sn.kind != shutdown.KindHandler || !c.awaits(false)(sn) || !o.awaits(false)(sn) || sn.calls == 0 || sn.begin < o.at || sn.begin >= c.at {
 				continue
 			}
 			if (!ended || end.at > c.end) && (!sn.over || sn.end > c.end) {

@@ -34,6 +34,9 @@ func (g *generator) program() *program {
 		p.Delay = time.Duration(g.IntN(int(p.Grace*2/3/ms))) * ms
 	}
 	if p.Alone = g.depth > 0 && g.chance(25); p.Alone {
+		if p.Ctx != nil && p.Ctx.Blocks < 0 { // its Shutdown would never return
+			p.Ctx.Blocks = 3 * s
+		}
 		p.Stack = g.entries(0)
 		for range g.few(80, 3) {
 			p.Events = append(p.Events, g.event())
@@ -73,6 +76,12 @@ func (g *generator) program() *program {
 	if g.chance(12) { // a hook that nothing follows, most often
 		at := g.unique(5000)
 		p.Events = append(p.Events, &event{At: at, What: quiesced}, &event{At: at + g.unique(8000), What: resumed})
+	}
+	if g.chance(10) { // twice the same
+		e := event{At: g.unique(10000), What: ifelse(g.chance(50), closedHandler, closedScope), N: g.IntN(8), Within: g.within()}
+		again := e
+		again.At, again.Within = e.At+g.unique(2000), g.within()
+		p.Events = append(p.Events, &e, &again)
 	}
 	if g.chance(15) { // by hand: who is asked a third time?
 		at := g.unique(12000)

@@ -64,6 +64,13 @@ func (sn *seen) isWithin(of *seen, ctx context.Context) bool {
 	return sn != nil
 }
 
+// runsIn reports whether sn is of, or a task in a group in it.
+func (sn *seen) runsIn(of *seen) bool {
+	for ; sn != nil && sn.actor != of.actor; sn = sn.in {
+	}
+	return sn != nil
+}
+
 // shutsOne is the act of an actor: a task may be the one that it shuts down itself.
 func (w *world) shutsOne(sn *seen, work context.Context) {
 	target := sn
@@ -110,10 +117,13 @@ func (m *model) checkShut(sn *seen, c *shut) {
 	if left := c.limit - c.at; left > 0 && sn.Does == obeys && (!sn.over || sn.end > c.limit-margin(left)) && !c.inside && c.at < m.returned {
 		m.found("shut", "%s, which obeys, ended at %v, and was to be cut a little before %v", sn.Name, sn.end, c.limit)
 	}
+	if c.limit > 0 && c.back && c.end > max(c.limit, c.at) {
+		m.found("shut", "Shutdown of %s, whose context ended at %v, returned at %v", sn.Name, c.limit, c.end)
+	}
 	refused, target := m.new && errors.Is(c.err, shutdown.ErrInProgress), func(task *seen) bool { return task.actor == sn.actor }
 	switch {
 	case refused:
-		if c.end != c.at || !m.waitsFor(c.by, c.at, target, true) {
+		if c.inside && c.by.runsIn(sn) || c.end != c.at || !m.waitsFor(c.by, c.at, target, true) {
 			m.found("itself", "Shutdown of %s, which ended at %v, does not wait for its caller: %+v", sn.Name, sn.end, *c)
 		}
 	case m.new && !c.inside && m.waitsFor(c.by, c.at, target, false):

@@ -81,6 +81,7 @@ type observation struct {
 	descents   []*descent
 	looks      []*look
 	resumes    []resume
+	announced  []announcing
 	codes      []exit // given to Exit
 	blocked    int    // goroutines that are in a context of a user's
 	goroutines int    // that were not there before
@@ -112,6 +113,12 @@ type noted struct {
 type exit struct {
 	at   time.Duration
 	code int
+}
+
+// An announcing is a call of Quiesce.
+type announcing struct {
+	at   time.Duration
+	over bool // the channel was closed when it returned
 }
 
 // A resume is a call of Resume.
@@ -158,6 +165,7 @@ type seen struct {
 	maker   *actor        // what has registered it, nil if no actor
 	order   int           // of registration
 	at      time.Duration // of registration
+	slack   time.Duration // for so long a context may have held that up; at is when it was over
 	reg     *shutdown.Registration
 	task    *group.Task
 	refused bool
@@ -288,7 +296,16 @@ func (w *world) observe(e shutdown.Event) {
 // quiesce announces a stop.
 func (w *world) quiesce() {
 	over := w.c.Quiesce()
-	w.note(func() { w.quiets = append(w.quiets, over) })
+	at, isOver := w.now(), false
+	select {
+	case <-over:
+		isOver = true
+	default:
+	}
+	w.note(func() {
+		w.quiets = append(w.quiets, over)
+		w.obs.announced = append(w.obs.announced, announcing{at, isOver})
+	})
 	if w.c.Ready() {
 		w.problem("Ready() after Quiesce")
 	}
@@ -689,6 +706,7 @@ func (w *world) called(sn *seen) func(context.Context) error {
 func (w *world) hold(ctx context.Context, a *actor, how *strange) {
 	sn := w.know(a, shutdown.KindHold)
 	sn.at += how.slack()
+	sn.slack = how.slack()
 	if a.Bare {
 		release, ok := w.c.Hold(a.Name)
 		w.note(func() { sn.refused = !ok })
