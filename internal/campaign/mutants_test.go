@@ -101,7 +101,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "main may not return what its context was given", breaks: "main may return the end of the context that Run was given",
-		in: "shutdown.owner.Excuses", old: "!excused && e != nil", new: "false",
+		in: "shutdown.owner.Excuses", old: "!excused", new: "false",
 	},
 	{
 		name: "the code of main's error is lost", breaks: "the exit code is that of the *ExitError that main returns",
@@ -216,10 +216,6 @@ var programMutants = []mutant{
 		in: "shutdown.Coordinator.close", old: "tree.Sum(t.Now(), c.bound())", new: "tree.Never",
 	},
 	{
-		name: "a Close in a step that stops but is not bounded has no limit", breaks: "a Close that no step bounds has Grace, also within a task that Task.Shutdown stops",
-		in: "shutdown.Coordinator.close", old: "by.Bounds()", new: "by.Stopping()",
-	},
-	{
 		name: "a Close does not end with the step that it is called in", breaks: "what a Close runs ends by the deadline of the step that calls",
 		in: "shutdown.Coordinator.close", old: "tree.Closing{By: by, Values: values, Limit: limit}", new: "tree.Closing{Values: values, Limit: limit}",
 	},
@@ -229,7 +225,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "a Close returns no error", breaks: "a Close returns the errors of what it has run",
-		in: "shutdown.Coordinator.close", old: "closed.Failed", new: "closed.Failed[:0]",
+		in: "shutdown.Coordinator.close", old: "c.join(failed)", new: "c.join(failed[:0])",
 	},
 	{
 		name: "what was released is run by Close of the scope", breaks: "Close of a scope that was released does nothing",
@@ -309,11 +305,11 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "a group that stops by itself has no limit", breaks: "a group that stops by itself is bounded by the grace period",
-		in: "group.Group.limit", old: "tree.Sum(tr.Now(), tr.Host.Grace())", new: "tree.Never",
+		in: "group.Group.limit", old: "tree.Sum(now, tr.Host.Grace())", new: "tree.Never",
 	},
 	{
 		name: "a group in a task that is shut down has no limit", breaks: "Task.Shutdown without a limit leaves groups within their grace period",
-		in: "group.Group.limit", old: "g.outer.Bounds()", new: "g.outer.Stopping()",
+		in: "group.Group.limit", old: "g.outer.Stopping()", new: "(g.outer.Stopping() || g.outer.WasTold())",
 	},
 	{
 		name: "a group of equals stops one by one", breaks: "Concurrent tells all tasks at once",
@@ -337,7 +333,7 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "Task.Shutdown abandons the task", breaks: "a task stays a member when Task.Shutdown gives up",
-		in: "group.Task.Shutdown", old: "tree.Closing{By: by, Limit: limit, Stays: true, Done: ctx.Done()}", new: "tree.Closing{By: by, Limit: limit, Done: ctx.Done()}",
+		in: "internal/tree.Tree.Dismiss", old: "t.dismissBy(n, now, now, Sum(now, toObey))", new: "t.abandon(n, now)",
 	},
 	{
 		name: "Task.Shutdown does not cut the task", breaks: "Task.Shutdown ends the task's work context a margin before its own deadline",
@@ -417,7 +413,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "what somebody closes is kept for by the floor", breaks: "nothing is kept for what a step waits for",
-		in: "internal/tree.Node.minimum", old: "n.state == stopping && n.outside != nil && len(n.outside.bounds()) > 0", new: "false",
+		in: "internal/tree.Node.minimum", old: "slices.ContainsFunc(n.outside.waiters, n.comesAfter)", new: "false",
 	},
 	{
 		name: "a reserve is ignored", breaks: "a step has its Reserve",
@@ -437,7 +433,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "the largest minimum of a list outlives its step", breaks: "what was unregistered is kept for no more",
-		in: "internal/tree.Node.adjust", old: "before >= li.sum", new: "false",
+		in: "internal/tree.Node.adjust", old: "from >= li.sum", new: "false",
 	},
 	{
 		name: "a list that stops side by side is kept its sum", breaks: "a concurrent scope counts as its largest",
@@ -490,10 +486,6 @@ var treeMutants = []mutant{
 	{
 		name: "the limit of a Close is not that of what it closes", breaks: "what a Close runs has until the deadline of its context",
 		in: "internal/tree.Node.limit", old: "at = min(at, o.limit)", new: "_ = o.limit",
-	},
-	{
-		name: "what Task.Shutdown gave up is bounded by it in its turn", breaks: "a task that Task.Shutdown has given up has all its time in its turn",
-		in: "internal/tree.Node.limit", old: "!o.stays || !n.taken", new: "true",
 	},
 	{
 		name: "what a step closes is not bounded by it", breaks: "what a step waits for ends by its deadline",
@@ -549,19 +541,19 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "the timeout of a list is not scaled", breaks: "a scope's minimum is its Timeout at most, scaled like all",
-		in: "internal/tree.Node.remaining", old: "scale*float64(n.Timeout)-had", new: "float64(n.Timeout)-had",
+		in: "internal/tree.Node.remaining", old: "scale * float64(n.Timeout)", new: "float64(n.Timeout)",
 	},
 	{
 		name: "the innermost step is not abandoned first", breaks: "what stops within a step is over by the step's deadline",
-		in: "internal/tree.Node.innerDeadline", old: "return n.contextEnd()", new: "return n.End",
+		in: "internal/tree.Node.innerDeadline", old: "min(n.deadline, n.dismissed.innerDeadline(now))", new: "min(n.End, n.dismissed.innerDeadline(now))",
 	},
 	{
 		name: "what a late step closes may take all that is left to it", breaks: "what begins within a step after its deadline has half of what is left",
-		in: "internal/tree.Node.innerDeadline", old: "n.contextEnd() + (n.End-n.contextEnd())/2", new: "n.End",
+		in: "internal/tree.Node.innerDeadline", old: "n.deadline+(n.End-n.deadline)/2", new: "n.End",
 	},
 	{
 		name: "a limit ends at what does not stop", breaks: "a limit reaches all below, through what does not stop itself",
-		in: "internal/tree.Node.innerDeadline", old: "at = n.parent.innerDeadline(now)", new: "_ = now",
+		in: "internal/tree.Node.innerDeadline", old: "at = min(at, n.parent.innerDeadline(now))", new: "_ = now",
 	},
 	{
 		name: "a limit does not climb through who waits", breaks: "the limit of a step reaches what is closed within what it closes",
@@ -569,7 +561,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "a Task.Shutdown does not cut a task that has its turn", breaks: "Task.Shutdown ends the task's work context a margin before its own deadline, also in its turn",
-		in: "internal/tree.Node.contextEnd", old: "n.outside != nil && n.outside.cut > 0", new: "false",
+		in: "internal/tree.Tree.Dismiss", old: "time.AfterFunc(cut-now, func() { t.Lock(); defer t.Unlock(); t.finish(&n.work, expired) })", new: "time.AfterFunc(cut-now, func() {})",
 	},
 	{
 		name: "a limit that comes forward ends nothing", breaks: "a limit that comes forward ends earlier what runs",
@@ -605,11 +597,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "a step is abandoned half-way between its deadline and its end", breaks: "no step is abandoned while it has time",
-		in: "internal/tree.Tree.due", old: "now < n.End", new: "now < n.deadline+(n.End-n.deadline)/2",
-	},
-	{
-		name: "a step that Task.Shutdown stops is abandoned at its limit", breaks: "a task stays a member when Task.Shutdown gives up",
-		in: "internal/tree.Tree.due", old: "n.closedToStay()", new: "false",
+		in: "internal/tree.Tree.due", old: "now >= n.End", new: "now >= n.deadline+(n.End-n.deadline)/2",
 	},
 	{
 		name: "a context does not end at its deadline", breaks: "a context ends at its deadline",
@@ -645,11 +633,11 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "an early end of a pair is who closes it later", breaks: "what has failed before it was shut down is the group's",
-		in: "internal/tree.Tree.closeBy", old: "begun || failing", new: "begun || failing && false",
+		in: "internal/tree.Tree.Dismiss", old: "n.state == stopping || failing", new: "n.state == stopping || failing && false",
 	},
 	{
 		name: "a Close without time skips what it closes", breaks: "what is closed when the time of the caller is over is left to its turn",
-		in: "internal/tree.Tree.closeBy", old: "!c.Stays && min(c.Limit, n.limit(now)) <= now && n.hasTurn()", new: "false",
+		in: "internal/tree.Tree.closeBy", old: "min(c.Limit, n.limit(now)) <= now && n.hasTurn()", new: "false",
 	},
 	{
 		name: "a Close without time skips what the program would run", breaks: "what is closed when the time of the caller is over is left to its turn, also before the program's stop",
@@ -665,19 +653,15 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "the first who gives up ends it for all", breaks: "Task.Shutdown that gives up leaves the task to others that wait",
-		in: "internal/tree.Tree.leaveClosing", old: "o.closers > 0", new: "false",
-	},
-	{
-		name: "a task that Task.Shutdown has given up has had its turn", breaks: "a task that Task.Shutdown has given up stops in its turn",
-		in: "internal/tree.Tree.leaveClosing", old: "n.state, n.End, n.deadline = waiting, 0, 0", new: "",
+		in: "internal/tree.Tree.Dismiss", old: "d.callers == 0", new: "true",
 	},
 	{
 		name: "a task goes on when the context of Task.Shutdown is cancelled", breaks: "the task's work context ends when Task.Shutdown gives up",
-		in: "internal/tree.Tree.leaveClosing", old: "t.finish(&n.work, expired)", new: "",
+		in: "internal/tree.Tree.Dismiss", old: "t.dismissBy(n, now, now, Sum(now, toObey)); t.finish(&n.work, expired)", new: "t.dismissBy(n, now, now, Sum(now, toObey))",
 	},
 	{
 		name: "what runs within a task goes on when Task.Shutdown gives up", breaks: "what runs in groups within a task ends when Task.Shutdown gives up",
-		in: "internal/tree.Tree.leaveClosing", old: "o.limit = min(o.limit, Sum(now, toObey)); t.tighten(n, now)", new: "_ = now",
+		in: "internal/tree.Tree.Dismiss", old: "t.dismissBy(n, now, now, Sum(now, toObey))", new: "",
 	},
 	{
 		name: "what is told after a second signal has a live context", breaks: "a second signal ends the work contexts, also of what is told later",
@@ -690,10 +674,6 @@ var treeMutants = []mutant{
 	{
 		name: "what a told step waits for is not bounded by it", breaks: "what stops within a step ends by its deadline, also where it began before",
 		in: "internal/tree.Tree.begin", old: "t.tighten(n, now)", new: "",
-	},
-	{
-		name: "a step that somebody closes has begun twice", breaks: "each step has begun once, in its turn",
-		in: "internal/tree.Tree.begin", old: "!n.closedToStay()", new: "true",
 	},
 	{
 		name: "the floor of an early close is its own", breaks: "the floor is the least of the plans that a step is in",
@@ -717,7 +697,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "what somebody closes is called again in its turn", breaks: "each step is called once",
-		in: "internal/tree.Tree.advance", old: "n.state == stopping && !n.outside.stays", new: "false",
+		in: "internal/tree.Tree.advance", old: "n.state == stopping", new: "false",
 	},
 	{
 		name: "the oldest handler is first", breaks: "handlers run newest first",
@@ -745,7 +725,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "a failure is everybody's", breaks: "the error of a step goes to one place",
-		in: "internal/tree.Node.blame", old: "return", new: "",
+		in: "internal/tree.Node.blame", old: "m.outside.failed = append(m.outside.failed, n); return", new: "m.outside.failed = append(m.outside.failed, n)",
 	},
 	{
 		name: "a second closer has the error", breaks: "the error of what another runs already is that other's",
