@@ -244,6 +244,26 @@ func TestBudgetsThatChange(t *testing.T) {
 			[]string{"b 0s 4.75s 5s", "a 1s 5.75s 6s"},
 		},
 		{
+			"after a second signal a step that somebody closes has the minimum of that plan",
+			func(p *program) {
+				h := p.handler(p.stack, "h", p.takes(forever), tree.Limits{})
+				p.after(100*ms, func() { p.locked(func() { p.Force(errors.New("again")) }) })
+				_, _ = p.closeFor(h, s) // for one step the floor is half a second
+				p.handler(p.stack, "next", p.takes(0), tree.Limits{})
+				p.stop(20 * s)
+			},
+			[]string{"h 0s 950ms 1s", "next 600ms 1.55s 1.6s"},
+		},
+		{
+			"a limit that comes forward leaves a step that has had its minimum 50 ms to obey",
+			func(p *program) {
+				p.build(p.stack, deaf("a"), deaf("b"))
+				p.after(5*s, func() { p.locked(func() { p.Bound(p.Now() + s + 50*ms) }) })
+				p.stop(20 * s)
+			},
+			[]string{"b 0s 18.5s 19s", "a 5.05s 6s 6.05s"},
+		},
+		{
 			"a handler that is registered late is the next, and has its minimum",
 			func(p *program) {
 				b := takes(2*s, "b")
@@ -290,6 +310,16 @@ func TestBudgetsThatChange(t *testing.T) {
 				p.stop(20 * s)
 			},
 			[]string{"x 0s 18.5s 19s", "late 1s 2.9s 3s", "a 4s 19.5s 20s"},
+		},
+		{
+			"a late scope in a concurrent one has its turn when those that run are over",
+			func(p *program) {
+				sc := concurrentlyOf("s", takes(4*s, "x"), takes(2*s, "y"))
+				p.build(p.stack, takes(s, "a"), sc)
+				p.after(s, func() { p.build(sc.node, scopeOf("late", takes(s, "z"))) })
+				p.stop(20 * s)
+			},
+			[]string{"y 0s 18.5s 19s", "x 0s 18.5s 19s", "z 4s 18.5s 19s", "a 5s 19.5s 20s"},
 		},
 		{
 			"what is taken back of a late scope in a concurrent one is not kept any more",

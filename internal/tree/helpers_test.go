@@ -217,10 +217,12 @@ var errStop = fmt.Errorf("the program stops: %w", context.Canceled)
 // close closes n early, for the step of ctx if there is one, at most for the given time.
 func (p *program) close(ctx context.Context, n *tree.Node, most time.Duration) error {
 	by, _ := p.Caller(ctx)
-	limit := tree.Never
-	if by == nil || most != tree.Never {
-		limit = tree.Sum(p.Now(), min(most, p.grace))
-	}
+	var limit time.Duration
+	p.locked(func() {
+		if limit = tree.Sum(p.Now(), min(most, p.grace)); by != nil && by.Stopping() && most == tree.Never {
+			limit = tree.Never // that of by
+		}
+	})
 	_, err := p.Close(n, tree.Closing{By: by, Values: tree.ValuesOf(ctx), Limit: limit})
 	p.locked(func() {})
 	return err

@@ -62,6 +62,14 @@ func (c watchfulContext) Done() <-chan struct{} { c.w.free("Done"); return c.Con
 func (c watchfulContext) Err() error            { c.w.free("Err"); return c.Context.Err() }
 func (c watchfulContext) Value(key any) any     { c.w.free("Value"); return c.Context.Value(key) }
 
+// A forwardingContext has an AfterFunc, too: package context calls its methods when the context
+// within ends, and not on a goroutine of its own.
+type forwardingContext struct{ watchfulContext }
+
+func (c forwardingContext) AfterFunc(f func()) (stop func() bool) {
+	return c.Context.(interface{ AfterFunc(f func()) func() bool }).AfterFunc(func() { c.w.free("f"); f() })
+}
+
 // watched calls f with a program whose contexts have the values of a watchful one.
 func watched(t *testing.T, f func(p *program, w *watch)) {
 	p := newProgram(t)
@@ -134,8 +142,11 @@ func TestNothingOfOthersIsCalledWithTheLockHeld(t *testing.T) {
 			waits := func(ctx context.Context) error {
 				called := make(chan struct{})
 				context.AfterFunc(ctx, func() { w.free("an AfterFunc"); close(called) })
+				derived, cancel := context.WithCancel(forwardingContext{watchfulContext{ctx, w}})
+				defer cancel()
 				context.AfterFunc(watchfulContext{ctx, w}, func() { w.free("an AfterFunc") })
 				<-called
+				<-derived.Done()
 				return nil
 			}
 			p.handler(p.stack, "at its deadline", waits, tree.Limits{Timeout: 60 * ms})
@@ -145,7 +156,7 @@ func TestNothingOfOthersIsCalledWithTheLockHeld(t *testing.T) {
 				return waits(ctx)
 			}, tree.Limits{})
 			p.stop(10 * s)
-		}, []string{"an AfterFunc", "Done", "Value"}},
+		}, []string{"an AfterFunc", "f", "Err", "Done", "Value"}},
 		"what a step says of itself": {func(p *program, w *watch) {
 			said := make(chan struct{}, 10)
 			n := p.handler(p.stack, "h", func(ctx context.Context) error {

@@ -158,9 +158,7 @@ func TestWhoWouldWaitForItself(t *testing.T) {
 			a.closes(p, b.node)
 			p.after(0, func() { _ = p.close(context.Background(), a.node, s) })
 			time.Sleep(2 * s)
-			if a.node.Outcome != tree.Abandoned {
-				t.Fatal("a was not abandoned")
-			}
+			p.locked(func() { checkOutcome(t, a.node, outcome(tree.Abandoned), "stuck") })
 			b.closes(p, a.node)
 			b.done(t)
 			b.returns()
