@@ -33,7 +33,7 @@ mutants: ## faults that are put into the core one by one: the campaign has to fi
 
 # Programs that the tests start count where they end by an exit; docs/unreached.md has the rest.
 cover: ## how much of the core its tests reach
-	go test -coverpkg=./signals,./group,./internal/site,./internal/stacks,./internal/step,./internal/notify,./shutdown -coverprofile=coverage.out ./signals ./group ./internal/... ./shutdown/...
+	go test -coverpkg=./signals,./group,./internal/site,./internal/stacks,./internal/known,./internal/tree,./internal/notify,./shutdown -coverprofile=coverage.out ./signals ./group ./internal/... ./shutdown/...
 	go tool cover -func=coverage.out | tail -1
 
 bench: ## speed and faults beside other libraries; writes bench/RESULTS.md (some minutes, on a quiet machine)

@@ -17,8 +17,8 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// DefaultGrace is the grace period where nothing else is said. It fits into the
-// 30 s that Kubernetes gives a pod by default, with a margin.
+// DefaultGrace is the grace period if neither a field nor the environment sets one. It fits into
+// the 30 s that Kubernetes gives a pod by default, with a margin.
 const DefaultGrace = group.DefaultGrace
 
 // A Coordinator runs a program's main function, and everything that must still
@@ -32,9 +32,9 @@ type Coordinator struct {
 	// DefaultGrace. An empty variable counts as unset. A value that is not a number, and a
 	// TERMINATION_GRACE_PERIOD_SECONDS of 0, fail Run before main is called.
 	Grace time.Duration
-	// Delay is the time from the request to stop, when Ready turns false, to the
-	// end of the root context. It is what load balancers need to notice. It is part
-	// of Grace; more than half of that is cut to half, with a warning.
+	// Delay is the time from the request to stop, when Ready turns false, to the end of the
+	// root context: what load balancers need to notice. It is part of Grace. More than half
+	// of Grace is reduced to half, with a warning.
 	Delay time.Duration
 	// Signals ask the program to stop. Nil means SIGINT and SIGTERM. Empty but not
 	// nil means none: then no signal is touched, not even SIGPIPE and SIGHUP, which
@@ -47,13 +47,13 @@ type Coordinator struct {
 	// Otherwise a clean stop is exit status 0. A Go process dies of SIGHUP, SIGINT and
 	// SIGTERM only; for any other signal n the exit status is 128 + n.
 	Reraise bool
-	// Logger gets the log. Nil means zerolog on standard error, from level info, for
-	// people if that is a terminal.
+	// Logger gets the log. Nil means zerolog on standard error, at level info, in console
+	// format on a terminal.
 	Logger *zerolog.Logger
 	// Slog gets the log instead of Logger, if it is set.
 	Slog *slog.Logger
-	// Observe is called with each Event, one after the other, on a goroutine that
-	// nothing waits for, except at the end, and then for at most 500 ms.
+	// Observe is called with each Event, one after the other, on a goroutine of its own. The
+	// drain waits for it only at the end, for at most 500 ms. Nil means none.
 	Observe func(Event)
 
 	once  sync.Once
@@ -186,17 +186,17 @@ func (c *Coordinator) setup() {
 	})
 }
 
-// Register adds a handler: a function that is called when the program ends, after
-// the tasks and main have ended, the last one registered first.
+// Register adds a handler: a function that is called when the program ends, after the tasks and
+// main have ended. The handler registered last is called first.
 //
-// Each is awaited before the next is called. Its context has the values of the root
-// context, but is not cancelled: it has a deadline of its own, within the grace
-// period. One that is stuck is given up at its time, named, and the others are still
-// called. One that fails or panics does not stop the others.
+// Each handler is awaited before the next is called. Its context has the values of the root
+// context, but is not cancelled: it has a deadline of its own, within the grace period. A handler
+// that does not return is abandoned at the end of its budget and named in the report; the others
+// are still called. A handler that fails or panics does not stop the others.
 //
-// A handler that is registered by a handler runs next; by one of a scope, when that
-// scope is done, which is one entry of the stack. After the end, Err of the
-// result is ErrDrained, and it is logged. A nil handler panics.
+// A handler that is registered by a handler runs next. One that a handler of a scope registers on
+// the Coordinator runs when that scope is done. After the drain's end Err of the result is
+// ErrDrained, and it is logged. A nil handler panics.
 func (c *Coordinator) Register(h func(context.Context) error, opts ...Option) *Registration {
 	c.setup()
 	return c.stack.register(h, site.Here().As(""), opts)

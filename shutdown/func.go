@@ -9,7 +9,7 @@ import (
 )
 
 // Closer makes a handler of an io.Closer. Close has no context: a Close that
-// hangs is given up like any other handler. A nil Closer panics here.
+// hangs is abandoned like any other handler. A nil Closer panics here.
 func Closer(c io.Closer) func(context.Context) error {
 	if c == nil {
 		panic("shutdown: Closer(nil), at " + site.Caller(2))

@@ -11,10 +11,9 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// Run calls main, on a goroutine of its own, and drains the program when main
-// returns, when a signal comes, on Stop, or when ctx ends: it cancels main's context,
-// waits for main, and runs the handlers. It returns when all is over, or has been
-// given up, with the report of it.
+// Run calls main, on a goroutine of its own, and drains the program when main returns, when a
+// signal comes, on Stop, or when ctx ends: it cancels main's context, waits for main, and runs the
+// handlers. It returns the report when every step has ended or was abandoned.
 //
 // Where ctx was cancelled for a signal, as that of os/signal's NotifyContext is, and this process
 // has received one of Signals as well, at most 200 ms after the end of ctx, that signal is the

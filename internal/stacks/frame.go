@@ -16,12 +16,10 @@ type frame struct{ function, position string }
 
 const module = "github.com/lastcall-go/lastcall/"
 
-// calls are the functions that call a step's function, by the beginnings of their names.
-var calls = [...]string{module + "internal/step.calls", module + "internal/tree.calls"}
+// calls begins the names of the functions that call a step's function.
+const calls = module + "internal/tree.calls"
 
-func callsStep(function string) bool {
-	return slices.ContainsFunc(calls[:], func(prefix string) bool { return strings.HasPrefix(function, prefix) })
-}
+func callsStep(function string) bool { return strings.HasPrefix(function, calls) }
 
 // An author is whose code a frame is.
 type author int8

@@ -13,7 +13,7 @@ import (
 
 // These end a step's part of a stack.
 const (
-	byStep = "github.com/lastcall-go/lastcall/internal/step.calls /mod/github.com/lastcall-go/lastcall@v1.0.0/internal/step/serve.go:66"
+	byStep = "github.com/lastcall-go/lastcall/internal/tree.calls /mod/github.com/lastcall-go/lastcall@v1.0.0/internal/tree/serve.go:66"
 	byTree = "github.com/lastcall-go/lastcall/internal/tree.callsInline /mod/github.com/lastcall-go/lastcall@v1.0.0/internal/tree/call.go:66"
 	main   = "main.main /home/me/myapp/main.go:10"
 )

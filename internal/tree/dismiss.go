@@ -12,12 +12,12 @@ import (
 
 // A dismissal is what the callers of Dismiss have in common who wait for a step.
 type dismissal struct {
-	callers int           // that wait, and will have the step's error
-	waiters []*Node       // those of them that are steps
-	cut     time.Duration // when the step's work context ends, for the least patient caller
-	limit   time.Duration // when that caller gives up; Never
-	joined  bool          // the step was stopping or failing before: its error is not theirs
-	over    chan struct{} // closed when the step has its outcome
+	callers  int           // that wait, and will have the step's error
+	waiters  []*Node       // those of them that are steps
+	deadline time.Duration // when the step's work context ends, for the least patient caller
+	limit    time.Duration // when that caller gives up; Never
+	joined   bool          // the step was stopping or failing before: its error is not theirs
+	over     chan struct{} // closed when the step has its outcome
 }
 
 // Dismiss asks n, which runs, to stop, and waits until it is over or done is closed, which is
@@ -40,7 +40,7 @@ func (t *Tree) Dismiss(n, by *Node, limit time.Duration, done <-chan struct{}) (
 	now := t.Now()
 	if n.dismissed == nil {
 		failing := n.pair() && n.More.result.Err != nil
-		n.dismissed = &dismissal{cut: Never, limit: Never, joined: n.state == stopping || failing, over: make(chan struct{})}
+		n.dismissed = &dismissal{deadline: Never, limit: Never, joined: n.state == stopping || failing, over: make(chan struct{})}
 	}
 	d := n.dismissed
 	d.callers++
@@ -49,9 +49,9 @@ func (t *Tree) Dismiss(n, by *Node, limit time.Duration, done <-chan struct{}) (
 	}
 	t.Tell(n, context.Canceled, canceled)
 	if limit != Never {
-		cut := limit - Margin(max(0, limit-now))
-		t.dismissBy(n, now, cut, limit)
-		timer := time.AfterFunc(cut-now, func() {
+		deadline := limit - Margin(max(0, limit-now))
+		t.dismissBy(n, now, deadline, limit)
+		timer := time.AfterFunc(deadline-now, func() {
 			t.Lock()
 			defer t.Unlock()
 			t.finish(&n.work, expired)
@@ -82,9 +82,9 @@ func (t *Tree) Dismiss(n, by *Node, limit time.Duration, done <-chan struct{}) (
 }
 
 // dismissBy brings the end of what stops within n forward.
-func (t *Tree) dismissBy(n *Node, now, cut, limit time.Duration) {
+func (t *Tree) dismissBy(n *Node, now, deadline, limit time.Duration) {
 	d := n.dismissed
-	d.cut, d.limit = min(d.cut, cut), min(d.limit, limit)
+	d.deadline, d.limit = min(d.deadline, deadline), min(d.limit, limit)
 	t.tighten(n, now)
 }
 
@@ -93,8 +93,8 @@ func (d *dismissal) innerDeadline(now time.Duration) time.Duration {
 	switch {
 	case d == nil:
 		return Never
-	case now < d.cut:
-		return d.cut
+	case now < d.deadline:
+		return d.deadline
 	}
-	return d.cut + (d.limit-d.cut)/2
+	return d.deadline + (d.limit-d.deadline)/2
 }
