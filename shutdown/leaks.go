@@ -35,6 +35,8 @@ func (c *Coordinator) findLeaks() []Leak {
 		return nil
 	}
 	found := make(chan []Leak, 1)
+	tooLate := make(chan struct{})
+	defer close(tooLate)
 	go func() {
 		unlabel()
 		for range yields {
@@ -42,7 +44,11 @@ func (c *Coordinator) findLeaks() []Leak {
 		}
 		leaks, unborn := c.leaksNow()
 		if len(leaks) > 0 || unborn {
-			time.Sleep(leakGrace)
+			select {
+			case <-time.After(leakGrace):
+			case <-tooLate:
+				return
+			}
 			leaks, _ = c.leaksNow()
 		}
 		found <- leaks
