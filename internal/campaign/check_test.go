@@ -155,7 +155,7 @@ func (m *model) checkForced() {
 		if t.Kind == shutdown.KindTask && !t.seen.started { // those of a group share what main may take
 			most = atMost(max(s, t.seen.Reserve), t.seen.Timeout)
 		}
-		if t.end > forced && t.end-from > most {
+		if t.end > forced && t.end-from > most && !(m.vague(t.seen) && t.seen.shuts != nil) { // that abandons nothing, and its group has no turn for it
 			m.found("forced", "%s had %v from %v on, want at most %v", t.Name, t.end-from, from, most)
 		}
 		if m.obeysAt(t.seen, forced) && t.begin < forced && t.end > forced && (t.Kind != shutdown.KindMain || m.p.Tasks == nil) {

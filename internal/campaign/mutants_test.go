@@ -32,10 +32,6 @@ var programMutants = []mutant{
 		in: "shutdown.Coordinator.request", old: "if !delay { upTo = 0 }", new: "",
 	},
 	{
-		name: "the grace period is nobody's limit", breaks: "no step goes on beyond the grace period",
-		in: "shutdown.Coordinator.request", old: "c.tree.Bound(c.end)", new: "",
-	},
-	{
 		name: "who has announced the stop is not told that it has begun", breaks: "the channel of Quiesce is closed when the stop begins",
 		in: "shutdown.Coordinator.request", old: "a.end()", new: "_ = a",
 	},
@@ -88,10 +84,6 @@ var programMutants = []mutant{
 		in: "shutdown.host.GroupStops", old: "if failed { c.request(c.tree.Now(), cause{err: err}, false); return }", new: "",
 	},
 	{
-		name: "a task within a task stops the program", breaks: "a failing task of a group within a task is that task's affair",
-		in: "shutdown.host.GroupStops", old: "outer != &c.main || c.main.Over()", new: "c.main.Over()",
-	},
-	{
 		name: "the end of a started task stops no program", breaks: "the program stops when a started task ends",
 		in: "shutdown.owner.Returned", old: "c.t0 == 0", new: "false",
 	},
@@ -100,20 +92,12 @@ var programMutants = []mutant{
 		in: "shutdown.owner.Returned", old: "r.Err != nil", new: "false",
 	},
 	{
-		name: "main may not return what its context was given", breaks: "main may return the end of the context that Run was given",
-		in: "shutdown.owner.Excuses", old: "!excused", new: "false",
-	},
-	{
 		name: "the code of main's error is lost", breaks: "the exit code is that of the *ExitError that main returns",
 		in: "shutdown.owner.Excuses", old: "c.mainCode = code", new: "_ = c.mainCode",
 	},
 	{
 		name: "an exit code of 0 is a failure", breaks: "an *ExitError with code 0 says that all is well",
 		in: "shutdown.owner.Excuses", old: "e.Code == 0", new: "false",
-	},
-	{
-		name: "the exit code of a main that was abandoned is its own", breaks: "what an abandoned main returns later is not its result",
-		in: "shutdown.Coordinator.build", old: "c.main.Outcome == tree.Abandoned", new: "false",
 	},
 	{
 		name: "no cause is a failure", breaks: "a cause of Stop that is no polite one counts as a failure",
@@ -196,10 +180,6 @@ var programMutants = []mutant{
 		in: "shutdown.Coordinator.hold", old: "c.phase >= draining", new: "c.phase >= ending",
 	},
 	{
-		name: "a hold is accepted when main is over", breaks: "a hold is refused when main has ended",
-		in: "shutdown.Coordinator.hold", old: "c.main.Over() || c.phase >= draining || c.body.node.Full()", new: "false",
-	},
-	{
 		name: "a late hold takes from the handlers", breaks: "a hold has no more than is left of main's budget",
 		in: "shutdown.Coordinator.hold", old: "max(1, c.main.End-t.Now())", new: "0",
 	},
@@ -280,10 +260,6 @@ var groupMutants = []mutant{
 		in: "group.owner.Returned", old: "g.tellHost(&TaskError{n.Name(), r.Err}, true)", new: "",
 	},
 	{
-		name: "the error of a task that is shut down stops its group", breaks: "the error that Task.Shutdown returns is not the group's",
-		in: "group.owner.Returned", old: "r.Err != nil && n.HasCloser()", new: "false",
-	},
-	{
 		name: "the interrupt of a pair that may finish is not called", breaks: "interrupt is called also for an execute that has returned",
 		in: "group.owner.Returned", old: "n.Tree().Tell(n, nil, nil)", new: "",
 	},
@@ -344,10 +320,6 @@ var groupMutants = []mutant{
 		in: "group.Task.Shutdown", old: "err, _ := t.settled(); return err", new: "return nil",
 	},
 	{
-		name: "Task.Shutdown waits beyond its context", breaks: "Task.Shutdown returns when its context ends",
-		in: "group.Task.Shutdown", old: "ctx.Done()", new: "nil",
-	},
-	{
 		name: "what a panic says is an excuse", breaks: "a panic with a cancellation, and what was abandoned, is no polite answer",
 		in: "group.init", old: "switch err.(type) { case *PanicError, *StuckError: return true }", new: "_ = err",
 	},
@@ -366,10 +338,6 @@ var treeMutants = []mutant{
 	{
 		name: "what is over takes more", breaks: "what is registered on what is over is refused",
 		in: "internal/tree.Tree.Add", old: "l.List.closed || l.state == over", new: "false",
-	},
-	{
-		name: "a late reserve leaves nothing to what runs", breaks: "late registrations are scaled to nine tenths of what is left",
-		in: "internal/tree.Tree.Add", old: "top.state == stopping && !top.List.Concurrent", new: "false",
 	},
 	{
 		name: "what is registered late has no plan", breaks: "a scope that is made late has the minimums of the plan around it",
@@ -412,10 +380,6 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.leave", old: "l.adjust(kept, 0)", new: "_ = kept",
 	},
 	{
-		name: "what somebody closes is kept for by the floor", breaks: "nothing is kept for what a step waits for",
-		in: "internal/tree.Node.minimum", old: "slices.ContainsFunc(n.outside.waiters, n.comesAfter)", new: "false",
-	},
-	{
 		name: "a reserve is ignored", breaks: "a step has its Reserve",
 		in: "internal/tree.Node.wanted", old: "max(m, float64(n.Reserve))", new: "m",
 	},
@@ -424,16 +388,8 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.capped", old: "n.Timeout > 0", new: "false",
 	},
 	{
-		name: "what is kept for a list that somebody closes shrinks with its queue", breaks: "what is kept for what somebody closes is what it had when that began",
-		in: "internal/tree.Node.wanted", old: "n.List.frozen", new: "n.List.sum",
-	},
-	{
 		name: "the largest minimum of a list outlives its queue", breaks: "an empty queue claims nothing",
 		in: "internal/tree.Node.adjust", old: "li.queue == nil", new: "li.queue == nil && !li.Concurrent",
-	},
-	{
-		name: "the largest minimum of a list outlives its step", breaks: "what was unregistered is kept for no more",
-		in: "internal/tree.Node.adjust", old: "from >= li.sum", new: "false",
 	},
 	{
 		name: "a list that stops side by side is kept its sum", breaks: "a concurrent scope counts as its largest",
@@ -450,14 +406,6 @@ var treeMutants = []mutant{
 	{
 		name: "a scope counts as one step", breaks: "a scope counts as the sum of its handlers",
 		in: "internal/tree.Node.count", old: "c += m.count()", new: "c++",
-	},
-	{
-		name: "a later plan raises the floor", breaks: "a minimum is fixed when the stop is planned",
-		in: "internal/tree.Node.plan", old: "l.floor == 0 || floor < l.floor", new: "true",
-	},
-	{
-		name: "a plan does not reach what is planned", breaks: "the floor is the least of the plans that a step is in",
-		in: "internal/tree.Node.plan", old: "l.floor == 0 || floor < l.floor", new: "l.floor == 0",
 	},
 	{
 		name: "a minimum is two seconds", breaks: "the minimum of a step without a reserve is a second at most",
@@ -496,14 +444,6 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.limit", old: "n.Timeout > 0", new: "false",
 	},
 	{
-		name: "what is closed early ends with nothing around it", breaks: "what somebody closes ends by the limits of the lists around it",
-		in: "internal/tree.Node.limit", old: "at = min(at, n.parent.innerDeadline(now))", new: "",
-	},
-	{
-		name: "a second signal leaves a step more than its minimum", breaks: "after a second signal a step has just its minimum",
-		in: "internal/tree.Node.limit", old: "n.tree.forced != nil && n.List == nil", new: "false",
-	},
-	{
 		name: "a hog may take all that is left", breaks: "a step takes nothing of what is kept for those after it",
 		in: "internal/tree.Node.share", old: "kept = l.List.scale * l.List.sum", new: "kept = 0",
 	},
@@ -524,40 +464,16 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.share", old: "max(least, left-time.Duration(min(kept, float64(left))))", new: "least",
 	},
 	{
-		name: "the time that has passed is scaled", breaks: "a minimum is scaled, and then what a step has had is taken off",
-		in: "internal/tree.Node.remaining", old: "max(r-had, float64(toObey))", new: "max(scale*(float64(n.min)-had), float64(toObey))",
-	},
-	{
 		name: "a running step claims more than it was given", breaks: "a step that runs claims at most what is left to its end",
 		in: "internal/tree.Node.remaining", old: "n.End != 0", new: "false",
-	},
-	{
-		name: "a list claims nothing for what runs in it", breaks: "what a list claims includes what its running steps have not had",
-		in: "internal/tree.Node.remaining", old: "live = max(live, m.remaining(now, scale))", new: "_ = m",
 	},
 	{
 		name: "a list claims its reserve again and again", breaks: "of a scope's Reserve is left what it has not had",
 		in: "internal/tree.Node.remaining", old: "scale*float64(n.Reserve)-had", new: "scale*float64(n.Reserve)",
 	},
 	{
-		name: "the timeout of a list is not scaled", breaks: "a scope's minimum is its Timeout at most, scaled like all",
-		in: "internal/tree.Node.remaining", old: "scale * float64(n.Timeout)", new: "float64(n.Timeout)",
-	},
-	{
 		name: "the innermost step is not abandoned first", breaks: "what stops within a step is over by the step's deadline",
 		in: "internal/tree.Node.innerDeadline", old: "min(n.deadline, n.dismissed.innerDeadline(now))", new: "min(n.End, n.dismissed.innerDeadline(now))",
-	},
-	{
-		name: "what a late step closes may take all that is left to it", breaks: "what begins within a step after its deadline has half of what is left",
-		in: "internal/tree.Node.innerDeadline", old: "n.deadline+(n.End-n.deadline)/2", new: "n.End",
-	},
-	{
-		name: "a limit ends at what does not stop", breaks: "a limit reaches all below, through what does not stop itself",
-		in: "internal/tree.Node.innerDeadline", old: "at = min(at, n.parent.innerDeadline(now))", new: "_ = now",
-	},
-	{
-		name: "a limit does not climb through who waits", breaks: "the limit of a step reaches what is closed within what it closes",
-		in: "internal/tree.Node.innerDeadline", old: "at = min(at, w.innerDeadline(now))", new: "_ = w",
 	},
 	{
 		name: "a Task.Shutdown does not cut a task that has its turn", breaks: "Task.Shutdown ends the task's work context a margin before its own deadline, also in its turn",
@@ -566,10 +482,6 @@ var treeMutants = []mutant{
 	{
 		name: "a limit that comes forward ends nothing", breaks: "a limit that comes forward ends earlier what runs",
 		in: "internal/tree.Tree.tighten", old: "end < s.End", new: "false",
-	},
-	{
-		name: "an abandoned step is waited for", breaks: "what was abandoned waits for nothing, and nobody waits for it",
-		in: "internal/tree.Node.around", old: "s.state == over", new: "false",
 	},
 	{
 		name: "who waits by a Close is not known", breaks: "two that close each other are refused",
@@ -584,18 +496,6 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.around", old: "s.linked || s.taken", new: "s.taken",
 	},
 	{
-		name: "who waits for others has a progress line", breaks: "a progress line names what is waited for, and not what waits for that",
-		in: "internal/tree.Tree.Waiting", old: "outer[m] = true", new: "outer[m] = false",
-	},
-	{
-		name: "a step is blamed for what it waits for at its deadline", breaks: "a step that waits at its deadline for what it stops is not late",
-		in: "internal/tree.Tree.due", old: "n.waited = n.waited || t.closesWithin(n)", new: "",
-	},
-	{
-		name: "a step is blamed for what was abandoned within", breaks: "a step that waits for what is abandoned is not late",
-		in: "internal/tree.Tree.abandon", old: "r.waited = true", new: "",
-	},
-	{
 		name: "a step is abandoned half-way between its deadline and its end", breaks: "no step is abandoned while it has time",
 		in: "internal/tree.Tree.due", old: "now >= n.End", new: "now >= n.deadline+(n.End-n.deadline)/2",
 	},
@@ -606,10 +506,6 @@ var treeMutants = []mutant{
 	{
 		name: "who is stuck is not named", breaks: "the error of what was abandoned names it",
 		in: "internal/tree.Tree.abandon", old: "n.Name()", new: "\"\"",
-	},
-	{
-		name: "the error of a pair that is stuck loses that of its other function", breaks: "the error of a pair is that of both functions",
-		in: "internal/tree.Tree.abandon", old: "n.More != nil && n.More.result.Err != nil", new: "false",
 	},
 	{
 		name: "there is no plan", breaks: "each step has a minimum",
@@ -640,10 +536,6 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.closeBy", old: "min(c.Limit, n.limit(now)) <= now && n.hasTurn()", new: "false",
 	},
 	{
-		name: "a Close without time skips what the program would run", breaks: "what is closed when the time of the caller is over is left to its turn, also before the program's stop",
-		in: "internal/tree.Node.hasTurn", old: "n.List != nil && !n.List.closed", new: "false",
-	},
-	{
 		name: "a second Close brings no limit forward", breaks: "a Close that waits for another has its own limit, too",
 		in: "internal/tree.Tree.closeBy", old: "o.limit = min(o.limit, c.Limit)", new: "",
 	},
@@ -660,14 +552,6 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.Dismiss", old: "t.dismissBy(n, now, now, Sum(now, toObey)); t.finish(&n.work, expired)", new: "t.dismissBy(n, now, now, Sum(now, toObey))",
 	},
 	{
-		name: "what runs within a task goes on when Task.Shutdown gives up", breaks: "what runs in groups within a task ends when Task.Shutdown gives up",
-		in: "internal/tree.Tree.Dismiss", old: "t.dismissBy(n, now, now, Sum(now, toObey))", new: "",
-	},
-	{
-		name: "what is told after a second signal has a live context", breaks: "a second signal ends the work contexts, also of what is told later",
-		in: "internal/tree.Tree.begin", old: "t.forced != nil && n.Kind != Hold", new: "false",
-	},
-	{
 		name: "a hold after a second signal has no context", breaks: "each step that begins after a second signal has a live context",
 		in: "internal/tree.Tree.begin", old: "t.forced != nil && n.Kind != Hold", new: "t.forced != nil",
 	},
@@ -676,20 +560,8 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.begin", old: "t.tighten(n, now)", new: "",
 	},
 	{
-		name: "the floor of an early close is its own", breaks: "the floor is the least of the plans that a step is in",
-		in: "internal/tree.Node.floorNow", old: "min(floor, n.outside.floor)", new: "n.outside.floor",
-	},
-	{
 		name: "what is called without time is abandoned", breaks: "what no time is left for is skipped",
 		in: "internal/tree.Tree.beginTooLate", old: "n.called()", new: "false",
-	},
-	{
-		name: "a list that begins has no scale", breaks: "one plan has one scale: scopes change no deadline",
-		in: "internal/tree.Tree.beginList", old: "n.List.scale = n.parent.List.scale", new: "",
-	},
-	{
-		name: "what begins late does not bound what began early", breaks: "a list that begins bounds what somebody closes within it",
-		in: "internal/tree.Tree.beginList", old: "t.tighten(n, now)", new: "",
 	},
 	{
 		name: "a turn does not bound what somebody closes", breaks: "what somebody closes is bounded by the plan when its turn comes",
@@ -732,20 +604,8 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.blame", old: "!m.outside.joined", new: "true",
 	},
 	{
-		name: "what an abandoned step waited for has no limit", breaks: "what an abandoned step waited for ends by the limits around",
-		in: "internal/tree.Tree.release", old: "o.limit = min(o.limit, limit)", new: "_ = limit",
-	},
-	{
-		name: "what an abandoned step waited for has all that its list has", breaks: "what an abandoned step waited for is bounded by what is around the step",
-		in: "internal/tree.Tree.release", old: "limit = min(limit, n.parent.innerDeadline(now))", new: "",
-	},
-	{
 		name: "a pair is told twice", breaks: "interrupt is called once",
 		in: "internal/tree.Tree.Tell", old: "if n.told { return }", new: "if n.told && !n.pair() {\n\t\treturn\n\t}",
-	},
-	{
-		name: "the end of everything is not heard", breaks: "a limit of everything that comes forward ends what runs",
-		in: "internal/tree.Tree.Bound", old: "t.tighten(nil, t.Now())", new: "",
 	},
 	{
 		name: "a second signal leaves what runs its budget", breaks: "after a second signal a step has just its minimum from then on",
@@ -758,10 +618,6 @@ var treeMutants = []mutant{
 	{
 		name: "a context ends by the second signal for no reason", breaks: "the cause of a context that a second signal ends is that signal",
 		in: "internal/tree.Tree.Force", old: "Asked(cause)", new: "Asked(nil)",
-	},
-	{
-		name: "what is closed after the end has no time", breaks: "what is closed after the program's end has its own grace period",
-		in: "internal/tree.Tree.Release", old: "t.limit, t.forced = Never, nil", new: "",
 	},
 	{
 		name: "a panic leaves nobody to go on", breaks: "no way to end a goroutine holds up the drain",
@@ -780,10 +636,6 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.returned", old: "inTime && l.List.Owner != nil", new: "inTime && l.state == waiting && l.List.Owner != nil",
 	},
 	{
-		name: "the work context of what has returned lives on", breaks: "a step's context ends when it returns",
-		in: "internal/tree.Tree.allReturned", old: "t.finish(&n.work, canceled)", new: "",
-	},
-	{
 		name: "an Exit is a Goexit", breaks: "a step that calls Exit has returned",
 		in: "internal/tree.goexited", old: "Result{How: Exit}", new: "Result{Err: Errors.Goexit, How: Goexit}",
 	},
@@ -794,10 +646,6 @@ var treeMutants = []mutant{
 	{
 		name: "what is late is not", breaks: "a step that returns after its deadline is late",
 		in: "internal/tree.Node.judge", old: "now >= n.deadline", new: "false",
-	},
-	{
-		name: "who waits for others is late", breaks: "a step that waits at its deadline for what it stops is not late",
-		in: "internal/tree.Node.judge", old: "!n.waited", new: "true",
 	},
 	{
 		name: "a Goexit is an error of no kind", breaks: "a Goexit is an outcome of its own",
@@ -812,10 +660,6 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.asked", old: "e != nil && e != expired", new: "e != nil",
 	},
 	{
-		name: "nothing is an answer to the request to stop", breaks: "to be asked to stop is not an error",
-		in: "internal/tree.Node.asked", old: "asked = []error{context.Canceled}", new: "asked = []error{nil}",
-	},
-	{
 		name: "what was abandoned is excused", breaks: "what a group has given up is an error, whatever the group was asked to stop with",
 		in: "internal/tree.excusedOf", old: "Errors.Failure(err)", new: "false",
 	},
@@ -826,18 +670,6 @@ var treeMutants = []mutant{
 	{
 		name: "a context ends at its deadline for no reason", breaks: "the cause of a context that ends at its deadline is ErrGrace",
 		in: "internal/tree.expired", old: "newEnding(context.DeadlineExceeded, ErrGrace)", new: "newEnding(context.DeadlineExceeded, context.DeadlineExceeded)",
-	},
-	{
-		name: "steps share a label", breaks: "the stacks of a step are its own",
-		in: "internal/tree.Tree.newEnv", old: "t.steps++", new: "",
-	},
-	{
-		name: "a step shares the label of one that still runs", breaks: "the stacks of a step are its own, also where handlers run side by side",
-		in: "internal/tree.Tree.envOf", old: "l.state != over", new: "l.state == over && l.state != over",
-	},
-	{
-		name: "a step shares the label of one that was abandoned", breaks: "the stacks of an abandoned step are not shown with another one",
-		in: "internal/tree.Tree.envOf", old: "l.Outcome == Abandoned", new: "false",
 	},
 	{
 		name: "a step is found by nothing but its context", breaks: "a step that calls is found by its goroutine",
