@@ -418,6 +418,40 @@ func TestBudgetsThatChange(t *testing.T) {
 			[]string{"closer 0s 18.5s 19s", "l2 0s 15.5s 16s", "l1 0s 18s 18.5s", "m1 1s 16.5s 17s", "m2 18s 18.95s 19s", "a 19s 19.95s 20s"},
 		},
 		{
+			"closed early by a step that stops beside it, but has begun after it, too",
+			func(p *program) {
+				l1, closer := deaf("l1"), takes(0, "closer")
+				closer.does = func(ctx context.Context) error { return p.close(ctx, l1.node, tree.Never) }
+				left := scopeOf("left", deaf("m2"), l1, deaf("m1"), takes(s, "l2"))
+				p.build(p.stack, deaf("a"), concurrentlyOf("c", scopeOf("right", closer), left))
+				p.stop(20 * s)
+			},
+			[]string{"l2 0s 15.5s 16s", "closer 0s 18.5s 19s", "l1 0s 18s 18.5s", "m1 1s 16.5s 17s", "m2 18s 18.95s 19s", "a 19s 19.95s 20s"},
+		},
+		{
+			"a scope that is closed early counts in the plan with the step of it that runs",
+			func(p *program) {
+				sc := scopeOf("s", deaf("a"), deaf("b"))
+				p.build(p.stack, sc, deaf("h"))
+				p.after(0, func() { _ = p.close(context.Background(), sc.node, 24*s) })
+				synctest.Wait()
+				p.stop(10 * s)
+			},
+			[]string{"b 0s 22.5s 23s", "h 0s 7.6s 8s", "a 9s 9.95s 10s"},
+		},
+		{
+			"and with what is registered on it later",
+			func(p *program) {
+				sc := scopeOf("s", deaf("a"), deaf("b"))
+				p.build(p.stack, sc, deaf("g"), takes(2*s, "h"))
+				p.after(0, func() { _ = p.close(context.Background(), sc.node, 24*s) })
+				synctest.Wait()
+				p.after(s, func() { p.build(sc.node, deaf("late").reserve(4*s)) })
+				p.stop(10 * s)
+			},
+			[]string{"b 0s 22.5s 23s", "h 0s 6.65s 7s", "g 2s 3.9s 4s", "late 5s 8.8s 9s", "a 9s 9.95s 10s"},
+		},
+		{
 			"closed early by a task that stops later, it keeps its minimum",
 			func(p *program) {
 				h := newStep(tree.Handler, "h", p.takes(forever), tree.Limits{})

@@ -3,7 +3,6 @@ package tree_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -263,33 +262,57 @@ func TestTheValuesOfContexts(t *testing.T) {
 	}
 }
 
+// A deepContext knows how deep in calls it is asked for its values.
+type deepContext struct {
+	context.Context
+	depth *int
+}
+
+func (c deepContext) Value(any) any {
+	*c.depth = runtime.Callers(0, make([]uintptr, 1000))
+	return nil
+}
+
 // Work that begins more of its kind, which does so in turn, must not make a chain of contexts.
 func TestTheValuesOfAStepsContextAreThoseOfItsOwn(t *testing.T) {
 	inBubble(t, func(p *program) {
-		depth := 0
+		var depths []int
 		var again tree.Func
+		depth := 0
 		again = func(ctx context.Context) error {
-			if depth++; depth < 100 {
-				n := newStep(tree.Hold, "hold", again, tree.Limits{})
-				values := tree.ValuesOf(ctx)
-				p.locked(func() {
-					_ = p.Add(p.body, n, values)
-					p.Call(n)
-				})
+			ctx.Value(key("k"))
+			if depths = append(depths, depth); len(depths) == 100 {
 				return nil
 			}
-			if text := fmt.Sprint(ctx.Value(key("k"))); text != "v" {
-				t.Errorf("the value is %s", text)
-			}
-			if size := len(fmt.Sprint(tree.ValuesOf(ctx))); size > 2000 {
-				t.Errorf("the context is %d bytes of text", size)
-			}
+			n, values := newStep(tree.Hold, "hold", again, tree.Limits{}), tree.ValuesOf(ctx)
+			p.locked(func() {
+				_ = p.Add(p.body, n, values)
+				p.Call(n)
+			})
 			return nil
 		}
-		p.locked(func() { p.SetValues(tree.ValuesOf(context.WithValue(context.Background(), key("k"), "v"))) })
+		p.locked(func() { p.SetValues(tree.ValuesOf(deepContext{context.Background(), &depth})) })
 		p.runs(p.body, tree.Hold, "hold", again, tree.Limits{})
 		synctest.Wait()
+		if len(depths) != 100 || depths[0] != depths[99] {
+			t.Errorf("of %d steps the first asks %d calls deep, the last %d", len(depths), depths[0], depths[len(depths)-1])
+		}
 		p.stop(s)
+	})
+}
+
+func TestAHoldThatComesLateKnowsItsDeadline(t *testing.T) {
+	inBubble(t, func(p *program) {
+		p.runs(p.body, tree.Main, "main", p.takes(2*s), tree.Limits{})
+		done := p.begin(20 * s)
+		time.Sleep(s)
+		p.runs(p.body, tree.Hold, "hold", func(ctx context.Context) error {
+			if at, ok := ctx.Deadline(); !ok || time.Until(at) != 18500*ms {
+				t.Errorf("its deadline is %v ahead (%t), want 18.5 s", time.Until(at), ok)
+			}
+			return nil
+		}, tree.Limits{})
+		<-done
 	})
 }
 

@@ -268,6 +268,28 @@ func TestTheStacksOfAStuckStepAreTakenOnceAndShared(t *testing.T) {
 	})
 }
 
+// Handlers that were registered in one place share a label, but not with one that was abandoned.
+func TestAStuckStepIsNotShownWithTheStacksOfAnother(t *testing.T) {
+	inBubble(t, func(p *program) {
+		var steps []*tree.Node
+		for range 3 {
+			steps = append(steps, p.handler(p.stack, "stuck", func(context.Context) error {
+				blockHere(p.over)
+				return nil
+			}, tree.Limits{Timeout: s}))
+		}
+		p.stop(20 * s)
+		synctest.Wait()
+		for i, n := range steps {
+			p.locked(func() {
+				if !strings.HasPrefix(n.Stack(), "1 goroutine ") {
+					t.Errorf("the stacks of the step %d are\n%s", i, n.Stack())
+				}
+			})
+		}
+	})
+}
+
 func TestWhatAStepSaysOfItself(t *testing.T) {
 	inBubble(t, func(p *program) {
 		asked, answer := 0, make(chan string)
