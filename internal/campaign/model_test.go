@@ -113,8 +113,36 @@ func (m *model) forgetReleased() {
 	})
 }
 
+// settle gives events the times at which they happened, where they were told later: when the
+// context of Run has ended, and does not say why, that may have been for a signal, and what comes
+// is told when that is known.
+func (m *model) settle() {
+	m.events = slices.Clone(m.events)
+	i := slices.IndexFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.StopRequested); return ok })
+	announced := slices.ContainsFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Quiesced); return ok })
+	if i < 0 || m.p.Ctx == nil || announced || m.events[i].at-m.began > 200*ms {
+		return
+	}
+	told := m.events[i].at
+	for j := i; j < len(m.events) && m.events[j].at == told; j++ {
+		at := told
+		switch e := m.events[j].Event.(type) {
+		case shutdown.StopRequested:
+			at = m.began
+		case shutdown.DelayEnded:
+			at = m.began + e.After
+		case shutdown.StepBegan:
+			at = m.began + e.Start
+		case shutdown.StepEnded:
+			at = m.began + e.Start + e.Took
+		}
+		m.events[j].at = at
+	}
+}
+
 // readEvents finds the frame of the stop.
 func (m *model) readEvents() bool {
+	m.settle()
 	var requests, delays, drains int
 	for i, e := range m.events {
 		switch e := e.Event.(type) {
@@ -377,6 +405,8 @@ func (m *model) outcome(t *told) shutdown.Outcome {
 func (m *model) excused(t *told) bool {
 	sn := t.seen
 	switch {
+	case m.new && t.Outcome == outcomeLate && sn.expired && len(sn.shuts) > 0:
+		return true // its deadline, and a Shutdown that gave up, end the same context
 	case t.Outcome == outcomeAbandoned && sn.over && sn.end == t.end:
 		return true // at the very instant
 	case m.vague(sn):

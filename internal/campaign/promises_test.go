@@ -148,7 +148,9 @@ func (m *model) outcomePromise(t *told) string {
 
 // isLate reports whether sn has returned after its deadline, or, if only the new core has to see
 // that, because of it.
-func (m *model) isLate(sn *seen) bool { return sn.late || m.new && sn.expired }
+func (m *model) isLate(sn *seen) bool {
+	return sn.late || m.new && sn.expired && len(sn.shuts) == 0 // else it may have been a Shutdown that gave up
+}
 
 // inTime reports whether t ended certainly before its deadline.
 func (m *model) inTime(t *told) bool {
