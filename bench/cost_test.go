@@ -12,6 +12,7 @@ import (
 	"go.uber.org/fx/fxtest"
 
 	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
 )
 
 // What these tests hold on to is what got lost without anybody noticing: an allocation or a
@@ -114,6 +115,53 @@ func TestADrainIsFasterThanFx(t *testing.T) {
 		}
 		return timed(func() error { return l.Stop(context.Background()) })
 	})
+}
+
+// What stops side by side takes some times as long as the same in order, since each is a
+// goroutine. When each member that began looked at all those that ran, 20 000 took a thousand
+// times as long, with the lock held.
+func TestSideBySideIsNotMuchSlowerThanInOrder(t *testing.T) {
+	const n = 20_000
+	inOrder := func() time.Duration {
+		c := quiet()
+		for range n {
+			c.Register(empty)
+		}
+		return timed(func() error { return c.Run(context.Background(), empty).Err() })
+	}
+	neverMoreThan(t, 20, "handlers in order", func() time.Duration {
+		c := quiet()
+		all := c.Scope("all", shutdown.Concurrent())
+		for range n {
+			all.Register(empty)
+		}
+		return timed(func() error { return c.Run(context.Background(), empty).Err() })
+	}, inOrder)
+	neverMoreThan(t, 20, "handlers in order", func() time.Duration {
+		c := quiet()
+		var begun sync.WaitGroup
+		begun.Add(n)
+		var start time.Time
+		over := make(chan struct{})
+		r := c.Run(context.Background(), func(ctx context.Context) error {
+			defer close(over)
+			for range n {
+				c.Go(ctx, "hold", func(context.Context) error {
+					begun.Done()
+					<-over
+					return nil
+				})
+			}
+			begun.Wait()
+			start = time.Now()
+			return nil
+		})
+		took := time.Since(start)
+		if r.Err() != nil {
+			t.Fatal(r.Err())
+		}
+		return took
+	}, inOrder)
 }
 
 type noTest struct{}

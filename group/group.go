@@ -233,7 +233,11 @@ func (g *Group) watch() error {
 	defer known.End()
 	select {
 	case <-g.ctx.Done():
-		g.endWith(context.Cause(g.ctx))
+		_, cause := tree.EndOf(g.ctx)
+		if cause == nil { // its methods panic
+			cause = context.Canceled
+		}
+		g.endWith(cause)
 	case <-g.began:
 	}
 	return nil
@@ -308,12 +312,13 @@ type owner struct{ g *Group }
 // Excuses reports whether err says that the context of the group has ended, which a task may see
 // before it is told.
 func (o owner) Excuses(_ *tree.Node, err error, excused bool) (yes, silent bool) {
-	ctx := o.g.ctx
-	ended := ctx.Err()
-	if excused || ended == nil {
-		return excused, false
+	if excused {
+		return true, false
 	}
-	cause := context.Cause(ctx)
+	ended, cause := tree.EndOf(o.g.ctx)
+	if ended == nil {
+		return false, false
+	}
 	if !tree.Excused(err, ended, cause) {
 		return false, false
 	}

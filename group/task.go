@@ -66,7 +66,8 @@ func (t *Task) lock() (unlock func()) {
 // Called by the task itself, or by one within it, Shutdown asks and returns nil at once. Called
 // by a task that this one is shutting down, it returns shutdown.ErrInProgress at once. To find
 // out which step calls, Shutdown asks ctx; with a ctx that is not that of the calling step it
-// scans all goroutines: do not call it so in a loop.
+// scans all goroutines: do not call it so in a loop. On a goroutine of a step that has replaced
+// its profiler labels it cannot find out: it asks, and returns shutdown.ErrInProgress at once.
 func (t *Task) Shutdown(ctx context.Context) error {
 	left := untilDeadline(ctx)
 	if err, over := t.settled(); over {
@@ -79,6 +80,9 @@ func (t *Task) Shutdown(ctx context.Context) error {
 	if hidden || t.node.Encloses(by) {
 		tr.TellCanceled(&t.node)
 		tr.Unlock()
+		if hidden {
+			return tree.ErrInProgress
+		}
 		return nil
 	}
 	tr.Unlock()

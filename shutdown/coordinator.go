@@ -94,11 +94,11 @@ type Coordinator struct {
 	end          time.Duration // when the process ends, whatever happens
 	took         time.Duration
 
-	cause    cause             // of the stop
-	ended    *group.EndedError // of the last group that main has run
-	mainCode int               // of an *ExitError that main returned
-	code     int               // of Exit
-	dying    bool              // Exit was called by a goroutine that panics
+	cause cause              // of the stop
+	ended *group.EndedError  // of the last group that main has run
+	codes map[*tree.Node]int // of the *ExitErrors that main and tasks have returned, but 0
+	code  int                // of Exit
+	dying bool               // Exit was called by a goroutine that panics
 
 	mainBudget time.Duration
 

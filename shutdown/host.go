@@ -160,27 +160,44 @@ type owner struct{ c *Coordinator }
 // Excuses knows what only main may return: the end of the context given to Run, which it may see
 // before its own ends, and an *ExitError that says that all is well. An exit code other than 0 is
 // a failure, however well the error answers the request to stop otherwise. It is found here, on
-// main's own goroutine: a method of the error that blocks for ever costs main its time, and not
-// the process its end.
+// the goroutine of main or the task: a method of the error that blocks for ever costs the step its
+// time, and not the process its end.
 func (o owner) Excuses(n *tree.Node, err error, excused bool) (yes, silent bool) {
 	c := o.c
-	if n != &c.main {
+	if n.Kind != tree.Main && n.Kind != tree.Task {
 		return excused, false
 	}
 	code := exitCode(err)
+	if n != &c.main {
+		t := c.lock()
+		defer t.Unlock()
+		c.setCode(n, code)
+		return excused, false
+	}
 	if e, ok := err.(*ExitError); ok && e != nil && e.Err == nil {
 		silent = true
 		excused = excused || e.Code == 0
 	}
 	if !excused {
 		if end, ended := endOf(c.parent); ended {
-			excused = tree.Excused(err, c.parent.Err(), end.why.err)
+			excused = tree.Excused(err, end.err, end.why.err)
 		}
 	}
 	t := c.lock()
 	defer t.Unlock()
-	c.mainCode = code
+	c.setCode(n, code)
 	return excused && code == 0, silent
+}
+
+// setCode notes the code of an *ExitError that main or a task has returned.
+func (c *Coordinator) setCode(n *tree.Node, code int) {
+	if code == 0 {
+		return
+	}
+	if c.codes == nil {
+		c.codes = make(map[*tree.Node]int)
+	}
+	c.codes[n] = code
 }
 
 // Returned stops the program where main or a task that was started ends by itself.
@@ -193,7 +210,7 @@ func (o owner) Returned(n *tree.Node, r tree.Result, _ bool) {
 	case n.Kind != tree.Task || n.WasTold():
 	case r.Err != nil:
 		err := &group.TaskError{Name: n.Name(), Err: r.Err}
-		c.request(c.tree.Now(), cause{err: err, fault: newFailure(err)}, false)
+		c.request(c.tree.Now(), cause{err: err, fault: &failure{err, c.codes[n]}}, false)
 	case c.t0 == 0:
 		c.request(c.tree.Now(), cause{err: &group.EndedError{Name: n.Name()}}, false)
 	}

@@ -195,7 +195,7 @@ func (j *journal) write(item any) {
 		j.log(zerolog.WarnLevel, "second signal: each step gets only its minimum",
 			"cause", errorText(e.Cause), "grace_remaining", e.Left)
 	case Drained:
-		j.writeLeaks(e.Report.Leaks)
+		j.writeLeaks(e.Report)
 		j.writeEnd(e.Report)
 	default:
 		j.writeNote(item)
@@ -253,14 +253,18 @@ func (j *journal) writeStep(e StepEnded) {
 // told reports whether lines at error have told all of err: it is the error of a step, alone
 // or wrapped, or a join of such, or it is a part of one.
 func (j *journal) told(err error) bool {
-	return tree.Excused(err, j.failures...) ||
+	return tree.Among(err, j.failures) ||
 		slices.ContainsFunc(j.failures, func(told error) bool { return tree.In(told, err) })
 }
 
 // writeLeaks writes one line that names the steps; the stacks are for who looks closer.
-func (j *journal) writeLeaks(leaks []Leak) {
+func (j *journal) writeLeaks(r *Report) {
+	leaks, level := r.Leaks, zerolog.WarnLevel
 	if len(leaks) == 0 {
 		return
+	}
+	if j.quiet(r) {
+		level = zerolog.DebugLevel
 	}
 	var names []string
 	count := make(map[string]int)
@@ -278,7 +282,7 @@ func (j *journal) writeLeaks(leaks []Leak) {
 	if more := len(names) - maxWaiting; more > 0 {
 		names = append(names[:maxWaiting], fmt.Sprintf("%d more", more))
 	}
-	j.log(zerolog.WarnLevel, "goroutines left behind", "leaks", strings.Join(names, ", "), "count", total)
+	j.log(level, "goroutines left behind", "leaks", strings.Join(names, ", "), "count", total)
 	for _, l := range leaks {
 		j.log(zerolog.DebugLevel, "goroutines left behind", "step", l.Step, "count", l.Count, "stack", l.Stack)
 	}

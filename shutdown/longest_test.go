@@ -71,6 +71,22 @@ func TestTheLongestDurations(t *testing.T) {
 	}
 }
 
+// A reserve holds after a second signal, too.
+func TestTheLongestReserveOfAForcedStop(t *testing.T) {
+	for _, reserve := range []time.Duration{time.Hour, math.MaxInt64} {
+		inBubble(t, func(p *bubble) {
+			p.Grace = 10 * s
+			p.Register(p.takes(500*ms), shutdown.Reserve(reserve))
+			p.signalAt(0, sigterm)
+			p.signalAt(300*ms, sigterm)
+			r := p.runs(func(ctx context.Context) error { <-ctx.Done(); return p.takes(250 * ms)(ctx) })
+			if !r.Forced || r.Err() != nil {
+				t.Errorf("Reserve %v: forced %t, %v; want true, nil", reserve, r.Forced, r.Err())
+			}
+		})
+	}
+}
+
 // notNegative fails for each time.Duration in v that is.
 func notNegative(t *testing.T, v any) {
 	t.Helper()

@@ -2,10 +2,12 @@ package shutdown_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +36,10 @@ func TestErrorsMayCallTheCoordinator(t *testing.T) {
 			return p.runs(g.Run)
 		},
 		"a started task's": func(p *bubble) *shutdown.Report { p.Start(returns(p)); return p.runs(obey) },
+		"a started task's, which ends first": func(p *bubble) *shutdown.Report {
+			p.Start(fails(nosy{p.Coordinator}))
+			return p.runs(obey)
+		},
 		"a handler's": func(p *bubble) *shutdown.Report {
 			p.Register(returns(p), shutdown.Timeout(s))
 			return p.runs(obey)
@@ -130,6 +136,66 @@ func TestContextsMayCallTheCoordinator(t *testing.T) {
 		}
 		if err := report.Err(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// guarded is a context whose Value takes a lock.
+type guarded struct {
+	context.Context
+	mu *sync.Mutex
+}
+
+func (g guarded) Value(key any) any {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.Context.Value(key)
+}
+
+// A handler that is stuck holds the lock: Run returns at its end all the same. A bubble's clock
+// stands still where somebody waits for a lock, so this one takes real time.
+func TestTheParentContextMayBlockAtTheEnd(t *testing.T) {
+	c := &shutdown.Coordinator{Grace: s / 2}
+	shutdown.SetSignals(c, nil)
+	var mu sync.Mutex
+	base, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	release := make(chan struct{})
+	c.Register(func(context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
+		<-release
+		return nil
+	})
+	done := make(chan *shutdown.Report)
+	go func() { done <- c.Run(guarded{base, &mu}, nothing) }()
+	select {
+	case r := <-done:
+		if last := r.Steps[len(r.Steps)-1]; last.Outcome != shutdown.OutcomeAbandoned {
+			t.Errorf("the handler is %v, want abandoned", last.Outcome)
+		}
+	case <-time.After(20 * s):
+		t.Error("Run has not returned")
+	}
+	close(release)
+}
+
+// mute is a context whose Err panics.
+type mute struct{ context.Context }
+
+func (mute) Err() error { panic("mute") }
+
+func TestAContextWhoseMethodsPanicCostsNoHandler(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		var j journal
+		p.Register(j.note("handler"))
+		report := p.runs(func(ctx context.Context) error {
+			var g group.Group
+			g.Go("task", fails(errors.New("disk full")))
+			return g.Run(mute{ctx})
+		})
+		if !slices.Contains(j.lines, "handler") || report.Err() == nil {
+			t.Errorf("lines %q, error %v; want the handler's, and the task's error", j.lines, report.Err())
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/internal/notify"
+	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/signals"
 )
 
@@ -19,6 +20,7 @@ import (
 
 // A parentEnd is how the parent context has ended.
 type parentEnd struct {
+	err   error // of the context
 	why   cause
 	vague bool // the cause says no more than that the context was cancelled
 }
@@ -26,11 +28,11 @@ type parentEnd struct {
 // endOf is how ctx has ended. That is no failure. It calls methods of the user's: the lock must
 // not be held.
 func endOf(ctx context.Context) (e parentEnd, ended bool) {
-	err := ctx.Err()
+	err, why := tree.EndOf(ctx)
 	if err == nil {
 		return e, false
 	}
-	e.why = causeOf(context.Cause(ctx))
+	e.err, e.why = err, causeOf(why)
 	e.why.fault = nil
 	switch e.why.err.(type) {
 	case cleanCause, *group.EndedError: // it is that of a Coordinator or a group around

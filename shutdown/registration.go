@@ -40,7 +40,8 @@ func (r *Registration) Unregister() bool {
 //
 // Its context is as described at Scope.Close, and so is a Close that comes while the handler
 // runs. For a task that was started, Close asks it to stop and waits until it has ended; called
-// by the task itself, it asks and returns nil at once.
+// by the task itself, it asks and returns nil at once. On a goroutine of a step that has replaced
+// its profiler labels nobody can tell whose it is: Close asks, and returns ErrInProgress.
 func (r *Registration) Close(ctx context.Context) error { return r.c.close(ctx, &r.node) }
 
 // close stops a node of the stack early, as described at Scope.Close.
@@ -56,6 +57,9 @@ func (c *Coordinator) close(ctx context.Context, n *tree.Node) error {
 	case n.Kind == tree.Task && n.Started() && (hidden || n.Encloses(by)):
 		defer t.Unlock()
 		t.TellCanceled(n)
+		if hidden {
+			return ErrInProgress
+		}
 		return nil
 	case left > 0:
 		limit = tree.Sum(t.Now(), left)

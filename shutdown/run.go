@@ -117,8 +117,6 @@ func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at 
 		c.request(t.Now(), c.cause, false)
 	case ended:
 		c.parentEnded(t.Now(), end, false)
-	default:
-		t.After(func() { c.watch(ctx) })
 	}
 	return true
 }
@@ -149,19 +147,6 @@ func (c *Coordinator) skipMain() {
 	r := *c.report
 	r.Steps = append(slices.Clone(r.Steps), main)
 	c.report = &r
-}
-
-// watch stops the program when ctx ends.
-func (c *Coordinator) watch(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() {
-		end, _ := endOf(ctx)
-		t := c.lock()
-		defer t.Unlock()
-		c.parentEnded(t.Now(), end, true)
-	})
-	t := c.lock()
-	defer t.Unlock()
-	c.restore = append(c.restore, func() { stop() })
 }
 
 // Shutdown asks the program to stop, like Stop(nil), and waits until everything is

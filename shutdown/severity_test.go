@@ -45,6 +45,13 @@ func TestOneFailureIsOneLineAtError(t *testing.T) {
 			return g.Run(ctx)
 		}
 	}
+	alone := func(task func(context.Context) error) func(context.Context) error {
+		return func(ctx context.Context) error {
+			var g group.Group
+			g.Go("task", task)
+			return g.Run(ctx)
+		}
+	}
 	for _, tt := range []struct {
 		name string
 		main func(context.Context) error
@@ -60,6 +67,15 @@ func TestOneFailureIsOneLineAtError(t *testing.T) {
 		{name: "a task's, and main's own", main: func(ctx context.Context) error {
 			return errors.Join(tasks(disk)(ctx), net)
 		}, want: []string{"step failed | task0 | disk full", "step failed | main | task \"task0\": disk full\nno route"}},
+		{name: "a panic of a task", main: alone(func(ctx context.Context) error {
+			<-ctx.Done()
+			panic("boom")
+		}), want: []string{"step failed | task | panic: boom"}},
+		{name: "a task's that returns late", main: alone(func(ctx context.Context) error {
+			<-group.WorkContext(ctx).Done()
+			time.Sleep(100 * ms)
+			return nil
+		}), want: []string{"step failed | task | returned only after its deadline"}},
 		{name: "main's own", main: fails(disk), want: []string{"step failed | main | disk full"}},
 		{name: "a handler's", main: obey, also: func(p *bubble) { p.Register(fails(disk), shutdown.Name("db")) }, want: []string{"step failed | db | disk full"}},
 		{
@@ -193,7 +209,8 @@ func TestLeaksAreOneLineAtWarn(t *testing.T) {
 		}
 		p.Register(leaks(2), shutdown.Name("cache"))
 		p.Register(leaks(1), shutdown.Name("db"))
-		p.runs(nothing)
+		p.at(s, func() { p.Stop(nil) })
+		p.runs(obey)
 		var got []line
 		for _, l := range lines(t, p.log.String()) {
 			if l["message"] == "goroutines left behind" && l["level"] == "warn" {

@@ -1,6 +1,7 @@
 package shutdown
 
 import (
+	"context"
 	"os"
 	"sync"
 	"time"
@@ -259,11 +260,16 @@ func (c *Coordinator) hearSignals() {
 	quit := make(chan struct{})
 	c.hearing = make(chan chan struct{})
 	c.restore = append(c.restore, stop, func() { close(quit) })
+	done := c.parentDone
 	go func() {
 		known.Begin()
 		defer known.End()
+		unlabel()
 		for {
 			select {
+			case <-done:
+				done = nil
+				go c.parentOver()
 			case s, ok := <-arrived:
 				if !ok {
 					arrived = nil
@@ -278,6 +284,21 @@ func (c *Coordinator) hearSignals() {
 			}
 		}
 	}()
+}
+
+// parentOver stops the program because the parent context has ended. Its goroutine is its own:
+// methods of the context may block.
+func (c *Coordinator) parentOver() {
+	known.Begin()
+	defer known.End()
+	unlabel()
+	end, ended := endOf(c.parent)
+	if !ended { // its methods panic
+		end = parentEnd{context.Canceled, causeOf(context.Canceled), true}
+	}
+	t := c.lock()
+	defer t.Unlock()
+	c.parentEnded(t.Now(), end, true)
 }
 
 // hearArrived counts the signals that have arrived.

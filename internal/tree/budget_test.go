@@ -151,6 +151,11 @@ func TestBudgets(t *testing.T) {
 			[]string{"b 0s 5.225s 5.5s", "a 5.5s 9.775s 10s"},
 		},
 		{
+			"reserves of centuries are scaled like others in a scope without the time for them", 20 * s,
+			[]*spec{scopeOf("s", deaf("a").reserve(math.MaxInt64), deaf("b").reserve(math.MaxInt64)).timeout(2 * s)},
+			[]string{"b 0s 950ms 1s", "a 1s 1.95s 2s"},
+		},
+		{
 			"timeouts of centuries limit nothing", 10 * s,
 			[]*spec{deaf("a").timeout(math.MaxInt64)},
 			[]string{"a 0s 9.5s 10s"},
@@ -255,13 +260,13 @@ func TestBudgetsThatChange(t *testing.T) {
 			[]string{"h 0s 950ms 1s", "next 600ms 1.55s 1.6s"},
 		},
 		{
-			"a limit that comes forward leaves a step that has had its minimum 50 ms to obey",
+			"a limit that comes forward leaves a step that has had its minimum 50 ms to obey, scaled as all minimums",
 			func(p *program) {
 				p.build(p.stack, deaf("a"), deaf("b"))
-				p.after(5*s, func() { p.locked(func() { p.Bound(p.Now() + s + 50*ms) }) })
+				p.after(5*s, func() { p.locked(func() { p.Bound(p.Now() + 840*ms) }) })
 				p.stop(20 * s)
 			},
-			[]string{"b 0s 18.5s 19s", "a 5.05s 6s 6.05s"},
+			[]string{"b 0s 18.5s 19s", "a 5.04s 5.8s 5.84s"}, // 840 ms for 50 ms and a second
 		},
 		{
 			"a handler that is registered late is the next, and has its minimum",
@@ -466,6 +471,23 @@ func TestBudgetsThatChange(t *testing.T) {
 				p.stop(20 * s)
 			},
 			[]string{"b 0s 15.5s 16s", "h 500ms 19.5s 20s", "m 1s 16.5s 17s", "t 18s 18.95s 19s", "a 18s 19.9s 20s"},
+		},
+		{
+			"closed early by a task that stops after the scope that it is in, it keeps its minimum",
+			func(p *program) {
+				h := newStep(tree.Handler, "h", p.takes(forever), tree.Limits{})
+				p.build(p.stack, deaf("a"))
+				p.runs(p.stack, tree.Task, "t", func(ctx context.Context) error {
+					p.sleep(s / 2)
+					_ = p.close(ctx, h, tree.Never)
+					return obeys(ctx)
+				}, tree.Limits{})
+				sc := p.scope(p.stack, "s", false, tree.Limits{})
+				p.add(sc, h)
+				p.build(sc, deaf("m"), takes(s, "b"))
+				p.stop(20 * s)
+			},
+			[]string{"b 0s 15.5s 16s", "h 500ms 17.5s 18s", "m 1s 16.5s 17s", "t 18s 18.95s 19s", "a 18s 19.9s 20s"},
 		},
 		{
 			"closed early before the stop, it is bounded by what is around it when its turn comes",

@@ -3,6 +3,7 @@ package tree_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,9 +132,9 @@ func TestAStepThatStays(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(p *program) {
 				p.runs(p.stack, tree.Task, "other", obeys, tree.Limits{})
-				var work time.Duration
+				var work atomic.Int64
 				n := newStep(tree.Task, "task", func(ctx context.Context) error {
-					context.AfterFunc(tree.From(ctx).Work(ctx), func() { work = p.since() })
+					context.AfterFunc(tree.From(ctx).Work(ctx), func() { work.Store(int64(p.since())) })
 					return tt.f(p)(ctx)
 				}, tree.Limits{})
 				p.run(p.stack, n)
@@ -141,8 +142,9 @@ func TestAStepThatStays(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), 4*s)
 				defer cancel()
 				over, err := p.Dismiss(n, nil, p.Now()+4*s, ctx.Done())
-				if err != nil || over != tt.over || work != tt.work {
-					t.Errorf("over %t, %v, the work context ended at %v; want %t, nil, %v", over, err, work, tt.over, tt.work)
+				synctest.Wait()
+				if at := time.Duration(work.Load()); err != nil || over != tt.over || at != tt.work {
+					t.Errorf("over %t, %v, the work context ended at %v; want %t, nil, %v", over, err, at, tt.over, tt.work)
 				}
 				p.locked(func() {
 					if n.Over() != tt.over || n.Stopping() || !n.WasTold() {

@@ -68,7 +68,7 @@ func (e *env) value(key any) any {
 func (t *Tree) newEnv(n *Node, values *Values, letter string) *env {
 	t.steps++
 	e := &env{origin: n.Origin, values: values}
-	e.name = n.Origin.Name() // which then n.Origin has, and the next of its origin has not
+	e.name = n.Origin.Name() // after the copy: this changes n.Origin, and the next of its origin has to equal it
 	var buf [96]byte
 	b := append(append(buf[:0], e.name...), '#')
 	b = strconv.AppendInt(append(b, letter...), int64(t.steps), 10)

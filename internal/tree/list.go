@@ -23,6 +23,7 @@ type List struct {
 	floor     time.Duration // the least that a plan gives to a step without limits; 0: no plan yet
 	scale     float64       // by which the plan reduces all minimums
 	beginning bool          // all of the queue begins at this instant
+	bound     time.Duration // what limit has found, for members that are looked at together; 0: nothing yet
 	cause     error         // of the request to stop
 	ending    *Ending       // the same, for the contexts of the members
 
@@ -300,12 +301,15 @@ func (n *Node) comesAfter(w *Node) bool {
 		if with.state == over {
 			return false
 		}
+		if m.taken || m.parent.List.Concurrent {
+			return false
+		}
 		for older := m.older; older != nil; older = older.older {
 			if older == with {
 				return false
 			}
 		}
-		return !m.parent.List.Concurrent
+		return true
 	}
 	return true
 }
@@ -402,7 +406,7 @@ func (n *Node) count() int {
 func (n *Node) plan(floor time.Duration) {
 	l := n.List
 	if l == nil {
-		n.min = min(n.min, time.Duration(n.wanted(floor)))
+		n.min = min(n.min, duration(n.wanted(floor)))
 		return
 	}
 	if l.floor == 0 || floor < l.floor {

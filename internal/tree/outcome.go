@@ -260,6 +260,35 @@ func Text(err error) (text string) {
 	return err.Error()
 }
 
+// Among reports whether err is one of these errors, or wraps one; a join only if each of its
+// branches does. It sees as much of err as In.
+func Among(err error, errs []error) (yes bool) {
+	defer func() {
+		if recover() != nil {
+			yes = false
+		}
+	}()
+	return among(err, errs)
+}
+
+func among(err error, errs []error) bool {
+	for err != nil {
+		if slices.ContainsFunc(errs, func(e error) bool { return same(err, e) }) {
+			return true
+		}
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			branches := e.Unwrap()
+			return len(branches) > 0 && !slices.ContainsFunc(branches, func(b error) bool { return !among(b, errs) })
+		default:
+			return false
+		}
+	}
+	return false
+}
+
 // In reports whether the very error inner is in the tree of err, as far as that can be seen: a
 // method of err may panic.
 func In(err, inner error) bool {
@@ -284,4 +313,15 @@ func some(err error, is func(error) bool) bool {
 		return slices.ContainsFunc(e.Unwrap(), func(e error) bool { return some(e, is) })
 	}
 	return false
+}
+
+// EndOf is how ctx has ended: its error and its cause, nil if it has not. It calls methods of ctx,
+// which may be the user's. One that panics has nothing to say.
+func EndOf(ctx context.Context) (err, cause error) {
+	defer func() { _ = recover() }()
+	if err = ctx.Err(); err != nil {
+		cause = err
+		cause = context.Cause(ctx)
+	}
+	return err, cause
 }

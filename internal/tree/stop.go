@@ -177,7 +177,7 @@ func (t *Tree) begin(n *Node, now time.Duration) {
 		t.end(n, now, OK, nil)
 		return
 	}
-	n.min = time.Duration(n.wanted(n.floorNow()))
+	n.min = duration(n.wanted(n.floorNow()))
 	end := n.limit(now)
 	if n.called() {
 		n.env = t.envOf(n)
@@ -246,7 +246,9 @@ func (t *Tree) beginList(n *Node, now time.Duration) {
 // stop side by side. It reports whether the list is over.
 func (t *Tree) advance(l *Node, now time.Duration) (over bool) {
 	li := l.List
-	li.beginning = li.Concurrent
+	if li.Concurrent {
+		li.beginning, li.bound = true, l.limit(now)
+	}
 	for li.queue != nil && (li.live == nil || li.Concurrent) {
 		n := li.queue
 		l.take(n)
@@ -256,7 +258,7 @@ func (t *Tree) advance(l *Node, now time.Duration) (over bool) {
 			t.begin(n, now)
 		}
 	}
-	li.beginning = false
+	li.beginning, li.bound = false, 0
 	if li.live != nil {
 		return false
 	}
@@ -338,8 +340,8 @@ func (n *Node) blame() {
 func (t *Tree) release(n *Node, now time.Duration) {
 	for _, c := range t.closing {
 		o := c.outside
-		if i := slices.Index(o.waiters, n); i >= 0 {
-			o.waiters = slices.Delete(o.waiters, i, i+1)
+		if slices.Contains(o.waiters, n) { // twice where two goroutines of n close c
+			o.waiters = slices.DeleteFunc(o.waiters, func(w *Node) bool { return w == n })
 			limit := Sum(now, t.Host.Grace())
 			if n.parent != nil {
 				limit = min(limit, n.parent.innerDeadline(now))

@@ -36,6 +36,14 @@ func Margin(budget time.Duration) time.Duration {
 	return min(max(budget/20, minMargin), budget/2, maxMargin)
 }
 
+// duration is d, which may be larger than the largest Duration.
+func duration(d float64) time.Duration {
+	if d >= float64(Never) {
+		return Never
+	}
+	return time.Duration(d)
+}
+
 // planFloor is the floor of a plan for n steps one after the other.
 func planFloor(left time.Duration, n int) time.Duration {
 	return max(1, min(maxFloor, max(left, 0)/time.Duration(2*max(n, 1))))
@@ -69,7 +77,11 @@ func (n *Node) limit(now time.Duration) time.Duration {
 
 // share is how long the member n, which has its turn, may take from now on.
 func (l *Node) share(n *Node, now time.Duration) time.Duration {
-	left := max(l.limit(now)-now, 0)
+	at := l.List.bound
+	if at == 0 {
+		at = l.limit(now)
+	}
+	left := max(at-now, 0)
 	if left == 0 {
 		return 0
 	}
@@ -84,11 +96,11 @@ func (l *Node) share(n *Node, now time.Duration) time.Duration {
 		l.List.scale *= by
 		kept, own = kept*by, own*by
 	}
-	least := time.Duration(min(max(1, own), float64(left)))
+	least := min(duration(max(1, own)), left)
 	if n.tree.forced != nil && n.List == nil {
 		return least
 	}
-	return min(left, max(least, left-time.Duration(min(kept, float64(left)))))
+	return min(left, max(least, left-duration(kept)))
 }
 
 // remaining is what n has not had yet of its minimum. The scale reduces minimums, not the time
@@ -169,14 +181,22 @@ func (n *Node) setEnd(now, end time.Duration) {
 func (t *Tree) tighten(n *Node, now time.Duration) {
 	for again := true; again; {
 		again = false
+		var bounded []*Node
 		for _, s := range t.running {
 			if s.state != stopping || n != nil && !n.waitsFor(s) {
 				continue
+			}
+			if l := s.parent; s.taken && l.List.Concurrent && l.List.bound == 0 {
+				l.List.bound = l.limit(now)
+				bounded = append(bounded, l)
 			}
 			if end := max(s.limit(now), now); end < s.End {
 				s.setEnd(now, end)
 				again = true // for what s waits for
 			}
+		}
+		for _, l := range bounded {
+			l.List.bound = 0
 		}
 	}
 }
@@ -326,11 +346,12 @@ func (t *Tree) allowLateTimer(n *Node, now time.Duration) {
 
 // abandon goes on without n.
 func (t *Tree) abandon(n *Node, now time.Duration) {
-	for _, r := range t.running { // a step that waits for n is not to blame for its time
-		if r != n && r.state == stopping && now >= r.deadline && r.waitsFor(n) {
+	n.around(func(r *Node) bool { // a step that waits for n is not to blame for its time
+		if r.List == nil && r.state == stopping && now >= r.deadline {
 			r.waited = true
 		}
-	}
+		return false
+	})
 	t.look(n)
 	err := Errors.Stuck(n.Name(), now-n.Start, n.Stack())
 	if n.More != nil && n.More.result.Err != nil { // of a pair, one has failed, and the other is stuck
