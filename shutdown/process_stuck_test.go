@@ -249,7 +249,9 @@ func (p *child) isStuck(name string, s stuckCase) {
 	if !strings.Contains(got.Stack, s.stack) {
 		p.t.Errorf("the stack of %s has no %s\n%s", name, s.stack, p)
 	}
-	if !strings.Contains(got.Stack, "["+s.state) {
+	// To see the states of goroutines, the runtime has to stop them all. Where one takes a
+	// processor, that may come too late for the report.
+	if !s.spins() && !strings.Contains(got.Stack, "["+s.state) {
 		p.t.Errorf("the stack of %s has no state %q\n%s", name, s.state, p)
 	}
 	p.logs(`"step":"`+name+`"`, `"outcome":"abandoned"`, got.Site)

@@ -93,7 +93,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "the code of main's error is lost", breaks: "the exit code is that of the *ExitError that main returns",
-		in: "shutdown.owner.Excuses", old: "c.mainCode = code", new: "_ = c.mainCode",
+		in: "shutdown.Coordinator.setCode", old: "c.codes[n] = code", new: "_ = n",
 	},
 	{
 		name: "an exit code of 0 is a failure", breaks: "an *ExitError with code 0 says that all is well",
@@ -229,7 +229,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "the end of Run's context is not heard", breaks: "the program stops when the context that Run is given ends",
-		in: "shutdown.Coordinator.open", old: "c.watch(ctx)", new: "_ = ctx",
+		in: "shutdown.Coordinator.hearSignals", old: "done := c.parentDone", new: "var done <-chan struct{}",
 	},
 	{
 		name: "a program within another hides it", breaks: "Shutdown called with a context that descends from a step's is in progress, also where a Coordinator is in between",
@@ -297,7 +297,7 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "a group does not hear the end of its context", breaks: "a group stops when its context ends",
-		in: "group.Group.watch", old: "g.endWith(context.Cause(g.ctx))", new: "<-g.began",
+		in: "group.Group.watch", old: "g.endWith(cause)", new: "<-g.began",
 	},
 	{
 		name: "the error of a group lacks all but the first", breaks: "a group's error has each task that failed",
@@ -461,7 +461,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "a step has just its minimum", breaks: "a step has what is left less the minimums of those after it",
-		in: "internal/tree.Node.share", old: "max(least, left-time.Duration(min(kept, float64(left))))", new: "least",
+		in: "internal/tree.Node.share", old: "max(least, left-duration(kept))", new: "least",
 	},
 	{
 		name: "a running step claims more than it was given", breaks: "a step that runs claims at most what is left to its end",
