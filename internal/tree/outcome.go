@@ -117,11 +117,11 @@ func beyond(err error, asked []error) (text string) {
 // excuse returns what is left of the error that n has returned: nothing if it answers the request
 // to stop, and then said is what it says beyond that. It calls methods of the error, which are the
 // user's: the lock must not be held.
-func (n *Node) excuse(err error) (rest error, said string) {
+func (n *Node) excuse(err error) (said string, rest error) {
 	owner := n.parent.List.Owner
 	plain := err == nil || err == context.Canceled && n.Told != nil && n.Told.ended() != nil // what nearly all return
 	if plain {
-		return nil, ""
+		return "", nil
 	}
 	asked := n.asked()
 	var expected []error
@@ -134,13 +134,13 @@ func (n *Node) excuse(err error) (rest error, said string) {
 	}
 	switch {
 	case yes && !silent:
-		return nil, beyond(err, append(asked, context.Canceled))
+		return beyond(err, append(asked, context.Canceled)), nil
 	case yes:
-		return nil, ""
+		return "", nil
 	case asked != nil && n.Kind == Task && slices.Contains(closedTexts, innermost(err)):
-		return hintError{err}, ""
+		return "", hintError{err}
 	}
-	return err, ""
+	return "", err
 }
 
 // asked is what n may answer to the request to stop, nothing if there was none: the errors and

@@ -107,7 +107,7 @@ func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
 	n := c.n
 	said := ""
 	if r.How == Returned {
-		r.Err, said = n.excuse(r.Err) // before the lock: it calls methods of the error
+		said, r.Err = n.excuse(r.Err) // before the lock: it calls methods of the error
 	}
 	t.Lock()
 	defer t.Unlock()
