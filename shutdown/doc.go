@@ -59,6 +59,8 @@
 //	minimum = max(floor, Reserve), capped by Timeout if there is one
 //	          of a scope: the sum of its members' minimums, or the largest if it is Concurrent, instead of the floor
 //	budget  = max(minimum, left - minimums of the steps after it), at most left, capped by Timeout
+//	          left: of the time of the list that the step is in: for the program until t0 + Grace, for
+//	          a scope or a group what its own budget is by the same formula
 //	margin  = budget/20, at least 25ms, at most 500ms and budget/2
 //
 // The step's work context ends at start + budget - margin, its deadline; at start + budget the step

@@ -83,9 +83,9 @@ type stepError struct {
 
 func (e *stepError) Error() string {
 	if e.site == "" {
-		return fmt.Sprintf("%v %q: %s", e.kind, e.name, errorText(e.err))
+		return fmt.Sprintf("%v %q: %s", e.kind, e.name, tree.Text(e.err))
 	}
-	return fmt.Sprintf("%v %q (%s): %s", e.kind, e.name, e.site, errorText(e.err))
+	return fmt.Sprintf("%v %q (%s): %s", e.kind, e.name, e.site, tree.Text(e.err))
 }
 
 func (e *stepError) Unwrap() error { return e.err }

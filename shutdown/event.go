@@ -41,7 +41,7 @@ type StepBegan struct {
 	Budget     time.Duration // after which it is abandoned
 }
 
-// StepEnded is the end of a step, or that it was abandoned.
+// StepEnded is the end of a step, or that it was abandoned. Start is 0 where it comes before t0.
 type StepEnded struct {
 	Step
 	excused bool // its Status has what an excused error said

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/known"
+	"github.com/lastcall-go/lastcall/internal/stacks"
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
@@ -68,9 +69,13 @@ func (c *Coordinator) exitFor(code int, by string) {
 	if !c.drainAlone(true) {
 		c.Stop(nil)
 	}
-	known.Begin()
-	<-c.done
-	known.End()
+	if stacks.Inside() { // it is counted
+		<-c.done
+	} else {
+		known.Begin()
+		<-c.done
+		known.End()
+	}
 	if by == byPanic {
 		c.letPanic()
 		return

@@ -127,7 +127,11 @@ func (c *Coordinator) record(n *tree.Node) *Step {
 
 // describe is the step without its outcome, which a negative time stands for.
 func (c *Coordinator) describe(n *tree.Node) Step {
-	return Step{Kind: StepKind(n.Kind), Name: n.Name(), Site: c.sites.Of(&n.Origin), Start: n.Start - c.t0, Took: -1}
+	s := Step{Kind: StepKind(n.Kind), Name: n.Name(), Site: c.sites.Of(&n.Origin), Took: -1}
+	if c.t0 != 0 {
+		s.Start = n.Start - c.t0
+	}
+	return s
 }
 
 // explain adds the stacks to a failure. Those of a stuck step may still come.

@@ -2,10 +2,11 @@ package shutdown
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
 // reportJSON is the form of a Report that machines read. Durations are in seconds.
@@ -49,13 +50,13 @@ func number(d time.Duration) float64 { return float64(d) / float64(time.Second) 
 // MarshalJSON writes durations as seconds, errors as text, kinds and outcomes as words.
 func (r *Report) MarshalJSON() ([]byte, error) {
 	j := reportJSON{
-		Cause: errorText(r.Cause), Began: r.Began, Took: number(r.Took), Grace: number(r.Grace),
-		Delay: number(r.Delay), Forced: r.Forced, ExitCode: r.ExitCode(), Error: errorText(r.Err()),
+		Cause: tree.Text(r.Cause), Began: r.Began, Took: number(r.Took), Grace: number(r.Grace),
+		Delay: number(r.Delay), Forced: r.Forced, ExitCode: r.ExitCode(), Error: tree.Text(r.Err()),
 		Steps: make([]stepJSON, len(r.Steps)),
 	}
 	for i, s := range r.Steps {
 		j.Steps[i] = stepJSON{
-			s.Name, s.Outcome, s.WaitsFor, errorText(s.Err), number(s.Start), number(s.Took), s.Kind, s.Site, s.Status, s.Stack,
+			s.Name, s.Outcome, s.WaitsFor, tree.Text(s.Err), number(s.Start), number(s.Took), s.Kind, s.Site, s.Status, s.Stack,
 		}
 	}
 	for _, l := range r.Leaks {
@@ -64,23 +65,10 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// errorText is what err says, if it does not panic.
-func errorText(err error) (text string) {
-	if err == nil {
-		return ""
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			text = fmt.Sprintf("%T, whose Error panicked: %v", err, v)
-		}
-	}()
-	return err.Error()
-}
-
 // MarshalZerologObject adds the report to a line of the log, steps that are OK as their
 // number only.
 func (r *Report) MarshalZerologObject(e *zerolog.Event) {
-	addText(e, "cause", errorText(r.Cause))
+	addText(e, "cause", tree.Text(r.Cause))
 	addSeconds(e, "took_seconds", r.Took)
 	addSeconds(e, "grace_seconds", r.Grace)
 	addSeconds(e, "delay_seconds", r.Delay)
@@ -101,7 +89,7 @@ type zerologStep Step
 func (s zerologStep) MarshalZerologObject(e *zerolog.Event) {
 	e.Str("step", s.Name).Stringer("outcome", s.Outcome)
 	addText(e, "waits_for", s.WaitsFor)
-	addText(e, "error", errorText(s.Err))
+	addText(e, "error", tree.Text(s.Err))
 	addSeconds(e, "elapsed_seconds", s.Took)
 	e.Stringer("kind", s.Kind)
 	addText(e, "site", s.Site)

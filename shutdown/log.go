@@ -69,7 +69,7 @@ func newWriter(c *Coordinator) writer {
 	if terminal {
 		out = zerolog.ConsoleWriter{
 			Out: out, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != "",
-			FieldsOrder: []string{"step", "outcome", "waits_for", "error", "slowest", "slowest_took", "elapsed", "remaining", "kind", "site", "progress", "stack"},
+			FieldsOrder: []string{"step", "outcome", "waits_for", "error", "slowest", "slowest_took", "slowest_waits_for", "elapsed", "remaining", "kind", "site", "progress", "stack"},
 		}
 	}
 	l := zerolog.New(out).Level(zerolog.InfoLevel).With().Timestamp().Logger()
@@ -178,7 +178,7 @@ func (j *journal) write(item any) {
 		if j.brief(e.Cause, e.Began) {
 			level = zerolog.DebugLevel
 		}
-		j.log(level, "stopping", "cause", errorText(e.Cause), "delay", e.Delay, "grace", e.Grace)
+		j.log(level, "stopping", "cause", tree.Text(e.Cause), "delay", e.Delay, "grace", e.Grace)
 	case Quiesced:
 		j.log(zerolog.InfoLevel, "not ready: a stop was announced", "delay", e.Delay)
 	case Resumed:
@@ -193,7 +193,7 @@ func (j *journal) write(item any) {
 		j.writeWaiting(zerolog.InfoLevel, "waiting for a step", e.Steps)
 	case Forced:
 		j.log(zerolog.WarnLevel, "second signal: each step gets only its minimum",
-			"cause", errorText(e.Cause), "grace_remaining", e.Left)
+			"cause", tree.Text(e.Cause), "grace_remaining", e.Left)
 	case Drained:
 		j.writeLeaks(e.Report)
 		j.writeEnd(e.Report)
@@ -246,7 +246,7 @@ func (j *journal) writeStep(e StepEnded) {
 	case e.Kind != KindHandler && len(j.failures) < maxTold: // no handler's error comes back as another's
 		j.failures = append(j.failures, e.Err)
 	}
-	j.log(level, message, "step", e.Name, "outcome", e.Outcome.String(), "waits_for", e.WaitsFor, "error", errorText(e.Err),
+	j.log(level, message, "step", e.Name, "outcome", e.Outcome.String(), "waits_for", e.WaitsFor, "error", tree.Text(e.Err),
 		"elapsed", e.Took, "kind", e.Kind.String(), "site", e.Site, "progress", e.Status, "stack", e.Stack)
 }
 
@@ -300,12 +300,12 @@ func (j *journal) writeEnd(r *Report) {
 	case r.clean():
 		level, message = zerolog.InfoLevel, "stopped"
 	case full+panicked > 0:
-		level, text = zerolog.ErrorLevel, firstLine(errorText(r.Err())) // the text of all may be as long as what was lost
+		level, text = zerolog.ErrorLevel, firstLine(tree.Text(r.Err())) // the text of all may be as long as what was lost
 	case r.fault != nil && !j.told(r.fault.err):
-		level, text = zerolog.ErrorLevel, errorText(r.fault.err)
+		level, text = zerolog.ErrorLevel, tree.Text(r.fault.err)
 	}
 	slowest, most := r.slowest()
-	fields := []any{"slowest", slowest, "slowest_took", most, "elapsed", r.Took}
+	fields := []any{"slowest", slowest.Name, "slowest_took", most, "slowest_waits_for", slowest.WaitsFor, "elapsed", r.Took}
 	outcomes := r.count()
 	for _, o := range []Outcome{OutcomeAbandoned, OutcomeLate, OutcomeSkipped} {
 		if n := outcomes[o]; n > 0 { // who searches a log for "abandoned" does not want each last line
@@ -313,7 +313,7 @@ func (j *journal) writeEnd(r *Report) {
 		}
 	}
 	j.log(level, message, append(fields,
-		"cause", firstLine(errorText(r.Cause)), "delay", r.Delay, "main_budget", r.mainBudget, "grace", r.Grace,
+		"cause", firstLine(tree.Text(r.Cause)), "delay", r.Delay, "main_budget", r.mainBudget, "grace", r.Grace,
 		"steps", len(r.Steps), "exit_code", r.ExitCode(), "error", text)...)
 }
 
@@ -348,7 +348,7 @@ func (j *journal) writeNote(item any) {
 	case unclaimedNote:
 		j.log(zerolog.WarnLevel, "nobody runs what Default holds: another Coordinator has run", "held", strings.Join(n.held, ", "))
 	case zombie:
-		j.log(zerolog.WarnLevel, "abandoned step has ended", "step", n.name, "error", errorText(n.err))
+		j.log(zerolog.WarnLevel, "abandoned step has ended", "step", n.name, "error", tree.Text(n.err))
 	case dropped:
 		j.log(zerolog.WarnLevel, "event queue full, events dropped", "queue", n.queue, "dropped", n.n)
 	case panicked:

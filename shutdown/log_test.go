@@ -136,7 +136,7 @@ func TestTheFieldsOfTheLog(t *testing.T) {
 		// of a step
 		"step", "outcome", "waits_for", "elapsed_seconds", "remaining_seconds", "budget_seconds", "kind", "site", "progress", "stack",
 		// of the end
-		"slowest", "slowest_took_seconds", "abandoned", "late", "skipped", "main_budget_seconds", "steps", "exit_code",
+		"slowest", "slowest_took_seconds", "slowest_waits_for", "abandoned", "late", "skipped", "main_budget_seconds", "steps", "exit_code",
 	}
 	inBubble(t, func(p *bubble) {
 		eventful(p)

@@ -101,13 +101,13 @@ func (p Plan) String() string {
 
 // planJSON is the form of a Plan that kubecheck reads.
 type planJSON struct {
-	Grace   float64 `json:"graceSeconds,omitempty"`
-	Source  string  `json:"graceSource"`
-	PreStop float64 `json:"preStopSeconds"`
-	Delay   float64 `json:"delaySeconds"`
-	Drain   float64 `json:"drainSeconds"`
-	Cleanup float64 `json:"cleanupSeconds"`
-	Margin  float64 `json:"marginSeconds"`
+	Grace   float64 `json:"grace_seconds,omitempty"`
+	Source  string  `json:"grace_source"`
+	PreStop float64 `json:"pre_stop_seconds"`
+	Delay   float64 `json:"delay_seconds"`
+	Drain   float64 `json:"drain_seconds"`
+	Cleanup float64 `json:"cleanup_seconds"`
+	Margin  float64 `json:"margin_seconds"`
 }
 
 // MarshalJSON writes durations in seconds.

@@ -155,7 +155,7 @@ func TestThePlanIsLoggedInAPod(t *testing.T) {
 func TestThePlanInJSON(t *testing.T) {
 	p := shutdown.Plan{Grace: 30 * s, Source: "field", Delay: 5 * s, Drain: 1500 * ms, Margin: 2 * s}
 	got, err := json.Marshal(p)
-	want := `{"graceSeconds":30,"graceSource":"field","preStopSeconds":0,"delaySeconds":5,"drainSeconds":1.5,"cleanupSeconds":0,"marginSeconds":2}`
+	want := `{"grace_seconds":30,"grace_source":"field","pre_stop_seconds":0,"delay_seconds":5,"drain_seconds":1.5,"cleanup_seconds":0,"margin_seconds":2}`
 	if err != nil || string(got) != want {
 		t.Errorf("%s, %v\nwant %s", got, err, want)
 	}

@@ -240,7 +240,8 @@ func (r *Report) count() map[Outcome]int {
 }
 
 // slowest is the step that took longest.
-func (r *Report) slowest() (name string, took time.Duration) {
+func (r *Report) slowest() (slowest *Step, took time.Duration) {
+	slowest = new(Step)
 	for i := range r.Steps {
 		s := &r.Steps[i]
 		own := s.Took
@@ -248,10 +249,10 @@ func (r *Report) slowest() (name string, took time.Duration) {
 			own -= r.inTasks(s)
 		}
 		if own > took {
-			name, took = s.Name, own
+			slowest, took = s, own
 		}
 	}
-	return name, took
+	return slowest, took
 }
 
 // inTasks is how long main waited for the last of its tasks.

@@ -78,8 +78,8 @@ func (s *Scope) add(n *tree.Node, values *tree.Values) error {
 // made on. It returns their errors, joined.
 //
 // The contexts of the handlers have the values of ctx but not its end: an already cancelled ctx
-// does not cancel what is run. They have until ctx's deadline, if that lies ahead; else until the
-// deadline of the step that calls; else Grace. Where the time of that step is over they are left
+// does not cancel what is run. They have until ctx's deadline, if that lies ahead, but no longer
+// than until that of the step that calls. Where neither sets a limit, they have Grace. Where the time of that step is over they are left
 // to their turn in the program's drain, and the error wraps ErrGrace.
 //
 // The handlers run once. A Close that comes while they run waits for them, within the limits of

@@ -173,6 +173,17 @@ func TestTheLastLine(t *testing.T) {
 	})
 }
 
+func TestTheLastLineHasWhatTheSlowestWaitsFor(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(p.hog, shutdown.Name("stuck"))
+		p.runs(nothing)
+		all := lines(t, p.log.String())
+		if last := all[len(all)-1]; last["slowest"] != "stuck" || !strings.Contains(fmt.Sprint(last["slowest_waits_for"]), "hog") {
+			t.Errorf("slowest %v waits for %v, want stuck, and hog", last["slowest"], last["slowest_waits_for"])
+		}
+	})
+}
+
 // main waits for its tasks, and is only the slowest by what it does itself.
 func TestTheSlowestStep(t *testing.T) {
 	for _, tt := range []struct {

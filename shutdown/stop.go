@@ -153,6 +153,7 @@ func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
 		return
 	}
 	c.delayOver = time.AfterFunc(wait, func() {
+		unlabel()
 		t := c.lock()
 		defer t.Unlock()
 		c.endDelay(t.Now())

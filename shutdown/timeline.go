@@ -5,6 +5,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
 // String is the timeline: a line that says what happened, then one for each step, with
@@ -35,7 +37,7 @@ func (r *Report) headline() string {
 	}
 	what = fmt.Sprintf("%s in %s of %s", what, short(r.Took), short(r.Grace))
 	if r.Cause != nil {
-		what += ": " + firstLine(errorText(r.Cause))
+		what += ": " + firstLine(tree.Text(r.Cause))
 	}
 	if r.Forced {
 		what += ", forced by a second signal"
@@ -54,7 +56,7 @@ func (s Step) remark() string {
 		parts = append(parts, firstLine(s.Status))
 	}
 	if s.Err != nil {
-		parts = append(parts, firstLine(errorText(s.Err)))
+		parts = append(parts, firstLine(tree.Text(s.Err)))
 	}
 	remark := strings.Join(parts, "; ")
 	if s.Outcome != OutcomeOK && s.Site != "" {

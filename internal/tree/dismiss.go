@@ -52,6 +52,7 @@ func (t *Tree) Dismiss(n, by *Node, limit time.Duration, done <-chan struct{}) (
 		deadline := limit - Margin(max(0, limit-now))
 		t.dismissBy(n, now, deadline, limit)
 		timer := time.AfterFunc(deadline-now, func() {
+			unlabel()
 			t.Lock()
 			defer t.Unlock()
 			t.finish(&n.work, expired)

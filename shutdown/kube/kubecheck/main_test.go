@@ -95,18 +95,18 @@ func TestExitStatus(t *testing.T) {
 		"cleanup beside drain":                   {"-drain 25s -cleanup 6s fits.yaml", "", 1},
 		"the delay is part of the default":       {"-delay 5s -strict fits.yaml", "", 0},
 		"a delay beside drain":                   {"-delay 6s -drain 25s fits.yaml", "", 1},
-		"a plan":                                 {"-plan - fits.yaml", `{"drainSeconds": 31}`, 1},
-		"a flag wins over the plan":              {"-plan - -drain 5s fits.yaml", `{"drainSeconds": 31}`, 0},
-		"the drain follows from the plan":        {"-plan - -strict -margin 0s fits.yaml", `{"graceSeconds": 32}`, 0},
-		"and is too long":                        {"-plan - fits.yaml", `{"graceSeconds": 32.5}`, 1},
-		"a hook's sleep is no part of it":        {"-plan - -strict fits.yaml", `{"graceSeconds": 40, "preStopSeconds": 10}`, 0},
-		"the program gives up too late":          {"-plan - -strict -drain 5s fits.yaml", `{"drainSeconds": 31}`, 1},
-		"a plan with a fraction":                 {"-plan - -strict fits.yaml", `{"drainSeconds": 28.5}`, 1},
+		"a plan":                                 {"-plan - fits.yaml", `{"drain_seconds": 31}`, 1},
+		"a flag wins over the plan":              {"-plan - -drain 5s fits.yaml", `{"drain_seconds": 31}`, 0},
+		"the drain follows from the plan":        {"-plan - -strict -margin 0s fits.yaml", `{"grace_seconds": 32}`, 0},
+		"and is too long":                        {"-plan - fits.yaml", `{"grace_seconds": 32.5}`, 1},
+		"a hook's sleep is no part of it":        {"-plan - -strict fits.yaml", `{"grace_seconds": 40, "pre_stop_seconds": 10}`, 0},
+		"the program gives up too late":          {"-plan - -strict -drain 5s fits.yaml", `{"drain_seconds": 31}`, 1},
+		"a plan with a fraction":                 {"-plan - -strict fits.yaml", `{"drain_seconds": 28.5}`, 1},
 		"a plan with an unknown field":           {"-plan - fits.yaml", `{"drain": 5}`, 2},
-		"a plan with a field in another case":    {"-plan - fits.yaml", `{"DrainSeconds": 5}`, 2},
-		"a plan with a field twice":              {"-plan - fits.yaml", `{"drainSeconds": 5, "drainSeconds": 6}`, 2},
-		"a plan with a string":                   {"-plan - fits.yaml", `{"drainSeconds": "5"}`, 2},
-		"a plan with a negative time":            {"-plan - fits.yaml", `{"drainSeconds": -5}`, 2},
+		"a plan with a field in another case":    {"-plan - fits.yaml", `{"Drain_seconds": 5}`, 2},
+		"a plan with a field twice":              {"-plan - fits.yaml", `{"drain_seconds": 5, "drain_seconds": 6}`, 2},
+		"a plan with a string":                   {"-plan - fits.yaml", `{"drain_seconds": "5"}`, 2},
+		"a plan with a negative time":            {"-plan - fits.yaml", `{"drain_seconds": -5}`, 2},
 		"a plan with a port out of range":        {"-plan - fits.yaml", `{"prestop": {"port": 65536}}`, 2},
 		"a plan that is null":                    {"-plan - fits.yaml", `null`, 2},
 		"a plan that goes on":                    {"-plan - fits.yaml", `{} {}`, 2},
@@ -114,7 +114,7 @@ func TestExitStatus(t *testing.T) {
 		"a plan with no signals, strictly":       {"-plan - -strict fits.yaml", `{"signals": []}`, 1},
 		"signals, strictly":                      {"-signals TERM,int -strict fits.yaml", "", 0},
 		"another signal, strictly":               {"-signals SIGINT -strict fits.yaml", "", 1},
-		"a plan with more seconds than there is": {"-plan - fits.yaml", `{"drainSeconds": 1e300}`, 2},
+		"a plan with more seconds than there is": {"-plan - fits.yaml", `{"drain_seconds": 1e300}`, 2},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -131,8 +131,8 @@ func TestExitStatus(t *testing.T) {
 
 // The whole plan means what the flags mean.
 func TestPlanIsTheFlags(t *testing.T) {
-	const all = `{"container": "app", "graceSeconds": 28, "graceSource": "environment", "preStopSeconds": 0, "delaySeconds": 5, "drainSeconds": 19.5, "cleanupSeconds": 1, "marginSeconds": 3,
-		"prestop": {"path": "/bye", "port": 9091, "portName": "ops", "exec": "/app bye"}, "signals": ["SIGTERM", "SIGHUP"]}`
+	const all = `{"container": "app", "grace_seconds": 28, "grace_source": "environment", "pre_stop_seconds": 0, "delay_seconds": 5, "drain_seconds": 19.5, "cleanup_seconds": 1, "margin_seconds": 3,
+		"prestop": {"path": "/bye", "port": 9091, "port_name": "ops", "exec": "/app bye"}, "signals": ["SIGTERM", "SIGHUP"]}`
 	fromPlan, err := parseOptions([]string{"-plan", "-", "x.yaml"}, strings.NewReader(all), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -156,8 +156,8 @@ func TestPlanIsTheFlags(t *testing.T) {
 // What a shutdown.Plan marshals to, as TestThePlanInJSON of package shutdown has it.
 func TestThePlanOfAProgram(t *testing.T) {
 	for _, printed := range []string{
-		`{"graceSeconds":30,"graceSource":"field","preStopSeconds":0,"delaySeconds":5,"drainSeconds":1.001,"cleanupSeconds":0,"marginSeconds":2}`,
-		`{"graceSource":"default","preStopSeconds":0,"delaySeconds":5,"drainSeconds":1.001,"cleanupSeconds":0,"marginSeconds":2}`,
+		`{"grace_seconds":30,"grace_source":"field","pre_stop_seconds":0,"delay_seconds":5,"drain_seconds":1.001,"cleanup_seconds":0,"margin_seconds":2}`,
+		`{"grace_source":"default","pre_stop_seconds":0,"delay_seconds":5,"drain_seconds":1.001,"cleanup_seconds":0,"margin_seconds":2}`,
 	} {
 		o, err := parseOptions([]string{"-plan", "-", "x.yaml"}, strings.NewReader(printed), nil)
 		if err != nil {
@@ -195,15 +195,15 @@ func TestJSON(t *testing.T) {
 	want := []map[string]any{
 		{
 			"file": "a.yaml", "document": 1.0, "kind": "Pod", "name": "short", "container": "app", "verdict": "error", "mode": "none",
-			"graceSeconds": 20.0, "preStopSeconds": 0.0, "requiredSeconds": 25.0, "headroomSeconds": -5.0, "findings": finding("grace-too-short", "error"),
+			"grace_seconds": 20.0, "pre_stop_seconds": 0.0, "required_seconds": 25.0, "headroom_seconds": -5.0, "findings": finding("grace-too-short", "error"),
 		},
 		{
 			"file": "bad.yaml", "document": 1.0, "kind": "", "name": "", "container": "", "verdict": "error", "mode": "",
-			"graceSeconds": nil, "preStopSeconds": nil, "requiredSeconds": nil, "headroomSeconds": nil, "findings": finding("unreadable", "error"),
+			"grace_seconds": nil, "pre_stop_seconds": nil, "required_seconds": nil, "headroom_seconds": nil, "findings": finding("unreadable", "error"),
 		},
 		{
 			"file": "service.yaml", "document": 0.0, "kind": "", "name": "", "container": "", "verdict": "warn", "mode": "",
-			"graceSeconds": nil, "preStopSeconds": nil, "requiredSeconds": nil, "headroomSeconds": nil, "findings": finding("no-workload", "warning"),
+			"grace_seconds": nil, "pre_stop_seconds": nil, "required_seconds": nil, "headroom_seconds": nil, "findings": finding("no-workload", "warning"),
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -56,13 +56,13 @@ const planShape = `
 The plan is a JSON object that the program prints. Every field may be absent;
 flags win over it; a field that is not listed here is an error.
 
-  {"container": "app", "graceSeconds": 30, "graceSource": "environment",
-   "preStopSeconds": 0, "delaySeconds": 5, "drainSeconds": 23, "cleanupSeconds": 0,
-   "marginSeconds": 2, "signals": ["SIGTERM", "SIGINT"],
-   "prestop": {"path": "/prestop", "port": 9090, "portName": "admin",
+  {"container": "app", "grace_seconds": 30, "grace_source": "environment",
+   "pre_stop_seconds": 0, "delay_seconds": 5, "drain_seconds": 23, "cleanup_seconds": 0,
+   "margin_seconds": 2, "signals": ["SIGTERM", "SIGINT"],
+   "prestop": {"path": "/prestop", "port": 9090, "port_name": "admin",
                "exec": "/app prestop"}}
 
-graceSeconds and preStopSeconds are what the program was told of its pod. The drain, if
+grace_seconds and pre_stop_seconds are what the program was told of its pod. The drain, if
 it is not there, is what the library would make of them.
 `
 

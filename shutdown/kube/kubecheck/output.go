@@ -25,10 +25,10 @@ type record struct {
 	Container string     `json:"container"`
 	Verdict   string     `json:"verdict"` // ok, warn or error
 	Mode      check.Mode `json:"mode"`
-	Grace     *float64   `json:"graceSeconds"`
-	PreStop   *float64   `json:"preStopSeconds"`
-	Required  *float64   `json:"requiredSeconds"`
-	Headroom  *float64   `json:"headroomSeconds"`
+	Grace     *float64   `json:"grace_seconds"`
+	PreStop   *float64   `json:"pre_stop_seconds"`
+	Required  *float64   `json:"required_seconds"`
+	Headroom  *float64   `json:"headroom_seconds"`
 	Findings  []finding  `json:"findings"`
 }
 

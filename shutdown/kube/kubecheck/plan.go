@@ -21,13 +21,13 @@ import (
 // The JSON of a shutdown.Plan is one, without what that does not know.
 type plan struct {
 	Container *string  `json:"container"`
-	Grace     *seconds `json:"graceSeconds"`   // of the platform, as the program was told
-	Source    *string  `json:"graceSource"`    // not used: where the program has its limit from
-	Told      *seconds `json:"preStopSeconds"` // what the program was told that a hook sleeps
-	Delay     *seconds `json:"delaySeconds"`
-	Drain     *seconds `json:"drainSeconds"`
-	Cleanup   *seconds `json:"cleanupSeconds"`
-	Margin    *seconds `json:"marginSeconds"`
+	Grace     *seconds `json:"grace_seconds"`    // of the platform, as the program was told
+	Source    *string  `json:"grace_source"`     // not used: where the program has its limit from
+	Told      *seconds `json:"pre_stop_seconds"` // what the program was told that a hook sleeps
+	Delay     *seconds `json:"delay_seconds"`
+	Drain     *seconds `json:"drain_seconds"`
+	Cleanup   *seconds `json:"cleanup_seconds"`
+	Margin    *seconds `json:"margin_seconds"`
 	PreStop   preStop  `json:"prestop"`
 	Signals   []string `json:"signals"`
 }
@@ -35,7 +35,7 @@ type plan struct {
 type preStop struct {
 	Path     *string `json:"path"`
 	Port     *int    `json:"port"`
-	PortName *string `json:"portName"`
+	PortName *string `json:"port_name"`
 	Exec     *string `json:"exec"`
 }
 
