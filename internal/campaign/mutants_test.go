@@ -477,7 +477,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "a Task.Shutdown does not cut a task that has its turn", breaks: "Task.Shutdown ends the task's work context a margin before its own deadline, also in its turn",
-		in: "internal/tree.Tree.Dismiss", old: "time.AfterFunc(deadline-now, func() { t.Lock(); defer t.Unlock(); t.finish(&n.work, expired) })", new: "time.AfterFunc(deadline-now, func() {})",
+		in: "internal/tree.Tree.Dismiss", old: "time.AfterFunc(deadline-now, func() { unlabel(); t.Lock(); defer t.Unlock(); t.finish(&n.work, expired) })", new: "time.AfterFunc(deadline-now, func() {})",
 	},
 	{
 		name: "a limit that comes forward ends nothing", breaks: "a limit that comes forward ends earlier what runs",
