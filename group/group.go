@@ -8,8 +8,7 @@
 // that groups nest.
 //
 // How long a stop may take comes from the context that Run is given: under a
-// shutdown.Coordinator from what is left of its one grace period, otherwise from the group's
-// Grace. The timeline is drawn in package shutdown.
+// shutdown.Coordinator it is the rest of its one grace period, otherwise the group's Grace. The timeline is drawn in package shutdown.
 package group
 
 import (

@@ -68,7 +68,7 @@ func (p Plan) required() time.Duration {
 	return tree.Sum(tree.Sum(p.PreStop, p.Delay), tree.Sum(p.Drain, p.Cleanup))
 }
 
-// headroom is what is left of Grace. It is negative where the program would be killed
+// headroom is the part of Grace that nothing uses. It is negative where the program would be killed
 // before it has ended, and less than Margin where that depends on luck. It means nothing
 // where Grace is not known.
 func (p Plan) headroom() time.Duration { return p.Grace - p.required() }

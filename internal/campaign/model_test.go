@@ -449,7 +449,7 @@ func limited(sn *seen) bool {
 	return false
 }
 
-// checkStuck looks for the name of what was given up, and for where it is.
+// checkStuck looks for the name of what was abandoned, and for where it is.
 func (m *model) checkStuck(t *told) {
 	if t.Outcome == outcomeFailed && (t.Stack != "" || t.WaitsFor != "") && m.inTime(t) {
 		m.found("stuck", "%s failed within its budget, and is shown as waiting for %q", t.Name, t.WaitsFor)

@@ -362,7 +362,7 @@ func (w *world) run() {
 	}
 	w.obs.goroutines = left
 	w.concludes()
-	w.letGo()
+	w.endAll()
 }
 
 // plays runs the program, within ctx.
@@ -508,8 +508,8 @@ func (w *world) countInBubble() int {
 	return len(others) - 2
 }
 
-// letGo ends the bubble's goroutines.
-func (w *world) letGo() {
+// endAll ends the bubble's goroutines.
+func (w *world) endAll() {
 	close(w.release)
 	w.wg.Done()
 	w.cond.L.Lock()

@@ -106,8 +106,8 @@ func (s sources) isMain(file string) bool { return s.main != "" && strings.Conta
 
 // isLibrary reports whether the file is of this library and not of a test of it. The module
 // has other packages, which use it.
-func (s sources) isLibrary(file string) bool {
-	file, ok := strings.CutPrefix(file, s.library)
+func (s sources) isLibrary(name string) bool {
+	file, ok := strings.CutPrefix(name, s.library)
 	if !ok || strings.Contains(file, "_test.go:") {
 		return false
 	}

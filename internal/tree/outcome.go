@@ -114,7 +114,7 @@ func beyond(err error, asked []error) (text string) {
 	return ""
 }
 
-// excuse returns what is left of the error that n has returned: nothing if it answers the request
+// excuse returns the part of the error of n that is a failure: nil if it answers the request
 // to stop, and then said is what it says beyond that. It calls methods of the error, which are the
 // user's: the lock must not be held.
 func (n *Node) excuse(err error) (said string, rest error) {

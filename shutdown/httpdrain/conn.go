@@ -115,7 +115,7 @@ func (l *link) idle() {
 	default:
 		return
 	}
-	l.s.poke()
+	l.s.wake()
 }
 
 // enter begins a request. It returns false if that comes too late.
@@ -328,7 +328,7 @@ func (s *server) forget(l *link) {
 	}
 	if s.isTold() {
 		s.count(l)
-		s.poke()
+		s.wake()
 	}
 }
 

@@ -65,7 +65,7 @@ func (d *drain) run() error {
 		}
 		timer.Reset(time.Until(next))
 		select {
-		case <-d.s.poked:
+		case <-d.s.woken:
 		case <-timer.C:
 		case <-work.Done():
 			return d.cut()
@@ -168,7 +168,7 @@ func (d *drain) unread(l *link) (yes bool) {
 		asked := make(chan bool, 1)
 		go d.s.try(func() {
 			asked <- unread(l.raw)
-			d.s.poke()
+			d.s.wake()
 		})
 		l.asked = asked
 		return true
@@ -264,7 +264,7 @@ func (d *drain) wait(most time.Duration) bool {
 	defer timeout.Stop()
 	for !d.done() {
 		select {
-		case <-d.s.poked:
+		case <-d.s.woken:
 		case <-timeout.C:
 			return d.done()
 		}

@@ -48,7 +48,7 @@ func (d *drain) awaitCallbacks() {
 		}
 	}
 	d.answered.Store(true)
-	d.s.poke()
+	d.s.wake()
 }
 
 func (s *server) callbacksRun() bool {

@@ -145,7 +145,7 @@ func (w *response) decide() {
 	}
 	sayClose(w.own.Header())
 	l.state.Store(uint32(marked))
-	l.s.poke()
+	l.s.wake()
 }
 
 // sayClose adds "close" to the Connection header. net/http looks at the first value. The

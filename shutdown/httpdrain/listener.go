@@ -180,7 +180,7 @@ func (l *listener) abandon() {
 }
 
 func (l *listener) close() {
-	defer l.s.poke()
+	defer l.s.wake()
 	defer l.closed.Store(true)
 	_ = l.Listener.Close()
 }

@@ -81,7 +81,7 @@ type server struct {
 
 	phase  atomic.Int32
 	told   chan struct{} // closed when it is told to stop
-	poked  chan struct{} // what the drain waits for may have happened
+	woken  chan struct{} // what the drain waits for may have happened
 	coord  *shutdown.Coordinator
 	resume chan struct{}           // the announcement was taken back
 	cancel context.CancelCauseFunc // ends the contexts of the requests
@@ -100,7 +100,7 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	s := &server{
 		options: o, srv: srv, base: time.Now().Add(-1),
 		id:   strconv.FormatInt(servers.Add(1), 10),
-		told: make(chan struct{}), poked: make(chan struct{}, 1), resume: make(chan struct{}, 1),
+		told: make(chan struct{}), woken: make(chan struct{}, 1), resume: make(chan struct{}, 1),
 		links: make(map[*link]struct{}),
 	}
 	l, err := s.open()
@@ -119,7 +119,7 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	tell := sync.OnceFunc(s.tell)
 	defer context.AfterFunc(ctx, func() {
 		tell()
-		s.poke() // a drain that has begun before the stop learns of its deadline
+		s.wake() // a drain that has begun before the stop learns of its deadline
 		l.wake()
 		if !l.ours() {
 			context.AfterFunc(group.WorkContext(ctx), l.abandon)
@@ -327,13 +327,13 @@ func (s *server) tell() {
 	close(s.told)
 }
 
-// poke has the drain look again.
-func (s *server) poke() {
+// wake has the drain look again.
+func (s *server) wake() {
 	if s.phase.Load() != told {
 		return
 	}
 	select {
-	case s.poked <- struct{}{}:
+	case s.woken <- struct{}{}:
 	default:
 	}
 }
