@@ -159,8 +159,11 @@ func TestTheHookOfAProgramThatIsNotThere(t *testing.T) {
 
 func TestThePlanIsPrinted(t *testing.T) {
 	code, out := command("plan", "-delay", "5s", "-grace", "25s")
-	var plan struct{ DelaySeconds, DrainSeconds float64 }
-	if err := json.Unmarshal([]byte(out), &plan); err != nil || code != 0 || plan.DelaySeconds != 5 || plan.DrainSeconds != 20 {
+	var plan struct {
+		Delay float64 `json:"delay_seconds"`
+		Drain float64 `json:"drain_seconds"`
+	}
+	if err := json.Unmarshal([]byte(out), &plan); err != nil || code != 0 || plan.Delay != 5 || plan.Drain != 20 {
 		t.Errorf("exit code %d, error %v; want a delay of 5 s and a drain of 20 s:\n%s", code, err, out)
 	}
 }
