@@ -3,6 +3,7 @@ package shutdown
 import (
 	"context"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -182,7 +183,10 @@ func (c *Coordinator) stopAll(now time.Duration) {
 }
 
 // bodyOver is the end of main and its holds.
-func (c *Coordinator) bodyOver() { c.phase = draining }
+func (c *Coordinator) bodyOver() {
+	c.phase = draining
+	c.steps = slices.Grow(c.steps, c.stack.node.Members())
+}
 
 // rootOver is the end of the last handler.
 func (c *Coordinator) rootOver(now time.Duration) {

@@ -32,7 +32,7 @@ var growthMeasures = []measure{makeTime, drainTime, reportTime, heap, heapAfter}
 func growths(quick bool) []*growth {
 	all := []*growth{
 		{name: "handlers", sizes: []int{10_000, 100_000, 1_000_000}, measure: growHandlers},
-		{name: "scopes, each in the one before", sizes: []int{100, 300, 1000}, measure: growDepth},
+		{name: "scopes, each in the one before", sizes: []int{1000, 3000, 10_000}, measure: growDepth},
 		{name: "scopes beside each other, with a handler each", sizes: []int{10_000, 30_000, 100_000}, measure: growBreadth},
 		{name: "tasks", sizes: []int{1000, 10_000, 100_000}, measure: growTasks},
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lastcall-go/lastcall/shutdown"
@@ -28,6 +29,10 @@ type closing struct {
 	cut     time.Duration // of that when it had returned, 0 if it was not known even then
 	err     error
 }
+
+// leftToItsTurn begins the error of a Close for which no time was left. What it was to close is as
+// it was before.
+const leftToItsTurn = "shutdown: no time is left to close it here"
 
 // closer is the key of the actor of a world that closes something, with this context.
 type closer struct{ *world }
@@ -58,7 +63,7 @@ func (w *world) closes(c *closing, by *seen, ctx context.Context, d time.Duratio
 	})
 	err := f(how.of(w, ctx))
 	cut, ok := work.Deadline()
-	refused := errors.Is(err, shutdown.ErrInProgress)
+	refused := errors.Is(err, shutdown.ErrInProgress) || err != nil && strings.HasPrefix(err.Error(), leftToItsTurn)
 	w.note(func() {
 		switch {
 		case !refused || c.hand:
@@ -74,7 +79,7 @@ func (w *world) closes(c *closing, by *seen, ctx context.Context, d time.Duratio
 			c.cut = cut.Sub(w.base)
 		}
 	})
-	if c.reg != nil && !refused && !errors.Is(err, shutdown.ErrGrace) { // else it is left to its turn
+	if c.reg != nil && !refused && !errors.Is(err, shutdown.ErrGrace) {
 		w.settles(c.reg)
 	}
 }

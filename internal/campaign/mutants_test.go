@@ -377,19 +377,19 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "what has begun is kept for, too", breaks: "a step has all that is not kept for those after it",
-		in: "internal/tree.Node.leave", old: "l.adjust(kept, 0)", new: "_ = kept",
+		in: "internal/tree.Node.leave", old: "l.adjust(n, -1)", new: "",
 	},
 	{
 		name: "a reserve is ignored", breaks: "a step has its Reserve",
-		in: "internal/tree.Node.wanted", old: "max(m, float64(n.Reserve))", new: "m",
+		in: "internal/tree.Node.minimum", old: "max(m, float64(n.Reserve))", new: "m",
 	},
 	{
 		name: "a minimum is more than the timeout", breaks: "a minimum is never more than the Timeout",
-		in: "internal/tree.Node.capped", old: "n.Timeout > 0", new: "false",
+		in: "internal/tree.Node.minimum", old: "n.Timeout > 0", new: "false",
 	},
 	{
 		name: "the largest minimum of a list outlives its queue", breaks: "an empty queue claims nothing",
-		in: "internal/tree.Node.adjust", old: "li.queue == nil", new: "li.queue == nil && !li.Concurrent",
+		in: "internal/tree.Node.adjust", old: "!li.Concurrent && n.outside == nil", new: "n.outside == nil",
 	},
 	{
 		name: "a list that stops side by side is kept its sum", breaks: "a concurrent scope counts as its largest",
@@ -429,23 +429,23 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "the minimums are not scaled", breaks: "where the minimums exceed nine tenths of what is left, all are scaled down, and the step that runs has time",
-		in: "internal/tree.Tree.fit", old: "l.List.scale*l.List.sum > most", new: "false",
+		in: "internal/tree.Tree.fit", old: "l.List.scale*l.keeps() > most", new: "false",
 	},
 	{
 		name: "the limit of a Close is not that of what it closes", breaks: "what a Close runs has until the deadline of its context",
-		in: "internal/tree.Node.limit", old: "at = min(at, o.limit)", new: "_ = o.limit",
+		in: "internal/tree.Node.limitWith", old: "at = min(at, o.limit)", new: "_ = o.limit",
 	},
 	{
 		name: "what a step closes is not bounded by it", breaks: "what a step waits for ends by its deadline",
-		in: "internal/tree.Node.limit", old: "at = min(at, w.innerDeadline(now))", new: "_ = w",
+		in: "internal/tree.Node.limitWith", old: "at = min(at, w.innerDeadline(now))", new: "_ = w",
 	},
 	{
 		name: "a timeout is ignored", breaks: "a step has no more than its Timeout",
-		in: "internal/tree.Node.limit", old: "n.Timeout > 0", new: "false",
+		in: "internal/tree.Node.limitWith", old: "n.Timeout > 0", new: "false",
 	},
 	{
 		name: "a hog may take all that is left", breaks: "a step takes nothing of what is kept for those after it",
-		in: "internal/tree.Node.share", old: "kept = l.List.scale * l.List.sum", new: "kept = 0",
+		in: "internal/tree.Node.share", old: "kept = l.List.scale * l.keeps()", new: "kept = 0",
 	},
 	{
 		name: "steps side by side keep time for each other", breaks: "steps side by side have the same time",

@@ -146,7 +146,7 @@ func build(t *testing.T, dir string, flags []string) (binary string) {
 	write(t, dir, "overlay.json", overlay)
 	binary = filepath.Join(t.TempDir(), "program")
 	cmd := exec.Command("go", append([]string{"build", "-mod=mod", "-overlay=overlay.json", "-o", binary}, flags...)...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOWORK=off", "GOPROXY=off", "GOFLAGS=")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, out)
 	}

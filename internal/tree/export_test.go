@@ -26,7 +26,7 @@ func (t *Tree) Idle() bool {
 func (t *Tree) Running() []*Node { return t.running }
 
 // Minimum is what the plans that the step n is in left it, unscaled.
-func (n *Node) Minimum() time.Duration { return n.min }
+func (n *Node) Minimum() time.Duration { return duration(n.minimum()) }
 
 // Forced reports whether there was a second signal.
 func (t *Tree) Forced() bool { return t.forced != nil }
@@ -38,42 +38,39 @@ func (n *Node) Finish(e *Ending) { n.work.finish(e) }
 func (n *Node) WorkContext() *Context { return &n.work }
 
 // Wrong says what is not as it has to be in the list l or in one within: everything that is
-// kept, and could be found by looking at all members. The sum may be wrong by slack. In the middle
-// of a change more may be kept than has to be, for members that have begun since.
-func Wrong(l *Node, inTheMiddle bool, slack float64) string {
+// remembered, and could be found by looking at all members. The sum may be wrong by slack.
+func Wrong(l *Node, slack float64) string {
 	li := l.List
-	size, special, sum := 0, 0, 0.0
+	size, mixed, sum := 0, false, 0.0
 	for m := li.queue; m != nil; m = m.older {
 		size++
 		if m.parent != l || !m.linked || m.taken || m.state == over {
 			return fmt.Sprintf("%s waits in %s, and does not know it", m.Name(), l.Name())
 		}
-		if m.List != nil || m.Limits != (Limits{}) || m.outside != nil {
-			special++
-		}
-		sum = l.and(sum, m.afresh(li.floor))
+		mixed = mixed || m.List != nil || m.Limits != (Limits{}) || m.outside != nil
+		sum = l.and(sum, m.afresh(false))
 	}
 	for m := li.live; m != nil; m = m.older {
 		if m.parent != l || m.linked || !m.taken || m.state != stopping {
 			return fmt.Sprintf("%s has its turn in %s, and does not know it", m.Name(), l.Name())
 		}
+		if m.List != nil && m.List.scale > li.scale {
+			return fmt.Sprintf("the scale of %s is %v, and that of %s is %v", m.Name(), m.List.scale, l.Name(), li.scale)
+		}
 	}
 	slack += sum * 1e-9
 	switch {
-	case size != li.size || special != li.special:
-		return fmt.Sprintf("%s counts %d members, %d of them special; it has %d and %d", l.Name(), li.size, li.special, size, special)
-	case li.floor == 0:
-	case li.sum < sum-slack, li.sum > sum+slack && !inTheMiddle:
-		return fmt.Sprintf("the sum of %s is %v, but its members have %v", l.Name(), li.sum, sum)
-	case math.Abs(sum-l.total()) > slack && !inTheMiddle:
-		return fmt.Sprintf("the total of %s is %v, but its members have %v", l.Name(), l.total(), sum)
+	case size != li.size || mixed && !li.mixed:
+		return fmt.Sprintf("%s counts %d members, mixed %t; it has %d, mixed %t", l.Name(), li.size, li.mixed, size, mixed)
+	case li.floor > 0 && math.Abs(sum-l.keeps()) > slack:
+		return fmt.Sprintf("%s keeps %v, but its members have %v", l.Name(), l.keeps(), sum)
 	}
 	for _, top := range []*Node{li.queue, li.live} {
 		for m := top; m != nil; m = m.older {
 			if m.List == nil {
 				continue
 			}
-			if wrong := Wrong(m, inTheMiddle, slack); wrong != "" {
+			if wrong := Wrong(m, slack); wrong != "" {
 				return wrong
 			}
 		}
@@ -81,18 +78,21 @@ func Wrong(l *Node, inTheMiddle bool, slack float64) string {
 	return ""
 }
 
-// afresh is what has to be kept for n, by a look at all below it.
-func (n *Node) afresh(floor time.Duration) float64 {
-	m := float64(floor)
+// afresh is what has to be kept for n, by a look at all below it. What is live in a list that
+// somebody closes counts even if it is a member that somebody waits for.
+func (n *Node) afresh(live bool) float64 {
+	m := 0.0
 	switch {
-	case n.state == stopping && n.outside != nil && slices.ContainsFunc(n.outside.waiters, n.comesAfter):
+	case !live && n.state == stopping && n.outside != nil && slices.ContainsFunc(n.outside.waiters, n.comesAfter):
 		return 0
-	case n.List != nil && n.state == stopping:
-		m = n.List.frozen
-	case n.List != nil:
-		m = 0
+	case n.List == nil:
+		m = float64(n.floor())
+	default:
 		for x := n.List.queue; x != nil; x = x.older {
-			m = n.and(m, x.afresh(n.List.floor))
+			m = n.and(m, x.afresh(false))
+		}
+		for x := n.List.live; x != nil; x = x.older {
+			m = n.and(m, x.afresh(true))
 		}
 	}
 	m = max(m, float64(n.Reserve))

@@ -78,7 +78,7 @@ func (h host) Returned(n *tree.Node, err error) {
 
 func (h host) Notice(n *tree.Node) {
 	p := h.p
-	p.check(true)
+	p.check()
 	if n.List == nil && n.Over() {
 		p.ended = append(p.ended, fmt.Sprintf("%s %v at %v", n.Name(), outcome(n.Outcome), p.at(n.End)))
 	} else if n.List == nil {
@@ -90,8 +90,8 @@ func (h host) Notice(n *tree.Node) {
 }
 
 // check looks at what the tree keeps of its lists. The lock is held.
-func (p *program) check(inTheMiddle bool) {
-	if wrong := tree.Wrong(p.root, inTheMiddle, p.slack); wrong != "" {
+func (p *program) check() {
+	if wrong := tree.Wrong(p.root, p.slack); wrong != "" {
 		p.t.Errorf("at %v: %s", p.at(p.Now()), wrong)
 	}
 }
@@ -101,7 +101,7 @@ func (p *program) locked(f func()) {
 	p.Lock()
 	defer p.Unlock()
 	f()
-	p.check(false)
+	p.check()
 	if p.onUnlock != nil {
 		p.onUnlock()
 	}

@@ -14,26 +14,20 @@ type List struct {
 	Concurrent bool  // its members stop side by side
 	Owner      Owner // nil for a scope
 
-	outer     *Node         // the step that runs the group
-	closed    bool          // it takes no more members
-	queue     *Node         // the members that wait for their turn, newest first
-	live      *Node         // those that have it
-	size      int           // of the queue
-	special   int           // how many of the queue are not plain
-	floor     time.Duration // the least that a plan gives to a step without limits; 0: no plan yet
-	scale     float64       // by which the plan reduces all minimums
-	beginning bool          // all of the queue begins at this instant
-	bound     time.Duration // what limit has found, for members that are looked at together; 0: nothing yet
-	cause     error         // of the request to stop
-	ending    *Ending       // the same, for the contexts of the members
+	outer  *Node         // the step that runs the group
+	closed bool          // it takes no more members
+	queue  *Node         // the members that wait for their turn, newest first
+	live   *Node         // those that have it
+	size   int           // of the queue
+	floor  time.Duration // the least that a plan gives to a step without limits; 0: no plan yet
+	scale  float64       // by which all minimums are reduced; that of a list within is not larger
+	bound  time.Duration // what limit has found, for members that are looked at together; 0: nothing yet
+	cause  error         // of the request to stop
+	ending *Ending       // the same, for the contexts of the members
 
-	// sum is what is kept for the queue, unscaled: the minimums of its members, or the largest
-	// of them. It follows from the queue, the floor and the limits alone, and total computes
-	// it: without it, each of n members would look at all those after it.
-	sum float64
-	// frozen is sum as it was when somebody closed the list early, and what came later: its
-	// queue gets empty while its steps still run.
-	frozen float64
+	mixed bool    // not all members that it had were plain
+	sum   float64 // what keeps has found
+	known bool    // nothing of that has changed since
 }
 
 // ErrClosed is returned by Add for a list that takes no more members.
@@ -63,18 +57,25 @@ func (t *Tree) Add(l, n *Node, values *Values) error {
 	if values != nil {
 		t.Enter(n, values)
 	}
-	l.link(n)
 	if l.List.floor == 0 {
+		l.link(n)
 		return nil
 	}
 	now := t.Now()
 	if l.state == stopping && l.List.Concurrent && n.List == nil {
+		l.link(n)
 		l.take(n)
 		t.begin(n, now)
 		n.work.deadline = n.deadline // nobody has its context yet
 		return nil
 	}
-	if top := n.reprice(); top.state == stopping && !top.List.Concurrent {
+	top := l
+	for top.linked && top.parent.List.floor > 0 {
+		top = top.parent
+	}
+	before := top.keeps()
+	l.link(n)
+	if top.state == stopping && !top.List.Concurrent && top.keeps() > before {
 		t.fit(top, now)
 	}
 	return nil
@@ -110,7 +111,7 @@ func (t *Tree) Detach(n *Node) bool {
 // unplan takes the plan of the program back from what has left it.
 func (n *Node) unplan() {
 	n.List.floor = 0
-	for m := n.List.queue; m != nil && n.List.special > 0; m = m.older {
+	for m := n.List.queue; m != nil && n.List.mixed; m = m.older {
 		if m.List != nil {
 			m.unplan()
 		}
@@ -146,7 +147,7 @@ func (l *List) Close() { l.closed = true }
 
 // Reserved is what the members have asked for together.
 func (n *Node) Reserved() (sum time.Duration) {
-	for m := n.List.queue; m != nil && n.List.special > 0; m = m.older {
+	for m := n.List.queue; m != nil && n.List.mixed; m = m.older {
 		reserve := m.Reserve
 		if m.List != nil {
 			reserve = max(reserve, m.Reserved())
@@ -181,7 +182,7 @@ func pull(top **Node, n *Node) {
 	n.older, n.newer = nil, nil
 }
 
-// link puts n into the queue. What is kept for it is added by reprice.
+// link puts n into the queue.
 func (l *Node) link(n *Node) {
 	if main := l.List.queue; main != nil && main.Kind == Main { // events and the report have it before its holds
 		push(&main.older, n)
@@ -189,31 +190,21 @@ func (l *Node) link(n *Node) {
 	} else {
 		push(&l.List.queue, n)
 	}
-	n.linked, n.price = true, 0
+	n.linked = true
 	l.List.size++
 	if !n.plain() {
-		l.List.special++
-		return
+		l.mix()
 	}
-	if l.List.floor > 0 {
-		l.adjust(0, float64(l.List.floor))
-	}
+	l.adjust(n, 1)
 }
 
 // leave takes n out of the queue, with what was kept for it.
 func (n *Node) leave() {
 	l := n.parent
-	kept := l.kept(n)
+	l.adjust(n, -1)
 	pull(&l.List.queue, n)
 	n.linked = false
 	l.List.size--
-	if !n.plain() {
-		l.List.special--
-	}
-	if l.List.floor > 0 {
-		l.adjust(kept, 0)
-		l.reprice()
-	}
 }
 
 // take gives n its turn.
@@ -221,69 +212,98 @@ func (l *Node) take(n *Node) {
 	n.leave()
 	push(&l.List.live, n)
 	n.taken = true
+	n.lower(l.List.scale) // one plan, one scale
 }
+
+// The rest of this file is what is kept for members that wait for their turn. It follows from the
+// queue, the floor and the limits alone. A list remembers it, or else each of n members would
+// look at all those after it.
 
 // plain reports whether the floor is kept for n, as for most handlers: they are counted, and not
 // looked at one by one.
-func (n *Node) plain() bool {
-	return n.List == nil && n.Limits == Limits{} && n.outside == nil
-}
+func (n *Node) plain() bool { return n.List == nil && n.Limits == Limits{} && n.outside == nil }
 
-// kept is what the sum of l has for its member n.
-func (l *Node) kept(n *Node) float64 {
-	if n.plain() {
-		return float64(l.List.floor)
-	}
-	return n.price
-}
+// mix notes that l has a member that is not plain.
+func (l *Node) mix() { l.List.mixed, l.List.known = true, false }
 
-// setOutside sets or clears the outside of n, which makes a difference to plain.
-func (n *Node) setOutside(o *outside) {
-	if !n.linked {
-		n.outside = o
-		return
-	}
-	l := n.parent.List
-	price := n.parent.kept(n)
-	if !n.plain() {
-		l.special--
-	}
-	if n.outside = o; !n.plain() {
-		l.special++
-		n.price = price
-	} else if l.floor > 0 {
-		n.parent.adjust(price, float64(l.floor))
-	}
-	n.reprice()
-}
-
-// wanted is the minimum of n, unscaled, by a plan with this floor.
-func (n *Node) wanted(floor time.Duration) float64 {
-	m := float64(floor)
+// keeps is what l keeps for its queue, unscaled: the minimums of the members, or the largest.
+func (l *Node) keeps() float64 {
+	li := l.List
 	switch {
-	case n.List == nil:
-	case n.state == stopping:
-		m = n.List.frozen
-	default:
-		m = n.List.sum
+	case !li.mixed:
+		return float64(li.floor) * float64(l.count())
+	case !li.known:
+		li.sum, li.known = 0, true
+		for m := li.queue; m != nil; m = m.older {
+			li.sum = l.and(li.sum, m.kept())
+		}
 	}
-	return n.capped(max(m, float64(n.Reserve)))
+	return li.sum
 }
 
-func (n *Node) capped(m float64) float64 {
+func (l *Node) and(sum, m float64) float64 {
+	if l.List.Concurrent {
+		return max(sum, m)
+	}
+	return sum + m
+}
+
+// adjust adds the member n to the sum, or takes it off, if that can be done without the others.
+func (l *Node) adjust(n *Node, sign float64) {
+	if li := l.List; li.known {
+		li.known = !li.Concurrent && n.outside == nil
+		li.sum = max(0, li.sum+sign*n.kept())
+	}
+	l.changed()
+}
+
+// changed says that what is kept for n, and for what it is in, may have changed.
+func (n *Node) changed() {
+	for ; n.parent != nil && n.parent.List.floor > 0; n = n.parent {
+		if n.linked {
+			n.parent.List.known = false
+		}
+	}
+}
+
+// kept is what is kept for n while it waits for its turn. It is nothing while a step before it
+// waits for n to stop: that step has the time for it.
+func (n *Node) kept() float64 {
+	if n.state == stopping && n.outside != nil && slices.ContainsFunc(n.outside.waiters, n.comesAfter) {
+		return 0
+	}
+	return n.minimum()
+}
+
+// minimum is what n has at least, unscaled. A list that stops before its turn has that of all its
+// members which are not over.
+func (n *Node) minimum() float64 {
+	m := 0.0
+	if n.List == nil {
+		m = float64(n.floor())
+	} else {
+		m = n.keeps()
+		for live := n.List.live; live != nil; live = live.older {
+			m = n.and(m, live.minimum())
+		}
+	}
+	m = max(m, float64(n.Reserve))
 	if n.Timeout > 0 {
-		return min(m, float64(n.Timeout))
+		m = min(m, float64(n.Timeout))
 	}
 	return m
 }
 
-// minimum is what is kept for n while it waits for its turn. It is nothing while a step before it
-// waits for n to stop: that step has the time for it.
-func (n *Node) minimum(floor time.Duration) float64 {
-	if n.state == stopping && n.outside != nil && slices.ContainsFunc(n.outside.waiters, n.comesAfter) {
-		return 0
+// floor is the least of the plans that the step n is in.
+func (n *Node) floor() time.Duration {
+	floor := maxFloor
+	if n.parent != nil && n.parent.List.floor > 0 {
+		floor = n.parent.List.floor
 	}
-	return n.wanted(floor)
+	if n.outside != nil && n.outside.floor > 0 {
+		floor = min(floor, n.outside.floor)
+	}
+	return floor
 }
 
 // comesAfter reports whether the step w ends before the turn of n comes. It does not where it
@@ -322,72 +342,14 @@ func (n *Node) within() *Node {
 	return n.parent
 }
 
-// reprice tells the lists around n that its minimum may have changed. It returns the outermost
-// of which the sum has.
-func (n *Node) reprice() (top *Node) {
-	top = n
-	for n.linked && n.parent.List.floor > 0 {
-		l := n.parent
-		if !n.plain() {
-			before := n.price
-			n.price = n.minimum(l.List.floor)
-			if n.price == before {
-				return top
-			}
-			l.adjust(before, n.price)
-		}
-		n, top = l, l
-	}
-	return top
-}
-
-// adjust replaces one member's part of the sum.
-func (l *Node) adjust(from, to float64) {
-	switch li := l.List; {
-	case li.queue == nil:
-		li.sum = 0 // exactly
-	case !li.Concurrent:
-		li.sum = max(0, li.sum+to-from)
-	case to >= from || li.beginning:
-		li.sum = max(li.sum, to)
-	case from >= li.sum:
-		li.sum = l.total()
-	}
-	if to > from {
-		if l.List.Concurrent {
-			l.List.frozen = max(l.List.frozen, to)
-		} else {
-			l.List.frozen += to - from
-		}
-	}
-}
-
-// total is what sum has to be.
-func (l *Node) total() (sum float64) {
-	if l.List.special == 0 {
-		return float64(l.List.floor) * float64(l.count())
-	}
-	for m := l.List.queue; m != nil; m = m.older {
-		sum = l.and(sum, l.kept(m))
-	}
-	return sum
-}
-
-func (l *Node) and(sum, m float64) float64 {
-	if l.List.Concurrent {
-		return max(sum, m)
-	}
-	return sum + m
-}
-
 // count is how many steps n has one after the other.
 func (n *Node) count() int {
 	switch {
 	case n.List == nil:
 		return 1
-	case n.List.special == 0 && n.List.Concurrent:
+	case !n.List.mixed && n.List.Concurrent:
 		return min(n.List.size, 1)
-	case n.List.special == 0:
+	case !n.List.mixed:
 		return n.List.size
 	}
 	c := 0
@@ -401,29 +363,30 @@ func (n *Node) count() int {
 	return c
 }
 
-// plan fixes the floor of n and of all below it: the least of the plans that a node is in. It
-// reaches the steps that run already.
+// plan fixes the floor of n and of all below it: the least of the plans that a node is in.
 func (n *Node) plan(floor time.Duration) {
 	l := n.List
 	if l == nil {
-		n.min = min(n.min, duration(n.wanted(floor)))
 		return
 	}
 	if l.floor == 0 || floor < l.floor {
-		l.floor = floor
+		l.floor, l.known = floor, false
 	}
 	for m := l.live; m != nil; m = m.older {
 		m.plan(floor)
 	}
-	for m := l.queue; m != nil && l.special > 0; m = m.older {
+	for m := l.queue; m != nil && l.mixed; m = m.older {
 		m.plan(floor)
-		if !m.plain() {
-			m.price = m.minimum(l.floor)
-		}
 	}
-	l.sum = n.total()
-	l.frozen = l.sum
-	for m := l.live; m != nil; m = m.older {
-		l.frozen = n.and(l.frozen, m.wanted(l.floor))
+}
+
+// lower reduces the minimums of n, and of what is stopping in it.
+func (n *Node) lower(scale float64) {
+	if n.List == nil || n.List.scale <= scale {
+		return
+	}
+	n.List.scale = scale
+	for m := n.List.live; m != nil; m = m.older {
+		m.lower(scale)
 	}
 }

@@ -60,8 +60,6 @@ type Node struct {
 	env      *env
 	work     Context       // ends at the deadline
 	deadline time.Duration // 0: not known yet
-	min      time.Duration // its minimum when its time began to run, unscaled
-	price    float64       // what the list around keeps for it, if it is not plain; see List.sum
 
 	parent       *Node // the list that it is in
 	older, newer *Node // there, in the queue or among the live

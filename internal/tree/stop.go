@@ -42,7 +42,7 @@ func (t *Tree) Stop(n *Node, now, limit time.Duration, cause error) (done <-chan
 	o := n.outside
 	if o == nil {
 		o = &outside{limit: Never}
-		n.setOutside(o)
+		n.stopFrom(o)
 	}
 	o.limit = min(o.limit, limit)
 	o.done = make(chan struct{})
@@ -60,9 +60,16 @@ func (t *Tree) Stop(n *Node, now, limit time.Duration, cause error) (done <-chan
 		w.waitsAtDeadline(now)
 	}
 	t.begin(n, now)
-	n.reprice()
-	t.proceed(n, now)
 	return o.done
+}
+
+// stopFrom has n stopped from outside its list.
+func (n *Node) stopFrom(o *outside) {
+	n.outside = o
+	if n.linked {
+		n.parent.mix()
+		n.changed()
+	}
 }
 
 // waitsAtDeadline notes that n, if it is at its deadline, waits for something that it stops, and
@@ -124,15 +131,11 @@ func (t *Tree) closeBy(n, by *Node, c Closing) (*outside, error) {
 		o.waiters = append(o.waiters, by)
 		by.waitsAtDeadline(now)
 	}
-	if n.outside == nil {
-		n.setOutside(o)
-	} else {
-		n.reprice()
-	}
+	n.stopFrom(o)
 	if !begun {
 		n.Start = now
 		if min(c.Limit, n.limit(now)) <= now && n.hasTurn() {
-			n.setOutside(nil)
+			n.stopFrom(nil)
 			return nil, ErrNoTime
 		}
 		t.Stop(n, now, c.Limit, context.Canceled)
@@ -169,6 +172,7 @@ func (t *Tree) notClosing(n *Node) {
 // begin begins to stop n: a list advances, a step that runs is told, another is called.
 func (t *Tree) begin(n *Node, now time.Duration) {
 	n.state, n.Start = stopping, now
+	n.changed() // if somebody closes it before its turn
 	if n.List != nil {
 		t.beginList(n, now)
 		return
@@ -177,7 +181,6 @@ func (t *Tree) begin(n *Node, now time.Duration) {
 		t.end(n, now, OK, nil)
 		return
 	}
-	n.min = duration(n.wanted(n.floorNow()))
 	end := n.limit(now)
 	if n.called() {
 		n.env = t.envOf(n)
@@ -205,18 +208,6 @@ func (t *Tree) begin(n *Node, now time.Duration) {
 	t.Host.Notice(n)
 }
 
-// floorNow is the least floor of the plans that the step n is in.
-func (n *Node) floorNow() time.Duration {
-	floor := maxFloor
-	if n.parent != nil && n.parent.List.floor > 0 {
-		floor = n.parent.List.floor
-	}
-	if n.outside != nil && n.outside.floor > 0 {
-		floor = min(floor, n.outside.floor)
-	}
-	return floor
-}
-
 // beginTooLate is for a step for which no time is left. One that runs is told all the same, and
 // abandoned.
 func (t *Tree) beginTooLate(n *Node, now time.Duration) {
@@ -231,11 +222,8 @@ func (t *Tree) beginTooLate(n *Node, now time.Duration) {
 }
 
 func (t *Tree) beginList(n *Node, now time.Duration) {
-	if n.taken { // one plan, one scale
-		n.List.scale = n.parent.List.scale
-		if n.List.cause == nil {
-			n.List.cause = n.parent.List.cause
-		}
+	if n.taken && n.List.cause == nil {
+		n.List.cause = n.parent.List.cause
 	}
 	if !t.advance(n, now) && t.closesWithin(n) {
 		t.tighten(n, now)
@@ -246,8 +234,8 @@ func (t *Tree) beginList(n *Node, now time.Duration) {
 // stop side by side. It reports whether the list is over.
 func (t *Tree) advance(l *Node, now time.Duration) (over bool) {
 	li := l.List
-	if li.Concurrent {
-		li.beginning, li.bound = true, l.limit(now)
+	if li.queue != nil {
+		li.bound = l.limit(now)
 	}
 	for li.queue != nil && (li.live == nil || li.Concurrent) {
 		n := li.queue
@@ -258,7 +246,7 @@ func (t *Tree) advance(l *Node, now time.Duration) (over bool) {
 			t.begin(n, now)
 		}
 	}
-	li.beginning, li.bound = false, 0
+	li.bound = 0
 	if li.live != nil {
 		return false
 	}
@@ -284,6 +272,7 @@ func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 		n.leave()
 	case n.taken:
 		pull(&n.parent.List.live, n)
+		n.parent.changed()
 	}
 	n.state, n.Outcome, n.Err, n.End = over, o, err, now
 	if o != OK {
@@ -348,7 +337,7 @@ func (t *Tree) release(n *Node, now time.Duration) {
 			}
 			o.limit = min(o.limit, limit)
 		}
-		c.reprice() // n may be what a closer runs in
+		c.changed() // n may be what a closer runs in
 	}
 }
 

@@ -51,7 +51,10 @@ func planFloor(left time.Duration, n int) time.Duration {
 
 // limit is when n, whose time runs, has to be over: the least of its own limits and those of
 // the nodes around it, less what these keep for the members after it.
-func (n *Node) limit(now time.Duration) time.Duration {
+func (n *Node) limit(now time.Duration) time.Duration { return n.limitWith(now, nil, 0) }
+
+// limitWith is limit where it is known what the member m of n, if there is one, has not had yet.
+func (n *Node) limitWith(now time.Duration, m *Node, own float64) time.Duration {
 	at := n.tree.limit
 	if o := n.outside; o != nil {
 		at = min(at, o.limit)
@@ -65,35 +68,37 @@ func (n *Node) limit(now time.Duration) time.Duration {
 	switch {
 	case n.parent == nil:
 	case n.taken:
-		at = min(at, Sum(now, n.parent.share(n, now)))
+		at = min(at, Sum(now, n.parent.share(n, now, n.remaining(now, m, own))))
 	default: // somebody closes it before its turn; the list around need not be stopping
 		at = min(at, n.parent.innerDeadline(now))
 	}
 	if n.tree.forced != nil && n.List == nil {
-		at = min(at, Sum(now, n.min))
+		at = min(at, Sum(now, duration(n.minimum())))
 	}
 	return at
 }
 
-// share is how long the member n, which has its turn, may take from now on.
-func (l *Node) share(n *Node, now time.Duration) time.Duration {
-	at := l.List.bound
+// share is how long the member n, which has its turn, may take from now on. Of its minimum it has
+// not had own yet.
+func (l *Node) share(n *Node, now time.Duration, own float64) time.Duration {
+	at, scale := l.List.bound, l.List.scale
 	if at == 0 {
-		at = l.limit(now)
+		at = l.limitWith(now, n, own)
 	}
 	left := max(at-now, 0)
 	if left == 0 {
 		return 0
 	}
-	kept, own := 0.0, n.remaining(now, l.List.scale)
+	own *= l.List.scale / scale // the list around may have reduced it
+	kept := 0.0
 	if !l.List.Concurrent {
-		kept = l.List.scale * l.List.sum
+		kept = l.List.scale * l.keeps()
 	}
 	if all := kept + own; all > float64(left) {
 		// More is kept than there is, because of a late registration, or a timer that fired
 		// late. To mostPlanned, as fit does, would reduce the minimums with each overrun.
 		by := float64(left) / all
-		l.List.scale *= by
+		l.lower(l.List.scale * by)
 		kept, own = kept*by, own*by
 	}
 	least := min(duration(max(1, own)), left)
@@ -103,12 +108,12 @@ func (l *Node) share(n *Node, now time.Duration) time.Duration {
 	return min(left, max(least, left-duration(kept)))
 }
 
-// remaining is what n has not had yet of its minimum. The scale reduces minimums, not the time
-// that has passed.
-func (n *Node) remaining(now time.Duration, scale float64) float64 {
+// remaining is what n, which has its turn, has not had yet of its minimum; of a member m of it
+// that is known to be own. The scale reduces minimums, not the time that has passed.
+func (n *Node) remaining(now time.Duration, m *Node, own float64) float64 {
 	had := float64(now - n.Start)
 	if n.List == nil {
-		r := scale * float64(n.min)
+		r := n.parent.List.scale * n.minimum()
 		if n.tree.forced == nil {
 			r = min(r, max(r-had, float64(toObey)))
 		}
@@ -117,12 +122,14 @@ func (n *Node) remaining(now time.Duration, scale float64) float64 {
 		}
 		return r
 	}
-	scale = min(scale, n.List.scale)
-	live := 0.0
-	for m := n.List.live; m != nil; m = m.older {
-		live = max(live, m.remaining(now, scale))
+	live := own
+	for x := n.List.live; x != nil; x = x.older {
+		if x != m {
+			live = max(live, x.remaining(now, nil, 0))
+		}
 	}
-	r := max(n.and(scale*n.List.sum, live), scale*float64(n.Reserve)-had)
+	scale := n.List.scale
+	r := max(n.and(scale*n.keeps(), live), scale*float64(n.Reserve)-had)
 	if n.Timeout > 0 { // it caps the minimum, and so is scaled with it
 		most := scale * float64(n.Timeout)
 		r = min(r, most, max(most-had, min(live, float64(toObey))))
@@ -158,8 +165,8 @@ func (n *Node) innerDeadline(now time.Duration) time.Duration {
 
 // fit reduces the minimums of the list where they exceed mostPlanned of the time left.
 func (t *Tree) fit(l *Node, now time.Duration) {
-	if most := float64(max(l.limit(now)-now, 0)) * mostPlanned; l.List.scale*l.List.sum > most {
-		l.List.scale = most / l.List.sum
+	if most := float64(max(l.limit(now)-now, 0)) * mostPlanned; l.List.scale*l.keeps() > most {
+		l.lower(most / l.keeps())
 		t.Host.Scaled()
 	}
 }
