@@ -79,12 +79,8 @@ type Coordinator struct {
 	byMain   bool // Run was called by Main, which ends the process
 	alone    bool // it drains without a Run
 	byExit   bool // because of an Exit, which ends the process
-	early    bool // a stop came before Run
-	ready    bool
-	quiesced bool
 	forced   bool
 	exiting  bool // Exit was called
-	panicked bool // main
 
 	returning bool // main is, which begins its stop
 	logStuck  bool // at the end, the log could not be written
@@ -236,8 +232,8 @@ func (c *Coordinator) Stop(err error) {
 	switch {
 	case c.phase != fresh:
 		c.request(t.Now(), why, true)
-	case !c.early:
-		c.early, c.cause = true, why
+	case c.cause.err == nil:
+		c.cause = why // Run will stop at once
 	}
 }
 

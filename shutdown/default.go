@@ -101,7 +101,7 @@ func unclaimed() (held []string) {
 	}
 	Default.stack.node.Each(add)
 	Default.body.node.Each(add)
-	if Default.early {
+	if Default.cause.err != nil {
 		held = append(held, "a call of Stop")
 	}
 	return held

@@ -63,11 +63,8 @@ func (h host) Notice(n *tree.Node) {
 	default:
 		c.stepBegan(n)
 	}
-	if n == &c.main && n.Over() {
-		c.panicked = n.Outcome == tree.Panicked
-		if c.returning {
-			c.stopAll(n.End)
-		}
+	if n == &c.main && n.Over() && c.returning {
+		c.stopAll(n.End)
 	}
 }
 

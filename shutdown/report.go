@@ -144,7 +144,7 @@ func (c *Coordinator) build() *Report {
 	r := &Report{
 		Cause: c.cause.err, Began: c.tree.Time(c.t0), Took: c.took,
 		Grace: c.end - c.t0, Delay: c.delay, Forced: c.forced, Steps: c.steps, Leaks: c.leaks,
-		fault: c.cause.fault, mainCode: c.codes[&c.main], panicked: c.panicked, code: c.code, mainBudget: c.mainBudget,
+		fault: c.cause.fault, mainCode: c.codes[&c.main], panicked: c.main.Outcome == tree.Panicked, code: c.code, mainBudget: c.mainBudget,
 	}
 	if c.main.Outcome == tree.Abandoned { // what it returns later is not its result
 		r.mainCode = 0

@@ -105,7 +105,7 @@ func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at 
 		c.main.Run = func(context.Context) error { return err }
 	}
 	_ = t.Add(&c.body.node, &c.main, values)
-	c.phase, c.ready = active, true
+	c.phase = active
 	c.out.begin()
 	c.hearSignals()
 	c.startTasks()
@@ -113,7 +113,7 @@ func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at 
 		t.Call(&c.main)
 	}
 	switch {
-	case c.early:
+	case c.cause.err != nil: // of a Stop before
 		c.request(t.Now(), c.cause, false)
 	case ended:
 		c.parentEnded(t.Now(), end, false)
@@ -189,7 +189,7 @@ func (c *Coordinator) drainAlone(byExit bool) bool {
 		c.note(badSettings{err})
 	}
 	why := c.cause
-	if !c.early {
+	if why.err == nil {
 		why = cause{err: ErrStopRequested}
 	}
 	c.alone, c.byExit, c.phase, c.parent = true, byExit, active, context.Background()

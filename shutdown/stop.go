@@ -44,10 +44,10 @@ const minGrace = 2 * time.Second
 func (c *Coordinator) Quiesce() <-chan struct{} {
 	t := c.lock()
 	defer t.Unlock()
-	if c.phase == active && !c.quiesced {
+	if c.ready() {
 		now := t.Now()
 		c.stamp(now)
-		c.quiesced, c.end = true, tree.Sum(now, c.grace)
+		c.end = tree.Sum(now, c.grace)
 		c.announced = c.announce()
 		c.out.emit(Quiesced{c.delay})
 	}
@@ -88,10 +88,10 @@ func (c *Coordinator) announce() *announcement {
 func (c *Coordinator) Resume() bool {
 	t := c.lock()
 	defer t.Unlock()
-	if c.phase != active || !c.quiesced {
+	if c.phase != active || c.t0 == 0 {
 		return false
 	}
-	c.quiesced, c.ready, c.t0, c.end = false, true, 0, 0
+	c.t0, c.end = 0, 0
 	c.stopping = make(chan struct{})
 	t.After(c.undoHoldOff)
 	c.out.emit(Resumed{})
@@ -104,8 +104,10 @@ func (c *Coordinator) Resume() bool {
 func (c *Coordinator) Ready() bool {
 	t := c.lock()
 	defer t.Unlock()
-	return c.ready
+	return c.ready()
 }
+
+func (c *Coordinator) ready() bool { return c.phase == active && c.t0 == 0 }
 
 // Stopping is closed when the stop, or the delay before it, has begun. After Resume there is a
 // new channel.
@@ -117,7 +119,7 @@ func (c *Coordinator) Stopping() <-chan struct{} {
 
 // stamp is t0.
 func (c *Coordinator) stamp(now time.Duration) {
-	c.t0, c.ready = now, false
+	c.t0 = now
 	c.undoHoldOff = c.holdOff(c.Signals)
 	close(c.stopping)
 }

@@ -94,6 +94,21 @@ func TestACloseWithoutTimeIsLeftToTheDrain(t *testing.T) {
 	})
 }
 
+// What is closed early after a second signal has its minimum by the closer's plan, as any step.
+func TestACloseAfterASecondSignal(t *testing.T) {
+	inBubble(t, func(p *program) {
+		a := deaf("a")
+		p.build(p.stack, a)
+		p.handler(p.stack, "b", p.takes(forever), tree.Limits{Reserve: 8 * s})
+		p.after(s, func() {
+			p.locked(func() { p.Force(errors.New("second signal")) })
+			_, _ = p.closeFor(a.node, 10*s)
+		})
+		p.stop(20 * s)
+		wantLines(t, "ended", p.ended, "a abandoned at 2s", "b abandoned at 9s")
+	})
+}
+
 // Before the stop, too: it will come.
 func TestACloseWithoutTimeBeforeTheStop(t *testing.T) {
 	inBubble(t, func(p *program) {

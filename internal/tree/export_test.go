@@ -28,6 +28,9 @@ func (t *Tree) Running() []*Node { return t.running }
 // Minimum is what the plans that the step n is in left it, unscaled.
 func (n *Node) Minimum() time.Duration { return duration(n.minimum()) }
 
+// Deadline is when the context of n ends, once its time runs.
+func (n *Node) Deadline() time.Duration { return n.deadline }
+
 // Forced reports whether there was a second signal.
 func (t *Tree) Forced() bool { return t.forced != nil }
 

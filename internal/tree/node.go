@@ -142,9 +142,6 @@ func (n *Node) WasTold() bool { return n.told }
 // Queued reports whether n waits for its turn in its list.
 func (n *Node) Queued() bool { return n.linked && n.state == waiting }
 
-// Deadline is when the context of n ends, once its time runs.
-func (n *Node) Deadline() time.Duration { return n.deadline }
-
 // Took is how long a step that is over has taken.
 func (n *Node) Took() time.Duration { return n.End - n.Start }
 

@@ -72,7 +72,7 @@ func (n *Node) limitWith(now time.Duration, m *Node, own float64) time.Duration 
 	default: // somebody closes it before its turn; the list around need not be stopping
 		at = min(at, n.parent.innerDeadline(now))
 	}
-	if n.tree.forced != nil && n.List == nil {
+	if n.tree.forced != nil && n.List == nil && n.state == stopping {
 		at = min(at, Sum(now, duration(n.minimum())))
 	}
 	return at
