@@ -2,6 +2,7 @@ package tree
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"time"
 )
@@ -101,7 +102,7 @@ func (l *Node) share(n *Node, now time.Duration, own float64) time.Duration {
 		l.lower(l.List.scale * by)
 		kept, own = kept*by, own*by
 	}
-	least := min(duration(max(1, own)), left)
+	least := min(duration(math.Ceil(own)), left) // less than a nanosecond more is no time for a step
 	if n.tree.forced != nil && n.List == nil {
 		return least
 	}
