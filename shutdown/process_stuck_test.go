@@ -249,9 +249,7 @@ func (p *child) isStuck(name string, s stuckCase) {
 	if !strings.Contains(got.Stack, s.stack) {
 		p.t.Errorf("the stack of %s has no %s\n%s", name, s.stack, p)
 	}
-	// TODO: where a step takes a processor, the report has no states in one process of some. Why
-	// is not known; it should have them.
-	if !s.spins() && !strings.Contains(got.Stack, "["+s.state) {
+	if !strings.Contains(got.Stack, "["+s.state) {
 		p.t.Errorf("the stack of %s has no state %q\n%s", name, s.state, p)
 	}
 	p.logs(`"step":"`+name+`"`, `"outcome":"abandoned"`, got.Site)

@@ -21,7 +21,7 @@ var (
 // of which is a function and its position. States has the wait state by the innermost
 // function.
 func (s sources) At(states map[string]string, stacks ...Stack) Look {
-	l := Look{s, map[string][]Stack{"": stacks}, make(map[string]string)}
+	l := Look{sources: s, stacks: map[string][]Stack{"": stacks}, states: make(map[string]string)}
 	for _, st := range stacks {
 		l.states[key(st.frames)] = states[st.frames[0].function]
 	}

@@ -17,16 +17,28 @@ type Look struct {
 	sources sources
 	stacks  map[string][]Stack // by label
 	states  map[string]string  // wait states by the stacks' keys
+	all     bool               // states has those of all goroutines
 }
 
 // Take looks at the process. It can take long where there are very many goroutines.
 func Take() Look {
-	l := Look{theSources(), make(map[string][]Stack), nil}
+	l := Look{sources: theSources(), stacks: make(map[string][]Stack)}
 	for _, st := range Labelled() {
 		l.stacks[st.Label] = append(l.stacks[st.Label], st)
 	}
-	l.states = waitStates()
+	l.states, l.all = waitStates()
 	return l
+}
+
+// state is what the goroutines of st wait for, "" if that is not known. The states are taken
+// shortly after the stacks. A goroutine whose stack has changed in between is not waiting: it may
+// be in a loop, at another line of it.
+func (l Look) state(st Stack) string {
+	state, ok := l.states[key(st.frames)]
+	if !ok && l.all {
+		return "running"
+	}
+	return state
 }
 
 // Of returns the stacks of the step with this label, and in a few words what it waits for.
@@ -34,7 +46,7 @@ func Take() Look {
 func (l Look) Of(label string) (text, waitsFor string) {
 	found := make([]waiting, 0, len(l.stacks[label]))
 	for _, st := range l.stacks[label] {
-		found = append(found, l.sources.waiting(st, l.states[key(st.frames)]))
+		found = append(found, l.sources.waiting(st, l.state(st)))
 	}
 	slices.SortStableFunc(found, func(a, b waiting) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.order, b.order))

@@ -15,30 +15,41 @@ const dumpPerGoroutine = 1 << 10
 
 // waitStates maps stacks to what their goroutines wait for, as a traceback says
 // it: "sync.Mutex.Lock", "chan receive". A traceback has no labels; what joins
-// the two is the stack itself.
-func waitStates() map[string]string {
+// the two is the stack itself. All reports whether no goroutine is missing.
+func waitStates() (states map[string]string, all bool) {
 	n := runtime.NumGoroutine()
 	if n > maxForStates || cannotPreempt() {
-		return nil
+		return nil, false
 	}
 	buf := make([]byte, (n+64)*dumpPerGoroutine)
-	buf = buf[:runtime.Stack(buf, true)]
-	states := make(map[string]string)
-	for block := range strings.SplitSeq(string(buf), "\n\n") {
+	size := runtime.Stack(buf, true)
+	states = make(map[string]string)
+	for block := range strings.SplitSeq(string(buf[:size]), "\n\n") {
 		head, rest, _ := strings.Cut(block, "\n")
 		states[key(parseTraceback(rest))] = waitState(head)
 	}
-	return states
+	return states, size < len(buf)
 }
 
-// key tells stacks apart in both forms of them, which show different frames of the runtime.
+// maxInKey is how many frames of a stack are compared. After 50 frames, of which some may be the
+// runtime's, a traceback leaves some out.
+const maxInKey = 40
+
+// key tells stacks apart in both forms of them, which show different frames of the runtime:
+// a traceback has "panic(...)" for runtime.gopanic.
 func key(frames []frame) string {
 	var b strings.Builder
+	n := 0
 	for _, f := range frames {
-		if !strings.HasPrefix(f.function, "runtime.") && !strings.HasPrefix(f.function, "internal/runtime/") {
-			b.WriteString(f.position)
-			b.WriteByte('\n')
+		if strings.HasPrefix(f.function, "runtime.") || strings.HasPrefix(f.function, "internal/runtime/") ||
+			strings.HasPrefix(f.function, "panic(") {
+			continue
 		}
+		if n++; n > maxInKey {
+			break
+		}
+		b.WriteString(f.position)
+		b.WriteByte('\n')
 	}
 	return b.String()
 }

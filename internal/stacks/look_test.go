@@ -1,0 +1,114 @@
+package stacks_test
+
+import (
+	"context"
+	"runtime/pprof"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/stacks"
+)
+
+// spin is at another line, or in another function, at each look.
+func spin(stop *atomic.Bool) {
+	for n := 1; !stop.Load(); {
+		n = collatz(n)
+		n ^= 5
+		n = collatz(n)
+		if n < 0 {
+			n = 7
+		}
+	}
+}
+
+//go:noinline
+func collatz(n int) int {
+	if n%2 == 0 {
+		return n / 2
+	}
+	return 3*n + 1
+}
+
+type receiver struct{ from <-chan struct{} }
+
+func (r receiver) receive() { <-r.from }
+
+func receiveDeep(from <-chan struct{}, depth int) {
+	if depth > 0 {
+		receiveDeep(from, depth-1)
+		return
+	}
+	<-from
+}
+
+func receiveInPanic(from <-chan struct{}) {
+	defer func() { _ = recover() }()
+	defer func() { <-from }()
+	panic("a test")
+}
+
+func receiveAny[T any](from <-chan T) { <-from }
+
+// states looks n times at a goroutine that runs f, and returns its states.
+func states(n int, name string, f func()) map[string]int {
+	label := name + "#1#test"
+	over := make(chan struct{})
+	pprof.Do(context.Background(), pprof.Labels(stacks.Key, label), func(context.Context) {
+		go func() { defer close(over); f() }()
+	})
+	time.Sleep(10 * time.Millisecond)
+	got := make(map[string]int)
+	for range n {
+		text, _ := stacks.Take().Of(label)
+		head, _, _ := strings.Cut(text, "\n")
+		got[head]++
+	}
+	return got
+}
+
+// A goroutine that runs has moved on when its state is taken.
+func TestStateOfALoop(t *testing.T) {
+	var stop atomic.Bool
+	over := make(chan struct{})
+	defer func() { stop.Store(true); <-over }()
+	for got, n := range states(200, "loop", func() { defer close(over); spin(&stop) }) {
+		if got != "1 goroutine [running]:" && got != "1 goroutine [runnable]:" {
+			t.Errorf("%d of 200 times: %q, want the state running or runnable", n, got)
+		}
+	}
+}
+
+// A goroutine that waits is not taken for one that has moved on, whatever its stack is like.
+func TestStatesOfTheWaiting(t *testing.T) {
+	from := make(chan struct{})
+	defer close(from)
+	for name, f := range map[string]func(){
+		"a method value":     receiver{from}.receive,
+		"a deep stack":       func() { receiveDeep(from, 45) },
+		"a deeper stack":     func() { receiveDeep(from, 1000) },
+		"a panic":            func() { receiveInPanic(from) },
+		"a generic function": func() { receiveAny(from) },
+	} {
+		for got := range states(1, name, f) {
+			if want := "1 goroutine [chan receive]:"; got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+	}
+}
+
+// A traceback that is cut off does not tell that a goroutine has moved on.
+func TestStateBeyondTheTraceback(t *testing.T) {
+	from := make(chan struct{})
+	defer close(from)
+	for range 300 {
+		go receiveDeep(from, 100)
+	}
+	for got := range states(1, "beyond", func() { receiveAny(from) }) {
+		if got != "1 goroutine:" && got != "1 goroutine [chan receive]:" { // there if its place is an old one
+			t.Errorf("%q, want no state, or that it waits", got)
+		}
+	}
+}
