@@ -74,13 +74,13 @@ type Coordinator struct {
 	reraise func(os.Signal) // returns if the process goes on
 
 	// Guarded by the tree's lock.
-	phase    phase
-	parent   context.Context
-	byMain   bool // Run was called by Main, which ends the process
-	alone    bool // it drains without a Run
-	byExit   bool // because of an Exit, which ends the process
-	forced   bool
-	exiting  bool // Exit was called
+	phase   phase
+	parent  context.Context
+	byMain  bool // Run was called by Main, which ends the process
+	alone   bool // it drains without a Run
+	byExit  bool // because of an Exit, which ends the process
+	forced  bool
+	exiting bool // Exit was called
 
 	returning bool // main is, which begins its stop
 	logStuck  bool // at the end, the log could not be written

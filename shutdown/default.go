@@ -44,6 +44,7 @@ type claim struct {
 
 // claimCurrent makes c the current Coordinator until release is called, if there is no other.
 func claimCurrent(c *Coordinator, misused func(string)) (release func()) {
+	c.setup() // whoever finds the claim reads c's tree
 	own := &claim{c, misused}
 	claims.mu.Lock()
 	defer claims.mu.Unlock()

@@ -24,17 +24,21 @@
 //	│ everything is still served    │ each awaited                 │ each awaited                  │
 //	├─────────── Delay ─────────────┼──────────── main ────────────┼────────── handlers ───────────┤
 //
-// There is one grace period, from t0 to the exit, and no sum of settings to work out. What comes
-// first of these stamps t0: a termination signal, Stop or Shutdown, Quiesce, the end of the
-// context given to Run, main's return, a failing task of a group that main runs, the end of a task
-// that was started with Start. Quiesce only announces a stop: the delay begins, and the program
-// goes on. There is no delay after main's return or a failing task, and either ends a delay that is
-// running; nor is there one where the stop was requested before Run. From t0 on, a task that
-// returns nil ends alone. The order is the same on every path.
+// There is one grace period, from t0 to the exit, and no sum of settings to work out. t0 is the time
+// of the first of these: a termination signal, Stop, Shutdown or Exit, Quiesce, the end of the
+// context given to Run, main's return, the failure of a task of a group that main runs, the end of
+// a task that was started with Start. Quiesce only announces a stop: the delay begins, and the
+// program goes on. If the request follows so late that less than 2s are left, the exit is 2s after
+// the request.
+//
+// There is no delay after main's return, the failure of a task or the end of a started one; each of
+// these ends a delay that is running. Nor is there one where the stop was requested before Run, or
+// without a Run. From t0 on, a task that returns nil does not stop the others.
 //
 // # Words
 //
-//   - stop: the request. Drain: what follows it.
+//   - stop: the request, by a signal for example. Drain: the time from the end of the delay to the
+//     exit, in which the steps end.
 //   - grace period: the time from t0 to the exit, Coordinator.Grace.
 //   - delay: the first part of it, in which the program still serves, Coordinator.Delay.
 //   - root context: the context that main is given. It ends when the delay is over.
@@ -54,55 +58,62 @@
 //
 // A step's time runs from its own start: when it is told to stop or, for a handler, called.
 //
-//	floor   = min(1s, R/(2n))                   R: time left when the stop is planned; n: steps one after the other
-//	                                            (main with its holds is one, a Concurrent scope its longest chain)
+//	floor   = min(1s, R/(2n))                   R: time left when the stop is planned
+//	                                            n: number of steps that will run one after the other (main with its
+//	                                            holds is one, a Concurrent scope counts as its longest chain)
 //	minimum = max(floor, Reserve), capped by Timeout if there is one
 //	          of a scope: the sum of its members' minimums, or the largest if it is Concurrent, instead of the floor
 //	budget  = max(minimum, left - minimums of the steps after it), at most left, capped by Timeout
-//	          left: of the time of the list that the step is in: for the program until t0 + Grace, for
-//	          a scope or a group what its own budget is by the same formula
+//	          left: the time until the end of the scope or group that the step is in, which has a budget by
+//	          the same formula; of the program, until t0 + Grace. The steps after it: of the same scope or group.
 //	margin  = budget/20, at least 25ms, at most 500ms and budget/2
 //
 // The step's work context ends at start + budget - margin, its deadline; at start + budget the step
-// is abandoned. A step that returns in between is late, unless it waited for something that it
-// stops itself.
+// is abandoned. A step that returns at its deadline or later is late, which is a failure, unless it
+// waited for something that it stops itself. A handler for which no time is left is skipped.
 //
-// Minimums are reduced, all by the same factor, and never raised again:
+// Minimums are reduced, all of a list by the same factor, and never raised again:
 //
 //   - when the stop is planned, and when a step is registered later, to 0.9 of the time left, if
 //     their sum exceeds that; this is logged;
-//   - when a step begins, to the time left, if its own and those of the steps after it exceed that.
+//   - when a step begins, and when a limit comes forward, to the time left, if the minimums of the
+//     step and of those after it exceed that.
 //
-// The stop is planned when the delay is over. What stops by itself is planned when it begins to: a
-// scope that is closed, and each group, with its tasks as the steps. A step that is in two plans
-// has the smaller floor.
+// A limit comes forward when somebody closes a scope that is closed already, for example. A step
+// that runs and has used its minimum then keeps 50ms.
 //
-// What stops within a step, its groups and what it closes, has to be over by the step's deadline;
-// what begins to stop after that, half-way from there to the end. So the innermost step is
-// abandoned first, and named. The step has one minimum, whatever its tasks have reserved. Nothing
-// is kept for a scope or handler that a step closes before its turn, until that step is over: it
-// has the time for it.
+// The program's stop is planned when the delay is over. A scope that is closed early, and a group,
+// whose tasks are its steps, have a plan of their own, made when they begin to stop. A step that is
+// in two plans has the smaller floor: one in a scope that is closed while the program stops.
+//
+// Groups that a step runs, and scopes that it closes, have to be over by the step's deadline. What
+// begins to stop after that has half of the time from the deadline to the end. So the innermost
+// step is abandoned first, and named. What the tasks of a group reserve does not raise the minimum
+// of the step that runs the group. While a step closes a scope or a handler before its turn, no
+// time is kept for that: the step has the time for it.
 //
 // So no step starves: however long the others take, each still has its minimum. A single slow
-// step has nearly all of the grace period, and the eleventh after ten that hang its second. Time
-// that a step does not use goes to those after it. An abandoned step is not forgotten: the report
-// names it, where it was registered, what it waits for, and the stacks of all its goroutines.
+// step has nearly all of the grace period. With a Grace of 25s, ten handlers may hang, and the
+// eleventh still has its second. Time that a step does not use goes to those after it. The report
+// names each abandoned step, where it was registered, what it waits for, and the stacks of all its
+// goroutines.
 //
 // A step's work context has the values of the context given to Run. context.Cause of it is
-// ErrGrace at the deadline, and a *signals.Error after a second signal. The tests of
-// internal/tree have the rule as a table of examples.
+// ErrGrace at the deadline, and a *signals.Error after a second signal. TestBudgets in internal/tree
+// has the rule as a table of examples.
 //
 // Being asked to stop is not an error. A step may return nil, its context's error or its cause,
-// an error that wraps one of these, or what Expect names. Its own deadline is an error, ErrGrace.
+// an error that wraps one of these, or what Expect names.
 //
 // # Signals
 //
-// The first termination signal starts the above, or joins a stop that has begun otherwise. A
-// second one, more than 200 ms later, ends the delay, the root context and the work contexts of
-// the steps that run. Each of those has at most its minimum, counted from the signal; each step to
-// come has its minimum, counted from its start, handlers with a context that is alive and tasks
-// with a work context that has ended. A third signal prints who is still running and exits with
-// 128 + its number.
+// The first termination signal starts the above, or joins a stop that has begun otherwise. A signal
+// within 200ms of the one before counts as the same. A second one ends the delay, the root context,
+// and the work contexts of the steps that are stopping. Each of those has at most its minimum, from
+// the signal on. Each step to come has its minimum, from its start on: handlers and holds with a
+// work context that is alive, tasks with one that has ended. The Reserve of a scope does not raise
+// the minimums of its handlers. A third signal prints who is still running and exits with 128 + its
+// number.
 //
 // # What does not run handlers
 //

@@ -7,8 +7,8 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// host is what the tree, and the groups in it, know of a Coordinator. It is a type of its own so
-// that its methods are not a Coordinator's.
+// host is what the tree, and the groups in it, know of a Coordinator. It is a type of its own to
+// keep these methods out of the exported ones of Coordinator.
 type host struct{ c *Coordinator }
 
 // Grace bounds groups and scopes that stop by themselves.
@@ -28,8 +28,8 @@ func (c *Coordinator) bound() time.Duration {
 // Stopping reports whether the stop was requested or announced.
 func (h host) Stopping() bool { return h.c.t0 != 0 }
 
-// GroupStops stops the program if a task of a group that main runs has failed. Of one that ended,
-// main's return will tell.
+// GroupStops stops the program if a task of a group that main runs has failed. If a task has merely
+// ended, the group returns, then main, and that stops the program.
 func (h host) GroupStops(outer *tree.Node, err error, failed bool) {
 	c := h.c
 	if outer != &c.main || c.main.Over() {
@@ -42,7 +42,7 @@ func (h host) GroupStops(outer *tree.Node, err error, failed bool) {
 	c.ended, _ = err.(*group.EndedError)
 }
 
-// Scaled is told that minimums exceed the time left.
+// Scaled is told that minimums exceed 0.9 of the time left, and were reduced.
 func (h host) Scaled() { h.c.note(reservesScaled{}) }
 
 // Returned is told of a step that came back after it was abandoned.
@@ -82,7 +82,7 @@ func (c *Coordinator) stepBegan(n *tree.Node) {
 }
 
 // stepEnded records the outcome of n. What ends before the stop is not part of the record, nor is
-// a hold that was released before it was waited for, or a task that never ran.
+// a hold that was released before the stop, or a task that never ran.
 func (c *Coordinator) stepEnded(n *tree.Node) {
 	var s *Step
 	switch {
@@ -122,7 +122,7 @@ func (c *Coordinator) record(n *tree.Node) *Step {
 	return &c.steps[n.Record-1]
 }
 
-// describe is the step without its outcome, which a negative time stands for.
+// describe makes the line of a step that is not over, which a negative time stands for.
 func (c *Coordinator) describe(n *tree.Node) Step {
 	s := Step{Kind: StepKind(n.Kind), Name: n.Name(), Site: c.sites.Of(&n.Origin), Took: -1}
 	if c.t0 != 0 {

@@ -100,6 +100,7 @@ func (c *Coordinator) emitRequested(e StopRequested) {
 	}
 	u.StopRequested = e
 	u.timer = time.AfterFunc(echo, func() {
+		unlabel()
 		t := c.lock()
 		defer t.Unlock()
 		c.decide(c.cause)

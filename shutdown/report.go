@@ -47,7 +47,7 @@ type Step struct {
 	Kind    StepKind
 	Name    string
 	Site    string        // the file and line at which it was registered
-	Start   time.Duration // since t0, when it was told to stop, or called
+	Start   time.Duration // since t0, when it was told to stop, or called; negative for a handler that was closed before t0 and ended after it
 	Took    time.Duration // from then until it ended, or was abandoned
 	Outcome Outcome
 	Err     error  // nil if OutcomeOK

@@ -675,6 +675,22 @@ func TestCloseWithADeadlineCenturiesAhead(t *testing.T) {
 	})
 }
 
+// The values are those of whoever has begun to stop the scope.
+func TestACloseThatJoinsADrainDoesNotChangeTheValues(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		type key struct{}
+		var got any
+		sc := p.Scope("scope")
+		sc.Register(func(ctx context.Context) error { got = ctx.Value(key{}); return nil })
+		sc.Register(p.takes(2 * s))
+		p.at(s, func() { _ = sc.Close(context.WithValue(context.Background(), key{}, "closer")) })
+		p.runs(p.takes(0))
+		if got != nil {
+			t.Errorf("the handler has the value of %q, want that of the program", got)
+		}
+	})
+}
+
 func TestASecondCloseWaits(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		scope := p.Scope("")

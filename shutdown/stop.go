@@ -13,8 +13,8 @@ import (
 )
 
 // This file is the timeline that is drawn in doc.go, from the announcement to the end, top to
-// bottom. Nothing waits for the next phase to begin: whoever ends one begins the next. The lock
-// is held, but in the methods that lock, and in what a goroutine or a timer calls.
+// bottom. Nothing waits for the next phase to begin: whoever ends one begins the next. A function
+// that calls c.lock takes the lock; the others expect it held.
 
 // A phase is a part of the timeline.
 type phase int8
@@ -59,7 +59,7 @@ func (c *Coordinator) Quiesce() <-chan struct{} {
 	return c.announced.over
 }
 
-// An announcement is one Quiesce that was not undone when it began.
+// An announcement is one Quiesce that has begun a delay.
 type announcement struct {
 	over chan struct{}
 	once sync.Once
@@ -75,6 +75,7 @@ func (c *Coordinator) announce() *announcement {
 	}
 	c.announcements[a] = struct{}{}
 	time.AfterFunc(c.delay, func() {
+		unlabel()
 		a.end()
 		t := c.lock()
 		defer t.Unlock()
@@ -117,15 +118,15 @@ func (c *Coordinator) Stopping() <-chan struct{} {
 	return c.stopping
 }
 
-// stamp is t0.
+// stamp sets t0.
 func (c *Coordinator) stamp(now time.Duration) {
 	c.t0 = now
 	c.undoHoldOff = c.holdOff(c.Signals)
 	close(c.stopping)
 }
 
-// request asks the program to stop. The first request counts; a later one at most ends the
-// delay, if it comes from main's return or a failing task.
+// request asks the program to stop. Only the first request sets the cause. A later one ends the
+// delay, if it has none itself: main has returned, or a task has failed.
 func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
 	if c.phase >= delaying {
 		if !delay {
@@ -136,7 +137,7 @@ func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
 	switch {
 	case c.t0 == 0:
 		c.stamp(now)
-	case now > tree.Sum(c.t0, c.grace): // a preStop hook that nothing followed in time
+	case now > tree.Sum(c.t0, c.grace): // the announcement is older than the grace period
 		c.t0, delay = now, false
 	}
 	c.phase, c.cause = delaying, why
@@ -164,7 +165,7 @@ func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
 }
 
 // endDelay ends the root context: main with its tasks and holds begins to stop, and the handlers
-// after it. Where main is just returning, its outcome comes first.
+// after it. If main is returning, host.Notice begins the stop, after main's outcome is recorded.
 func (c *Coordinator) endDelay(now time.Duration) {
 	if c.phase != delaying {
 		return
@@ -197,7 +198,7 @@ func (c *Coordinator) rootOver(now time.Duration) {
 	c.tree.After(func() { go c.conclude() })
 }
 
-// conclude makes the report, sees the log out, and lets everybody go.
+// conclude makes the report, waits for the log to be written, and closes done.
 func (c *Coordinator) conclude() {
 	known.Begin()
 	defer known.End()

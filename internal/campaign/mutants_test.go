@@ -37,15 +37,15 @@ var programMutants = []mutant{
 	},
 	{
 		name: "an announcement is over at once", breaks: "the channel of Quiesce is closed when the delay is over",
-		in: "shutdown.Coordinator.announce", old: "time.AfterFunc(c.delay, func() { a.end(); t := c.lock(); defer t.Unlock(); delete(c.announcements, a) })", new: "a.end()",
+		in: "shutdown.Coordinator.announce", old: "time.AfterFunc(c.delay, func() { unlabel(); a.end(); t := c.lock(); defer t.Unlock(); delete(c.announcements, a) })", new: "a.end()",
 	},
 	{
 		name: "it is not ready again after Resume", breaks: "Ready is true again after Resume",
-		in: "shutdown.Coordinator.Resume", old: "c.quiesced, c.ready, c.t0, c.end = false, true, 0, 0", new: "c.quiesced, c.ready, c.t0, c.end = false, false, 0, 0",
+		in: "shutdown.Coordinator.Resume", old: "c.t0, c.end = 0, 0", new: "c.end = 0",
 	},
 	{
 		name: "there is nothing to resume", breaks: "Resume takes an announcement back until the stop",
-		in: "shutdown.Coordinator.Resume", old: "c.phase != active || !c.quiesced", new: "true",
+		in: "shutdown.Coordinator.Resume", old: "c.phase != active || c.t0 == 0", new: "true",
 	},
 	{
 		name: "Stopping stays closed after Resume", breaks: "after Resume, Stopping returns a new channel",
@@ -505,7 +505,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "who is stuck is not named", breaks: "the error of what was abandoned names it",
-		in: "internal/tree.Tree.abandon", old: "n.Name()", new: "\"\"",
+		in: "internal/tree.Tree.giveUp", old: "n.Name()", new: "\"\"",
 	},
 	{
 		name: "there is no plan", breaks: "each step has a minimum",

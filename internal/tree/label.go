@@ -80,7 +80,7 @@ func (t *Tree) newEnv(n *Node, values *Values, letter string) *env {
 // envOf is the env of a handler that is about to be called.
 func (t *Tree) envOf(n *Node) *env {
 	values := t.values
-	for m := n; m != nil && len(t.closing) > 0; m = m.parent {
+	for m := n; m != nil; m = m.parent {
 		if m.outside != nil && m.outside.values != nil {
 			values = m.outside.values
 			break

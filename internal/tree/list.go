@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// This file is membership, and what is kept for the members that wait for their turn.
+// This file has the members of lists, and what is kept for those that wait for their turn.
 
 // A List is what a node with members has more than a step. The exported fields are set before
 // the node is added.
 type List struct {
 	Concurrent bool  // its members stop side by side
-	Owner      Owner // nil for a scope
+	Owner      Owner // nil: what the return of a member means is its own matter
 
 	outer  *Node         // the step that runs the group
 	closed bool          // it takes no more members
@@ -20,14 +20,14 @@ type List struct {
 	live   *Node         // those that have it
 	size   int           // of the queue
 	floor  time.Duration // the least that a plan gives to a step without limits; 0: no plan yet
-	scale  float64       // by which all minimums are reduced; that of a list within is not larger
-	bound  time.Duration // what limit has found, for members that are looked at together; 0: nothing yet
+	scale  float64       // by which all minimums are reduced; where both stop, that of a list within is not larger
+	bound  time.Duration // the result of limit, while it is asked for several members at one instant; 0: none
 	cause  error         // of the request to stop
 	ending *Ending       // the same, for the contexts of the members
 
-	mixed bool    // not all members that it had were plain
-	sum   float64 // what keeps has found
-	known bool    // nothing of that has changed since
+	mixed bool    // it has had members that are not plain
+	sum   float64 // the result of keeps
+	known bool    // sum is still right
 }
 
 // ErrClosed is returned by Add for a list that takes no more members.
@@ -39,9 +39,8 @@ func (t *Tree) Adopt(n *Node) {
 }
 
 // Add puts n on top of the list. In one that is stopping it is the next; in a concurrent one a
-// step begins at once. With values, which those of its contexts will be, n runs from now on, and
-// before it is told to stop. The lock is held, as it is for all methods of Tree that do not say
-// otherwise.
+// step begins at once. If values is not nil, n runs from now on, and its contexts have these
+// values. The lock is held, as it is for all methods of Tree that do not say otherwise.
 func (t *Tree) Add(l, n *Node, values *Values) error {
 	n.tree, n.parent, n.work.node = t, l, n
 	if n.Told != nil {
@@ -81,7 +80,7 @@ func (t *Tree) Add(l, n *Node, values *Values) error {
 	return nil
 }
 
-// Full reports whether the list stops and has no time left for a step that is added.
+// Full reports whether the list is over, or stops and has no time left for a step that is added.
 func (l *Node) Full() bool {
 	now := l.tree.Now()
 	return l.state == over || l.state == stopping && l.limit(now) <= now
@@ -184,7 +183,7 @@ func pull(top **Node, n *Node) {
 
 // link puts n into the queue.
 func (l *Node) link(n *Node) {
-	if main := l.List.queue; main != nil && main.Kind == Main { // events and the report have it before its holds
+	if main := l.List.queue; main != nil && main.Kind == Main { // it stays on top: it is reported before its holds
 		push(&main.older, n)
 		n.newer = main
 	} else {
@@ -215,9 +214,9 @@ func (l *Node) take(n *Node) {
 	n.lower(l.List.scale) // one plan, one scale
 }
 
-// The rest of this file is what is kept for members that wait for their turn. It follows from the
-// queue, the floor and the limits alone. A list remembers it, or else each of n members would
-// look at all those after it.
+// The rest of this file is what is kept for members that wait for their turn: a function of the
+// members, the floor and their limits. A list remembers the result, or else each of n members
+// would look at all those after it.
 
 // plain reports whether the floor is kept for n, as for most handlers: they are counted, and not
 // looked at one by one.

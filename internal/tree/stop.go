@@ -15,22 +15,24 @@ var ErrInProgress = errors.New("shutdown: called from within a step, which it wo
 // ErrNoTime is returned by Close where no time is left to close the node, and a stop will come to it.
 var ErrNoTime = errors.New("left to its turn, no time is left to close it here")
 
-// An outside is a stop of a node that does not come from the list around it: a Close, a group's
-// own stop, the program's.
+// An outside is a stop of a node that the list around it has not begun: a Close, a group's own
+// stop, the program's.
 type outside struct {
 	limit   time.Duration
 	floor   time.Duration // of its plan; 0: none, the node was stopping already
-	values  *Values       // of the contexts of what is called
+	values  *Values       // of the contexts of the handlers; nil: those of the tree
 	waiters []*Node       // the steps that wait for it; none is over
-	joined  bool          // the node was stopping or failing already: its failures are not the closer's
+	joined  bool          // the node was stopping already: its failures are not the closer's
 	done    chan struct{} // closed when the node is over
-	failed  []*Node
+	failed  []*Node       // the steps whose failures nobody else is told of
 }
+
+func newOutside() *outside { return &outside{limit: Never, done: make(chan struct{})} }
 
 // RunBy says that outer, if it is not nil, waits for the end of the list n, which nothing else
 // stops.
 func (t *Tree) RunBy(n, outer *Node) {
-	n.outside, n.List.outer = &outside{limit: Never}, outer
+	n.outside, n.List.outer = newOutside(), outer
 	if outer != nil && outer.state != over {
 		n.outside.waiters = []*Node{outer}
 	}
@@ -41,11 +43,10 @@ func (t *Tree) RunBy(n, outer *Node) {
 func (t *Tree) Stop(n *Node, now, limit time.Duration, cause error) (done <-chan struct{}) {
 	o := n.outside
 	if o == nil {
-		o = &outside{limit: Never}
+		o = newOutside()
 		n.stopFrom(o)
 	}
 	o.limit = min(o.limit, limit)
-	o.done = make(chan struct{})
 	n.Start = now
 	o.floor = planFloor(n.limit(now)-now, n.count())
 	n.plan(o.floor)
@@ -87,9 +88,10 @@ type Closing struct {
 	Limit  time.Duration // a reading; Never: what bounds By
 }
 
-// Close stops n now, whoever else does, and waits until it is over. failed are the steps that have
-// failed, if nobody else had begun to stop n. Close returns ErrInProgress where the caller would
-// wait for itself, and ErrNoTime. The lock must not be held.
+// Close stops n now, or joins a stop of n that has begun, and waits until n is over. failed are the
+// steps that have failed, if nobody else had begun to stop n. Close returns ErrInProgress where the
+// caller would wait for itself, and ErrNoTime where no time is left but n will have its turn. The
+// lock must not be held.
 func (t *Tree) Close(n *Node, c Closing) (failed []*Node, err error) {
 	t.Lock()
 	by := c.By
@@ -125,11 +127,13 @@ func (t *Tree) closeBy(n, by *Node, c Closing) (*outside, error) {
 	begun := n.state == stopping
 	o := n.outside
 	if o == nil {
-		o = &outside{limit: Never, values: c.Values, joined: begun}
+		o = newOutside()
+		if o.joined = begun; !begun { // else the values are those of whoever has begun to stop it
+			o.values = c.Values
+		}
 	}
 	if by != nil {
 		o.waiters = append(o.waiters, by)
-		by.waitsAtDeadline(now)
 	}
 	n.stopFrom(o)
 	if !begun {
@@ -141,10 +145,10 @@ func (t *Tree) closeBy(n, by *Node, c Closing) (*outside, error) {
 		t.Stop(n, now, c.Limit, context.Canceled)
 		return o, nil
 	}
-	o.limit = min(o.limit, c.Limit)
-	if o.done == nil {
-		o.done = make(chan struct{})
+	if by != nil {
+		by.waitsAtDeadline(now)
 	}
+	o.limit = min(o.limit, c.Limit)
 	if !slices.Contains(t.closing, n) {
 		t.closing = append(t.closing, n)
 	}
@@ -152,8 +156,8 @@ func (t *Tree) closeBy(n, by *Node, c Closing) (*outside, error) {
 	return o, nil
 }
 
-// hasTurn reports whether a stop will come to n: one that is under way, or the program's. What is in
-// a list that was detached runs by a Close or not at all.
+// hasTurn reports whether a stop will come to n: one that is under way, or the program's. None
+// comes to a list that was detached, or to its members.
 func (n *Node) hasTurn() bool {
 	for ; n.linked; n = n.parent {
 		if n.parent.state == stopping {
@@ -217,8 +221,7 @@ func (t *Tree) beginTooLate(n *Node, now time.Duration) {
 		return
 	}
 	t.finish(&n.work, expired)
-	t.look(n)
-	t.end(n, now, Abandoned, Errors.Stuck(n.Name(), 0, n.Stack()))
+	t.giveUp(n, now)
 }
 
 func (t *Tree) beginList(n *Node, now time.Duration) {
@@ -232,7 +235,7 @@ func (t *Tree) beginList(n *Node, now time.Duration) {
 
 // advance begins what may begin in a list: the newest member where none runs, all where they
 // stop side by side. It reports whether the list is over.
-func (t *Tree) advance(l *Node, now time.Duration) (over bool) {
+func (t *Tree) advance(l *Node, now time.Duration) (isOver bool) {
 	li := l.List
 	if li.queue != nil {
 		li.bound = l.limit(now)
@@ -261,7 +264,7 @@ func (t *Tree) proceed(n *Node, now time.Duration) {
 	}
 }
 
-// end gives n its outcome and takes it out of everything.
+// end gives n its outcome, and takes it out of its list and of what runs.
 func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 	t.exit(n)
 	if n.state == waiting {
@@ -280,9 +283,7 @@ func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 	}
 	if n.outside != nil {
 		t.notClosing(n)
-		if n.outside.done != nil {
-			close(n.outside.done)
-		}
+		close(n.outside.done)
 	}
 	if n.dismissed != nil {
 		close(n.dismissed.over)
@@ -312,7 +313,7 @@ func (n *Node) Encloses(by *Node) bool {
 	return by != nil
 }
 
-// blame has those who stop n from outside its list know of its failure.
+// blame tells whoever stops n from outside its list of its failure.
 func (n *Node) blame() {
 	if n.dismissed != nil && !n.dismissed.joined {
 		return
@@ -325,7 +326,8 @@ func (n *Node) blame() {
 	}
 }
 
-// release is for what n, which is over, waits for. That goes on, bounded by what is around n.
+// release is for the end of the step n, which may have closed other nodes. Their stops go on, and
+// are now bounded by what is around n.
 func (t *Tree) release(n *Node, now time.Duration) {
 	for _, c := range t.closing {
 		o := c.outside

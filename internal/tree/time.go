@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// This file is how long a step may take. The rule is in package shutdown's documentation. Of it
-// only the plan is kept, the floor and the scale of each list, and the end of each step whose
-// time runs. The rest is asked for when a step begins, and again when a limit comes forward.
+// This file is how long a step may take. The rule is in package shutdown's documentation. A plan
+// sets the floor and the scale of each list. All else is computed from these when a step begins,
+// which sets its deadline and its end, and again when a limit comes forward.
 
 // maxFloor is the most that a step without limits has at least. A second closes nearly every
 // pool, file and connection; what needs more says so with a reserve.
@@ -24,8 +24,8 @@ const (
 	maxMargin = 500 * time.Millisecond
 )
 
-// toObey is what a step has at least that runs and has had its minimum: half of it until its
-// deadline, half from there to its end.
+// toObey is the time that a running step keeps when a limit comes forward and the step has used
+// its minimum: half of it until its deadline, half from there to its end.
 const toObey = 2 * minMargin
 
 // mostPlanned is the part of the time left that minimums may have together when they are
@@ -54,7 +54,9 @@ func planFloor(left time.Duration, n int) time.Duration {
 // the nodes around it, less what these keep for the members after it.
 func (n *Node) limit(now time.Duration) time.Duration { return n.limitWith(now, nil, 0) }
 
-// limitWith is limit where it is known what the member m of n, if there is one, has not had yet.
+// limitWith is limit for a caller that knows own, the part of the minimum of m, a member of n, that
+// m has not used. Otherwise m is nil. Without it, limit would take time in proportion to the square
+// of the depth.
 func (n *Node) limitWith(now time.Duration, m *Node, own float64) time.Duration {
 	at := n.tree.limit
 	if o := n.outside; o != nil {
@@ -79,8 +81,8 @@ func (n *Node) limitWith(now time.Duration, m *Node, own float64) time.Duration 
 	return at
 }
 
-// share is how long the member n, which has its turn, may take from now on. Of its minimum it has
-// not had own yet.
+// share is how long the member n, which has its turn, may take from now on. own is the part of its
+// minimum that it has not used.
 func (l *Node) share(n *Node, now time.Duration, own float64) time.Duration {
 	at, scale := l.List.bound, l.List.scale
 	if at == 0 {
@@ -97,7 +99,7 @@ func (l *Node) share(n *Node, now time.Duration, own float64) time.Duration {
 	}
 	if all := kept + own; all > float64(left) {
 		// More is kept than there is, because of a late registration, or a timer that fired
-		// late. To mostPlanned, as fit does, would reduce the minimums with each overrun.
+		// late. Not to mostPlanned, as in fit: each overrun would reduce the minimums again.
 		by := float64(left) / all
 		l.lower(l.List.scale * by)
 		kept, own = kept*by, own*by
@@ -109,8 +111,8 @@ func (l *Node) share(n *Node, now time.Duration, own float64) time.Duration {
 	return min(left, max(least, left-duration(kept)))
 }
 
-// remaining is what n, which has its turn, has not had yet of its minimum; of a member m of it
-// that is known to be own. The scale reduces minimums, not the time that has passed.
+// remaining is the part of the minimum of n, which has its turn, that n has not used. m and own are
+// as at limitWith. The scale reduces minimums, not the time that has passed.
 func (n *Node) remaining(now time.Duration, m *Node, own float64) float64 {
 	had := float64(now - n.Start)
 	if n.List == nil {
@@ -166,13 +168,13 @@ func (n *Node) innerDeadline(now time.Duration) time.Duration {
 
 // fit reduces the minimums of the list where they exceed mostPlanned of the time left.
 func (t *Tree) fit(l *Node, now time.Duration) {
-	if most := float64(max(l.limit(now)-now, 0)) * mostPlanned; l.List.scale*l.keeps() > most {
+	if most := float64(max(l.limit(now)-now, 1)) * mostPlanned; l.List.scale*l.keeps() > most {
 		l.lower(most / l.keeps())
 		t.Host.Scaled()
 	}
 }
 
-// setEnd gives n until end, or less if it has less already.
+// setEnd has n abandoned at end. A deadline that was set before does not move back.
 func (n *Node) setEnd(now, end time.Duration) {
 	deadline := end
 	if end != Never {
@@ -185,7 +187,7 @@ func (n *Node) setEnd(now, end time.Duration) {
 	n.tree.arm(now, max(now, deadline))
 }
 
-// tighten brings forward the ends of the steps that n waits for, of all if n is nil.
+// tighten brings forward the ends of n and of the steps that n waits for, of all if n is nil.
 func (t *Tree) tighten(n *Node, now time.Duration) {
 	for again := true; again; {
 		again = false
@@ -209,7 +211,7 @@ func (t *Tree) tighten(n *Node, now time.Duration) {
 	}
 }
 
-// waitsFor reports whether n cannot be over before s is. It looks from s upward.
+// waitsFor reports whether n is over only after s, or is s. It looks from s upward.
 func (n *Node) waitsFor(s *Node) bool {
 	return s == n || s.around(func(m *Node) bool { return m == n })
 }
@@ -338,8 +340,9 @@ func (t *Tree) due(n *Node, now time.Duration) {
 	}
 }
 
-// allowLateTimer gives a step of which the timer fired late what it needs to obey, be it beyond
-// its own timeout, as far as that takes no time from others.
+// allowLateTimer gives a step of which the timer fired late the time to obey, at most 25 ms from
+// now. That may be beyond its timeout, and take time from the members after it, but the list
+// around it ends when it has to.
 func (t *Tree) allowLateTimer(n *Node, now time.Duration) {
 	late := Sum(now, min(minMargin, n.End-n.deadline))
 	if late <= n.End {
@@ -352,7 +355,7 @@ func (t *Tree) allowLateTimer(n *Node, now time.Duration) {
 	n.End = max(n.End, min(late, limit))
 }
 
-// abandon goes on without n.
+// abandon gives n up, and goes on without it.
 func (t *Tree) abandon(n *Node, now time.Duration) {
 	n.around(func(r *Node) bool { // a step that waits for n is not to blame for its time
 		if r.List == nil && r.state == stopping && now >= r.deadline {
@@ -360,11 +363,16 @@ func (t *Tree) abandon(n *Node, now time.Duration) {
 		}
 		return false
 	})
+	t.giveUp(n, now)
+	t.proceed(n, now)
+}
+
+// giveUp ends n, which has not returned.
+func (t *Tree) giveUp(n *Node, now time.Duration) {
 	t.look(n)
 	err := Errors.Stuck(n.Name(), now-n.Start, n.Stack())
 	if n.More != nil && n.More.result.Err != nil { // of a pair, one has failed, and the other is stuck
 		err = errors.Join(n.More.result.Err, err)
 	}
 	t.end(n, now, Abandoned, err)
-	t.proceed(n, now)
 }
