@@ -11,18 +11,19 @@ import (
 const (
 	drained = "httpdrain"
 	netHTTP = "net/http"
+	again   = "net/http, again" // a second server, of the same kind: its difference is chance
 
 	requestsEachTurn = 50
 	requestsForAlloc = 10_000
 )
 
 func requestContest(turns int) contest {
-	return contest{title: "a request", names: []string{drained, netHTTP}, sizes: []size{{1, turns}}}
+	return contest{title: "a request", names: []string{drained, netHTTP, again}, sizes: []size{{1, turns}}}
 }
 
-// holdRequests runs both servers side by side and sends some requests to each in turn, on a
+// holdRequests runs the servers side by side and sends some requests to each in turn, on a
 // connection that stays open. A turn takes about a millisecond: other work of the machine that
-// lasts longer hits both, and so the difference, a small part of the whole, can be seen.
+// lasts longer hits all, and so the difference, a small part of the whole, can be seen.
 func holdRequests(ctx context.Context, turns int, progress func(string)) (r *results, err error) {
 	r = &results{requestContest(turns), make(map[key][]cost)}
 	send := make(map[string]func(n int) error)

@@ -39,7 +39,7 @@ func (r *report) markdown() string {
 	p("### From start to stopped, for each\n\n%s", r.tasks.table(runTime, nanoseconds))
 	p("### Allocations, memory and goroutines for each of %s that wait\n\n%s", count(r.tasks.largest()), r.taskWeights())
 	p("## Signals\n\nFrom the sending of a SIGTERM to the end of the context, in a process of its own.\n\n%s", r.signal.table(doneTime, nanoseconds))
-	p("## HTTP\n\nA request on a kept-alive connection of the loopback interface, in turns of %s. The target is about the median of the differences between two turns.\n\n%s", count(requestsEachTurn), r.requests())
+	p("## HTTP\n\nA request on a kept-alive connection of the loopback interface, in turns of %s. The target is about the median of the differences between two turns. The second server of net/http is there to show how much of a difference is chance.\n\n%s", count(requestsEachTurn), r.requests())
 	p("From the last response that a client has read to the end of the drain, beside `http.Server.Shutdown`, median and longest:\n\n%s", r.lags())
 	p("## Growth\n\nWhat lastcall takes for each, of the fewest and of the most, and the exponent of all sizes together: 1 means in proportion. To make tasks ends when all run; to drain them ends when all have stopped. The time of an empty drain is subtracted from that of the others. Memory is measured before the drain, and after it with the report.\n\n%s", r.growthTable())
 	p("## Scans of goroutines\n\nA scan of all goroutines finds those that steps have left behind, and what a stuck step waits for. It happens when a step is stuck, and at the end of a drain unless the number of goroutines shows that there is nothing to find. A scan by wait state stops all goroutines meanwhile, so there is none where there are more than 10 000. The time of one, where a task has started that many:\n\n%s", r.looksTable())
@@ -129,11 +129,15 @@ func (r *results) weights(head []string, allocs ...measure) string {
 }
 
 func (r *report) requests() string {
-	rows := [][]string{{"", "time", "ratio", "allocations"}}
+	rows := [][]string{{"", "time", "ratio", "more than " + netHTTP, "allocations"}}
 	for _, name := range r.request.names {
+		more := "–"
+		if name != netHTTP {
+			more = interval(r.more(name), nanoseconds)
+		}
 		rows = append(rows, []string{
 			name, r.request.cell(name, 1, requestTime, nanoseconds),
-			r.request.beside(name, 1, requestTime), digits(median(r.request.of(name, 1, requestAllocs))),
+			r.request.beside(name, 1, requestTime), more, digits(median(r.request.of(name, 1, requestAllocs))),
 		})
 	}
 	return table(rows)

@@ -88,9 +88,14 @@ func (r *report) all() (targets []target) {
 	none("the same, allocations for each", registerAllocs, 1)
 	ratio("100 tasks, start to stopped", r.tasks, leastInOrder, 100, runTime, 1.3)
 	ratio("signal to Done", r.signal, notifyContext, 1, doneTime, 1.1)
-	more := middle(differences(r.request.of(drained, 1, requestTime), r.request.of(netHTTP, 1, requestTime)))
+	more := r.more(drained)
 	targets = append(targets, target{"a request through httpdrain, on a socket", "at most 100 ns more than " + netHTTP, interval(more, nanoseconds) + " more", atMost(100, more)})
 	return append(targets, r.stuck()...)
+}
+
+// more is what a request takes more than through net/http alone.
+func (r *report) more(name string) benchmath.Summary {
+	return middle(differences(r.request.of(name, 1, requestTime), r.request.of(netHTTP, 1, requestTime)))
 }
 
 // many is how many handlers the targets for large programs are about.

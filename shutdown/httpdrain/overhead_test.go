@@ -22,7 +22,7 @@ func BenchmarkOverhead(b *testing.B) {
 	l := &link{s: s}
 	c := &tcpConn{&net.TCPConn{}, l}
 	// As deep as net/http has it.
-	ctx := context.WithValue(context.Background(), linkKey{}, l)
+	ctx := context.WithValue(context.Background(), &linkKey, l)
 	ctx = context.WithValue(ctx, http.LocalAddrContextKey, &net.TCPAddr{})
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

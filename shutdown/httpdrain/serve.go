@@ -255,7 +255,7 @@ func (s *server) install(ctx context.Context, l net.Listener) {
 			return ctx
 		}
 		l.top = c
-		return context.WithValue(ctx, linkKey{}, l)
+		return context.WithValue(ctx, &linkKey, l)
 	}
 	srv.ConnState = func(c net.Conn, at http.ConnState) {
 		if connState != nil {

@@ -1,0 +1,76 @@
+package httpdrain_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+const stuckGrace = time.Second
+
+// stuckIn are ways in which a handler does not return. What it waits for is outside of its
+// request: the end of the request's context and of its connection do not wake it.
+type stuckIn struct {
+	mu sync.Mutex
+	wg sync.WaitGroup
+}
+
+func (w *stuckIn) mutex()     { w.mu.Lock(); defer w.mu.Unlock() }
+func (w *stuckIn) waitGroup() { w.wg.Wait() }
+func (w *stuckIn) sleep()     { time.Sleep(stuckGrace + 500*time.Millisecond) } // nobody can end it
+
+// A handler that is stuck is named in the report: the step of the server waits for what the
+// handler waits for, and not in this package.
+func TestWhatAStuckHandlerWaitsFor(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		wait  func(*stuckIn)
+		wants [2]string // the function that waits, and the user's that has called it
+	}{
+		{"mutex", (*stuckIn).mutex, [2]string{"sync.(*Mutex).Lock", "stuckIn).mutex"}},
+		{"wait group", (*stuckIn).waitGroup, [2]string{"sync.(*WaitGroup).Wait", "stuckIn).waitGroup"}},
+		{"sleep", (*stuckIn).sleep, [2]string{"time.Sleep", "stuckIn).sleep"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var w stuckIn
+			w.mu.Lock()
+			w.wg.Add(1)
+			entered, returned := make(chan struct{}), make(chan struct{})
+			p := run(t, stuckGrace, 0, &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				defer close(returned)
+				close(entered)
+				tt.wait(&w)
+			})})
+			p.s.dial().get("/")
+			<-entered
+			p.Stop(nil)
+			r := p.ended(t)
+			w.mu.Unlock()
+			w.wg.Done()
+			<-returned
+			got := httpStep(t, r)
+			for _, want := range append(tt.wants[:], "httpdrain/stuck_test.go:") {
+				if !strings.Contains(got.WaitsFor, want) {
+					t.Errorf("WaitsFor = %q, want %q in it", got.WaitsFor, want)
+				}
+			}
+		})
+	}
+}
+
+// httpStep is the step of the server in a report of run's.
+func httpStep(t *testing.T, r *shutdown.Report) shutdown.Step {
+	t.Helper()
+	for _, s := range r.Steps {
+		if s.Name == "http" {
+			return s
+		}
+	}
+	t.Fatalf("no step is named http:\n%v", r)
+	return shutdown.Step{}
+}
