@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/signals"
 )
@@ -464,7 +465,8 @@ func (m *model) checkStuck(t *told) {
 	if !strings.Contains(t.Site, "campaign/") {
 		m.found("stuck", "the site of %s is %q", t.Name, t.Site)
 	}
-	if t.seen.Does == deaf && t.seen.acts && t.seen.actsAt < t.end && !t.seen.Bare && t.Took > 0 && !strings.Contains(t.Stack, ").stuck") {
+	// What it did before the end of its context counts: its stacks are taken a little later.
+	if t.seen.Does == deaf && t.seen.acts && t.seen.actsAt < t.end-tree.Margin(t.Took) && !t.seen.Bare && t.Took > 0 && !strings.Contains(t.Stack, ").stuck") {
 		m.found("stuck", "the stack of %s does not say where it is: %q", t.Name, t.Stack)
 	}
 }
