@@ -569,10 +569,10 @@ func (m *model) checkLeft() {
 }
 
 // groupsGoOn reports whether a group may still run, with goroutines of its own: the step that runs it
-// had been abandoned before.
+// had been abandoned before, or it has a task that nobody has told to stop.
 func (m *model) groupsGoOn() bool {
 	return slices.ContainsFunc(m.seen, func(sn *seen) bool {
-		return sn.task != nil && m.over(m.groupOf(sn), sn.begin)
+		return sn.task != nil && (m.over(m.groupOf(sn), sn.begin) || sn.calls > 0 && !sn.over && !sn.told)
 	}) || slices.ContainsFunc(m.inners, func(in *observation) bool {
 		return newModel(in, m.new).groupsGoOn()
 	})

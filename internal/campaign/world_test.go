@@ -1,7 +1,6 @@
 package campaign
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -504,20 +503,9 @@ func (w *world) countInBubble() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	w.note(func() { w.obs.stacks = stacks })
-	own := inBubble.Find(stacks)
-	n := -3
-	for _, g := range bytes.Split(stacks, []byte("\n\n")) {
-		if !bytes.Equal(inBubble.Find(g), own) {
-			continue
-		}
-		n++
-		// A group of which the stop has not begun, because its step or one around it was given up
-		// before, has two goroutines more.
-		if bytes.Contains(g, []byte("group.(*Group).Run(")) && !bytes.Contains(g, []byte("group.(*Group).stop(")) {
-			n -= 2
-		}
-	}
-	return n
+	bubbles := inBubble.FindAllString(string(stacks), -1) // the first is this one's
+	others := slices.DeleteFunc(bubbles[1:], func(other string) bool { return other != bubbles[0] })
+	return len(others) - 2
 }
 
 // endAll ends the bubble's goroutines.
