@@ -36,8 +36,8 @@ func (c *Coordinator) showProgress() {
 		}
 		t.Ask(nodes, statusPatience)
 		t.Lock()
-		late += t.Now() - now
-		now = t.Now()
+		again := t.Now() // read once: late and now have to grow by the same
+		late, now = late+again-now, again
 		if c.phase == ending || c.phase == draining {
 			if ws := c.waiting(now); due(ws, late) { // still: they may have ended meanwhile
 				c.out.emit(Waiting{Steps: ws, Left: max(0, c.end-now)})
