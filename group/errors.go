@@ -33,7 +33,9 @@ func (e *TaskError) Unwrap() error { return e.Err }
 // An EndedError is the cause of a group's stop that began because a task ended without an error,
 // and had not MayFinish. It is no failure.
 type EndedError struct {
-	Name string // the task's name
+	// Name is the task's name. It is "outer/inner" if the task outer ended because it ran a group
+	// that stopped because its task inner had ended.
+	Name string
 }
 
 // Error names the task, and says what lets a task end.

@@ -220,7 +220,7 @@ func (g *Group) open(ctx context.Context, values *tree.Values, outer *tree.Node)
 		g.start(t)
 	}
 	if len(g.tasks) == 0 {
-		g.begin(nil, nil)
+		g.begin(tr.Now(), nil, nil)
 	}
 	g.tasks = nil
 	return true
@@ -247,19 +247,22 @@ func (g *Group) endWith(cause error) {
 	tr := g.node.Tree()
 	tr.Lock()
 	defer tr.Unlock()
-	g.begin(nil, cause)
+	g.begin(tr.Now(), nil, cause)
 }
 
 // begin begins the stop, unless it has begun: because first has failed, or for another cause. The
 // tree is locked.
-func (g *Group) begin(first *tree.Node, cause error) {
+func (g *Group) begin(now time.Duration, first *tree.Node, cause error) {
 	if g.begun {
 		return
 	}
 	g.begun, g.first, g.cause = true, first, cause
 	g.list.Close()
 	close(g.began)
-	g.tellHost(cause, first != nil)
+	if e, ok := cause.(*EndedError); ok && g.outer != nil {
+		g.outer.SetEnded(e.Name)
+	}
+	g.tellHost(now, cause, first != nil)
 }
 
 // stop tells the tasks to stop and waits for them, within the time there is.
@@ -326,7 +329,7 @@ func (o owner) Excuses(_ *tree.Node, err error, excused bool) (yes, silent bool)
 }
 
 // Returned begins the stop of the group where the return of a task asks for it.
-func (o owner) Returned(n *tree.Node, r tree.Result, last bool) {
+func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last bool) {
 	g, host := o.g, n.Tree().Host
 	mayFinish := host.Stopping()
 	if n.More != nil && n.More.Policy != nil {
@@ -335,32 +338,32 @@ func (o owner) Returned(n *tree.Node, r tree.Result, last bool) {
 	switch {
 	case r.Err != nil && n.HasCloser(): // that is who has the error
 	case r.Err != nil && g.begun:
-		g.tellHost(&TaskError{n.Name(), r.Err}, true)
+		g.tellHost(now, &TaskError{n.Name(), r.Err}, true)
 	case r.Err != nil:
-		g.begin(n, &TaskError{n.Name(), r.Err})
+		g.begin(now, n, &TaskError{n.Name(), r.Err})
 	case n.WasTold(), g.node.Stopping():
 	case !mayFinish:
-		g.begin(nil, &EndedError{n.Name()})
+		g.begin(now, nil, &EndedError{n.Ended()})
 	case !last: // of a pair that may finish: nothing else calls its interrupt
 		n.Tree().Tell(n, nil, nil)
 	}
 	if last && g.node.Members() == 1 {
-		g.begin(nil, nil)
+		g.begin(now, nil, nil)
 	}
 }
 
-func (g *Group) tellHost(cause error, failed bool) {
+func (g *Group) tellHost(now time.Duration, cause error, failed bool) {
 	if g.outer != nil {
-		g.node.Tree().Host.GroupStops(g.outer, cause, failed)
+		g.node.Tree().Host.GroupStops(g.outer, now, cause, failed)
 	}
 }
 
 // alone is the host of a group that no Coordinator knows.
 type alone struct{}
 
-func (alone) Grace() time.Duration               { return DefaultGrace }
-func (alone) Stopping() bool                     { return false }
-func (alone) Notice(*tree.Node)                  {}
-func (alone) GroupStops(*tree.Node, error, bool) {}
-func (alone) Scaled()                            {}
-func (alone) Returned(*tree.Node, error)         {}
+func (alone) Grace() time.Duration                              { return DefaultGrace }
+func (alone) Stopping() bool                                    { return false }
+func (alone) Notice(*tree.Node)                                 {}
+func (alone) GroupStops(*tree.Node, time.Duration, error, bool) {}
+func (alone) Scaled()                                           {}
+func (alone) Returned(*tree.Node, error)                        {}

@@ -35,6 +35,12 @@ func init() {
 		}()
 		(&shutdown.Coordinator{}).Main(func(context.Context) error { say("main"); return nil })
 	})
+	scenario("a handler of Default, registered in the Main of another", func() {
+		os.Exit((&shutdown.Coordinator{Grace: stepGrace}).Main(func(context.Context) error {
+			shutdown.Default.Register(shutdown.Func(func() { say("handler") }), shutdown.Name("flush"))
+			return nil
+		}))
+	})
 	scenario("a Stop of Default in the Main of another", func() {
 		shutdown.Stop(nil)
 		defer func() {
@@ -83,6 +89,14 @@ func TestProcessMainOfAnotherWhileDefaultIsInUse(t *testing.T) {
 func TestProcessRunOfAnotherWhileDefaultIsInUse(t *testing.T) {
 	t.Parallel()
 	p := start(t, "a handler of Default and the Run of another")
+	p.exits(0)
+	p.logs("nobody runs what Default holds", "flush")
+}
+
+// Main looks at its beginning, and again at its end.
+func TestProcessDefaultIsUsedInTheMainOfAnother(t *testing.T) {
+	t.Parallel()
+	p := start(t, "a handler of Default, registered in the Main of another")
 	p.exits(0)
 	p.logs("nobody runs what Default holds", "flush")
 }

@@ -3,9 +3,12 @@ package shutdown_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
@@ -42,6 +45,57 @@ func TestATaskThatEndsIsTheCause(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A task that ends because a group within it has lost a task: both are named.
+func TestATaskThatEndsInAGroupWithinIsNamed(t *testing.T) {
+	inner := func(ctx context.Context) error {
+		var g group.Group
+		g.Go("other", obey)
+		g.Go("consumer", func(context.Context) error { time.Sleep(s); return nil })
+		return g.Run(ctx)
+	}
+	for name, main := range map[string]func(p *bubble) func(context.Context) error{
+		"of main's group": func(*bubble) func(context.Context) error {
+			return func(ctx context.Context) error {
+				var g group.Group
+				g.Go("server", obey)
+				g.Go("tenant", inner)
+				return g.Run(ctx)
+			}
+		},
+		"started": func(p *bubble) func(context.Context) error {
+			p.Start(inner, shutdown.Name("tenant"))
+			return obey
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				var ended *group.EndedError
+				if r := p.runs(main(p)); !errors.As(r.Cause, &ended) || ended.Name != "tenant/consumer" {
+					t.Errorf("Cause = %v, want that tenant/consumer has ended", r.Cause)
+				}
+			})
+		})
+	}
+}
+
+// Each step of the report begins at t0 or later, though it was its own end that began the stop.
+func TestNoStepBeginsBeforeTheStopThatItCauses(t *testing.T) {
+	fails := func(context.Context) error { return errors.New("broken") }
+	for name, main := range map[string]func(context.Context) error{
+		"main":                     nothing,
+		"a task of main's group":   groupOf(fails),
+		"the group within another": groupOf(groupOf(fails)),
+	} {
+		logger := zerolog.Nop()
+		c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &logger} // with a clock that goes on
+		for _, s := range c.Run(t.Context(), main).Steps {
+			if s.Start < 0 {
+				t.Errorf("%s: %s begins at %v, before t0", name, s.Name, s.Start)
+			}
+		}
 	}
 }
 

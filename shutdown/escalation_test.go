@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
@@ -121,6 +122,31 @@ func TestASecondSignalDuringMain(t *testing.T) {
 		}
 		if got := step(t, report, "h"); got.Took != s {
 			t.Errorf("the handler had %v, want 1 s", got.Took)
+		}
+	})
+}
+
+// A function that a step gives to its context's own AfterFunc method, and that blocks for ever,
+// holds up neither the steps nor the signals.
+func TestAFunctionOfAContextThatBlocksHoldsUpNothing(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		var code int
+		var at time.Duration
+		shutdown.SetExit(p.Coordinator, func(c int) { code, at = c, p.now(); <-p.release })
+		p.Register(p.hog)
+		for k := range 3 {
+			p.signalAt(time.Duration(k+1)*s, sigterm)
+		}
+		go p.runs(func(ctx context.Context) error {
+			ctx.(interface {
+				AfterFunc(f func()) (stop func() bool)
+			}).AfterFunc(func() { <-p.release })
+			return obey(ctx)
+		})
+		time.Sleep(4 * s)
+		synctest.Wait()
+		if code != 143 || at != 3*s {
+			t.Errorf("exit code %d at %v; want 143 at 3 s, with the third signal", code, at)
 		}
 	})
 }

@@ -30,13 +30,13 @@ func (h host) Stopping() bool { return h.c.t0 != 0 }
 
 // GroupStops stops the program if a task of a group that main runs has failed. If a task has merely
 // ended, the group returns, then main, and that stops the program.
-func (h host) GroupStops(outer *tree.Node, err error, failed bool) {
+func (h host) GroupStops(outer *tree.Node, now time.Duration, err error, failed bool) {
 	c := h.c
 	if outer != &c.main || c.main.Over() {
 		return
 	}
 	if failed {
-		c.request(c.tree.Now(), cause{err: err}, false)
+		c.request(now, cause{err: err}, false)
 		return
 	}
 	c.ended, _ = err.(*group.EndedError)
@@ -46,7 +46,9 @@ func (h host) GroupStops(outer *tree.Node, err error, failed bool) {
 func (h host) Scaled() { h.c.note(reservesScaled{}) }
 
 // Returned is told of a step that came back after it was abandoned.
-func (h host) Returned(n *tree.Node, err error) { h.c.note(zombie{n.Name(), err}) }
+func (h host) Returned(n *tree.Node, err error) {
+	h.c.note(zombie{n.Name(), err, panicStack(err)})
+}
 
 // Notice records what happens to steps, and goes on with the timeline where main, what it waits
 // for, or everything is over.
@@ -152,7 +154,10 @@ func panicStack(err error) string {
 	if j, ok := err.(interface{ Unwrap() []error }); ok {
 		err = j.Unwrap()[0]
 	}
-	return string(err.(*group.PanicError).Stack)
+	if p, ok := err.(*group.PanicError); ok {
+		return string(p.Stack)
+	}
+	return "" // a Goexit
 }
 
 // An owner is what the tree knows of the lists of a Coordinator.
@@ -202,18 +207,18 @@ func (c *Coordinator) setCode(n *tree.Node, code int) {
 }
 
 // Returned stops the program where main or a task that was started ends by itself.
-func (o owner) Returned(n *tree.Node, r tree.Result, _ bool) {
+func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, _ bool) {
 	c := o.c
 	switch {
 	case n == &c.main:
 		c.returning = c.phase < ending
-		c.mainReturned(c.tree.Now(), r.Err)
+		c.mainReturned(now, r.Err)
 	case n.Kind != tree.Task || n.WasTold():
 	case r.Err != nil:
 		err := &group.TaskError{Name: n.Name(), Err: r.Err}
-		c.request(c.tree.Now(), cause{err: err, fault: &failure{err, c.codes[n]}}, false)
+		c.request(now, cause{err: err, fault: &failure{err, c.codes[n]}}, false)
 	case c.t0 == 0:
-		c.request(c.tree.Now(), cause{err: &group.EndedError{Name: n.Name()}}, false)
+		c.request(now, cause{err: &group.EndedError{Name: n.Ended()}}, false)
 	}
 }
 

@@ -25,8 +25,9 @@ type (
 	badSettings    struct{ err error }
 	unclaimedNote  struct{ held []string }
 	zombie         struct {
-		name string
-		err  error
+		name  string
+		err   error
+		stack string // of a panic
 	}
 	dropped struct {
 		queue string
@@ -348,7 +349,7 @@ func (j *journal) writeNote(item any) {
 	case unclaimedNote:
 		j.log(zerolog.WarnLevel, "nobody runs what Default holds: another Coordinator has run", "held", strings.Join(n.held, ", "))
 	case zombie:
-		j.log(zerolog.WarnLevel, "abandoned step has ended", "step", n.name, "error", tree.Text(n.err))
+		j.log(zerolog.WarnLevel, "abandoned step has ended", "step", n.name, "error", tree.Text(n.err), "stack", n.stack)
 	case dropped:
 		j.log(zerolog.WarnLevel, "event queue full, events dropped", "queue", n.queue, "dropped", n.n)
 	case panicked:

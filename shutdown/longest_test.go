@@ -17,6 +17,32 @@ const longest = time.Duration(math.MaxInt64)
 // Every duration that a user can set is as long as it can be. Whatever the program adds to it
 // must not become negative: no step is cut short, but for a second signal, and no time that is
 // told of is below zero.
+// What stops by itself while the program runs, with the longest grace period.
+func TestTheLongestGraceOfWhatStopsByItself(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Grace = longest
+		slow := func(ctx context.Context) error { <-ctx.Done(); return p.takes(100 * ms)(ctx) }
+		r := p.runs(func(ctx context.Context) error {
+			for _, g := range []*group.Group{{}, {Grace: longest}} {
+				g.Go("slow", slow)
+				g.Go("ends", p.takes(s))
+				if err := g.Run(ctx); err != nil {
+					t.Error("group:", err)
+				}
+			}
+			sc := p.Scope("scope")
+			sc.Register(p.takes(100 * ms))
+			if err := sc.Close(context.Background()); err != nil {
+				t.Error("scope:", err)
+			}
+			return nil
+		})
+		if r.Err() != nil {
+			t.Error(r.Err())
+		}
+	})
+}
+
 func TestTheLongestDurations(t *testing.T) {
 	stop := func(p *bubble) { p.Stop(nil) }
 	for _, tt := range []struct {

@@ -16,9 +16,6 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// stepGrace is the grace period of the programs whose steps do things to the Coordinator.
-const stepGrace = 10 * time.Second
-
 // An act is what a step does to its own Coordinator. It says what came of it.
 type act struct {
 	name string

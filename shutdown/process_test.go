@@ -25,6 +25,9 @@ import (
 // exit status, signals, a stuck system call. Each runs this test binary again, as a
 // child that is told by an environment variable which scenario to play.
 
+// stepGrace is the grace period of the programs whose steps do things to the Coordinator.
+const stepGrace = 10 * time.Second
+
 // childVariable names the scenario.
 const childVariable = "LASTCALL_TEST_SCENARIO"
 

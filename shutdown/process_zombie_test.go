@@ -84,7 +84,7 @@ func TestProcessZombie(t *testing.T) {
 				if got := p.step(step).Outcome; got != "abandoned" {
 					t.Errorf("outcome of %s = %s, want abandoned", step, got)
 				}
-				if strings.Contains(p.err.String(), "goroutine 1 [") {
+				if strings.Contains("\n"+p.err.String(), "\ngoroutine ") {
 					t.Errorf("it crashed\n%s", p)
 				}
 				if end != "returns" {

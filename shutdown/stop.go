@@ -204,7 +204,7 @@ func (c *Coordinator) conclude() {
 	defer known.End()
 	unlabel()
 	leaks := c.findLeaks()
-	if c != Default && !c.byMain {
+	if c != Default {
 		if held := unclaimed(); len(held) > 0 {
 			c.note(unclaimedNote{held})
 		}

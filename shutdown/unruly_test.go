@@ -72,6 +72,22 @@ func TestAPanicInObserveIsLoggedOnce(t *testing.T) {
 //go:noinline
 func throwInObserve(throw func()) { throw() }
 
+// The panic of a step that was abandoned before has its stack in the log.
+func TestAPanicOfAnAbandonedStepIsLoggedWithItsStack(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(p.takes(2 * s))
+		p.Register(func(context.Context) error { time.Sleep(2 * s); throwInObserve(func() { panic("boom") }); return nil },
+			shutdown.Name("late"), shutdown.Timeout(s))
+		p.runs(nothing)
+		for _, l := range lines(t, p.log.String()) {
+			if l["message"] == "abandoned step has ended" && strings.Contains(fmt.Sprint(l["stack"]), "throwInObserve") {
+				return
+			}
+		}
+		t.Errorf("no line has the stack of the panic:\n%s", p.log)
+	})
+}
+
 // A log that panics is told of by the lines that it does not panic at.
 func TestAPanicInTheLogIsLogged(t *testing.T) {
 	for name, set := range map[string]func(p *bubble, w panicky){

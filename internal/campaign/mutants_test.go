@@ -81,7 +81,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "the program is not told of a task that fails", breaks: "a failing task of main's group stamps t0",
-		in: "shutdown.host.GroupStops", old: "if failed { c.request(c.tree.Now(), cause{err: err}, false); return }", new: "",
+		in: "shutdown.host.GroupStops", old: "if failed { c.request(now, cause{err: err}, false); return }", new: "",
 	},
 	{
 		name: "the end of a started task stops no program", breaks: "the program stops when a started task ends",
@@ -257,7 +257,7 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "a task that fails in its group's own stop is not told of", breaks: "a failing task of main's group stamps t0, also while that group stops by itself",
-		in: "group.owner.Returned", old: "g.tellHost(&TaskError{n.Name(), r.Err}, true)", new: "",
+		in: "group.owner.Returned", old: "g.tellHost(now, &TaskError{n.Name(), r.Err}, true)", new: "",
 	},
 	{
 		name: "the interrupt of a pair that may finish is not called", breaks: "interrupt is called also for an execute that has returned",
@@ -269,7 +269,7 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "the program is not told of the task that stops a group", breaks: "a failing task of main's group stamps t0",
-		in: "group.Group.begin", old: "g.tellHost(cause, first != nil)", new: "g.tellHost(cause, false)",
+		in: "group.Group.begin", old: "g.tellHost(now, cause, first != nil)", new: "g.tellHost(cause, false)",
 	},
 	{
 		name: "a task is added when the stop has begun", breaks: "a task that is added after the stop has begun is refused",

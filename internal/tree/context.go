@@ -2,6 +2,8 @@ package tree
 
 import (
 	"context"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,8 +154,13 @@ func (c *Context) own(key any) any {
 }
 
 // AfterFunc calls f when the context has ended. Package context calls it for derived contexts,
-// whose functions do not block.
+// whose functions do not block: a derived context ends at once with its parent. A function of
+// others is called on a goroutine of its own, or else it could hold up the timer and the signals.
 func (c *Context) AfterFunc(f func()) (stop func() bool) {
+	if !calledByContext() {
+		g := f
+		f = func() { go g() }
+	}
 	l := c.alive()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -172,6 +179,14 @@ func (c *Context) AfterFunc(f func()) (stop func() bool) {
 		delete(l.after, &f)
 		return ok
 	}
+}
+
+// calledByContext reports whether the caller of the method that calls it is package context.
+func calledByContext() bool {
+	var pc [1]uintptr
+	runtime.Callers(3, pc[:])
+	frame, _ := runtime.CallersFrames(pc[:]).Next()
+	return strings.HasPrefix(frame.Function, "context.")
 }
 
 // String keeps fmt from reading the fields while they change.

@@ -210,4 +210,4 @@ func (o excuses) Excuses(*tree.Node, error, bool) (yes, silent bool) {
 	o.w.free("Excuses")
 	return false, false
 }
-func (o excuses) Returned(*tree.Node, tree.Result, bool) {}
+func (o excuses) Returned(*tree.Node, time.Duration, tree.Result, bool) {}

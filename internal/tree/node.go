@@ -101,6 +101,7 @@ type seen struct {
 	looked   bool          // its stacks are being taken, or have been
 	stack    string
 	waitsFor string
+	ended    string // the task because of which the last group that it ran has stopped, if that task just ended
 }
 
 func (n *Node) see() *seen {
@@ -160,6 +161,17 @@ func (n *Node) Progress() string { return n.seenSoFar().said }
 
 // Excused is what an error of n said that is no failure.
 func (n *Node) Excused() string { return n.seenSoFar().excused }
+
+// SetEnded notes that a group which n runs stops because a task of it, of this name, has ended.
+func (n *Node) SetEnded(task string) { n.see().ended = task }
+
+// Ended is the name of n, which has ended, and of the task that SetEnded has noted, if there is one.
+func (n *Node) Ended() string {
+	if task := n.seenSoFar().ended; task != "" {
+		return n.Name() + "/" + task
+	}
+	return n.Name()
+}
 
 func (n *Node) seenSoFar() seen {
 	if n.seen == nil {

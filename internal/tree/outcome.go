@@ -73,12 +73,19 @@ func (e *lateError) Error() string {
 func (e *lateError) Unwrap() []error { return []error{ErrGrace, e.err} }
 
 // A hintError is what a server returns that was closed because it was told to stop.
-type hintError struct{ error }
-
-func (e hintError) Error() string {
-	return e.error.Error() + " (if that answers the request to stop, say so with Expect, or stop the task with group.Add)"
+type hintError struct {
+	error
+	hint string
 }
+
+func (e hintError) Error() string { return e.error.Error() + e.hint }
 func (e hintError) Unwrap() error { return e.error }
+
+// hints say what to do, to main and to a task.
+var hints = map[Kind]string{
+	Main: " (if that answers the request to stop, run the server as a task, with Expect or group.Add)",
+	Task: " (if that answers the request to stop, say so with Expect, or stop the task with group.Add)",
+}
 
 // closedTexts are the errors of what was closed as it should be, by their texts: their packages
 // are not imported for it.
@@ -137,8 +144,8 @@ func (n *Node) excuse(err error) (said string, rest error) {
 		return beyond(err, append(asked, context.Canceled)), nil
 	case yes:
 		return "", nil
-	case asked != nil && n.Kind == Task && slices.Contains(closedTexts, innermost(err)):
-		return "", hintError{err}
+	case asked != nil && hints[n.Kind] != "" && slices.Contains(closedTexts, innermost(err)):
+		return "", hintError{err, hints[n.Kind]}
 	}
 	return "", err
 }
@@ -196,25 +203,21 @@ func excusedOf(err error, asked, expected []error) bool {
 			slices.ContainsFunc(expected, func(e error) bool { return matches(err, e) }) {
 			return true
 		}
+		var inner error
 		switch e := err.(type) {
 		case interface{ Unwrap() error }:
-			err = e.Unwrap()
+			inner = e.Unwrap()
 		case interface{ Unwrap() []error }:
-			return allExcused(e.Unwrap(), asked, expected)
-		default:
+			if errs := e.Unwrap(); len(errs) > 0 {
+				return !slices.ContainsFunc(errs, func(err error) bool { return !excusedOf(err, asked, expected) })
+			}
+		}
+		if inner == nil {
 			return len(asked) > 0 && matches(err, context.Canceled)
 		}
+		err = inner
 	}
 	return false
-}
-
-func allExcused(errs, asked, expected []error) bool {
-	for _, err := range errs {
-		if !excusedOf(err, asked, expected) {
-			return false
-		}
-	}
-	return len(errs) > 0
 }
 
 // matches is errors.Is of err alone, without what it wraps.

@@ -50,6 +50,15 @@ func (wrapsNothing) Unwrap() error { return nil }
 
 var errCause = errors.New("cause")
 
+// canceledWrapper says of itself that it is context.Canceled, and wraps nothing.
+type canceledWrapper struct{ canceledToo }
+
+func (canceledWrapper) Unwrap() error { return nil }
+
+type canceledWrappers struct{ canceledToo }
+
+func (canceledWrappers) Unwrap() []error { return nil }
+
 func TestExcused(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -64,6 +73,8 @@ func TestExcused(t *testing.T) {
 		{"a join of joins of such", errors.Join(errors.Join(errCause), fmt.Errorf("a: %w", context.Canceled)), true},
 		{"two wrapped", fmt.Errorf("%w, %w", errCause, context.Canceled), true},
 		{"a leaf that says so of itself", canceledToo{}, true},
+		{"one that could wrap something, and does not", canceledWrapper{}, true},
+		{"one that could wrap several, and does not", canceledWrappers{}, true},
 		{"such a leaf, wrapped", &net.OpError{Op: "dial", Err: canceledToo{}}, true},
 		{"such a leaf, in a join of such", errors.Join(canceledToo{}, errCause), true},
 		{"nil", nil, false},

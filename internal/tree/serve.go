@@ -121,7 +121,7 @@ func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
 	}
 	inTime = n.state != over
 	if l := n.parent; inTime && l.List.Owner != nil {
-		l.List.Owner.Returned(n, r, last)
+		l.List.Owner.Returned(n, now, r, last)
 	}
 	if n.pair() {
 		n.More.back++

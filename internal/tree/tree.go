@@ -54,7 +54,7 @@ type Host interface {
 	Notice(n *Node)
 	// GroupStops tells that a group that outer runs begins to stop because of cause, or that a task
 	// of it failed.
-	GroupStops(outer *Node, cause error, failed bool)
+	GroupStops(outer *Node, now time.Duration, cause error, failed bool)
 	// Scaled tells that minimums did not fit into the time left, and were reduced.
 	Scaled()
 	// Returned tells that an abandoned step has come back, with a panic or a Goexit.
@@ -69,7 +69,7 @@ type Owner interface {
 	Excuses(n *Node, err error, excused bool) (yes, silent bool)
 	// Returned tells that a function of n has come back with r, and whether it was the last that
 	// n waits for. It is called with the lock held, and before n has its outcome.
-	Returned(n *Node, r Result, last bool)
+	Returned(n *Node, now time.Duration, r Result, last bool)
 }
 
 // A Tree is what the nodes of a program share.

@@ -99,13 +99,13 @@ func ended(r *shutdown.Report) string {
 	if err == nil {
 		return status("stopped in %s", seconds(r.Took))
 	}
-	first, _, _ := strings.Cut(err.Error(), "\n")
+	first, _, _ := strings.Cut(tree.Text(err), "\n")
 	return status("stopped with failures in %s: %s", seconds(r.Took), first)
 }
 
 // why is the cause of the stop, for a status.
 func why(cause error) string {
-	first, _, _ := strings.Cut(cause.Error(), "\n")
+	first, _, _ := strings.Cut(tree.Text(cause), "\n")
 	return ": " + first
 }
 
