@@ -34,7 +34,7 @@ func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%w (-%s chooses another address)", err, flag)
+		return nil, fmt.Errorf("%w (use -%s to listen on another address)", err, flag)
 	}
 	return l, nil
 }
