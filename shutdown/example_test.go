@@ -28,8 +28,8 @@ func sayLine(line string) func(context.Context) error {
 	}
 }
 
-// A program's main calls Main with the function that does the work. Its context ends at Ctrl-C or
-// SIGTERM. This one returns by itself. It prints:
+// The main function of a program calls Main with a function that does the work. The context of
+// that function ends at Ctrl-C or SIGTERM; here the function returns before. The program prints:
 //
 //	working
 //	database closed
@@ -46,9 +46,9 @@ func ExampleMain() {
 	os.Exit(shutdown.Main(run))
 }
 
-// Handlers run when main has returned, newest first. The cache, which uses the database, is
-// registered after it and so flushed before it is closed. An error of one handler is logged and
-// sets the exit status; the next handler runs all the same. This prints:
+// Handlers run when main has returned, newest first. The cache uses the database, so it is
+// registered later and flushed earlier. A handler that fails is logged, and the exit status is 1;
+// the next handler still runs. The program prints:
 //
 //	cache: disk full
 //	database closed
@@ -84,7 +84,7 @@ func TestExamplesThatExit(t *testing.T) {
 	p.logs("disk full", `"step":"cache"`)
 }
 
-// Run is Main without the exit code: it returns the report. Handlers run newest first.
+// Run returns the report of the stop. Handlers run newest first.
 func ExampleCoordinator_Run() {
 	c := silent()
 	report := c.Run(context.Background(), func(context.Context) error {
