@@ -18,7 +18,7 @@ type config struct {
 	addr, admin  string
 	grace, delay time.Duration
 	db           string
-	terminal     bool // standard error is one
+	terminal     io.Writer // standard error if it is a terminal, else nil
 }
 
 // A setting is set by a flag or, without the flag, by an environment variable.

@@ -39,9 +39,10 @@ func main() {
 	}
 
 	log, terminal := newLogger(os.Stderr)
-	cfg.terminal = terminal
 	c := &shutdown.Coordinator{Grace: cfg.grace, Delay: cfg.delay}
-	if !terminal { // on a terminal the Coordinator's own log also prints the timeline
+	if terminal { // the Coordinator's own log also prints the timeline there
+		cfg.terminal = os.Stderr
+	} else {
 		c.Logger = &log
 	}
 	switch cfg.command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/http"
@@ -125,6 +126,25 @@ func TestPortInUse(t *testing.T) {
 		if r.ExitCode() != 1 || !strings.Contains(r.Err().Error(), "-"+flag+" ") {
 			t.Errorf("-%s: exit code %d, error %v, want 1 and the flag's name", flag, r.ExitCode(), r.Err())
 		}
+	}
+}
+
+func TestAddressIsPrintedOnATerminal(t *testing.T) {
+	var terminal bytes.Buffer
+	j := newJournal()
+	log := zerolog.New(j)
+	cfg := config{addr: "127.0.0.1:0", admin: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "orders.db"), terminal: &terminal}
+	c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &log}
+	page := make(chan string, 1)
+	go func() {
+		page <- (<-j.serving).Page
+		c.Stop(nil)
+	}()
+	if r := c.Run(t.Context(), func(ctx context.Context) error { return run(ctx, cfg, log) }); r.ExitCode() != 0 {
+		t.Fatalf("exit code %d, want 0: %v\n%s", r.ExitCode(), r.Err(), j)
+	}
+	if got, want := terminal.String(), <-page+"\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
 	}
 }
 

@@ -59,8 +59,8 @@ func adminRoutes(b *board) http.Handler {
 // of its own.
 func announce(cfg config, log zerolog.Logger, addr, admin net.Addr) {
 	page := "http://" + reachable(addr.String()) + "/"
-	if cfg.terminal {
-		fmt.Fprintln(os.Stderr, page)
+	if cfg.terminal != nil {
+		fmt.Fprintln(cfg.terminal, page)
 	}
 	log.Info().
 		Str("page", page).

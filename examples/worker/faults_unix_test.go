@@ -275,6 +275,28 @@ func TestBrokerWithinTheProcess(t *testing.T) {
 	}
 }
 
+// Without flags the program puts jobs into the queue and does them. After a stop it goes on with
+// the rest.
+func TestDemonstration(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	env := []string{"HOME=" + home, "XDG_CACHE_HOME=" + home}
+	w := startWith(t, env)
+	w.says(`"progress"`)
+	if code := w.terminate(); code != 0 {
+		t.Errorf("exit code %d, want 0:\n%s", code, w.log.String())
+	}
+	first := w.counts()
+	w = startWith(t, env)
+	w.says("going on with the jobs of the last run")
+	if code := w.wait(); code != 0 {
+		t.Errorf("exit code %d, want 0:\n%s", code, w.log.String())
+	}
+	if second := w.counts(); first.Done == 0 || first.Done+second.Done != demoJobs {
+		t.Errorf("%+v, then %+v, want %d done in all", first, second, demoJobs)
+	}
+}
+
 func TestErrorsAtTheStart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
