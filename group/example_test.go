@@ -8,21 +8,22 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 )
 
-// Two tasks: the one that was added last is stopped first, so that what it uses is
-// still there.
+// The server was added last, so it stops first. The database, which the server uses, stops
+// after that.
 func Example() {
-	until := func(name string) func(context.Context) error {
-		return func(ctx context.Context) error {
-			<-ctx.Done()
-			fmt.Println(name, "stopped")
-			return nil
-		}
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var g group.Group
-	g.Go("database", until("database"))
-	g.Go("server", until("server"))
-	cancel() // what signals.NotifyContext or a shutdown.Coordinator does
+	g.Go("database", func(ctx context.Context) error {
+		<-ctx.Done()
+		fmt.Println("database stopped")
+		return nil
+	})
+	g.Go("server", func(ctx context.Context) error {
+		<-ctx.Done()
+		fmt.Println("server stopped")
+		return nil
+	})
+	cancel() // in a program, a signal ends the context: see packages shutdown and signals
 	fmt.Println(g.Run(ctx))
 	// Output:
 	// server stopped
@@ -30,7 +31,32 @@ func Example() {
 	// <nil>
 }
 
-// The first task to end stops the group; its error comes first.
+// A task runs until its context ends. A task with MayFinish may also return earlier, without
+// stopping the group. Done tells other tasks when it has ended.
+func ExampleGroup_Go() {
+	ctx, stop := context.WithCancel(context.Background())
+	var g group.Group
+	migration := g.Go("migration", func(context.Context) error {
+		fmt.Println("tables migrated")
+		return nil
+	}, group.MayFinish())
+	g.Go("server", func(ctx context.Context) error {
+		<-migration.Done()
+		fmt.Println("serving")
+		stop() // in a program: Ctrl-C
+		<-ctx.Done()
+		fmt.Println("stopped")
+		return nil
+	})
+	fmt.Println(g.Run(ctx))
+	// Output:
+	// tables migrated
+	// serving
+	// stopped
+	// <nil>
+}
+
+// The first task that ends stops the group. Its error comes first.
 func ExampleGroup_Run() {
 	var g group.Group
 	g.Go("cache", func(ctx context.Context) error {
@@ -44,8 +70,26 @@ func ExampleGroup_Run() {
 	// task "cache": cannot write the cache
 }
 
-// A pair of functions: what Serve returns after Shutdown is not an error. With an
-// http.Server, the second is srv.Shutdown.
+// Run has the signature of a task, so groups can be nested.
+func ExampleGroup_Run_nested() {
+	var workers group.Group
+	workers.Go("mail", func(context.Context) error { return errors.New("no such host") })
+	workers.Go("audit", func(ctx context.Context) error {
+		<-ctx.Done()
+		fmt.Println("audit stopped")
+		return nil
+	})
+	var g group.Group
+	g.Go("workers", workers.Run)
+	fmt.Println(g.Run(context.Background()))
+	// Output:
+	// audit stopped
+	// task "workers": task "mail": no such host
+}
+
+// A server has two functions: one that serves, and one that makes it return. With an
+// http.Server the second one is srv.Shutdown. The error that the first one returns after the
+// second one was called, such as http.ErrServerClosed, does not count.
 func ExampleGroup_Add() {
 	closed := make(chan struct{})
 	serve := func(context.Context) error {
@@ -66,15 +110,15 @@ func ExampleGroup_Add() {
 	// <nil>
 }
 
-// A worker stops taking jobs when it is told to, and finishes the one in hand.
+// When the worker is told to stop, it finishes the job in hand and takes no other one.
 func ExampleWorkContext() {
 	ctx, stop := context.WithCancel(context.Background())
-	process := func(ctx context.Context, job string) {
-		stop() // the request comes in the middle of it
-		fmt.Println(job, "processed, cut off:", ctx.Err() != nil)
-	}
 	jobs := make(chan string, 1)
 	jobs <- "job 1"
+	process := func(ctx context.Context, job string) {
+		stop() // the stop is requested during the job
+		fmt.Println(job, "done, context ended:", ctx.Err() != nil)
+	}
 	var g group.Group
 	g.Go("worker", func(ctx context.Context) error {
 		for {
@@ -88,23 +132,6 @@ func ExampleWorkContext() {
 	})
 	fmt.Println(g.Run(ctx))
 	// Output:
-	// job 1 processed, cut off: false
+	// job 1 done, context ended: false
 	// <nil>
-}
-
-// Run has the signature of a task.
-func ExampleGroup_nested() {
-	var workers group.Group
-	workers.Go("mail", func(context.Context) error { return errors.New("no such host") })
-	workers.Go("audit", func(ctx context.Context) error {
-		<-ctx.Done()
-		fmt.Println("audit stopped")
-		return nil
-	})
-	var g group.Group
-	g.Go("workers", workers.Run)
-	fmt.Println(g.Run(context.Background()))
-	// Output:
-	// audit stopped
-	// task "workers": task "mail": no such host
 }

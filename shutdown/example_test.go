@@ -5,15 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// silent is a Coordinator that writes no log and waits for no signal, for the sake of
-// the output of the examples. A program uses shutdown.Main, or its own
-// &shutdown.Coordinator{}.
+// silent returns a Coordinator without a log and signals, so that the examples have the same
+// output everywhere. A program uses shutdown.Main, or its own &shutdown.Coordinator{}.
 func silent() *shutdown.Coordinator {
 	logger := zerolog.Nop()
 	return &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &logger}
@@ -27,9 +28,64 @@ func sayLine(line string) func(context.Context) error {
 	}
 }
 
-// Handlers run when main has returned, the last one registered first: what was opened
-// first is closed last.
-func ExampleCoordinator_Register() {
+// The main function of a program calls Main with a function that does the work. The context of
+// that function ends at Ctrl-C or SIGTERM; here the function returns before. The program prints:
+//
+//	working
+//	database closed
+func ExampleMain() {
+	run := func(ctx context.Context) error {
+		shutdown.Register(func(context.Context) error {
+			fmt.Println("database closed")
+			return nil
+		}, shutdown.Name("db"))
+
+		fmt.Println("working")
+		return ctx.Err() // nil, or the reason to stop early
+	}
+	os.Exit(shutdown.Main(run))
+}
+
+// Handlers run when main has returned, newest first. The cache uses the database, so it is
+// registered later and flushed earlier. A handler that fails is logged, and the exit status is 1;
+// the next handler still runs. The program prints:
+//
+//	cache: disk full
+//	database closed
+func ExampleRegister() {
+	run := func(context.Context) error {
+		shutdown.Register(func(context.Context) error {
+			fmt.Println("database closed")
+			return nil
+		}, shutdown.Name("db"))
+		shutdown.Register(func(context.Context) error {
+			fmt.Println("cache: disk full")
+			return errors.New("disk full")
+		}, shutdown.Name("cache"), shutdown.Timeout(5*time.Second))
+		return nil
+	}
+	os.Exit(shutdown.Main(run))
+}
+
+// The examples that end the process are run as processes.
+func init() {
+	scenario("ExampleMain", ExampleMain)
+	scenario("ExampleRegister", ExampleRegister)
+}
+
+func TestExamplesThatExit(t *testing.T) {
+	p := start(t, "ExampleMain")
+	p.exits(0)
+	p.said("working", "database closed")
+
+	p = start(t, "ExampleRegister")
+	p.exits(1)
+	p.said("cache: disk full", "database closed")
+	p.logs("disk full", `"step":"cache"`)
+}
+
+// Run returns the report of the stop. Handlers run newest first.
+func ExampleCoordinator_Run() {
 	c := silent()
 	report := c.Run(context.Background(), func(context.Context) error {
 		c.Register(sayLine("close the database"))
@@ -37,15 +93,19 @@ func ExampleCoordinator_Register() {
 		fmt.Println("main returns")
 		return nil
 	})
-	fmt.Println("exit code", report.ExitCode())
+	for _, step := range report.Steps {
+		fmt.Println(step.Kind, step.Outcome)
+	}
 	// Output:
 	// main returns
 	// close the cache, which uses the database
 	// close the database
-	// exit code 0
+	// main ok
+	// handler ok
+	// handler ok
 }
 
-// A store is made of parts that can fail to open.
+// A store has parts that can fail to open.
 type store struct{ close func(context.Context) error }
 
 func openStore(c *shutdown.Coordinator, broken bool) (*store, error) {
@@ -55,12 +115,13 @@ func openStore(c *shutdown.Coordinator, broken bool) (*store, error) {
 		return nil, errors.Join(errors.New("no index"), scope.Close(context.Background()))
 	}
 	scope.Register(sayLine("close the index"))
-	// All went well: from now on the store owns its parts.
+	// Nothing failed: from now on the store owns its parts.
 	return &store{scope.Release()}, nil
 }
 
-// In a constructor a Scope closes what has been opened so far, if the next step fails
-// or the program ends meanwhile; with Release it becomes the Close of the new object.
+// A constructor uses a Scope to close the parts opened so far if the next one cannot be opened, or
+// if the program stops meanwhile. If nothing fails, Release returns the function that closes the
+// new object.
 func ExampleScope_Release() {
 	c := silent()
 	_, err := openStore(c, true)
@@ -77,8 +138,8 @@ func ExampleScope_Release() {
 	// close the file
 }
 
-// What must outlive main, such as a listener for metrics, is started on the
-// Coordinator: its turn to stop comes when everything registered after it is over.
+// A task that must outlive main, such as a listener for metrics, is started on the Coordinator. It
+// is told to stop when everything that was registered after it has ended.
 func ExampleCoordinator_Start() {
 	c := silent()
 	listening := make(chan struct{})
@@ -102,15 +163,15 @@ func ExampleCoordinator_Start() {
 	// metrics: stopped
 }
 
-// A library that starts goroutines of its own calls back at any time. With a Hold the
-// handlers, which close what the callback uses, wait for it.
+// Some libraries call back on goroutines of their own. With a Hold the handlers, which close what
+// the callback uses, wait for the callback.
 func ExampleCoordinator_Hold() {
 	c := silent()
 	c.Register(sayLine("close the database"))
 	c.Run(context.Background(), func(context.Context) error {
 		release, ok := c.Hold("callback")
 		if !ok {
-			return nil // too late to begin anything
+			return nil // too late to start
 		}
 		go func() {
 			defer release()
@@ -126,7 +187,7 @@ func ExampleCoordinator_Hold() {
 	// close the database
 }
 
-// An ExitError sets the exit code of the program, from wherever the stop is asked for.
+// The exit code of the program is that of the ExitError with which the stop is requested.
 func ExampleCoordinator_Stop() {
 	c := silent()
 	report := c.Run(context.Background(), func(ctx context.Context) error {

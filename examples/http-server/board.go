@@ -10,12 +10,12 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// board shows the state of the service. It depends on nothing that ends
-// before the admin listener does: the number of orders is a copy, because the
-// database is closed while people still look.
+// board shows the state of the service. The admin listener serves it until the
+// exit, when the database is already closed; so it has its own copy of the
+// number of orders.
 type board struct {
 	coordinator *shutdown.Coordinator
-	stop        <-chan struct{} // main's context has ended: the delay is over
+	stop        <-chan struct{} // closed when main's context ends, after the delay
 	serving     atomic.Bool
 	inFlight    atomic.Int64
 	orders      atomic.Int64
@@ -26,12 +26,12 @@ type phase string
 const (
 	starting phase = "starting"
 	ready    phase = "ready"
-	delaying phase = "delay"    // not ready any more, but everything is still served
-	draining phase = "draining" // what is in flight is finished, nothing new is taken
+	delaying phase = "delay"    // not ready, but still serving
+	draining phase = "draining" // requests in flight are finished, new ones refused
 )
 
-// state is what GET /state answers with. Cause, grace period and time left
-// are there from the request to stop on.
+// state is the response to GET /state. It has the cause, the grace period and
+// the time left only after a stop was requested.
 type state struct {
 	Phase    phase  `json:"phase"`
 	InFlight int64  `json:"in_flight"`
@@ -47,8 +47,8 @@ func (b *board) countOrders(ctx context.Context, s *store) error {
 	return err
 }
 
-// isReady is more than the Coordinator's Ready, which knows nothing of our
-// start: a load balancer should not come before the listener is there.
+// isReady also waits for the listener, which the Coordinator's Ready knows
+// nothing of: a load balancer must not send requests before it is open.
 func (b *board) isReady() bool { return b.serving.Load() && b.coordinator.Ready() }
 
 func (b *board) state(now time.Time) state {
@@ -76,7 +76,7 @@ func (b *board) phase() phase {
 }
 
 func (s *state) stopping(r *shutdown.Report, now time.Time) {
-	if r.Cause != nil { // else the stop is only announced
+	if r.Cause != nil { // nil while a stop is only announced, by Quiesce
 		s.Cause = r.Cause.Error()
 	}
 	s.GraceMS = r.Grace.Milliseconds()
@@ -84,7 +84,7 @@ func (s *state) stopping(r *shutdown.Report, now time.Time) {
 	s.LeftMS = &left
 }
 
-// counted counts the requests that h is serving.
+// counted counts the requests in flight in h.
 func (b *board) counted(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.inFlight.Add(1)
@@ -93,15 +93,15 @@ func (b *board) counted(h http.Handler) http.Handler {
 	})
 }
 
-// ServeHTTP answers with the state as JSON. Any page may read it, because the
-// one we serve asks the admin listener, which is another origin.
+// ServeHTTP answers with the state as JSON. It allows requests from any origin,
+// since the page comes from another port than the admin listener's.
 func (b *board) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, http.StatusOK, b.state(time.Now()))
 }
 
-// writeJSON ignores a failure to write: it means that the client has gone.
+// writeJSON ignores write errors: they mean that the client has gone.
 func writeJSON(w http.ResponseWriter, code int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)

@@ -9,10 +9,10 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// What the program does instead of serving: what those who run it ask of it.
+// commands are what the program can do instead of serving.
 var commands = map[string]string{
-	"plan":    "print the time that it needs to end, as JSON for kubecheck",
-	"prestop": "the preStop hook of a pod: ask the one that serves to get ready for its stop",
+	"plan":    "print how long a stop takes, as JSON for kubecheck",
+	"prestop": "preStop hook: announce the stop to the server in this pod and wait for its delay",
 }
 
 func printPlan(c *shutdown.Coordinator, out io.Writer) error {

@@ -18,11 +18,11 @@ type config struct {
 	addr, admin  string
 	grace, delay time.Duration
 	db           string
+	terminal     io.Writer // standard error if it is a terminal, else nil
 }
 
-// setting is one value that a flag or, where the flag is absent, an
-// environment variable brings. Both go through set, so that they accept the
-// same and complain in the same words.
+// A setting is set by a flag or, without the flag, by an environment variable.
+// Both call set, so they accept the same values and return the same errors.
 type setting struct {
 	flag, env, usage string
 	set              func(string) error
@@ -32,15 +32,15 @@ func (c *config) settings() []setting {
 	return []setting{
 		{"addr", "HTTP_SERVER_ADDR", "`host:port` to serve on, port 0 for a free one (default " + c.addr + ")", address(&c.addr)},
 		{"admin", "HTTP_SERVER_ADMIN", "`host:port` of the admin listener (default " + c.admin + ")", address(&c.admin)},
-		{"grace", "HTTP_SERVER_GRACE", "`time` from the request to stop to the exit, such as 25s (default: shutdown's own)", duration(&c.grace)},
-		{"delay", "HTTP_SERVER_DELAY", "`time` within the grace in which everything is still served after /readyz turned to 503 (default 0s)", duration(&c.delay)},
+		{"grace", "HTTP_SERVER_GRACE", "grace period: `time` from the stop to the exit, such as 25s (default 25s, or from $TERMINATION_GRACE_PERIOD_SECONDS)", duration(&c.grace)},
+		{"delay", "HTTP_SERVER_DELAY", "`time`, part of the grace period, to go on serving after /readyz has turned to 503 (default 0s)", duration(&c.delay)},
 		{"db", "HTTP_SERVER_DB", "SQLite `file` for the orders (default " + c.db + ")", file(&c.db)},
 	}
 }
 
-// parseConfig reads flags and environment; a flag wins. Its errors name the
-// flag or the variable together with the value. A command comes first, if there is one.
-// Help goes to out.
+// parseConfig reads an optional command, flags and the environment. A flag takes
+// precedence over its variable. Errors name the flag or the variable and its
+// value. Help is written to out.
 func parseConfig(args []string, getenv func(string) string, out io.Writer) (config, error) {
 	c := config{addr: "127.0.0.1:8080", admin: "127.0.0.1:9090", db: defaultDB()}
 	settings := c.settings()
@@ -131,8 +131,8 @@ func file(to *string) func(string) error {
 	}
 }
 
-// defaultDB lies in the user's cache, so that orders survive a restart; where
-// there is no home directory, as in many containers, in the temporary one.
+// defaultDB is in the user's cache folder, so that orders survive a restart. It
+// is in the temporary folder where there is no home folder, as in many containers.
 func defaultDB() string {
 	dir, err := os.UserCacheDir()
 	if err != nil {

@@ -41,7 +41,7 @@ func TestParseConfig(t *testing.T) {
 			args: []string{"prestop", "-admin", ":1"},
 			want: with(func(c *config) { c.command, c.admin = "prestop", ":1" }),
 		},
-		"a flag wins over its variable": {
+		"a flag and its variable": {
 			args: []string{"-grace", "20s"},
 			env:  map[string]string{"HTTP_SERVER_GRACE": "nonsense"},
 			want: with(func(c *config) { c.grace = 20 * time.Second }),
@@ -60,20 +60,20 @@ func TestParseConfig(t *testing.T) {
 	}
 }
 
-func TestParseConfigNamesWhatIsWrong(t *testing.T) {
+func TestParseConfigErrors(t *testing.T) {
 	tests := map[string]struct {
 		args []string
 		env  map[string]string
 		want []string
 	}{
-		"no port":            {args: []string{"-addr", "localhost"}, want: []string{"-addr", `"localhost"`, "host:port"}},
+		"port missing":       {args: []string{"-addr", "localhost"}, want: []string{"-addr", `"localhost"`, "host:port"}},
 		"port too high":      {args: []string{"-admin", ":65536"}, want: []string{"-admin", `":65536"`, `port "65536"`}},
-		"no duration":        {args: []string{"-grace", "25"}, want: []string{"-grace", `"25"`, "duration"}},
+		"unit missing":       {args: []string{"-grace", "25"}, want: []string{"-grace", `"25"`, "duration"}},
 		"negative":           {args: []string{"-delay", "-1s"}, want: []string{"-delay", `"-1s"`, "negative"}},
-		"no file":            {args: []string{"-db", ""}, want: []string{"-db", "file"}},
+		"file name missing":  {args: []string{"-db", ""}, want: []string{"-db", "file"}},
 		"unknown flag":       {args: []string{"-adr", ":1"}, want: []string{"-adr"}},
 		"unknown command":    {args: []string{"serve"}, want: []string{`"serve"`}},
-		"after a command":    {args: []string{"plan", "prestop"}, want: []string{`"prestop"`}},
+		"two commands":       {args: []string{"plan", "prestop"}, want: []string{`"prestop"`}},
 		"variable, address":  {env: map[string]string{"HTTP_SERVER_ADDR": "8080"}, want: []string{"$HTTP_SERVER_ADDR", `"8080"`, "host:port"}},
 		"variable, duration": {env: map[string]string{"HTTP_SERVER_DELAY": "soon"}, want: []string{"$HTTP_SERVER_DELAY", `"soon"`}},
 	}

@@ -11,12 +11,13 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
-// What stays open until the server stops has to end by itself then: nobody else
-// knows how to say goodbye. httpdrain.Draining tells when, and what does not
-// listen to it is cut off when the server's time is over.
+// A long-lived response has to end by itself when the server stops, since only
+// its handler knows how to end it cleanly. httpdrain.Draining tells the handler
+// when. httpdrain closes the connection of a handler that does not end before
+// the server's deadline.
 
-// events are the state twice a second, as server-sent events. Being told to go,
-// the client connects again, by then to another server.
+// events sends the state twice a second, as server-sent events. The last event
+// says that the server stops; the client then reconnects, to another server.
 func (a *app) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
@@ -25,7 +26,7 @@ func (a *app) events(w http.ResponseWriter, r *http.Request) {
 	for n := 1; ; n++ {
 		data, err := json.Marshal(a.state(time.Now()))
 		if err != nil {
-			a.log.Error().Err(err).Msg("state not written")
+			a.log.Error().Err(err).Msg("cannot encode the state")
 			return
 		}
 		fmt.Fprintf(w, "id: %d\ndata: %s\n\n", n, data)
@@ -43,12 +44,12 @@ func (a *app) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// echo is a WebSocket that sends back what it gets. When the server stops it is
-// closed with 1001, going away, and the client's answer to that is waited for.
+// echo is a WebSocket that sends each message back. When the server stops, echo
+// closes it with status 1001, going away, and waits for the client's close frame.
 func (a *app) echo(w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
-		a.log.Debug().Err(err).Msg("no WebSocket") // the client has its answer
+		a.log.Debug().Err(err).Msg("not a WebSocket request") // Accept has answered it
 		return
 	}
 	defer func() { _ = conn.CloseNow() }()
@@ -64,7 +65,7 @@ func (a *app) echo(w http.ResponseWriter, r *http.Request) {
 	for {
 		kind, message, err := conn.Read(r.Context())
 		if err != nil {
-			return // closed, by either side
+			return // one of the two sides has closed it
 		}
 		if err := conn.Write(r.Context(), kind, message); err != nil {
 			return

@@ -12,7 +12,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-func TestStreamsSayGoodbye(t *testing.T) {
+func TestStreamsEndWithAGoodbye(t *testing.T) {
 	for _, tt := range []struct{ path, first, last string }{
 		{"/stream?for=1m", "1 ready", "goodbye: the server is stopping\n"},
 		{"/events", "id: 1", "event: goodbye\ndata: the server is stopping\n\n"},
@@ -43,7 +43,7 @@ func TestStreamsSayGoodbye(t *testing.T) {
 	}
 }
 
-func TestAWebSocketIsToldThatTheServerGoesAway(t *testing.T) {
+func TestWebSocketIsClosedWithGoingAway(t *testing.T) {
 	s := startInProcess(t, time.Minute, 0)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -63,15 +63,15 @@ func TestAWebSocketIsToldThatTheServerGoesAway(t *testing.T) {
 	_, _, err = conn.Read(ctx)
 	var closed websocket.CloseError
 	if !errors.As(err, &closed) || closed.Code != websocket.StatusGoingAway {
-		t.Errorf("%v, want that it was closed with 1001", err)
+		t.Errorf("%v, want close status 1001", err)
 	}
 	r := s.report()
 	if r.ExitCode() != 0 || !strings.Contains(r.String(), "1 hijacked connection closed") {
-		t.Errorf("exit code %d, want 0, and the connection in the timeline:\n%v", r.ExitCode(), r)
+		t.Errorf("exit code %d, want 0 and the connection in the timeline:\n%v", r.ExitCode(), r)
 	}
 }
 
-func TestWhatIsNoWebSocketHasAnAnswer(t *testing.T) {
+func TestEchoRefusesPlainRequests(t *testing.T) {
 	a, _ := newApp(t)
 	if w := a.request(t, "GET", "/echo", ""); w.Code != 426 {
 		t.Errorf("GET /echo = %d, want 426, upgrade required", w.Code)

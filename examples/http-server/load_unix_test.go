@@ -17,20 +17,20 @@ import (
 )
 
 const (
-	clients = 2000 // each with a request of slow work in flight nearly always
-	writers = 16   // each ordering without a pause
+	clients = 2000 // each sends slow requests, one after the other
+	writers = 16   // each sends orders, one after the other
 	streams = 50
 )
 
-// load is what many clients, each on a connection of its own, do to a service
-// until it is gone.
+// load is many clients, each with its own connection, that send requests until
+// the service has stopped.
 type load struct {
 	*service
 	t        *testing.T
 	ctx      context.Context
 	wg       sync.WaitGroup
-	answered atomic.Int64 // whole answers
-	open     atomic.Int64 // streams whose first line has come
+	answered atomic.Int64 // complete responses
+	open     atomic.Int64 // streams that have received their first line
 
 	mu        sync.Mutex
 	confirmed map[int64]string // orders
@@ -38,7 +38,7 @@ type load struct {
 
 func newLoad(t *testing.T, s *service) *load {
 	l := &load{service: s, t: t, ctx: t.Context(), confirmed: map[int64]string{}}
-	t.Cleanup(l.wait) // after the end of t.Context, which ends what is left
+	t.Cleanup(l.wait) // runs after t.Context has ended, and with it all requests
 	return l
 }
 
@@ -56,8 +56,7 @@ func (l *load) start() {
 
 func (l *load) wait() { l.wg.Wait() }
 
-// send returns false without an answer. That is the service's end or near it,
-// for http.Server.Shutdown closes connections under requests on their way.
+// send returns false if there was no response, since the service has stopped.
 func (l *load) send(method, path string, want int) (body string, ok bool) {
 	code, body, err := l.do(l.ctx, method, l.page+path)
 	if err != nil {
@@ -103,8 +102,8 @@ func (l *load) orders() map[int64]string {
 	return maps.Clone(l.confirmed)
 }
 
-// stream must see the goodbye: its handler runs, as the first line proves, and
-// what is in a handler is not lost.
+// stream expects the goodbye. Its first line proves that the handler runs, and a
+// request that has reached its handler is not lost.
 func (l *load) stream() {
 	req, err := http.NewRequestWithContext(l.ctx, "GET", l.page+"/stream?for=1m", nil)
 	if err != nil {

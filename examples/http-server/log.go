@@ -7,7 +7,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// newLogger writes JSON, and lines for people where f is a terminal.
+// newLogger returns a logger that writes JSON, or readable lines if f is a terminal.
 func newLogger(f *os.File) (log zerolog.Logger, terminal bool) {
 	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 		zerolog.DurationFieldFormat = zerolog.DurationFormatString

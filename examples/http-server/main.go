@@ -1,13 +1,15 @@
-// Command http-server is a small service that ends well: slow requests are
-// answered, streams say goodbye, and an order that was confirmed is in the
-// database, whatever was going on when the signal came.
+// Command http-server is a small HTTP service that drains when it is told to
+// stop: it answers slow requests, ends streams with a last line, and keeps each
+// order that it has confirmed.
 //
-// Run it, open the page it names, start some slow work, and press Ctrl-C:
+// Start it, open the page at the address that it prints, start some slow work,
+// and press Ctrl-C:
 //
 //	go run ./examples/http-server
 //
-// What ends when is the order of a few lines in run: the HTTP server first,
-// then the database, and last the admin listener, which tells how it goes on.
+// The order of the lines in run is the order of the stop, reversed: first the
+// HTTP server stops, then the database is closed, and last the admin listener
+// stops. Until then the admin listener shows how the drain goes on.
 package main
 
 import (
@@ -38,7 +40,9 @@ func main() {
 
 	log, terminal := newLogger(os.Stderr)
 	c := &shutdown.Coordinator{Grace: cfg.grace, Delay: cfg.delay}
-	if !terminal { // there the Coordinator's own log ends with the timeline
+	if terminal { // the Coordinator's own log also prints the timeline there
+		cfg.terminal = os.Stderr
+	} else {
 		c.Logger = &log
 	}
 	switch cfg.command {
@@ -55,13 +59,13 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 	c := shutdown.FromContext(ctx)
 	b := &board{coordinator: c, stop: ctx.Done()}
 
-	// Handlers run newest first: what is set up first here goes last.
+	// Handlers run newest first, so the admin listener, which is set up first, stops last.
 	adminListener, err := listen(ctx, "admin", cfg.admin)
 	if err != nil {
 		return err
 	}
 	admin := newServer(adminRoutes(b), log)
-	// It has no requests to lose: what asks it, asks again.
+	// Linger is 0: probes and the page repeat their requests, so none of them matters.
 	c.Start(httpdrain.Serve(admin, httpdrain.Listener(adminListener), httpdrain.Linger(0)), shutdown.Name("admin"))
 
 	db, err := openStore(ctx, cfg.db)
@@ -79,8 +83,8 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 	}
 	app := &app{board: b, store: db, log: log, admin: adminListener.Addr()}
 	srv := newServer(app.routes(), log)
-	b.serving.Store(true) // before anybody is told
-	announce(log, listener.Addr(), adminListener.Addr(), cfg.db)
+	b.serving.Store(true) // before systemd and the user hear of it
+	announce(cfg, log, listener.Addr(), adminListener.Addr())
 	if err := sdnotify.Ready(ctx); err != nil {
 		return err
 	}

@@ -7,9 +7,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// runMain makes the test binary the program itself, which is thus tested as a
-// process of its own without being built a second time, and with the race
-// detector where the tests have it.
+// With the variable runMain set, the test binary is the program itself. So the
+// program is tested as a process without a second build, and with the race
+// detector if the tests use it.
 const runMain = "HTTP_SERVER_TEST_RUN_MAIN"
 
 func TestMain(m *testing.M) {

@@ -20,7 +20,7 @@ import (
 
 const grace = time.Minute
 
-// process is the service in a process of its own.
+// A process is the service, run as a process.
 type process struct {
 	*service
 	cmd   *exec.Cmd
@@ -41,7 +41,7 @@ func startProcess(t *testing.T, args ...string) *process {
 	}
 	go func() {
 		defer close(p.ended)
-		_ = p.cmd.Wait() // ProcessState tells
+		_ = p.cmd.Wait() // ProcessState has the result
 	}()
 	t.Cleanup(func() { _ = p.cmd.Process.Kill(); <-p.ended })
 	p.service = await(t, j, p.ended)
@@ -57,13 +57,13 @@ func (p *process) terminate(t *testing.T) (exitCode int) {
 	select {
 	case <-p.ended:
 	case <-time.After(grace):
-		t.Fatalf("runs on after its grace period:\n%s", p.journal)
+		t.Fatalf("still running after its grace period:\n%s", p.journal)
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// steps returns the names of the steps that the log says have ended, in order,
-// as far as they are among those given.
+// steps returns those of the names that are steps in the log, in the order in
+// which they ended.
 func (p *process) steps(names ...string) (order []string) {
 	for line := range strings.Lines(p.journal.String()) {
 		e := parseEntry([]byte(line))
@@ -74,7 +74,7 @@ func (p *process) steps(names ...string) (order []string) {
 	return order
 }
 
-func TestNothingThatWasConfirmedIsLostUnderLoad(t *testing.T) {
+func TestLosesNoConfirmedOrderUnderLoad(t *testing.T) {
 	p := startProcess(t)
 	l := newLoad(t, p.service)
 	l.start()
@@ -83,7 +83,7 @@ func TestNothingThatWasConfirmedIsLostUnderLoad(t *testing.T) {
 		return keptAlive && st.InFlight > clients/2 && st.Orders > 10*writers && l.open.Load() == streams
 	})
 
-	// What is in a handler now is answered later than now.
+	// Requests in flight now must be among those answered from now on.
 	before := l.answered.Load()
 	inFlight := p.state(t).InFlight
 	if code := p.terminate(t); code != 0 {
@@ -95,12 +95,12 @@ func TestNothingThatWasConfirmedIsLostUnderLoad(t *testing.T) {
 	}
 	p.hasSaved(t, l.orders())
 	if diff := cmp.Diff([]string{"http", "db", "admin"}, p.steps("http", "db", "admin")); diff != "" {
-		t.Errorf("order of the end, want -, got +:\n%s\n%s", diff, p.journal)
+		t.Errorf("order of the steps, want -, got +:\n%s\n%s", diff, p.journal)
 	}
 	t.Logf("%d requests in flight at the signal; %d answered in all, of which %d orders", inFlight, l.answered.Load(), len(l.orders()))
 }
 
-// hasSaved opens the file that the process has left.
+// hasSaved opens the database of the process and looks for the orders in want.
 func (p *process) hasSaved(t *testing.T, want map[int64]string) {
 	t.Helper()
 	rows, err := newStore(t, p.db).last(t.Context(), 1<<30)
@@ -118,8 +118,9 @@ func (p *process) hasSaved(t *testing.T, want map[int64]string) {
 	}
 }
 
-// The kubelet's part for the exec form of the hook: the command, then SIGTERM.
-func TestTheHookWaitsOnce(t *testing.T) {
+// The test does what the kubelet does for an exec hook: it runs the command, then
+// sends SIGTERM.
+func TestDelayIsNotRepeatedAfterTheHook(t *testing.T) {
 	const delay = 3 * time.Second
 	p := startProcess(t, "-delay", delay.String())
 	began := time.Now()
@@ -137,27 +138,27 @@ func TestTheHookWaitsOnce(t *testing.T) {
 		}
 		if json.Unmarshal([]byte(line), &end) == nil && end.Message == "telling main and its tasks to stop" {
 			if d := time.Duration(end.Elapsed * float64(time.Second)); d < delay || d >= 2*delay {
-				t.Errorf("tasks were told after %v, want the delay of %v once", d, delay)
+				t.Errorf("tasks were told to stop after %v, want one delay of %v", d, delay)
 			}
 			return
 		}
 	}
-	t.Errorf("the log does not say when tasks were told:\n%s", p.journal)
+	t.Errorf("the log does not say when tasks were told to stop:\n%s", p.journal)
 }
 
-func TestTheHookOfAProgramThatIsNotThere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // nobody answers, and nobody else has the port
+func TestHookWithoutAServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // to find a free port
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := l.Addr().String()
 	_ = l.Close()
 	if code, out := command("prestop", "-admin", addr); code != 1 || !strings.Contains(out, "does not answer") {
-		t.Errorf("exit code %d, %q; want 1, and that it does not answer", code, out)
+		t.Errorf("exit code %d, %q; want 1 and \"does not answer\"", code, out)
 	}
 }
 
-func TestThePlanIsPrinted(t *testing.T) {
+func TestPlan(t *testing.T) {
 	code, out := command("plan", "-delay", "5s", "-grace", "25s")
 	var plan struct {
 		Delay float64 `json:"delay_seconds"`
@@ -168,7 +169,7 @@ func TestThePlanIsPrinted(t *testing.T) {
 	}
 }
 
-// command runs the program until it ends.
+// command runs the program and returns its exit code and output.
 func command(args ...string) (code int, out string) {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), runMain+"=1")
@@ -176,7 +177,7 @@ func command(args ...string) (code int, out string) {
 	return cmd.ProcessState.ExitCode(), string(text)
 }
 
-func TestBadSettingsAreSaidAtOnce(t *testing.T) {
+func TestBadSettings(t *testing.T) {
 	code, out := command("-delay", "soon")
 	want := fmt.Sprintf("http-server: invalid value %q for flag -delay: want a duration, such as 25s or 1m30s\n", "soon")
 	if code != 2 || out != want {

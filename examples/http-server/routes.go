@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	maxWork = time.Minute // of ?for=: more than any grace period, so that being cut can be seen
-	maxItem = 1 << 10     // bytes of an order
+	maxWork = time.Minute // limit of ?for=; longer than the usual grace period, to see work interrupted
+	maxItem = 1 << 10     // bytes in an order
 	tick    = 500 * time.Millisecond
 )
 
@@ -49,7 +49,7 @@ func (a *app) routes() http.Handler {
 
 	mux := http.NewServeMux()
 	mux.Handle("/", a.counted(work))
-	mux.Handle("GET /state", a.board) // looking is not work in flight
+	mux.Handle("GET /state", a.board) // not counted: it only looks
 	return mux
 }
 
@@ -57,12 +57,13 @@ func (a *app) page(w http.ResponseWriter, _ *http.Request) {
 	_, port, _ := net.SplitHostPort(a.admin.String())
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if err := page.Execute(w, map[string]string{"AdminPort": port}); err != nil {
-		a.log.Debug().Err(err).Msg("page not written")
+		a.log.Debug().Err(err).Msg("cannot write the page")
 	}
 }
 
-// work is slow. It is answered although the program was told to stop while it
-// ran; what does not fit into the grace period is told so.
+// work takes as long as ?for= says. It is finished even if a stop is requested
+// meanwhile. If it takes longer than the server may, it ends with status 503
+// shortly before the server's deadline.
 func (a *app) work(w http.ResponseWriter, r *http.Request) {
 	d, err := howLong(r, time.Second)
 	if err != nil {
@@ -73,12 +74,12 @@ func (a *app) work(w http.ResponseWriter, r *http.Request) {
 	case <-time.After(d):
 		fmt.Fprintf(w, "worked for %v\n", d)
 	case <-r.Context().Done():
-		http.Error(w, "given up: "+context.Cause(r.Context()).Error(), http.StatusServiceUnavailable)
+		http.Error(w, "interrupted: "+context.Cause(r.Context()).Error(), http.StatusServiceUnavailable)
 	}
 }
 
-// stream writes a line a tick. Unlike work it ends when the program is told to
-// stop, because a client can take up a stream again elsewhere.
+// stream writes a line at each tick. Unlike work it ends as soon as a stop is
+// requested: its client can open the stream again on another server.
 func (a *app) stream(w http.ResponseWriter, r *http.Request) {
 	d, err := howLong(r, 10*time.Second)
 	if err != nil {
@@ -116,8 +117,8 @@ func (a *app) listOrders(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"count": a.orders.Load(), "last": orders})
 }
 
-// addOrder answers when the order is safe. A client that leaves meanwhile does
-// not take it back: it could not know whether it had been too late.
+// addOrder answers after the commit. It saves the order even if the client goes
+// away meanwhile, since that client cannot know whether the commit came first.
 func (a *app) addOrder(w http.ResponseWriter, r *http.Request) {
 	item, code, err := readItem(w, r)
 	if err != nil {
@@ -138,7 +139,7 @@ func (a *app) unavailable(w http.ResponseWriter, err error) {
 	http.Error(w, "the database is not available", http.StatusServiceUnavailable)
 }
 
-// howLong reads ?for=.
+// howLong returns the duration in ?for=, or otherwise if there is none.
 func howLong(r *http.Request, otherwise time.Duration) (time.Duration, error) {
 	s := r.URL.Query().Get("for")
 	if s == "" {
@@ -154,8 +155,8 @@ func howLong(r *http.Request, otherwise time.Duration) (time.Duration, error) {
 	return d, nil
 }
 
-// readItem takes the order from ?item= or, where that is absent, from the
-// body. With an error comes the status that fits it.
+// readItem reads the order from ?item= or, without it, from the body. For an
+// error it also returns the HTTP status.
 func readItem(w http.ResponseWriter, r *http.Request) (item string, code int, err error) {
 	item = r.URL.Query().Get("item")
 	if item == "" {
@@ -171,11 +172,11 @@ func readItem(w http.ResponseWriter, r *http.Request) (item string, code int, er
 	}
 	switch item = strings.TrimSpace(item); {
 	case item == "":
-		return "", http.StatusBadRequest, errors.New("say what to order: ?item=tea, or as the body")
+		return "", http.StatusBadRequest, errors.New("no item: want ?item=tea, or the item as the body")
 	case len(item) > maxItem:
 		return "", http.StatusRequestEntityTooLarge, fmt.Errorf("an order has at most %d bytes", maxItem)
 	case !utf8.ValidString(item):
-		return "", http.StatusBadRequest, errors.New("an order is text in UTF-8")
+		return "", http.StatusBadRequest, errors.New("the item is not valid UTF-8")
 	}
 	return item, 0, nil
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// newApp returns an app on a database of its own, and a function that tells
-// it to stop.
+// newApp returns an app with its own database, and a function that ends its
+// context, as a stop does.
 func newApp(t *testing.T) (*app, context.CancelFunc) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -58,10 +58,10 @@ func TestAnswers(t *testing.T) {
 		"stream, no duration": {"GET", "/stream?for=x", "", 400, `for="x"`},
 		"order":               {"POST", "/orders?item=tea", "", 201, `"item":"tea"`},
 		"order in the body":   {"POST", "/orders", " tea\n", 201, `"item":"tea"`},
-		"order, nothing":      {"POST", "/orders", "  ", 400, "say what to order"},
+		"order, nothing":      {"POST", "/orders", "  ", 400, "no item"},
 		"order, too long":     {"POST", "/orders", strings.Repeat("x", 1025), 413, "at most 1024 bytes"},
 		"order, long query":   {"POST", "/orders?item=" + strings.Repeat("x", 1025), "", 413, "at most 1024 bytes"},
-		"order, no text":      {"POST", "/orders", "\xff", 400, "UTF-8"},
+		"order, not text":     {"POST", "/orders", "\xff", 400, "UTF-8"},
 		"orders":              {"GET", "/orders", "", 200, `{"count":0,"last":[]}`},
 		"state":               {"GET", "/state", "", 200, `"phase":"delay"`},
 	}
@@ -97,7 +97,7 @@ func TestOrdersAreListedNewestFirst(t *testing.T) {
 	}
 }
 
-func TestAnOrderIsKeptAlthoughItsClientHasLeft(t *testing.T) {
+func TestOrderIsSavedWhenItsClientHasGone(t *testing.T) {
 	a, _ := newApp(t)
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
@@ -108,7 +108,7 @@ func TestAnOrderIsKeptAlthoughItsClientHasLeft(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatIsClosedIsNotAnOrder(t *testing.T) {
+func TestNoOrderIsConfirmedWithAClosedDatabase(t *testing.T) {
 	a, _ := newApp(t)
 	if err := a.store.Close(); err != nil {
 		t.Fatal(err)
@@ -123,14 +123,14 @@ func TestADatabaseThatIsClosedIsNotAnOrder(t *testing.T) {
 	}
 }
 
-func TestWorkIsGivenUpWithItsRequest(t *testing.T) {
+func TestWorkIsInterruptedWithItsRequest(t *testing.T) {
 	a, _ := newApp(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := httptest.NewRecorder()
 	a.routes().ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/work?for=1m", nil))
-	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "given up") {
-		t.Errorf("%d %q, want 503, given up", w.Code, w.Body)
+	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "interrupted") {
+		t.Errorf("%d %q, want 503, interrupted", w.Code, w.Body)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/http"
@@ -16,14 +17,13 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-func TestEverythingIsServedDuringTheDelay(t *testing.T) {
+func TestServesDuringTheDelay(t *testing.T) {
 	s := startInProcess(t, time.Minute, time.Millisecond)
 	if code, _ := s.get(t, s.admin+"/readyz"); code != http.StatusOK {
 		t.Errorf("/readyz = %d before the stop, want 200", code)
 	}
 
-	// Quiesce alone does not end the program, so the delay lasts as long as
-	// this test needs.
+	// Quiesce does not end the program, so the test may take its time.
 	<-s.coordinator.Quiesce()
 	if code, _ := s.get(t, s.admin+"/readyz"); code != http.StatusServiceUnavailable {
 		t.Errorf("/readyz = %d during the delay, want 503", code)
@@ -41,7 +41,7 @@ func TestEverythingIsServedDuringTheDelay(t *testing.T) {
 	}
 }
 
-func TestWorkInFlightIsAnsweredAndTheAdminListenerTellsOfIt(t *testing.T) {
+func TestAdminListenerShowsTheDrainOfWorkInFlight(t *testing.T) {
 	s := startInProcess(t, time.Minute, 0)
 	type answer struct {
 		code int
@@ -66,15 +66,15 @@ func TestWorkInFlightIsAnsweredAndTheAdminListenerTellsOfIt(t *testing.T) {
 
 	r := s.report()
 	if r.Err() != nil || len(r.Leaks) > 0 {
-		t.Errorf("want no error and nothing left behind:\n%v", r)
+		t.Errorf("want no error and no leaks:\n%v", r)
 	}
-	if diff := cmp.Diff([]string{"http", "db", "admin"}, ends(r, "http", "db", "admin")); diff != "" {
-		t.Errorf("order of the end, want -, got +:\n%s\n%v", diff, r)
+	if diff := cmp.Diff([]string{"http", "db", "admin"}, ended(r, "http", "db", "admin")); diff != "" {
+		t.Errorf("order of the steps, want -, got +:\n%s\n%v", diff, r)
 	}
 }
 
-// ends returns the steps of those names, in the order in which they ended.
-func ends(r *shutdown.Report, names ...string) (order []string) {
+// ended returns those of the names that are steps of r, in the order in which they ended.
+func ended(r *shutdown.Report, names ...string) (order []string) {
 	for _, step := range r.Steps {
 		for _, name := range names {
 			if step.Name == name {
@@ -85,14 +85,14 @@ func ends(r *shutdown.Report, names ...string) (order []string) {
 	return order
 }
 
-func TestWhatDoesNotFitIsToldSo(t *testing.T) {
+func TestWorkThatTakesTooLongIsInterrupted(t *testing.T) {
 	s := startInProcess(t, 2*time.Second, 0)
-	told := make(chan struct{})
+	answered := make(chan struct{})
 	go func() {
-		defer close(told)
+		defer close(answered)
 		code, body, err := s.do(t.Context(), "GET", s.page+"/work?for=1m")
-		if code != http.StatusServiceUnavailable || !strings.Contains(body, "given up") || err != nil {
-			t.Errorf("work = %d %q, %v, want 503, given up", code, body, err)
+		if code != http.StatusServiceUnavailable || !strings.Contains(body, "interrupted") || err != nil {
+			t.Errorf("work = %d %q, %v, want 503, interrupted", code, body, err)
 		}
 	}()
 	s.until(t, "working", func(st state) bool { return st.InFlight == 1 })
@@ -104,13 +104,13 @@ func TestWhatDoesNotFitIsToldSo(t *testing.T) {
 	if r := s.report(); r.ExitCode() != 0 || r.Took > r.Grace {
 		t.Errorf("exit code %d, took %v of %v, want 0, in time:\n%v", r.ExitCode(), r.Took, r.Grace, r)
 	}
-	<-told
+	<-answered
 	if n, err := newStore(t, s.db).count(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d orders in the database, %v, want 1", n, err)
 	}
 }
 
-func TestAPortThatIsTakenIsAnErrorThatNamesTheFlag(t *testing.T) {
+func TestPortInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,26 @@ func TestAPortThatIsTakenIsAnErrorThatNamesTheFlag(t *testing.T) {
 	}
 }
 
-func TestAStopDuringTheStartIsNoError(t *testing.T) {
+func TestAddressIsPrintedOnATerminal(t *testing.T) {
+	var terminal bytes.Buffer
+	j := newJournal()
+	log := zerolog.New(j)
+	cfg := config{addr: "127.0.0.1:0", admin: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "orders.db"), terminal: &terminal}
+	c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &log}
+	page := make(chan string, 1)
+	go func() {
+		page <- (<-j.serving).Page
+		c.Stop(nil)
+	}()
+	if r := c.Run(t.Context(), func(ctx context.Context) error { return run(ctx, cfg, log) }); r.ExitCode() != 0 {
+		t.Fatalf("exit code %d, want 0: %v\n%s", r.ExitCode(), r.Err(), j)
+	}
+	if got, want := terminal.String(), <-page+"\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+}
+
+func TestStopDuringTheStart(t *testing.T) {
 	cfg := config{addr: "127.0.0.1:0", admin: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "orders.db")}
 	log := zerolog.Nop()
 	c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &log}

@@ -14,8 +14,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/kube"
 )
 
-// newServer makes a server for HTTP/1.1, and for HTTP/2 without TLS, which is for
-// clients that know of it, such as proxies.
+// newServer returns a server for HTTP/1.1 and for HTTP/2 without TLS, which some
+// proxies speak to their backends.
 func newServer(h http.Handler, log zerolog.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
@@ -28,18 +28,18 @@ func newServer(h http.Handler, log zerolog.Logger) *http.Server {
 	}
 }
 
-// listen comes before serving, so that a port that is taken ends the program
-// at its start, with the flag that changes it.
+// listen opens a listener. run calls it before anything is served, so that a
+// port in use ends the program at once, with an error that names the flag.
 func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%w (-%s chooses another address)", err, flag)
+		return nil, fmt.Errorf("%w (use -%s to listen on another address)", err, flag)
 	}
 	return l, nil
 }
 
-// adminRoutes are for those who run the service: probes, the preStop hook, and the state.
+// adminRoutes serves the probes, the preStop hook and the state.
 func adminRoutes(b *board) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /state", b)
@@ -54,19 +54,24 @@ func adminRoutes(b *board) http.Handler {
 	return mux
 }
 
-// announce prints the addresses in use, which are not the ones asked for where
-// the port was 0.
-func announce(log zerolog.Logger, addr, admin net.Addr, db string) {
+// announce prints the addresses of the listeners. They differ from the flags
+// where the port is 0. On a terminal the page's address comes first, on a line
+// of its own.
+func announce(cfg config, log zerolog.Logger, addr, admin net.Addr) {
+	page := "http://" + reachable(addr.String()) + "/"
+	if cfg.terminal != nil {
+		fmt.Fprintln(cfg.terminal, page)
+	}
 	log.Info().
-		Str("page", "http://"+reachable(addr.String())+"/").
+		Str("page", page).
 		Str("admin", "http://"+reachable(admin.String())+"/state").
-		Str("db", db).
+		Str("db", cfg.db).
 		Int("pid", os.Getpid()).
-		Msg("serving: open the page, then press Ctrl-C")
+		Msg("serving; open the page, start some work, then press Ctrl-C here")
 }
 
-// reachable is an address that a client on this machine can use: of a listener on all
-// interfaces the local one.
+// reachable returns an address for clients on this machine. For a listener on
+// all interfaces it is localhost.
 func reachable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err == nil && (host == "" || net.ParseIP(host).IsUnspecified()) {

@@ -18,16 +18,16 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// patience is for what happens at once on any machine that is not overloaded.
-// Nothing is concluded from how long something took.
+// patience bounds waits for things that happen at once unless the machine is
+// overloaded. No test concludes anything from how long a wait took.
 const patience = 2 * time.Minute
 
-// journal reads the log of a service while it is written.
+// A journal keeps the log of a service, and finds the entry with the addresses.
 type journal struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
 	partial []byte
-	serving chan entry // the line that tells the addresses
+	serving chan entry // the entry with the addresses
 }
 
 type entry struct{ Message, Page, Admin, Step, Kind, Outcome string }
@@ -52,7 +52,7 @@ func (j *journal) Write(p []byte) (int, error) {
 }
 
 func parseEntry(line []byte) (e entry) {
-	_ = json.Unmarshal(line, &e) // what is no JSON, a panic say, is no entry
+	_ = json.Unmarshal(line, &e) // other output, such as a panic, gives an empty entry
 	return e
 }
 
@@ -62,23 +62,23 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
-// service is a running http-server, in this process or in one of its own.
+// A service is a running http-server, in this process or in another one.
 type service struct {
 	page, admin string
 	client      *http.Client
 	journal     *journal
 }
 
-// await waits until the service has told its addresses.
+// await waits until the service has logged its addresses.
 func await(t *testing.T, j *journal, ended <-chan struct{}) *service {
 	t.Helper()
 	var e entry
 	select {
 	case e = <-j.serving:
 	case <-ended:
-		t.Fatalf("ended before it served:\n%s", j)
+		t.Fatalf("ended before it was serving:\n%s", j)
 	case <-time.After(patience):
-		t.Fatalf("does not serve:\n%s", j)
+		t.Fatalf("still not serving:\n%s", j)
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 1 << 14}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -90,7 +90,7 @@ func await(t *testing.T, j *journal, ended <-chan struct{}) *service {
 	}
 }
 
-// do returns what a whole answer says; an error means that there was none.
+// do sends a request. An error means that there was no complete response.
 func (s *service) do(ctx context.Context, method, url string) (code int, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *service) get(t *testing.T, url string) (code int, body string) {
 	return code, body
 }
 
-// state asks the admin listener, which is there until the end.
+// state asks the admin listener, which answers until the exit.
 func (s *service) state(t *testing.T) (st state) {
 	t.Helper()
 	_, body := s.get(t, s.admin+"/state")
@@ -124,7 +124,7 @@ func (s *service) state(t *testing.T) (st state) {
 	return st
 }
 
-// until asks for the state until it is as wanted.
+// until polls the state until ok accepts it.
 func (s *service) until(t *testing.T, what string, ok func(state) bool) state {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
@@ -133,17 +133,17 @@ func (s *service) until(t *testing.T, what string, ok func(state) bool) state {
 			return st
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("still not %s: %+v\n%s", what, st, s.journal)
+			t.Fatalf("not %s: %+v\n%s", what, st, s.journal)
 		}
 	}
 }
 
-// inProcess is a service in this process: its Coordinator sees no signals.
+// inProcess is a service in this process. Its Coordinator handles no signals.
 type inProcess struct {
 	*service
 	coordinator *shutdown.Coordinator
 	db          string
-	report      func() *shutdown.Report // waits for the end
+	report      func() *shutdown.Report // waits until the service has stopped
 }
 
 func startInProcess(t *testing.T, grace, delay time.Duration) inProcess {

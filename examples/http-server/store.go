@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver in pure Go: the example needs no C compiler
+	_ "modernc.org/sqlite" // a driver in pure Go, so that the example needs no C compiler
 )
 
 const schema = `CREATE TABLE IF NOT EXISTS orders (
@@ -25,8 +25,8 @@ type order struct {
 	At   time.Time `json:"at"`
 }
 
-// store keeps the orders. What add has confirmed survives the end of the
-// process and of the machine.
+// store keeps the orders in SQLite. An order that add has confirmed survives a
+// crash of the process and of the machine.
 type store struct{ db *sql.DB }
 
 func openStore(ctx context.Context, path string) (*store, error) {
@@ -41,8 +41,9 @@ func openStore(ctx context.Context, path string) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
-	// SQLite has one writer at a time. Waiting in line here is fair, and a
-	// context ends the wait; the busy timeout is left for other processes.
+	// SQLite allows one writer at a time. With one connection the writers wait in
+	// database/sql, in order and with their contexts. SQLite's own busy timeout
+	// then matters only for other processes.
 	db.SetMaxOpenConns(1)
 	if _, err := db.ExecContext(ctx, schema); err != nil {
 		_ = db.Close()
@@ -51,9 +52,9 @@ func openStore(ctx context.Context, path string) (*store, error) {
 	return &store{db}, nil
 }
 
-// dataSource asks for a write-ahead log that is on the disk before a commit
-// returns: with the default of many drivers a confirmed row can be lost when
-// the machine goes down.
+// dataSource asks for a write-ahead log that is synced to the disk before a
+// commit returns. With the default of many drivers a confirmed row can be lost
+// when the machine crashes.
 func dataSource(path string) (string, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -64,12 +65,11 @@ func dataSource(path string) (string, error) {
 	return (&url.URL{Scheme: "file", Path: slashed, RawQuery: pragmas.Encode()}).String(), nil
 }
 
-// Close waits for the statement that is running.
+// Close waits for the running statement.
 func (s *store) Close() error { return s.db.Close() }
 
-// add returns when the order is committed. It is an Exec, not a query with
-// RETURNING: that hands over the row before the commit, whose failure would
-// then go unseen.
+// add returns after the commit. It does not use INSERT with RETURNING: that
+// returns the row before the commit, and hides an error of the commit.
 func (s *store) add(ctx context.Context, item string) (order, error) {
 	at := time.Now().Truncate(time.Millisecond).UTC()
 	res, err := s.db.ExecContext(ctx, `INSERT INTO orders (item, at) VALUES (?, ?)`, item, at.UnixMilli())

@@ -21,7 +21,7 @@ func newStore(t *testing.T, path string) *store {
 }
 
 func TestStoreKeepsOrdersAcrossRestarts(t *testing.T) {
-	// Characters with a meaning in a URI must reach SQLite as part of the name.
+	// The path has characters that are special in a URI.
 	path := filepath.Join(t.TempDir(), "new folder", "50% off #1.db")
 	s := newStore(t, path)
 	var want []order
@@ -75,7 +75,7 @@ func TestStoreServesManyWriters(t *testing.T) {
 	}
 }
 
-func TestStoreWaitingInLineObeysItsContext(t *testing.T) {
+func TestStoreAddEndsWithItsContext(t *testing.T) {
 	s := newStore(t, filepath.Join(t.TempDir(), "orders.db"))
 	tx, err := s.db.BeginTx(t.Context(), nil)
 	if err != nil {
@@ -89,7 +89,7 @@ func TestStoreWaitingInLineObeysItsContext(t *testing.T) {
 	}
 }
 
-func TestStoreThatCannotBeOpened(t *testing.T) {
+func TestOpenStoreRefusesAFolder(t *testing.T) {
 	dir := t.TempDir()
 	if s, err := openStore(t.Context(), dir); err == nil {
 		_ = s.Close()

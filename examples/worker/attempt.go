@@ -10,34 +10,34 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// obedience is how soon a job that is told to end comes back, if it does at all.
-const obedience = 10 * time.Millisecond
+// endTimeout is how long a job may take to return after its context has ended.
+const endTimeout = 10 * time.Millisecond
 
-// errDeaf is what becomes of a job that does not.
-var errDeaf = errors.New("the job does not end, and was left behind")
+// errHangs is the error of a job that takes longer.
+var errHangs = errors.New("the job did not return when its context ended, and was abandoned")
 
-// attempt does the job, for its time at most, and has the broker know meanwhile that it is
-// worked on. It is done on a goroutine of its own, since it may panic, end that goroutine, or
-// never come back: none of them is the worker's end.
+// attempt does the job within jobTimeout, and meanwhile tells the broker that the job is in
+// progress. The job runs on its own goroutine, so that one that panics, calls runtime.Goexit or
+// hangs does not end the worker.
 func (w *worker) attempt(work context.Context, msg jetstream.Msg, j job) (result, error) {
 	ctx, cancel := context.WithTimeout(work, w.jobTimeout)
 	defer cancel()
-	came := make(chan outcome, 1)
-	go j.attempt(ctx, came)
-	alive := time.NewTicker(w.ackWait / 3)
-	defer alive.Stop()
+	outcomes := make(chan outcome, 1)
+	go j.attempt(ctx, outcomes)
+	keepAlive := time.NewTicker(w.ackWait / 3)
+	defer keepAlive.Stop()
 	for {
 		select {
-		case o := <-came:
+		case o := <-outcomes:
 			return o.result, o.err
-		case <-alive.C:
-			_ = msg.InProgress() // the broker may be gone; the next one will tell
+		case <-keepAlive.C:
+			_ = msg.InProgress() // fails while the broker is gone; the next one may succeed
 		case <-ctx.Done():
 			select {
-			case o := <-came:
+			case o := <-outcomes:
 				return o.result, o.err
-			case <-time.After(obedience):
-				return result{}, fmt.Errorf("%w: %w", errDeaf, context.Cause(ctx))
+			case <-time.After(endTimeout):
+				return result{}, fmt.Errorf("%w: %w", errHangs, context.Cause(ctx))
 			}
 		}
 	}
@@ -48,14 +48,14 @@ type outcome struct {
 	err    error
 }
 
-// attempt sends how the job has come back.
-func (j job) attempt(ctx context.Context, came chan<- outcome) {
-	o := outcome{err: errors.New("the job has ended its goroutine")}
+// attempt does the job and sends its outcome.
+func (j job) attempt(ctx context.Context, outcomes chan<- outcome) {
+	o := outcome{err: errors.New("the job called runtime.Goexit")}
 	defer func() {
 		if v := recover(); v != nil {
-			o.err = fmt.Errorf("the job has panicked: %v\n%s", v, debug.Stack())
+			o.err = fmt.Errorf("the job panicked: %v\n%s", v, debug.Stack())
 		}
-		came <- o
+		outcomes <- o
 	}()
 	o.result, o.err = j.do(ctx)
 }

@@ -12,17 +12,17 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A broker is a NATS server within this process, stored on disk.
+// A broker is a NATS server within this process that stores its messages on disk.
 //
-// What it has confirmed survives the death of the process: it has been handed to the
-// operating system. For what must survive the loss of power as well, there is SyncAlways, or
-// a cluster with replicas.
+// A message that it has confirmed survives a crash of the process, since it was written to
+// the operating system. To survive a loss of power as well, use SyncAlways, or a cluster with
+// replicas.
 type broker struct {
 	srv  *server.Server
 	lock *os.File // of the store
 }
 
-// brokerStart is how long the broker may take to read what it has stored.
+// brokerStart is how long the broker may take to read its store.
 const brokerStart = time.Minute
 
 func startBroker(ctx context.Context, cfg config, log zerolog.Logger) (_ *broker, err error) {
@@ -41,7 +41,7 @@ func startBroker(ctx context.Context, cfg config, log zerolog.Logger) (_ *broker
 		JetStream:         true,
 		StoreDir:          cfg.store,
 		JetStreamMaxStore: cfg.maxStore,
-		NoSigs:            true, // they are the Coordinator's
+		NoSigs:            true, // the Coordinator handles signals
 	}
 	if cfg.listen != "" {
 		host, port, err := splitAddress(cfg.listen)
@@ -94,19 +94,19 @@ func started(ctx context.Context, srv *server.Server, failed <-chan error) error
 	return nil
 }
 
-// run is the task that ends last: until then the broker serves.
+// run is the task that stops last, so that the broker serves until then.
 func (b *broker) run(ctx context.Context) error {
 	<-ctx.Done()
-	b.srv.Shutdown() // it stores what it has
+	b.srv.Shutdown() // writes the store
 	b.srv.WaitForShutdown()
 	return b.lock.Close()
 }
 
-// options connect to it without a socket.
+// options make a client connect to the broker without a socket.
 func (b *broker) options() []nats.Option { return []nats.Option{nats.InProcessServer(b.srv)} }
 
-// A brokerLog shows what the broker has to say, as far as it is for those who run it. What is
-// fatal ends a server's process; here it is why the broker does not start.
+// A brokerLog passes the broker's warnings and errors to the program's log. A fatal error would
+// end the process of a NATS server; here it is why the broker does not start.
 type brokerLog struct {
 	log    zerolog.Logger
 	failed chan<- error

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A crowd is workers that are ended and started again all the time.
+// A crowd is a set of workers. Again and again one of them is stopped and another one started.
 type crowd struct {
 	*rig
 	args    []string
@@ -27,16 +27,16 @@ func (c *crowd) start(n int) {
 	}
 }
 
-// oneGoes ends one of them in one of the ways, and another one comes. It waits for neither.
-func (c *crowd) oneGoes() {
+// replaceOne sends one of the signals to one of the workers and starts another one. It does not
+// wait for either.
+func (c *crowd) replaceOne() {
 	i := rand.IntN(len(c.now))
 	c.now[i].signal(c.signals[rand.IntN(len(c.signals))])
 	c.now = append(c.now[:i], c.now[i+1:]...)
 	c.start(1)
 }
 
-// untilDone lets them come and go until all jobs have had their effect, and then ends those
-// that are left.
+// untilDone replaces workers until all n jobs are done, and then stops the rest.
 func (c *crowd) untilDone(n int) {
 	c.t.Helper()
 	for end := time.Now().Add(patience); c.stored("RESULTS") < n; {
@@ -44,9 +44,9 @@ func (c *crowd) untilDone(n int) {
 			c.t.Fatalf("%d of %d jobs done", c.stored("RESULTS"), n)
 		}
 		time.Sleep(time.Duration(50+rand.IntN(200)) * time.Millisecond)
-		c.oneGoes()
+		c.replaceOne()
 	}
-	c.until("JOBS", 0) // of those that died with the effect and without a word, the ack wait
+	c.until("JOBS", 0) // jobs of workers that were killed before confirming take the ack wait
 	for _, p := range c.now {
 		p.signal(syscall.SIGTERM)
 	}
@@ -56,10 +56,10 @@ func (c *crowd) untilDone(n int) {
 	c.t.Logf("%d jobs, %d workers", n, len(c.all))
 }
 
-// With SIGTERM alone, not one job waits for the ack wait, which is longer than the test may
-// take. What is handed out twice was given back, or did not reach a worker that had just left,
-// which the broker sees by itself.
-func TestWorkersThatComeAndGo(t *testing.T) {
+// With SIGTERM alone, no job has to wait for the ack wait, which is longer than the test. A job
+// that is delivered twice was given back, or was sent to a worker that had just disconnected,
+// which the broker notices.
+func TestWorkersThatAreStopped(t *testing.T) {
 	t.Parallel()
 	r, n := newRig(t), size()
 	r.produce(n, "-work", "2ms")
@@ -81,19 +81,18 @@ func TestWorkersThatComeAndGo(t *testing.T) {
 		sum.Redone += k.Redone
 	}
 	if sum.Done != n || sum.Before != 0 || sum.Left != 0 || sum.Redone < sum.GivenBack {
-		t.Errorf("%+v, want %d done, none before, none left, and each that was given back handed out again", sum, n)
+		t.Errorf("%+v, want %d done, none before, none left, and at least as many redelivered as given back", sum, n)
 	}
-	t.Logf("%d given back, %d handed out again", sum.GivenBack, sum.Redone)
+	t.Logf("%d given back, %d delivered again", sum.GivenBack, sum.Redone)
 }
 
-// beforeMain reports whether the signal came when the program had not begun to listen to it.
+// beforeMain reports whether the signal came before the program handled signals.
 func beforeMain(p *process) bool {
 	ws, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	return ok && ws.Signaled() && ws.Signal() == syscall.SIGTERM && p.log.String() == ""
 }
 
-// Whatever becomes of the workers, each job has its effect once.
-func TestWorkersThatDie(t *testing.T) {
+func TestWorkersThatAreKilled(t *testing.T) {
 	t.Parallel()
 	r, n := newRig(t), size()
 	r.produce(n, "-work", "2ms")
@@ -103,8 +102,7 @@ func TestWorkersThatDie(t *testing.T) {
 	r.eachOnce(n)
 }
 
-// And whatever becomes of the broker.
-func TestABrokerThatComesAndGoes(t *testing.T) {
+func TestBrokerThatIsKilled(t *testing.T) {
 	t.Parallel()
 	r, n := newRig(t), size()
 	r.produce(n, "-work", "2ms")
@@ -134,7 +132,7 @@ func TestABrokerThatComesAndGoes(t *testing.T) {
 	r.eachOnce(n)
 	for _, p := range c.all {
 		if out := p.log.String(); strings.Contains(out, "abandoned") {
-			t.Errorf("a step did not end in its time:\n%s", out)
+			t.Errorf("a step was abandoned:\n%s", out)
 		}
 	}
 	t.Logf("the broker was started again %d times", restarts)

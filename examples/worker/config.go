@@ -23,28 +23,35 @@ type config struct {
 	jobTimeout         time.Duration
 	tries, deliveries  int
 	verbose            bool
+	demo               bool // there are no flags
 }
+
+// The jobs of the demonstration: they take 25 s.
+const (
+	demoJobs = 1000
+	demoWork = 100 * time.Millisecond
+)
 
 func parseConfig(args []string, out io.Writer) (config, error) {
 	var c config
 	fs := flag.NewFlagSet("worker", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	fs.StringVar(&c.url, "nats", "", "`URL` of the broker, such as nats://127.0.0.1:4222; without it the worker has one of its own")
-	fs.StringVar(&c.listen, "listen", "", "`host:port` at which its own broker serves other workers (default: it does not)")
-	fs.StringVar(&c.store, "store", defaultStore(), "`folder` of its own broker")
-	fs.Int64Var(&c.maxStore, "max-store", 0, "the most `bytes` that its own broker stores (default: the disk)")
-	fs.IntVar(&c.workers, "workers", 4, "how many jobs are worked on at a time; 0: none")
-	fs.IntVar(&c.produce, "produce", 0, "put this `many` jobs into the queue first")
-	fs.StringVar(&c.batch, "batch", time.Now().UTC().Format("20060102-150405"), "`name` of those jobs; a job that the queue has had already is not put into it again")
-	fs.StringVar(&c.kind, "kind", "sleep", "of those jobs: sleep, fail, panic, or deaf")
+	fs.StringVar(&c.url, "nats", "", "`URL` of the broker, such as nats://127.0.0.1:4222 (default: a broker within this process)")
+	fs.StringVar(&c.listen, "listen", "", "`host:port` on which the broker within this process serves other workers (default: it serves none)")
+	fs.StringVar(&c.store, "store", defaultStore(), "`folder` of the broker within this process")
+	fs.Int64Var(&c.maxStore, "max-store", 0, "maximum `bytes` that the broker within this process stores (default: what fits on the disk)")
+	fs.IntVar(&c.workers, "workers", 4, "number of workers, each of which does one job at a time; 0 for a process that only produces jobs or serves as the broker")
+	fs.IntVar(&c.produce, "produce", 0, "`number` of jobs to put into the queue first")
+	fs.StringVar(&c.batch, "batch", time.Now().UTC().Format("20060102-150405"), "`name` of the jobs that -produce makes; a job of the same batch is not added to the queue again")
+	fs.StringVar(&c.kind, "kind", "sleep", "`kind` of those jobs: sleep, fail, panic, or hang")
 	fs.DurationVar(&c.work, "work", 20*time.Millisecond, "`time` that each of those jobs takes")
-	fs.BoolVar(&c.untilEmpty, "until-empty", false, "end when the queue is empty, and by the signal itself when interrupted")
-	fs.DurationVar(&c.grace, "grace", 0, "`time` from the request to stop to the exit (default: shutdown's own)")
-	fs.DurationVar(&c.ackWait, "ack-wait", 30*time.Second, "`time` after which the broker gives the job of a worker that is gone to another one")
-	fs.DurationVar(&c.jobTimeout, "job-timeout", 10*time.Second, "the most `time` that a job may take")
-	fs.IntVar(&c.tries, "tries", 3, "how often a job is tried that fails")
-	fs.IntVar(&c.deliveries, "deliveries", 100, "how often a job is handed to a worker, whatever becomes of it: one may take the worker down each time")
-	fs.BoolVar(&c.verbose, "verbose", false, "log each job that is taken, and each step of the stop")
+	fs.BoolVar(&c.untilEmpty, "until-empty", false, "exit when the queue is empty; end by the signal itself if interrupted")
+	fs.DurationVar(&c.grace, "grace", 0, "grace period: `time` from the stop to the exit (default 25s, or from $TERMINATION_GRACE_PERIOD_SECONDS)")
+	fs.DurationVar(&c.ackWait, "ack-wait", 30*time.Second, "`time` after which the broker gives the job of a dead worker to another one; the same for all workers")
+	fs.DurationVar(&c.jobTimeout, "job-timeout", 10*time.Second, "maximum `time` for a job")
+	fs.IntVar(&c.tries, "tries", 3, "number of times that a failing job is tried")
+	fs.IntVar(&c.deliveries, "deliveries", 100, "number of times that a job is delivered, even if it crashes its worker each time")
+	fs.BoolVar(&c.verbose, "verbose", false, "log each job and each step of the drain")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fs.SetOutput(out)
@@ -54,6 +61,9 @@ func parseConfig(args []string, out io.Writer) (config, error) {
 	}
 	if fs.NArg() > 0 {
 		return config{}, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if len(args) == 0 {
+		c.demo, c.produce, c.work, c.untilEmpty = true, demoJobs, demoWork, true
 	}
 	return c, c.check()
 }
@@ -83,13 +93,13 @@ func (c config) check() error {
 	case c.jobTimeout <= 0:
 		return fmt.Errorf("-job-timeout %v: want more than 0", c.jobTimeout)
 	case c.ackWait < time.Second:
-		return fmt.Errorf("-ack-wait %v: want at least 1s, a worker says three times in it that it is alive", c.ackWait)
+		return fmt.Errorf("-ack-wait %v: want at least 1s, in which a worker reports three times that its job is in progress", c.ackWait)
 	case !token.MatchString(c.batch):
 		return fmt.Errorf("-batch %q: want letters, digits, - and _", c.batch)
 	case kinds[c.kind] == nil:
-		return fmt.Errorf("-kind %q: want sleep, fail, panic, or deaf", c.kind)
+		return fmt.Errorf("-kind %q: want sleep, fail, panic, or hang", c.kind)
 	case c.url != "" && c.listen != "":
-		return errors.New("-nats and -listen: a broker of its own is not used together with another one")
+		return errors.New("-nats and -listen: want one of them; -listen is for the broker within this process, which -nats replaces")
 	case c.listen != "":
 		if _, _, err := splitAddress(c.listen); err != nil {
 			return fmt.Errorf("-listen: %w", err)
@@ -109,8 +119,8 @@ func splitAddress(addr string) (host string, port int, err error) {
 	return host, port, nil
 }
 
-// defaultStore lies in the user's cache, so that jobs survive a restart; where there is no
-// home directory, as in many containers, in the temporary one.
+// defaultStore is in the user's cache folder, so that jobs survive a restart. It is in the
+// temporary folder where there is no home folder, as in many containers.
 func defaultStore() string {
 	dir, err := os.UserCacheDir()
 	if err != nil {

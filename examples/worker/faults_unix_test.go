@@ -12,20 +12,20 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// What cannot be done is tried as often as that was asked for, and is then where somebody can
-// look at it, with the reason. The jobs behind it are done.
-func TestPoison(t *testing.T) {
+// A job that cannot be done is tried -tries times and then moved to DEAD with the reason. The jobs
+// after it are done.
+func TestJobsThatCannotBeDone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	w := r.worker("-tries", "2", "-job-timeout", "300ms", "-workers", "2")
-	r.until("JOBS", 0) // the stream is there
+	r.until("JOBS", 0) // the stream exists
 	for id, payload := range map[string]string{
 		"half":   `{"id":"ha`,
 		"noid":   `{"kind":"sleep"}`,
 		"paint":  `{"id":"paint","kind":"paint"}`,
 		"panics": `{"id":"panics","kind":"panic"}`,
 		"fails":  `{"id":"fails","kind":"fail"}`,
-		"deaf":   `{"id":"deaf","kind":"deaf"}`,
+		"hang":   `{"id":"hang","kind":"hang"}`,
 		"long":   `{"id":"long","kind":"sleep","work":3600000000000}`,
 	} {
 		r.publish(id, payload)
@@ -42,12 +42,12 @@ func TestPoison(t *testing.T) {
 		}
 	}
 	for payload, reason := range map[string]string{
-		`{"id":"ha`:                                         "no job",
+		`{"id":"ha`:                                         "not a job",
 		`{"kind":"sleep"}`:                                  `ID ""`,
 		`{"id":"paint","kind":"paint"}`:                     `"paint"`,
 		`{"id":"panics","kind":"panic"}`:                    "panicked",
 		`{"id":"fails","kind":"fail"}`:                      "always fails",
-		`{"id":"deaf","kind":"deaf"}`:                       "left behind",
+		`{"id":"hang","kind":"hang"}`:                       "abandoned",
 		`{"id":"long","kind":"sleep","work":3600000000000}`: "deadline exceeded",
 	} {
 		if !strings.Contains(reasons[payload], reason) {
@@ -62,8 +62,8 @@ func TestPoison(t *testing.T) {
 	}
 }
 
-// A job that takes its worker down each time has no tries, only deliveries.
-func TestAJobThatIsHandedOutTooOften(t *testing.T) {
+// A job that crashes its worker each time never fails, so its deliveries are limited too.
+func TestJobWithTooManyDeliveries(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.produce(1)
@@ -86,8 +86,7 @@ func TestAJobThatIsHandedOutTooOften(t *testing.T) {
 	w.terminate()
 }
 
-// A job in hand is finished, however many signals a terminal sends at once.
-func TestTheJobInHandIsFinished(t *testing.T) {
+func TestJobInHandIsFinished(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.produce(1, "-work", "5s")
@@ -102,13 +101,12 @@ func TestTheJobInHandIsFinished(t *testing.T) {
 	r.eachOnce(1)
 }
 
-// untilInHand waits until a -verbose worker has a job in hand. The broker knows only that it
-// has sent one: a worker that is told to stop before it has looked at it gives it back.
-func (p *process) untilInHand() { p.t.Helper(); p.says(`"a job is taken"`) }
+// untilInHand waits until a -verbose worker has a job in hand. The broker's count would not do: a
+// worker that is told to stop before it has received the job gives it back.
+func (p *process) untilInHand() { p.t.Helper(); p.says(`"job taken"`) }
 
-// A job for which the time is not enough, or that a second signal cuts, is given back, and
-// somebody else has it at once.
-func TestAJobThatIsCut(t *testing.T) {
+// An interrupted job is given back, and another worker gets it at once.
+func TestInterruptedJob(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		args []string
@@ -118,7 +116,7 @@ func TestAJobThatIsCut(t *testing.T) {
 		"by a second signal": {nil, func(p *process) {
 			p.signal(syscall.SIGTERM)
 			p.says(`"stopping"`)
-			time.Sleep(300 * time.Millisecond) // 200 ms later it counts as another one
+			time.Sleep(300 * time.Millisecond) // within 200 ms it would count as a duplicate
 			p.signal(syscall.SIGTERM)
 		}},
 	} {
@@ -136,7 +134,7 @@ func TestAJobThatIsCut(t *testing.T) {
 			if c := first.counts(); c.GivenBack != 1 || c.Left != 0 {
 				t.Errorf("%+v, want 1 given back", c)
 			}
-			if out := first.log.String(); !strings.Contains(out, "job t-000000 was cut, and given back") {
+			if out := first.log.String(); !strings.Contains(out, "job t-000000 was interrupted and given back") {
 				t.Errorf("the job is not named:\n%s", out)
 			}
 			r.until("RESULTS", 1)
@@ -146,11 +144,11 @@ func TestAJobThatIsCut(t *testing.T) {
 	}
 }
 
-// A deaf job does not hold the stop up, and is given back.
-func TestAJobThatDoesNotEnd(t *testing.T) {
+// A job that hangs does not hold up the drain, and is given back.
+func TestJobThatHangs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.produce(1, "-kind", "deaf")
+	r.produce(1, "-kind", "hang")
 	w := r.worker("-verbose", "-grace", "1s", "-job-timeout", "1h")
 	w.untilInHand()
 	if code := w.terminate(); code != 1 {
@@ -164,7 +162,7 @@ func TestAJobThatDoesNotEnd(t *testing.T) {
 	}
 }
 
-// A broker that is not there yet is waited for, and that can be ended.
+// A worker waits for a broker that does not run yet, and can be stopped meanwhile.
 func TestNoBrokerAtTheStart(t *testing.T) {
 	t.Parallel()
 	r := rigWithoutBroker(t)
@@ -184,8 +182,8 @@ func TestNoBrokerAtTheStart(t *testing.T) {
 	r.eachOnce(5)
 }
 
-// The broker is gone when the worker stops: it ends in its time, and the job, which it could
-// not speak of to anybody, is done later, once.
+// The broker is gone while the worker drains. The worker stops in time, and its job is done
+// later, once.
 func TestNoBrokerInTheDrain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -198,7 +196,7 @@ func TestNoBrokerInTheDrain(t *testing.T) {
 		t.Errorf("exit code %d, want 1:\n%s", code, w.log.String())
 	}
 	if out := w.log.String(); strings.Contains(out, "abandoned") || !strings.Contains(out, "t-000000") {
-		t.Errorf("want an end in time that names the job:\n%s", out)
+		t.Errorf("want the job's name and no abandoned step:\n%s", out)
 	}
 	r.startBroker()
 	w = r.worker("-ack-wait", "1s")
@@ -207,14 +205,13 @@ func TestNoBrokerInTheDrain(t *testing.T) {
 	r.eachOnce(1)
 }
 
-// A store without room refuses jobs, and keeps those that it has. Nothing is lost: when there
-// is room again, they are done.
-func TestAFullStore(t *testing.T) {
+// A full store refuses new jobs and keeps those that it has. They are done when it has room again.
+func TestFullStore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "-max-store", "100000")
 	p := r.worker("-workers", "0", "-batch", "t", "-produce", "100000")
 	if code := p.wait(); code != 1 || !strings.Contains(p.log.String(), "insufficient resources") {
-		t.Errorf("exit code %d, want 1 and that the resources are not sufficient:\n%s", code, p.log.String())
+		t.Errorf("exit code %d, want 1 and \"insufficient resources\":\n%s", code, p.log.String())
 	}
 	n := r.stored("JOBS")
 	if n == 0 {
@@ -234,7 +231,7 @@ func TestAFullStore(t *testing.T) {
 	r.eachOnce(n)
 }
 
-// What a Kubernetes Job needs: success means that the queue is empty.
+// A Kubernetes Job needs this: exit status 0 means that the queue is empty.
 func TestUntilEmpty(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -251,15 +248,15 @@ func TestUntilEmpty(t *testing.T) {
 	w.terminate()
 	ws, _ := w.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ws.Signaled() || ws.Signal() != syscall.SIGTERM {
-		t.Errorf("%v, want the end by SIGTERM:\n%s", w.cmd.ProcessState, w.log.String())
+		t.Errorf("%v, want that SIGTERM ended it:\n%s", w.cmd.ProcessState, w.log.String())
 	}
 	if c := w.counts(); c.Done != 1 {
 		t.Errorf("%+v, want 1 done", c)
 	}
 }
 
-// The broker of the worker's own ends last: what was in hand is confirmed.
-func TestItsOwnBroker(t *testing.T) {
+// The broker within the process stops last, so that it confirms the jobs in hand.
+func TestBrokerWithinTheProcess(t *testing.T) {
 	t.Parallel()
 	store := t.TempDir()
 	w := start(t, "-store", store, "-produce", "200", "-work", "30ms", "-workers", "2")
@@ -278,8 +275,29 @@ func TestItsOwnBroker(t *testing.T) {
 	}
 }
 
-// Programs that cannot start say why.
-func TestItCannotStart(t *testing.T) {
+// Without flags the program puts jobs into the queue and does them. After a stop it goes on with
+// the rest.
+func TestDemonstration(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	env := []string{"HOME=" + home, "XDG_CACHE_HOME=" + home}
+	w := startWith(t, env)
+	w.says(`"progress"`)
+	if code := w.terminate(); code != 0 {
+		t.Errorf("exit code %d, want 0:\n%s", code, w.log.String())
+	}
+	first := w.counts()
+	w = startWith(t, env)
+	w.says("going on with the jobs of the last run")
+	if code := w.wait(); code != 0 {
+		t.Errorf("exit code %d, want 0:\n%s", code, w.log.String())
+	}
+	if second := w.counts(); first.Done == 0 || first.Done+second.Done != demoJobs {
+		t.Errorf("%+v, then %+v, want %d done in all", first, second, demoJobs)
+	}
+}
+
+func TestErrorsAtTheStart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for name, tt := range map[string]struct {
@@ -287,10 +305,10 @@ func TestItCannotStart(t *testing.T) {
 		code int
 		want string
 	}{
-		"a port in use": {[]string{"-listen", r.addr, "-store", t.TempDir()}, 1, r.addr},
-		"no folder":     {[]string{"-store", "/dev/null/store"}, 1, "/dev/null/store"},
-		"a bad setting": {[]string{"-tries", "0"}, 2, "-tries 0"},
-		"a bad URL":     {[]string{"-nats", "nats://127.0.0.1:port"}, 1, "-nats"},
+		"port in use":  {[]string{"-listen", r.addr, "-store", t.TempDir()}, 1, r.addr},
+		"not a folder": {[]string{"-store", "/dev/null/store"}, 1, "/dev/null/store"},
+		"bad setting":  {[]string{"-tries", "0"}, 2, "-tries 0"},
+		"bad URL":      {[]string{"-nats", "nats://127.0.0.1:port"}, 1, "-nats"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, tt.args...)
@@ -301,9 +319,8 @@ func TestItCannotStart(t *testing.T) {
 	}
 }
 
-// A broker that does not let the worker in is no reason to wait, and what it was told with stays
-// out of the log.
-func TestABrokerThatRefuses(t *testing.T) {
+// A worker without authorization exits at once. It does not log its password.
+func TestBrokerThatRefuses(t *testing.T) {
 	t.Parallel()
 	srv, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
@@ -320,12 +337,12 @@ func TestABrokerThatRefuses(t *testing.T) {
 	w := start(t, "-nats", "nats://a:wrongpass@"+srv.Addr().String())
 	code := w.wait()
 	if out := w.log.String(); code != 1 || !strings.Contains(out, "Authorization") || strings.Contains(out, "wrongpass") {
-		t.Errorf("exit code %d, want 1, why, and no password:\n%s", code, out)
+		t.Errorf("exit code %d, want 1, the reason, and no password:\n%s", code, out)
 	}
 }
 
-// What an administrator has chosen for a stream stays.
-func TestAStreamThatIsThere(t *testing.T) {
+// A worker does not change the configuration of an existing stream.
+func TestExistingStream(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.until("RESULTS", 0)
@@ -344,8 +361,8 @@ func TestAStreamThatIsThere(t *testing.T) {
 	}
 }
 
-// What jobs come from is gone: a worker without it ends, and starts again with a new one.
-func TestAConsumerThatIsDeleted(t *testing.T) {
+// A worker exits when its consumer is deleted. The next start creates a new one.
+func TestDeletedConsumer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	w := r.worker("-workers", "1")
@@ -359,8 +376,8 @@ func TestAConsumerThatIsDeleted(t *testing.T) {
 	}
 }
 
-// The same while its only worker has a job in hand, which is not told.
-func TestAConsumerThatIsDeletedMeanwhile(t *testing.T) {
+// The same, while the only worker has a job in hand. The broker does not tell it.
+func TestDeletedConsumerWithAJobInHand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.produce(1, "-work", "500ms")
@@ -370,12 +387,12 @@ func TestAConsumerThatIsDeletedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if code := w.wait(); code != 1 || !strings.Contains(w.log.String(), "consumer not found") {
-		t.Errorf("exit code %d, want 1, and why:\n%s", code, w.log.String())
+		t.Errorf("exit code %d, want 1 and the reason:\n%s", code, w.log.String())
 	}
 }
 
-// What is cut when the effect is being stored is given back as well.
-func TestAResultThatIsCut(t *testing.T) {
+// A job that is interrupted while its effect is being stored is given back as well.
+func TestInterruptedStore(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.produce(1, "-work", "1ms")
@@ -384,7 +401,7 @@ func TestAResultThatIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := s.CachedInfo().Config
-	full := cfg // no result may be stored
+	full := cfg // a stream that refuses every result
 	full.MaxBytes, full.Discard = 1, jetstream.DiscardNew
 	if _, err := r.js.UpdateStream(t.Context(), full); err != nil {
 		t.Fatal(err)
@@ -406,12 +423,12 @@ func TestAResultThatIsCut(t *testing.T) {
 	r.eachOnce(1)
 }
 
-// The largest message that the broker takes has no room for a reason, nor for a number of
-// tries. It is dead all the same, as it was, and does not stop the worker.
-func TestPoisonAsLargeAsAMessageMayBe(t *testing.T) {
+// A message of the maximum size has no room for the headers with the reason or the number of
+// tries. It is moved to DEAD without them.
+func TestDeadJobOfTheMaximumSize(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.produce(1) // the stream is there
+	r.produce(1) // creates the stream
 	const largest = 1 << 20
 	job := `{"id":"fails","kind":"fail"}`
 	for id, payload := range map[string]string{
@@ -430,14 +447,14 @@ func TestPoisonAsLargeAsAMessageMayBe(t *testing.T) {
 			t.Errorf("%s: %d bytes", id, len(msgs[0].Data))
 		}
 	}
-	if n := strings.Count(w.log.String(), "too large to have the reason with it"); n != 2 {
+	if n := strings.Count(w.log.String(), "too large to store the reason with it"); n != 2 {
 		t.Errorf("the reason was logged %d times, want twice:\n%s", n, w.log.String())
 	}
 	w.terminate()
 }
 
-// A number may be a job's ID, and is that of a message in its stream.
-func TestTwoOfTheSameNameAreDead(t *testing.T) {
+// A job's ID may be the sequence number of another message.
+func TestDeadJobsWithTheSameID(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.produce(1)
@@ -450,10 +467,10 @@ func TestTwoOfTheSameNameAreDead(t *testing.T) {
 	}
 }
 
-// A broker that is killed with all workers at work has not yet stored what it handed them. It
-// does not answer when they are done, and they go on all the same. What was on its way to one of
-// them may be left to the ack wait.
-func TestABrokerThatForgets(t *testing.T) {
+// A broker that is killed may not have stored its last deliveries. It then does not confirm these
+// jobs when they are done, and the workers go on without that. A job that was on its way to a
+// worker may not be delivered again before the ack wait is over.
+func TestBrokerThatLosesDeliveries(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.produce(100, "-work", "20ms")

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// A job is something to do. Its ID is what makes its effect happen once: it is part of a
-// subject, so it is a token.
+// A job is a unit of work. Its ID makes sure that its effect happens once. The ID is part of a
+// NATS subject, so it has to be a token.
 type job struct {
 	ID   string        `json:"id"`
 	Kind string        `json:"kind"`
 	Work time.Duration `json:"work"` // in nanoseconds
 }
 
-// A result is the effect of a job: it is stored once for each ID.
+// A result is the effect of a job. It is stored once for each ID.
 type result struct {
 	ID     string `json:"id"`
 	Digest string `json:"digest"`
@@ -28,22 +28,22 @@ type result struct {
 
 var token = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 
-// parseJob reads a payload, which may be anybody's.
+// parseJob parses a payload, which may come from anybody.
 func parseJob(data []byte) (job, error) {
 	var j job
 	if err := json.Unmarshal(data, &j); err != nil {
-		return job{}, fmt.Errorf("the payload is no job: %w", err)
+		return job{}, fmt.Errorf("the payload is not a job: %w", err)
 	}
 	switch {
 	case !token.MatchString(j.ID):
-		return job{}, fmt.Errorf("the job's ID %q is not made of letters, digits, - and _", j.ID)
+		return job{}, fmt.Errorf("job ID %q: want 1 to 100 letters, digits, - and _", j.ID)
 	case kinds[j.Kind] == nil:
-		return job{}, fmt.Errorf("nobody knows jobs of the kind %q", j.Kind)
+		return job{}, fmt.Errorf("unknown kind %q of job", j.Kind)
 	}
 	return j, nil
 }
 
-// kinds are what can be done. The last three are what a worker has to survive.
+// kinds are the kinds of jobs. A worker has to survive the last three.
 var kinds = map[string]func(ctx context.Context, j job) error{
 	"sleep": func(ctx context.Context, j job) error {
 		select {
@@ -55,7 +55,7 @@ var kinds = map[string]func(ctx context.Context, j job) error{
 	},
 	"fail":  func(context.Context, job) error { return errors.New("this job always fails") },
 	"panic": func(context.Context, job) error { panic("this job always panics") },
-	"deaf":  func(context.Context, job) error { select {} },
+	"hang":  func(context.Context, job) error { select {} },
 }
 
 // do does the job.

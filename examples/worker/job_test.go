@@ -13,19 +13,19 @@ import (
 
 func TestPayloads(t *testing.T) {
 	for name, tt := range map[string]struct{ data, wrong string }{
-		"a job":          {`{"id":"a-1","kind":"sleep","work":5}`, ""},
-		"nothing":        {``, "no job"},
-		"half of one":    {`{"id":"a-1","ki`, "no job"},
-		"another type":   {`{"id":7,"kind":"sleep"}`, "no job"},
-		"no ID":          {`{"kind":"sleep"}`, `ID ""`},
-		"two tokens":     {`{"id":"a.b","kind":"sleep"}`, `"a.b"`},
-		"a wildcard":     {`{"id":">","kind":"sleep"}`, `">"`},
-		"a long ID":      {`{"id":"` + strings.Repeat("x", 101) + `","kind":"sleep"}`, "ID"},
-		"no kind":        {`{"id":"a-1"}`, `kind ""`},
-		"unknown kind":   {`{"id":"a-1","kind":"paint"}`, `"paint"`},
-		"not an object":  {`[]`, "no job"},
-		"null":           {`null`, `ID ""`},
-		"something more": {`{"id":"a-1","kind":"sleep"} {}`, "no job"},
+		"a job":            {`{"id":"a-1","kind":"sleep","work":5}`, ""},
+		"empty":            {``, "not a job"},
+		"truncated":        {`{"id":"a-1","ki`, "not a job"},
+		"another type":     {`{"id":7,"kind":"sleep"}`, "not a job"},
+		"no ID":            {`{"kind":"sleep"}`, `ID ""`},
+		"ID of two tokens": {`{"id":"a.b","kind":"sleep"}`, `"a.b"`},
+		"a wildcard":       {`{"id":">","kind":"sleep"}`, `">"`},
+		"a long ID":        {`{"id":"` + strings.Repeat("x", 101) + `","kind":"sleep"}`, "ID"},
+		"no kind":          {`{"id":"a-1"}`, `kind ""`},
+		"unknown kind":     {`{"id":"a-1","kind":"paint"}`, `"paint"`},
+		"not an object":    {`[]`, "not a job"},
+		"null":             {`null`, `ID ""`},
+		"trailing data":    {`{"id":"a-1","kind":"sleep"} {}`, "not a job"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parseJob([]byte(tt.data))
@@ -39,16 +39,16 @@ func TestPayloads(t *testing.T) {
 	}
 }
 
-func TestAJobComesBackInEveryCase(t *testing.T) {
+func TestAttempt(t *testing.T) {
 	kinds["goexit"] = func(context.Context, job) error { runtime.Goexit(); return nil }
 	defer delete(kinds, "goexit")
 	for kind, wrong := range map[string]string{
-		"sleep": "", "fail": "always fails", "panic": "always panics", "goexit": "ended its goroutine",
+		"sleep": "", "fail": "always fails", "panic": "always panics", "goexit": "runtime.Goexit",
 	} {
 		t.Run(kind, func(t *testing.T) {
-			came := make(chan outcome, 1)
-			go job{ID: "a", Kind: kind}.attempt(t.Context(), came)
-			o := <-came
+			outcomes := make(chan outcome, 1)
+			go job{ID: "a", Kind: kind}.attempt(t.Context(), outcomes)
+			o := <-outcomes
 			switch {
 			case wrong == "" && (o.err != nil || o.result.ID != "a"):
 				t.Errorf("%+v, want the result", o)
@@ -59,7 +59,7 @@ func TestAJobComesBackInEveryCase(t *testing.T) {
 	}
 }
 
-func TestBadSettingsAreNamed(t *testing.T) {
+func TestParseConfig(t *testing.T) {
 	for args, want := range map[string]string{
 		"-workers -1":               "-workers -1",
 		"-produce -1":               "-produce -1",
@@ -90,12 +90,16 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		t.Errorf("-h: %v, want flag.ErrHelp", err)
 	}
 	c, err := parseConfig([]string{"-nats", "nats://a", "-grace", "3s"}, io.Discard)
-	if err != nil || c.url != "nats://a" || c.grace != 3*time.Second {
+	if err != nil || c.url != "nats://a" || c.grace != 3*time.Second || c.demo || c.produce != 0 {
 		t.Errorf("%+v, %v", c, err)
+	}
+	c, err = parseConfig(nil, io.Discard)
+	if err != nil || !c.demo || c.produce != demoJobs || !c.untilEmpty {
+		t.Errorf("without flags: %+v, %v, want the demonstration", c, err)
 	}
 }
 
-func TestPasswordsAreNotLogged(t *testing.T) {
+func TestRedacted(t *testing.T) {
 	for urls, want := range map[string]string{
 		"nats://127.0.0.1:4222":             "nats://127.0.0.1:4222",
 		"a:b@host:4222":                     "nats://a:xxxxx@host:4222",

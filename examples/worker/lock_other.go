@@ -4,8 +4,7 @@ package main
 
 import "os"
 
-// Nothing keeps a second broker away where this is built: package syscall has no lock that
-// every such system knows.
+// lockFile opens the file without a lock: package syscall has none for these systems.
 func lockFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 }

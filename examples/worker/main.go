@@ -1,13 +1,14 @@
-// Command worker is a queue worker that loses no job: it takes jobs from NATS JetStream, and
-// each has its effect once, whatever happens to the worker and the broker meanwhile.
+// Command worker is a queue worker that loses no job. It takes jobs from NATS JetStream, and
+// each job has its effect once, even if workers or the broker crash.
 //
-// Without a -nats it brings its own broker, in the same process and stored on disk:
+// Without flags it is a demonstration. It runs a broker in the same process, puts 1000 jobs
+// into the queue, does them, and exits:
 //
-//	go run ./examples/worker -produce 1000
+//	go run ./examples/worker
 //
-// Press Ctrl-C: no more jobs are taken, those in hand are finished, what cannot be finished
-// is given back to the queue, and the broker ends last. With -nats many workers share one
-// queue, on as many machines as there are.
+// At Ctrl-C the workers take no more jobs, finish those in hand, and give back those that they
+// cannot finish in time. The broker stops last. The next run goes on with the jobs that are
+// left.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -32,10 +34,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(2)
 	}
-	log := newLogger(os.Stderr, cfg.verbose)
-	// A batch that was interrupted has not succeeded: it ends by the signal, so that a
-	// Kubernetes Job runs it again. A worker that serves for ever has done all it was to do.
-	c := &shutdown.Coordinator{Grace: cfg.grace, Logger: &log, Reraise: cfg.untilEmpty}
+	log, terminal := newLogger(os.Stderr, cfg.verbose)
+	// A batch that was interrupted has not succeeded. It ends by the signal, so that a
+	// Kubernetes Job runs it again. For other workers, and the demonstration, a stop by a
+	// signal is a success.
+	c := &shutdown.Coordinator{Grace: cfg.grace, Reraise: cfg.untilEmpty && !cfg.demo}
+	if !terminal || cfg.verbose { // on a terminal the Coordinator's own log also prints the timeline
+		c.Logger = &log
+	}
 	os.Exit(c.Main(func(ctx context.Context) error { return run(ctx, cfg, log) }))
 }
 
@@ -43,7 +49,7 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 	c := shutdown.FromContext(ctx)
 	q := &queue{config: cfg, log: log}
 
-	// Handlers run newest first: the connection is drained before the broker ends.
+	// Handlers run newest first, so the connection is flushed before the broker stops.
 	if cfg.url == "" {
 		b, err := startBroker(ctx, cfg, log)
 		if err != nil {
@@ -55,30 +61,28 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 	if err := q.connect(); err != nil {
 		return err
 	}
-	c.Register(q.drain, shutdown.Name("connection"))
+	c.Register(q.close, shutdown.Name("connection"))
 	if err := q.setUp(ctx); err != nil {
 		return err
 	}
 
 	t := new(tally)
 	c.Start(t.run(log), shutdown.Name("tally"))
-	if cfg.produce > 0 {
-		if err := q.produce(ctx); err != nil {
-			return err
-		}
+	if err := q.fill(ctx); err != nil {
+		return err
 	}
 	if cfg.workers == 0 {
 		if cfg.url != "" {
-			return nil // it has produced, and there is nothing else that it is for
+			return nil // it was only to produce jobs
 		}
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	log.Info().Int("workers", cfg.workers).Msg("working: press Ctrl-C to stop")
+	log.Info().Int("workers", cfg.workers).Msg("working; press Ctrl-C to stop")
 	return pool(q, t).Run(ctx)
 }
 
-// pool is the workers. All are told to stop at once: they are equals.
+// pool returns the group of workers. It is concurrent, since no worker depends on another one.
 func pool(q *queue, t *tally) *group.Group {
 	g := &group.Group{Concurrent: true}
 	for i := range q.workers {
@@ -92,15 +96,15 @@ func pool(q *queue, t *tally) *group.Group {
 	return g
 }
 
-// newLogger writes JSON, and lines for people where f is a terminal.
-func newLogger(f *os.File, verbose bool) zerolog.Logger {
+// newLogger returns a logger that writes JSON, or readable lines if f is a terminal.
+func newLogger(f *os.File, verbose bool) (log zerolog.Logger, terminal bool) {
 	l := zerolog.New(f)
 	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 		zerolog.DurationFieldFormat = zerolog.DurationFormatString
-		l = zerolog.New(zerolog.ConsoleWriter{Out: f, TimeFormat: "15:04:05"})
+		l, terminal = zerolog.New(zerolog.ConsoleWriter{Out: f, TimeFormat: time.TimeOnly}), true
 	}
 	if !verbose {
 		l = l.Level(zerolog.InfoLevel)
 	}
-	return l.With().Timestamp().Logger()
+	return l.With().Timestamp().Logger(), terminal
 }

@@ -22,14 +22,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// patience is for what happens at once on any machine that is not overloaded. Nothing is
-// concluded from how long something took.
+// patience bounds waits for things that happen at once unless the machine is overloaded. No test
+// concludes anything from how long a wait took.
 const patience = 2 * time.Minute
 
-// grace is what the workers have to end.
+// grace is the grace period of the workers.
 const grace = 30 * time.Second
 
-// A process is the program in a process of its own.
+// A process is the program, run as a process.
 type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -37,7 +37,7 @@ type process struct {
 	ended chan struct{}
 }
 
-// A journal is the log of a process, which may be read while it is written.
+// A journal is the log of a process. It may be read while it is written.
 type journal struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -57,16 +57,22 @@ func (j *journal) String() string {
 
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	return startWith(t, nil, args...)
+}
+
+// startWith starts the program with further environment variables.
+func startWith(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, ended: make(chan struct{})}
 	p.cmd = exec.Command(os.Args[0], args...)
-	p.cmd.Env = append(os.Environ(), runMain+"=1")
+	p.cmd.Env = append(append(os.Environ(), runMain+"=1"), env...)
 	p.cmd.Stderr = &p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
 		defer close(p.ended)
-		_ = p.cmd.Wait() // ProcessState tells
+		_ = p.cmd.Wait() // ProcessState has the result
 	}()
 	t.Cleanup(func() { _ = p.cmd.Process.Kill(); <-p.ended })
 	return p
@@ -74,37 +80,36 @@ func start(t *testing.T, args ...string) *process {
 
 func (p *process) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
 
-// wait waits for the end, and returns the exit code, -1 if it was a signal.
+// wait waits for the exit and returns the exit code, or -1 if a signal ended the process.
 func (p *process) wait() int {
 	p.t.Helper()
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
-		p.t.Fatalf("runs on:\n%s", p.log.String())
+		p.t.Fatalf("still running:\n%s", p.log.String())
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// terminate sends SIGTERM and waits. A process that needs longer than its grace period would
-// have ended itself before.
+// terminate sends SIGTERM and waits for the exit.
 func (p *process) terminate() int {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
 	return p.wait()
 }
 
-// says waits until the log has this text.
+// says waits until the log contains text.
 func (p *process) says(text string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); !strings.Contains(p.log.String(), text); {
 		if time.Now().After(end) {
-			p.t.Fatalf("does not say %q:\n%s", text, p.log.String())
+			p.t.Fatalf("no %q in the log:\n%s", text, p.log.String())
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-// counts is what a worker says at its end of the jobs that it was handed.
+// counts are the counts of jobs that a worker logs at its end.
 type counts struct {
 	Message           string
 	Taken, Done, Dead int
@@ -124,8 +129,7 @@ func (p *process) counts() (c counts) {
 	return c
 }
 
-// A rig is a broker, in a process that can be ended and started again, and a client to look
-// into it.
+// A rig is a broker in a process that can be restarted, and a client that looks into the broker.
 type rig struct {
 	t      *testing.T
 	addr   string
@@ -159,8 +163,8 @@ func (r *rig) connect() {
 	}
 }
 
-// freeAddress is below the ports that systems give to clients: one that tries to connect to a
-// broker that is gone could get its port.
+// freeAddress returns an address with a port below those that systems give to clients. Otherwise
+// a client that reconnects to a stopped broker could get the broker's port.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
@@ -202,7 +206,7 @@ func (r *rig) publish(id, payload string) {
 	}
 }
 
-// stored is how many messages a stream has, -1 while the broker is gone.
+// stored returns the number of messages in a stream, or -1 while the broker is gone.
 func (r *rig) stored(stream string) int {
 	ctx, cancel := context.WithTimeout(r.t.Context(), 2*time.Second)
 	defer cancel()
@@ -224,7 +228,7 @@ func (r *rig) until(stream string, n int) {
 	}
 }
 
-// read returns the messages of a stream, by what follows the first token of their subjects.
+// read returns the messages of a stream, by their subjects without the first token.
 func (r *rig) read(stream string) map[string][]*jetstream.RawStreamMsg {
 	r.t.Helper()
 	s, err := r.js.Stream(r.t.Context(), stream)
@@ -244,7 +248,7 @@ func (r *rig) read(stream string) map[string][]*jetstream.RawStreamMsg {
 	return all
 }
 
-// eachOnce checks that the jobs of a batch have had their effect once, and are gone.
+// eachOnce checks that each of n jobs has had its effect once, and that the queue is empty.
 func (r *rig) eachOnce(n int) {
 	r.t.Helper()
 	got := r.read("RESULTS")
@@ -263,7 +267,7 @@ func (r *rig) eachOnce(n int) {
 	}
 }
 
-// size is how many jobs a test of many has: with the race detector the workers are slow.
+// size is the number of jobs in the large tests. With the race detector the workers are slow.
 func size() int {
 	if raceDetector {
 		return 1500

@@ -19,25 +19,25 @@ import (
 const (
 	jobs    = "jobs"
 	results = "results"
-	dead    = "dead" // jobs that were given up, with the reason
+	dead    = "dead" // jobs that cannot be done, with the reason
 )
 
-// consumer is the one that all workers share: a job goes to one of them.
+// consumer is shared by all workers, so each job goes to one of them.
 const consumer = "workers"
 
-// Headers of a job that has failed before, and of one that was given up.
+// Headers of a job that has failed before, and of a dead one.
 const (
 	triesHeader  = "Tries"
 	reasonHeader = "Reason"
 )
 
-// answer is how long the broker may take to answer.
-const answer = 5 * time.Second
+// answerTimeout is how long the broker may take to answer.
+const answerTimeout = 5 * time.Second
 
-// tryAgain is the pause after the broker could not be reached.
-const tryAgain = 250 * time.Millisecond
+// retryPause is the pause before a failed request to the broker is sent again.
+const retryPause = 250 * time.Millisecond
 
-// A queue is what the worker knows of the broker.
+// A queue is the connection to the broker, with its streams.
 type queue struct {
 	config
 	log     zerolog.Logger
@@ -45,20 +45,20 @@ type queue struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	jobs    jetstream.Consumer
-	refused chan error // the first job that was produced and not stored
+	refused chan error // has the first error of a job that was produced and not stored
 }
 
-// connect begins to connect. That the broker is not there yet is no error: it may be
-// restarted, or come later, and the worker has time.
+// connect starts to connect. It is no error if the broker does not run yet: the client goes on
+// trying.
 func (q *queue) connect() (err error) {
 	q.nc, err = nats.Connect(q.url, append(q.options,
 		nats.Name("lastcall worker"),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
-		nats.ReconnectWait(tryAgain),
+		nats.ReconnectWait(retryPause),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				q.log.Warn().Err(err).Msg("the broker is gone")
+				q.log.Warn().Err(err).Msg("lost the connection to the broker")
 			}
 		}),
 		nats.ConnectHandler(q.connected),
@@ -71,13 +71,13 @@ func (q *queue) connect() (err error) {
 	q.js, err = jetstream.New(q.nc, jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, msg *nats.Msg, err error) {
 		select {
 		case q.refused <- fmt.Errorf("%s: %w", msg.Subject, err):
-		default: // the first one tells
+		default: // keep the first one
 		}
 	}))
 	return err
 }
 
-// redacted is urls, which are separated by commas, without the passwords in them.
+// redacted returns urls, which are separated by commas, with their passwords replaced.
 func redacted(urls string) string {
 	list := strings.Split(urls, ",")
 	for i, text := range list {
@@ -94,33 +94,33 @@ func redacted(urls string) string {
 }
 
 func (q *queue) connected(nc *nats.Conn) {
-	if q.url == "" { // nc gives it a URL at which nobody listens
-		q.log.Info().Str("store", q.config.store).Msg("connected to the broker of its own")
+	if q.url == "" { // there is no socket, so the URL of nc means nothing
+		q.log.Info().Str("store", q.config.store).Msg("connected to the broker within this process")
 		return
 	}
 	q.log.Info().Str("url", nc.ConnectedUrlRedacted()).Msg("connected to the broker")
 }
 
-// setUp makes the streams and the consumer, as soon as the broker is there.
+// setUp waits for the broker and creates the streams and the consumer.
 func (q *queue) setUp(ctx context.Context) error {
 	for said := false; ; {
 		err := q.trySetUp(ctx)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if q.nc.IsClosed() { // for good: it is not let in
-			return fmt.Errorf("the broker refuses: %w", q.nc.LastError())
+		if q.nc.IsClosed() { // for good, after a failed authorization
+			return fmt.Errorf("the broker refuses the connection: %w", q.nc.LastError())
 		}
 		var refused *jetstream.APIError
-		if errors.As(err, &refused) && refused.Code != 503 { // which is what a broker says that is not ready
-			return fmt.Errorf("the broker refuses: %w", err)
+		if errors.As(err, &refused) && refused.Code != 503 { // 503: not ready yet
+			return fmt.Errorf("the broker refuses the streams: %w", err)
 		}
 		if !said {
-			q.log.Warn().Err(err).Str("url", redacted(q.url)).Msg("the broker is not ready, trying on")
+			q.log.Warn().Err(err).Str("url", redacted(q.url)).Msg("the broker is not ready; trying again")
 			said = true
 		}
 		select {
-		case <-time.After(tryAgain):
+		case <-time.After(retryPause):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -128,14 +128,14 @@ func (q *queue) setUp(ctx context.Context) error {
 }
 
 func (q *queue) trySetUp(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, answer)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	for _, s := range []jetstream.StreamConfig{
 		{Name: "JOBS", Subjects: []string{jobs + ".>"}, Retention: jetstream.WorkQueuePolicy},
 		{Name: "RESULTS", Subjects: []string{results + ".>"}},
 		{Name: "DEAD", Subjects: []string{dead + ".>"}},
 	} {
-		// One that is there stays as it is: an administrator may have given it replicas, or limits.
+		// An existing stream is not changed: an administrator may have set replicas or limits.
 		_, err := q.js.Stream(ctx, s.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			_, err = q.js.CreateStream(ctx, s)
@@ -148,10 +148,10 @@ func (q *queue) trySetUp(ctx context.Context) (err error) {
 		Durable:   consumer,
 		AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait:   q.ackWait,
-		// Jobs that are given back count as delivered: they must not die of that. It is
-		// this program that counts the tries.
+		// No limit, since a job that is given back counts as delivered. This program counts
+		// the tries.
 		MaxDeliver:    -1,
-		MaxAckPending: -1, // each worker has one at a time
+		MaxAckPending: -1, // no limit; each worker has one job at a time
 	})
 	if err != nil {
 		return fmt.Errorf("consumer %s: %w", consumer, err)
@@ -159,17 +159,48 @@ func (q *queue) trySetUp(ctx context.Context) (err error) {
 	return nil
 }
 
-// drain sees everything out that was said to the broker, such as which jobs are given back.
-func (q *queue) drain(ctx context.Context) error {
+// left returns the number of jobs that are not done.
+func (q *queue) left(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	info, err := q.jobs.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("consumer %s: %w", consumer, err)
+	}
+	return info.NumPending + uint64(info.NumAckPending), nil
+}
+
+// close sends everything that is buffered, such as which jobs are given back, and closes the
+// connection.
+func (q *queue) close(ctx context.Context) error {
 	defer q.nc.Close()
 	if !q.nc.IsConnected() {
-		return nil // what it does not know by now it learns when the ack wait is over
+		return nil // the broker delivers unconfirmed jobs again after the ack wait
 	}
 	return q.nc.FlushWithContext(ctx)
 }
 
-// produce puts jobs into the queue. A batch that is produced twice is in the queue once, as
-// long as the broker remembers it, which is for two minutes.
+// fill puts jobs into the queue. The demonstration goes on with the jobs that are left from its
+// last run, if there are any.
+func (q *queue) fill(ctx context.Context) error {
+	if q.demo {
+		left, err := q.left(ctx)
+		if err != nil {
+			return err
+		}
+		if left > 0 {
+			q.log.Info().Uint64("jobs", left).Msg("going on with the jobs of the last run")
+			return nil
+		}
+	}
+	if q.config.produce == 0 {
+		return nil
+	}
+	return q.produce(ctx)
+}
+
+// produce puts a batch of jobs into the queue. The broker drops duplicates of the batch for two
+// minutes.
 func (q *queue) produce(ctx context.Context) error {
 	for i := range q.config.produce {
 		j := job{ID: fmt.Sprintf("%s-%06d", q.batch, i), Kind: q.kind, Work: q.work}
@@ -177,7 +208,7 @@ func (q *queue) produce(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := q.js.PublishAsync(jobs+"."+j.ID, data, jetstream.WithMsgID(j.ID), jetstream.WithStallWait(answer)); err != nil {
+		if _, err := q.js.PublishAsync(jobs+"."+j.ID, data, jetstream.WithMsgID(j.ID), jetstream.WithStallWait(answerTimeout)); err != nil {
 			return fmt.Errorf("%s.%s: %w", jobs, j.ID, err)
 		}
 		if len(q.refused) > 0 {
@@ -198,60 +229,61 @@ func (q *queue) produce(ctx context.Context) error {
 	return nil
 }
 
-// store stores the effect of a job, once for each ID: a second one is refused, in the first
-// two minutes by the message's ID, and for ever since the subject has one already. It tries
-// until it has an answer or ctx ends, since to do the job again may be dear.
-func (q *queue) store(ctx context.Context, r result) (again bool, err error) {
+// store stores the effect of a job. It reports whether there was one already: the broker refuses
+// a second effect for the same ID, in the first two minutes by the ID of the message, and after
+// that since its subject has a message. store tries until the broker answers or ctx ends, since
+// it may be expensive to do the job again.
+func (q *queue) store(ctx context.Context, r result) (before bool, err error) {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return false, err
 	}
-	err = q.insist(ctx, func(ctx context.Context) error {
+	err = q.retry(ctx, func(ctx context.Context) error {
 		ack, err := q.js.Publish(ctx, results+"."+r.ID, data,
 			jetstream.WithMsgID(r.ID), jetstream.WithExpectLastSequencePerSubject(0))
-		again = err == nil && ack.Duplicate
+		before = err == nil && ack.Duplicate
 		if refused := (*jetstream.APIError)(nil); errors.As(err, &refused) && refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
-			again, err = true, nil
+			before, err = true, nil
 		}
 		return err
 	})
-	return again, err
+	return before, err
 }
 
-// again puts a job that has failed back to the end of the queue, with the number of tries.
-func (q *queue) again(ctx context.Context, msg jetstream.Msg, id string, tries int) error {
+// requeue puts a failed job at the end of the queue, with the number of tries.
+func (q *queue) requeue(ctx context.Context, msg jetstream.Msg, id string, tries int) error {
 	return q.move(ctx, msg, jobs+"."+id, id+"/"+strconv.Itoa(tries), nats.Header{triesHeader: {strconv.Itoa(tries)}})
 }
 
-// mostReason is how much of a reason goes with a job that was given up: what a job panics
-// with may be of any size.
-const mostReason = 4 << 10
+// maxReason is the maximum length of the reason that is stored with a dead job. The value of a
+// panic may be of any size.
+const maxReason = 4 << 10
 
-// bury puts a message that was given up where somebody can look at it. Its own ID is the
-// stream's number for it: two that are not the same may have the same job's ID.
-func (q *queue) bury(ctx context.Context, msg jetstream.Msg, id, reason string) error {
+// moveToDead moves a message that cannot be done to the stream DEAD. The new message's ID is
+// made of the old one's sequence number, since two messages may have the same job ID.
+func (q *queue) moveToDead(ctx context.Context, msg jetstream.Msg, id, reason string) error {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return err
 	}
 	to, unique := dead+"."+id, "dead/"+strconv.FormatUint(meta.Sequence.Stream, 10)
-	reason = strings.ToValidUTF8(reason[:min(len(reason), mostReason)], "")
+	reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
 	err = q.move(ctx, msg, to, unique, nats.Header{reasonHeader: {reason}})
-	if errors.Is(err, nats.ErrMaxPayload) { // it came without headers, and there is no room for any
-		q.log.Warn().Str("job", id).Str("reason", reason).Msg("a job that was given up is too large to have the reason with it")
+	if errors.Is(err, nats.ErrMaxPayload) { // there is no room for a header
+		q.log.Warn().Str("job", id).Str("reason", reason).Msg("dead job is too large to store the reason with it")
 		err = q.move(ctx, msg, to, "", nil)
 	}
 	return err
 }
 
-// move puts a message elsewhere before it is taken out of the queue, so that it is in two
-// places for a moment, and never in none.
+// move stores a message elsewhere and then takes it out of the queue. For a moment it is in both
+// places; it is never in none.
 func (q *queue) move(ctx context.Context, msg jetstream.Msg, to, id string, header nats.Header) error {
 	var opts []jetstream.PublishOpt
 	if id != "" {
 		opts = append(opts, jetstream.WithMsgID(id))
 	}
-	err := q.insist(ctx, func(ctx context.Context) error {
+	err := q.retry(ctx, func(ctx context.Context) error {
 		_, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: to, Data: msg.Data(), Header: header}, opts...)
 		return err
 	})
@@ -261,12 +293,12 @@ func (q *queue) move(ctx context.Context, msg jetstream.Msg, to, id string, head
 	return q.confirm(ctx, msg)
 }
 
-// confirm takes a job out of the queue that is done with. It does not insist: a broker that was
-// killed before it had stored that it handed the job out does not answer until it has done so
-// again, for which somebody has to ask it for a job.
+// confirm takes a job out of the queue. It tries only twice: a broker that was killed before it
+// had stored the delivery does not answer until it has delivered the job again, and so some
+// worker has to ask for one.
 func (q *queue) confirm(ctx context.Context, msg jetstream.Msg) (err error) {
-	for range 2 { // a second time, should the connection have been lost meanwhile
-		once, cancel := context.WithTimeout(ctx, min(answer, q.ackWait))
+	for range 2 { // the second time in case that the connection was lost
+		once, cancel := context.WithTimeout(ctx, min(answerTimeout, q.ackWait))
 		err = msg.DoubleAck(once)
 		cancel()
 		if err == nil || ctx.Err() != nil {
@@ -276,17 +308,17 @@ func (q *queue) confirm(ctx context.Context, msg jetstream.Msg) (err error) {
 	return err
 }
 
-// insist calls f until it succeeds or ctx ends. What is too large does not become smaller.
-func (q *queue) insist(ctx context.Context, f func(context.Context) error) error {
+// retry calls f until it succeeds, ctx ends, or the message is too large.
+func (q *queue) retry(ctx context.Context, f func(context.Context) error) error {
 	for {
-		once, cancel := context.WithTimeout(ctx, answer)
+		once, cancel := context.WithTimeout(ctx, answerTimeout)
 		err := f(once)
 		cancel()
 		if err == nil || errors.Is(err, nats.ErrMaxPayload) {
 			return err
 		}
 		select {
-		case <-time.After(tryAgain):
+		case <-time.After(retryPause):
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}

@@ -9,32 +9,32 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// A tally counts what has become of the jobs that this process was handed.
+// A tally counts the jobs that were delivered to this process.
 type tally struct {
-	taken     atomic.Int64 // from the queue
-	inHand    atomic.Int64 // being worked on
-	done      atomic.Int64 // with their effect
-	before    atomic.Int64 // of those done, how many had their effect already
-	retried   atomic.Int64 // failed, and will be tried again
-	buried    atomic.Int64 // given up
-	givenBack atomic.Int64 // for another worker
-	lost      atomic.Int64 // neither: the broker could not be told, and hands them out again
-	redone    atomic.Int64 // how often those taken had been handed out before
+	taken        atomic.Int64 // from the queue
+	inHand       atomic.Int64 // in progress
+	done         atomic.Int64 // done, with their effect stored
+	before       atomic.Int64 // done, but their effect had been stored before
+	retried      atomic.Int64 // failed, and will be tried again
+	dead         atomic.Int64 // moved to the stream DEAD
+	givenBack    atomic.Int64 // given back for another worker
+	leftToBroker atomic.Int64 // neither done nor given back: the broker could not be told, and delivers it again
+	redone       atomic.Int64 // earlier deliveries of those taken
 }
 
-// String is the progress, of all workers of this process.
+// String returns the progress of all workers of this process.
 func (t *tally) String() string {
 	return fmt.Sprintf("all workers: %d done, %d in hand, %d given back", t.done.Load(), t.inHand.Load(), t.givenBack.Load())
 }
 
-// often is how often the progress is logged, where there is any.
-const often = 2 * time.Second
+// progressInterval is the time between two progress lines.
+const progressInterval = 2 * time.Second
 
-// run is the task that logs the progress until its end, and what it came to then.
+// run is the task that logs the progress, and the counts at its end.
 func (t *tally) run(log zerolog.Logger) func(context.Context) error {
 	return func(ctx context.Context) error {
 		defer t.report(log)
-		tick := time.NewTicker(often)
+		tick := time.NewTicker(progressInterval)
 		defer tick.Stop()
 		for last := t.String(); ; {
 			select {
@@ -57,9 +57,9 @@ func (t *tally) report(log zerolog.Logger) {
 		Int64("done", t.done.Load()).
 		Int64("done_before", t.before.Load()).
 		Int64("to_try_again", t.retried.Load()).
-		Int64("dead", t.buried.Load()).
+		Int64("dead", t.dead.Load()).
 		Int64("given_back", t.givenBack.Load()).
-		Int64("left_to_ack_wait", t.lost.Load()).
+		Int64("left_to_ack_wait", t.leftToBroker.Load()).
 		Int64("delivered_before", t.redone.Load()).
 		Msg("jobs")
 }

@@ -14,17 +14,16 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A worker does one job after the other. It asks for the next one when it has none: what a
-// worker has fetched in advance waits for it, while another one has nothing to do, and is
-// more to give back at the end.
+// A worker does one job after the other. It does not fetch jobs in advance: these would wait
+// while another worker is idle, and would have to be given back at the stop.
 type worker struct {
 	*queue
 	*tally
 	name string
 }
 
-// run is the task. ctx is the request to stop: no more jobs are taken. The job in hand has
-// until the cut.
+// run is the task. When ctx ends, it takes no more jobs; the job in hand has until the worker's
+// deadline.
 func (w *worker) run(ctx context.Context) error {
 	work := group.WorkContext(ctx)
 	msgs, err := w.jobs.Messages(jetstream.PullMaxMessages(1), jetstream.WithMessagesErrOnMissingHeartbeat(false))
@@ -47,9 +46,9 @@ func (w *worker) run(ctx context.Context) error {
 		case errors.Is(err, errEmpty):
 			return nil
 		case isGone(err):
-			return fmt.Errorf("no more jobs: %w", err) // a new start makes what is gone
+			return fmt.Errorf("no more jobs: %w", err) // the next start creates it again
 		case err != nil:
-			w.log.Warn().Err(err).Str("worker", w.name).Msg("no next job, trying on")
+			w.log.Warn().Err(err).Str("worker", w.name).Msg("cannot get the next job; trying again")
 			w.pause(ctx)
 			continue
 		}
@@ -66,8 +65,8 @@ func isGone(err error) bool {
 
 var errEmpty = errors.New("the queue is empty")
 
-// next waits for a job. While none comes it looks now and then whether there is still a queue:
-// of a consumer that was deleted while all its workers had a job in hand, nobody hears.
+// next waits for a job. Meanwhile it checks now and then that the consumer still exists: the
+// broker does not tell a worker if the consumer was deleted while all workers had jobs in hand.
 func (w *worker) next(ctx context.Context, msgs jetstream.MessagesContext) (jetstream.Msg, error) {
 	every := w.ackWait
 	if w.untilEmpty {
@@ -92,13 +91,13 @@ func (w *worker) next(ctx context.Context, msgs jetstream.MessagesContext) (jets
 
 func (w *worker) pause(ctx context.Context) {
 	select {
-	case <-time.After(tryAgain):
+	case <-time.After(retryPause):
 	case <-ctx.Done():
 	}
 }
 
-// giveBackRest gives back what was sent to the worker when it had already been told to stop.
-// To drop the subscription instead would leave such a job to the ack wait.
+// giveBackRest gives back a job that the broker sent after the worker was told to stop. If the
+// subscription was just dropped, nobody would get that job before the ack wait is over.
 func (w *worker) giveBackRest(work context.Context, msgs jetstream.MessagesContext) {
 	if !w.nc.IsConnected() {
 		msgs.Stop()
@@ -114,18 +113,18 @@ func (w *worker) giveBackRest(work context.Context, msgs jetstream.MessagesConte
 	}
 }
 
-// giveBack has the broker hand the job to another worker at once.
+// giveBack tells the broker to deliver the job to another worker at once.
 func (w *worker) giveBack(msg jetstream.Msg) {
-	if err := msg.Nak(); err != nil || !w.nc.IsConnected() { // it would not be sent before the end
-		w.lost.Add(1)
+	if err := msg.Nak(); err != nil || !w.nc.IsConnected() { // the exit may come before it is sent
+		w.leftToBroker.Add(1)
 		return
 	}
 	w.givenBack.Add(1)
 }
 
-// handle sees to it that a job has its effect, is tried again, or is buried: one of them has
-// happened before it is taken out of the queue. The error is that the worker was stopped
-// before any had.
+// handle does a job. It takes the job out of the queue only after the job's effect was stored, or
+// the job was put back for another try or moved to DEAD. It returns an error if the worker had to
+// stop before that.
 func (w *worker) handle(ctx, work context.Context, msg jetstream.Msg) error {
 	w.taken.Add(1)
 	w.inHand.Add(1)
@@ -137,19 +136,19 @@ func (w *worker) handle(ctx, work context.Context, msg jetstream.Msg) error {
 	w.redone.Add(int64(meta.NumDelivered) - 1)
 	j, err := parseJob(msg.Data())
 	if err != nil {
-		return w.settle(work, msg, w.buried.Add, w.bury(work, msg, strconv.FormatUint(meta.Sequence.Stream, 10), err.Error()))
+		return w.settle(work, msg, w.dead.Add, w.moveToDead(work, msg, strconv.FormatUint(meta.Sequence.Stream, 10), err.Error()))
 	}
 	if meta.NumDelivered > uint64(w.deliveries) {
-		return w.settle(work, msg, w.buried.Add, w.bury(work, msg, j.ID, "handed out too often: "+strconv.FormatUint(meta.NumDelivered, 10)))
+		return w.settle(work, msg, w.dead.Add, w.moveToDead(work, msg, j.ID, "handed out too progressInterval: "+strconv.FormatUint(meta.NumDelivered, 10)))
 	}
-	w.log.Debug().Str("job", j.ID).Str("worker", w.name).Msg("a job is taken")
+	w.log.Debug().Str("job", j.ID).Str("worker", w.name).Msg("job taken")
 	shutdown.SetStatus(ctx, "job "+j.ID+" in hand; "+w.tally.String())
 	r, err := w.attempt(work, msg, j)
 	switch {
 	case work.Err() != nil && err != nil:
 		w.giveBack(msg)
-		// Not wrapped: that the worker was asked to stop is no excuse for a job in hand.
-		return fmt.Errorf("job %s was cut, and given back: %v", j.ID, err)
+		// Not wrapped: a wrapped context error would make an unfinished job a clean stop.
+		return fmt.Errorf("job %s was interrupted and given back: %v", j.ID, err)
 	case err != nil:
 		return w.failed(work, msg, j, err)
 	}
@@ -164,35 +163,35 @@ func (w *worker) handle(ctx, work context.Context, msg jetstream.Msg) error {
 	return w.settle(work, msg, w.done.Add, err)
 }
 
-// failed has a job tried again, or buries it.
+// failed puts a job back for another try, or moves it to DEAD after the last one.
 func (w *worker) failed(work context.Context, msg jetstream.Msg, j job, why error) error {
 	tries, _ := strconv.Atoi(msg.Headers().Get(triesHeader)) // none is 0
 	tries++
-	w.log.Warn().Err(why).Str("job", j.ID).Int("try", tries).Msg("a job has failed")
+	w.log.Warn().Err(why).Str("job", j.ID).Int("try", tries).Msg("job failed")
 	if tries < w.tries {
-		err := w.again(work, msg, j.ID, tries)
+		err := w.requeue(work, msg, j.ID, tries)
 		if !errors.Is(err, nats.ErrMaxPayload) {
 			return w.settle(work, msg, w.retried.Add, err)
 		}
-		why = fmt.Errorf("%w: too large to be put back with the number of tries", why)
+		why = fmt.Errorf("%w; the job is too large to store the number of tries with it", why)
 	}
-	return w.settle(work, msg, w.buried.Add, w.bury(work, msg, j.ID, why.Error()))
+	return w.settle(work, msg, w.dead.Add, w.moveToDead(work, msg, j.ID, why.Error()))
 }
 
-// settle counts what has become of a job. If the broker could not be told, the job is still
-// the broker's: it hands it out again, and what has been done already is found to be. If it
-// was the time to stop that was not enough, that need not wait for the ack wait.
+// settle counts a job whose effect was stored or that was moved. With an error the broker was not
+// told, and delivers the job again; an effect that was stored is found then. If the worker had to
+// stop, settle gives the job back, so that this does not take until the ack wait is over.
 func (w *worker) settle(work context.Context, msg jetstream.Msg, count func(int64) int64, err error) error {
 	if err == nil {
 		count(1)
 		return nil
 	}
-	err = fmt.Errorf("the broker was not told what became of %s, and will hand it out again: %v", msg.Subject(), err)
+	err = fmt.Errorf("cannot tell the broker that %s is done, so it will deliver it again: %v", msg.Subject(), err)
 	if work.Err() != nil {
 		w.giveBack(msg)
 		return err
 	}
-	w.lost.Add(1)
-	w.log.Warn().Err(err).Str("worker", w.name).Msg("trying on")
+	w.leftToBroker.Add(1)
+	w.log.Warn().Err(err).Str("worker", w.name).Msg("job not confirmed; going on")
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
-// The request that is in flight when the stop begins is answered, and told that the
-// connection will be closed.
+// A stop is requested while a request is in flight. The request is answered, and its response
+// tells the client to close the connection.
 func ExampleServe() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -51,7 +51,7 @@ func ExampleServe() {
 	// stopped: <nil>
 }
 
-// A stream ends when the server is told to stop, so that its client asks again elsewhere.
+// A stream ends when the server is told to stop. Its client then reconnects, to another server.
 func ExampleDraining() {
 	_ = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -75,12 +75,30 @@ func ExampleDraining() {
 	})
 }
 
-// A gauge for a metrics library.
+// A Monitor has the numbers for metrics.
 func ExampleMonitor() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
 	var m httpdrain.Monitor
-	task := httpdrain.Serve(&http.Server{Addr: ":8080"}, httpdrain.Watch(&m))
-	_ = task
+	srv := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		fmt.Println("requests in flight:", m.Stats().Requests)
+	})}
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		defer stop()
+		res, err := http.Get("http://" + l.Addr().String())
+		if err != nil {
+			panic(err)
+		}
+		res.Body.Close()
+	}()
 
-	fmt.Println(m.Stats().Requests)
-	// Output: 0
+	var g group.Group
+	g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(l), httpdrain.Watch(&m)))
+	fmt.Println("stopped:", g.Run(ctx))
+	// Output:
+	// requests in flight: 1
+	// stopped: <nil>
 }

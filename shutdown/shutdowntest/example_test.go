@@ -19,7 +19,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
-// A printer stands for the *testing.T that a test has. What fails is printed.
+// A printer takes the place of the *testing.T of a test, and prints failures.
 type printer struct{ recorder }
 
 func (p *printer) Errorf(format string, args ...any) {
@@ -27,7 +27,8 @@ func (p *printer) Errorf(format string, args ...any) {
 	fmt.Println(first)
 }
 
-// A program is stopped by a signal.
+// A test stops a program by a signal and checks the order of its steps. The last check fails, to
+// show the message.
 func Example() {
 	t := new(printer)
 	defer t.end()
@@ -49,7 +50,7 @@ func Example() {
 	// exit code 0
 }
 
-// The adapter of a worker is accepted if it stops when it is told to.
+// TestTask accepts a task if it stops when it is told to.
 func ExampleTestTask() {
 	t := new(printer)
 	defer t.end()
@@ -69,7 +70,7 @@ func ExampleTestTask() {
 	// Output: accepted
 }
 
-// No request is lost when a server is drained.
+// Load counts the requests that are lost while the server drains.
 func ExampleLoad() {
 	t := new(printer)
 	defer t.end()
@@ -87,9 +88,9 @@ func ExampleLoad() {
 	// Output: lost 0
 }
 
-// In a bubble, virtual time makes slow programs quick, and durations exact.
+// A test in a synctest bubble has virtual time: it does not wait, and durations are exact.
 func ExampleListen() {
-	test := func(t *testing.T) {
+	_ = func(t *testing.T) { // the test
 		synctest.Test(t, func(t *testing.T) {
 			l := shutdowntest.Listen(t)
 			slow := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(3 * time.Second) })
@@ -112,13 +113,11 @@ func ExampleListen() {
 			p.Clean()
 		})
 	}
-	fmt.Println(test != nil)
-	// Output: true
 }
 
-// A real binary, a real signal.
+// A test builds the program, runs it, and sends it a signal.
 func ExampleExec() {
-	test := func(t *testing.T) {
+	_ = func(t *testing.T) { // the test
 		p := shutdowntest.Exec(t, exec.Command(shutdowntest.Build(t, "./cmd/server"), "-grace", "5s"))
 		p.Expect("listening")
 		p.Signal(syscall.SIGTERM)
@@ -126,6 +125,4 @@ func ExampleExec() {
 			t.Errorf("exit status %d after %v:\n%s", e.Code, e.Took, e.Output)
 		}
 	}
-	fmt.Println(test != nil)
-	// Output: true
 }
