@@ -124,7 +124,7 @@ func TestBackgroundIsBounded(t *testing.T) {
 // after main's end is given back.
 func TestHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var got answers
+		var got events
 		in := &inbox{handle: func(message) { time.Sleep(3 * time.Second) }}
 		p := shutdowntest.Start(t, nil, func(ctx context.Context) error {
 			for range 5 {
@@ -142,8 +142,8 @@ func TestHold(t *testing.T) {
 		p.Signal(syscall.SIGTERM)
 		p.Clean()
 		want := []string{"ack", "ack", "ack", "ack", "ack", "closed", "nack"}
-		if got := got.all(); !slices.Equal(got, want) {
-			t.Errorf("answers %q, want %q", got, want)
+		if got := got.list(); !slices.Equal(got, want) {
+			t.Errorf("events %q, want %q", got, want)
 		}
 	})
 }
@@ -176,25 +176,8 @@ func (m *mail) count() int {
 
 // A message is one of a broker, which waits for an answer.
 type message struct {
-	answers *answers
+	events *events
 }
 
-func (m message) Ack()  { m.answers.add("ack") }
-func (m message) Nack() { m.answers.add("nack") }
-
-type answers struct {
-	mu  sync.Mutex
-	got []string
-}
-
-func (a *answers) add(answer string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.got = append(a.got, answer)
-}
-
-func (a *answers) all() []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.got)
-}
+func (m message) Ack()  { m.events.add("ack") }
+func (m message) Nack() { m.events.add("nack") }

@@ -146,11 +146,3 @@ func waitForFile(t *testing.T, path string) {
 		}
 	}
 }
-
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-

@@ -22,7 +22,9 @@ import (
 // A worker that takes its jobs from a queue outside of the program. A job that it has not
 // taken stays there, for another process or the next start.
 type worker struct {
-	queue   interface{ Next(context.Context) (job, error) }
+	queue interface {
+		Next(context.Context) (job, error)
+	}
 	process func(context.Context, job) error
 }
 
