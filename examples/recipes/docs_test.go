@@ -219,15 +219,15 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// markdownFiles lists the pages of the repository, but not those of packages and of test data.
+// markdownFiles lists the pages of the repository, but not what is built or hidden, nor packages and test data.
 func markdownFiles(t *testing.T) (names []string) {
 	t.Helper()
-	skip := map[string]bool{".git": true, "node_modules": true, "testdata": true, "dist": true}
+	skip := regexp.MustCompile(`^(\..+|node_modules|dist|testdata)$`)
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && skip[d.Name()]:
+		case d.IsDir() && skip.MatchString(d.Name()):
 			return fs.SkipDir
 		case path.Ext(name) == ".md":
 			names = append(names, name)

@@ -27,12 +27,13 @@ import (
 // The fields of a Coordinator, as docs/configuration.md sets them.
 func TestManualFields(t *testing.T) {
 	var out bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&out, nil))
 	run := func(context.Context) error { return errors.New("no such port") }
 	// region fields
 	c := &shutdown.Coordinator{
 		Grace: 20 * time.Second,
 		Delay: 5 * time.Second,
-		Slog:  slog.New(slog.NewJSONHandler(&out, nil)), // or os.Stderr
+		Slog:  logger,
 	}
 	code := c.Main(run)
 	// endregion
