@@ -56,7 +56,7 @@ func TestManualOptions(t *testing.T) {
 			shutdown.Reserve(3*time.Second), shutdown.Timeout(5*time.Second))
 		// It may end without stopping the group.
 		g.Go("migrate", migrate, group.MayFinish())
-		// What it returns when it was told to stop is no failure.
+		// This error is no failure once the task was told to stop.
 		g.Go("consume", consume, group.Expect(errClosed))
 		// endregion
 		return g.Run(ctx)
