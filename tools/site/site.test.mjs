@@ -29,6 +29,7 @@ before(async () => {
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening))
   origin = `http://127.0.0.1:${server.address().port}`
   browser = await chromium.launch({
+    timeout: 120_000, // a busy machine is no fault of the site
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   })
@@ -47,6 +48,7 @@ test('the site has the pages of the manual', () => {
 
 test('every page opens, fits on a phone, and links to what is there', async () => {
   const page = await browser.newPage({ viewport: phone })
+  page.setDefaultTimeout(120_000)
   const faults = []
   let at
   page.on('pageerror', (error) => faults.push(`${at}: ${error}`))
