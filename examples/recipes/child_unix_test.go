@@ -5,7 +5,6 @@ package recipes_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -15,88 +14,105 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
-// patience is how long a child may take to obey.
-const patience = 5 * time.Second
-
-// runChild runs a command until it ends, or ctx does: then it and all its children are
-// sent SIGTERM, and SIGKILL when that does not help within patience.
-func runChild(ctx context.Context, patience time.Duration, name string, args ...string) error {
+// region child
+// runChild runs a command until it ends. When ctx ends, the command and all processes that it
+// has started get SIGTERM; at the deadline of the task they get SIGKILL.
+func runChild(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	// A process group of its own, so that there is one address for all of them. It also
-	// keeps a Ctrl-C on the terminal from them, which would otherwise come too early.
+	// A process group of its own gives all of them one address. It also keeps the terminal's
+	// Ctrl-C from them, so that they end in their turn.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = patience
-	err := cmd.Run()
-	if cmd.Process != nil { // WaitDelay is for the child alone; this is for what it leaves behind
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	signal := func(s syscall.Signal) { _ = syscall.Kill(-cmd.Process.Pid, s) }
+	cmd.Cancel = func() error {
+		signal(syscall.SIGTERM)
+		signal(syscall.SIGCONT) // a stopped process acts on SIGTERM when it continues
+		return nil
 	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	release := context.AfterFunc(group.WorkContext(ctx), func() { signal(syscall.SIGKILL) })
+	err := cmd.Wait()
+	release()
+	signal(syscall.SIGKILL) // for processes that the command has left behind
 
 	var exit *exec.ExitError
-	if ctx.Err() != nil && errors.As(err, &exit) && !killed(exit) {
-		return nil // it ended because it was asked to
+	if ctx.Err() == nil || !errors.As(err, &exit) {
+		return err
 	}
-	return err
+	if status := exit.Sys().(syscall.WaitStatus); status.Signaled() && status.Signal() == syscall.SIGKILL {
+		return err // it had to be killed
+	}
+	return nil // it was told to end, and has ended with a status of its own
 }
 
-func killed(e *exec.ExitError) bool {
-	status, ok := e.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
-}
+// endregion
 
-// A child process, with whatever it has started: SIGTERM, then SIGKILL.
-func Example_childProcess() {
-	stopSoon(func(ctx context.Context) error {
-		var g group.Group
-		g.Go("child", func(ctx context.Context) error {
-			return runChild(ctx, patience, "sleep", "60")
-		}, group.Reserve(patience+time.Second))
-		return g.Run(ctx)
-	})
-	fmt.Println("ended")
-	// Output: ended
-}
-
-func TestRunChild(t *testing.T) {
+// Each way in which a child ends, and what the report says of it.
+func TestChild(t *testing.T) {
+	const tells = "; touch ready; while :; do sleep .01; done"
 	for _, tt := range []struct {
 		name, script string
-		patience     time.Duration
-		want         string // of the error
+		timeout      time.Duration // of the task's stop
+		want         string        // of the error; of ErrGrace where the child had to be killed
 	}{
-		{"that fails", "exit 3", patience, "exit status 3"},
-		{"that ends", "exit 0", patience, ""},
-		{"that obeys", "touch ready; exec sleep 600", patience, ""},
-		{"that obeys in its own way", "trap 'exit 7' TERM; touch ready; while :; do sleep .01; done", patience, ""},
-		{"that does not obey", "trap '' TERM; touch ready; while :; do sleep .01; done", 50 * time.Millisecond, "signal: killed"},
-		{"that is not there", "", patience, "no such file"},
+		{"fails", "exit 3", 0, "exit status 3"},
+		{"obeys", "touch ready; exec sleep 600", 0, ""},
+		{"ends with status 0", "trap 'exit 0' TERM" + tells, 0, ""},
+		{"ends with status 7", "trap 'exit 7' TERM" + tells, 0, ""},
+		{"is stopped", "(sleep .1; touch ready) & kill -STOP $$; exec sleep 600", 0, ""},
+		{"ignores SIGTERM", "trap '' TERM" + tells, 500 * time.Millisecond, shutdown.ErrGrace.Error()},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			go cancelWhenThere(ctx, cancel, dir+"/ready")
-			shell := "sh"
-			if tt.script == "" {
-				shell = "./none"
+			c := shutdowntest.New(t)
+			c.Grace = time.Minute // a child that obeys is not killed because the machine is slow
+			p := shutdowntest.Start(t, c, func(ctx context.Context) error {
+				var g group.Group
+				g.Go("child", func(ctx context.Context) error {
+					return runChild(ctx, "sh", "-c", "exec 2>/dev/null; cd "+dir+"; "+tt.script)
+				}, group.Timeout(tt.timeout))
+				return g.Run(ctx)
+			})
+			if strings.Contains(tt.script, "ready") {
+				waitForFile(t, dir+"/ready")
+				p.Signal(syscall.SIGTERM)
 			}
-			err := runChild(ctx, tt.patience, shell, "-c", "exec 2>/dev/null; cd "+dir+"; "+tt.script)
-			if got := fmt.Sprint(err); tt.want == "" && err != nil || !strings.Contains(got, tt.want) {
-				t.Errorf("runChild = %v, want %q", err, tt.want)
+			report := p.Wait()
+			err := report.Err()
+			got := errorText(err)
+			if errors.Is(err, shutdown.ErrGrace) { // "signal: killed", or abandoned where that took too long
+				got = shutdown.ErrGrace.Error()
+			}
+			if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+				t.Errorf("report.Err() = %v, want %q", err, tt.want)
+			}
+			if (tt.want != "") != (report.ExitCode() == 1) {
+				t.Errorf("exit code %d with error %v", report.ExitCode(), err)
+			}
+			if report.Took > 30*time.Second {
+				t.Errorf("it took %v", report.Took)
 			}
 		})
 	}
 }
 
-// What the child has started ends with it, even if it ignores SIGTERM.
-func TestRunChildLeavesNothingBehind(t *testing.T) {
+// A command that does not exist is an error at once.
+func TestChildDoesNotExist(t *testing.T) {
+	if err := runChild(t.Context(), "./none"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("runChild = %v, want %v", err, os.ErrNotExist)
+	}
+}
+
+// The processes that the child has started end with it, even if they ignore SIGTERM.
+func TestChildLeavesNothingBehind(t *testing.T) {
 	dir := t.TempDir()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go cancelWhenThere(ctx, cancel, dir+"/ready")
-	// The grandchild keeps the write end of the pipe until it is gone.
+	// The grandchild keeps the write end of the pipe until it has ended.
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -104,11 +120,13 @@ func TestRunChildLeavesNothingBehind(t *testing.T) {
 	defer r.Close()
 	old := os.Stdout
 	os.Stdout = w
-	err = runChild(ctx, patience, "sh", "-c", "(trap '' TERM; touch "+dir+"/ready; while :; do sleep .01; done) & wait")
+	p := shutdowntest.Start(t, nil, func(ctx context.Context) error {
+		return runChild(ctx, "sh", "-c", "(trap '' TERM; touch "+dir+"/ready; while :; do sleep .01; done) & wait")
+	})
+	waitForFile(t, dir+"/ready")
+	p.Signal(syscall.SIGTERM)
+	p.Clean()
 	os.Stdout = old
-	if err != nil {
-		t.Errorf("runChild = %v, want nil", err)
-	}
 	_ = w.Close()
 	_ = r.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
@@ -116,11 +134,15 @@ func TestRunChildLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func cancelWhenThere(ctx context.Context, cancel func(), path string) {
-	for ctx.Err() == nil {
+// waitForFile waits until a process has made the file.
+func waitForFile(t *testing.T, path string) {
+	t.Helper()
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(path); err == nil {
-			cancel()
+			return
 		}
-		time.Sleep(time.Millisecond)
+		if time.Now().After(limit) {
+			t.Fatalf("%s is not there after 30 s", path)
+		}
 	}
 }

@@ -18,9 +18,9 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A pool of database/sql. It is opened before the tasks that use it, and so closed after
-// them; what a task has in hand it does with WorkContext, or the request to stop would
-// roll it back.
+// A pool of database/sql. It is registered before the tasks are started, so it is closed after
+// they have ended. A task uses its work context for a transaction: the end of its own context
+// would roll the transaction back.
 func Example_databaseSQL() {
 	dir, _ := os.MkdirTemp("", "db-")
 	defer os.RemoveAll(dir)
@@ -29,13 +29,14 @@ func Example_databaseSQL() {
 
 	inHand := make(chan struct{})
 	stopAfter(inHand, func(ctx context.Context) error {
+		// region database
 		var err error
 		if db, err = sql.Open("sqlite", dsn); err != nil {
 			return err
 		}
-		shutdown.FromContext(ctx).Register(shutdown.Closer(db), shutdown.Name("db"))
+		shutdown.Register(shutdown.Closer(db), shutdown.Name("db"))
 		if _, err := db.ExecContext(ctx, "CREATE TABLE orders (item TEXT)"); err != nil {
-			return err // Open does not connect: this does
+			return err // Open has not connected yet
 		}
 
 		var g group.Group
@@ -47,13 +48,14 @@ func Example_databaseSQL() {
 			}
 			defer tx.Rollback() // does nothing after a Commit
 			close(inHand)
-			<-ctx.Done()
+			<-ctx.Done() // the request to stop comes in the middle of the transaction
 			if _, err := tx.ExecContext(work, "INSERT INTO orders VALUES ('tea')"); err != nil {
 				return err
 			}
 			return tx.Commit()
 		})
 		return g.Run(ctx)
+		// endregion
 	})
 	fmt.Println("closed:", db.Ping() != nil)
 
@@ -67,21 +69,22 @@ func Example_databaseSQL() {
 	// saved: tea
 }
 
-// A pool of pgx. Its Close waits for every connection that has been acquired, without a
-// limit of its own: as a handler it has one, and is named if a connection was not given
-// back.
+// A pool of pgx. Its Close waits for each connection that was acquired, without a limit. As a
+// handler it has a limit: if a connection was not released, the report names the handler.
 func Example_pgx() {
 	const dsn = "postgres://app@127.0.0.1:1/orders?sslmode=disable" // nothing listens there
 	var pool *pgxpool.Pool
 	main := func(ctx context.Context) error {
+		// region pgx
 		var err error
 		if pool, err = pgxpool.New(ctx, dsn); err != nil {
 			return err
 		}
-		shutdown.FromContext(ctx).Register(shutdown.Func(pool.Close), shutdown.Name("postgres"))
+		shutdown.Register(shutdown.Func(pool.Close), shutdown.Name("postgres"))
+		// endregion
 
-		// A program that cannot do without its database would Ping it here, and return the
-		// error: the pool connects when it is first used.
+		// The pool connects when it is first used. A program that needs its database from the
+		// start would call Ping here, and return the error.
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -92,9 +95,9 @@ func Example_pgx() {
 	// Output: closed pool
 }
 
-// A Redis client, and a worker that takes jobs from a list. The client does not look at
-// the end of a context while it waits for an answer, so a blocking command has to come
-// back by itself now and then: at the stop it is waited for as long.
+// A Redis client, and a worker that takes jobs from a list. The client does not notice the end
+// of a context while it waits for an answer. So a blocking command has a timeout, and the stop
+// may wait for as long.
 func Example_redis() {
 	server, _ := miniredis.Run()
 	defer server.Close()
@@ -107,14 +110,15 @@ func Example_redis() {
 	}
 
 	var rdb *redis.Client
+	// region redis
 	worker := func(ctx context.Context) error {
 		for ctx.Err() == nil {
-			// The stop must not come between taking a job, which is then nowhere else, and
-			// doing it.
+			// A job that was taken is no longer in the list, so the stop must not interrupt
+			// the command either.
 			work := group.WorkContext(ctx)
 			job, err := rdb.BLPop(work, time.Second, "jobs").Result()
 			if errors.Is(err, redis.Nil) {
-				continue // there was none
+				continue // there was no job
 			}
 			if err != nil {
 				return err
@@ -125,9 +129,10 @@ func Example_redis() {
 		}
 		return nil
 	}
+	// endregion
 	stopAfter(done, func(ctx context.Context) error {
 		rdb = redis.NewClient(&redis.Options{Addr: server.Addr()})
-		shutdown.FromContext(ctx).Register(shutdown.Closer(rdb), shutdown.Name("redis"))
+		shutdown.Register(shutdown.Closer(rdb), shutdown.Name("redis"))
 
 		var g group.Group
 		g.Go("worker", worker)

@@ -1,12 +1,23 @@
-// Package recipes has the recipes of the README as examples that are run: what a program
-// has, and how it ends with lastcall. A module of its own, because most need what the
-// library does not.
+// Package recipes has examples of what to write for what a program has. Each is tested. It is a
+// module of its own, because most recipes need libraries that lastcall does not.
 //
-//	recipes_test.go     servers, a worker, a ticker, an errgroup, closers, what ends last
-//	cron_test.go        jobs at times of the day
-//	child_unix_test.go  a child process, and whatever it has started
-//	database_test.go    database/sql, pgx, Redis
-//	files_test.go       temporary files, an exit log, saved settings
-//	oklog_test.go       actors, a group and a program of oklog/run
-//	fx_test.go          a program of fx
+//	admin_test.go         pprof and readiness on an admin listener that ends last
+//	background_test.go    work that goes on after a response, and callbacks of a library
+//	child_unix_test.go    a child process, and the processes that it starts
+//	command_unix_test.go  commands with cobra and urfave/cli
+//	cron_test.go          jobs at times of the day, with gocron
+//	database_test.go      database/sql, pgx, Redis
+//	deregister_test.go    leaving a service registry
+//	expect_unix_test.go   errors that are an answer to the request to stop
+//	files_test.go         temporary files, an exit log, saved settings
+//	frameworks_test.go    echo and chi
+//	fx_test.go            moving over from fx
+//	lease_test.go         a lease that is released after the work
+//	oklog_test.go         moving over from oklog/run
+//	recipes_test.go       servers, closers, an errgroup, a scope
+//	reload_unix_test.go   SIGHUP reloads the configuration
+//	websocket_test.go     a hub of WebSockets
+//	worker_test.go        workers on a queue and on a channel, a ticker
+//
+// The documentation quotes the lines between "// region NAME" and "// endregion".
 package recipes

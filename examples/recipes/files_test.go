@@ -12,39 +12,41 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// Temporary files: whatever opens them afterwards is closed before they are removed.
+// Temporary files are removed at the end. A file that is opened after the folder was registered
+// is closed before the folder is removed.
 func Example_temporaryFiles() {
 	var dir string
-	main := func(ctx context.Context) error {
+	stopSoon(func(ctx context.Context) error {
+		// region files
 		var err error
 		if dir, err = os.MkdirTemp("", "spool-"); err != nil {
 			return err
 		}
-		c := shutdown.FromContext(ctx)
-		c.Register(func(context.Context) error { return os.RemoveAll(dir) }, shutdown.Name("spool"))
+		shutdown.Register(func(context.Context) error { return os.RemoveAll(dir) }, shutdown.Name("spool"))
 
 		file, err := os.Create(filepath.Join(dir, "1"))
 		if err != nil {
 			return err
 		}
-		c.Register(shutdown.Closer(file), shutdown.Name("spool file"))
+		shutdown.Register(shutdown.Closer(file), shutdown.Name("spool file"))
+		// endregion
 
 		<-ctx.Done()
 		return ctx.Err()
-	}
-	stopSoon(main)
+	})
 
 	_, err := os.Stat(dir)
 	fmt.Println("removed:", errors.Is(err, os.ErrNotExist))
 	// Output: removed: true
 }
 
-// An exit log: a line for each end of the program, whatever kind of end it was. The
-// report comes after the last handler, so it is Observe that writes it.
+// An exit log has a line for each end of the program. The report is complete after the last
+// handler, so Observe writes it, and not a handler.
 func Example_exitLog() {
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("exits-%d.log", os.Getpid()))
 	defer os.Remove(path)
 
+	// region exitlog
 	exitLog := func(e shutdown.Event) {
 		end, ok := e.(shutdown.Drained)
 		if !ok {
@@ -56,15 +58,18 @@ func Example_exitLog() {
 			return
 		}
 		defer f.Close()
-		_ = json.NewEncoder(f).Encode(end.Report) // cause, exit code, and how each step went
+		_ = json.NewEncoder(f).Encode(end.Report) // cause, exit code, and the outcome of each step
 	}
+	// endregion
 
 	for _, main := range []func(context.Context) error{
 		func(context.Context) error { return nil },
 		func(context.Context) error { return errors.New("no such port") },
 		func(context.Context) error { panic("boom") },
 	} {
-		play(main, func(c *shutdown.Coordinator) { c.Observe = exitLog })
+		c := coordinator()
+		c.Observe = exitLog
+		c.Run(context.Background(), main) // Main would panic again with main's panic
 	}
 
 	text, _ := os.ReadFile(path)
@@ -79,8 +84,6 @@ func Example_exitLog() {
 		fmt.Printf("exit code %d, error %q\n", r.ExitCode, r.Error)
 	}
 	// Output:
-	// error: no such port
-	// error: panic: boom
 	// exit code 0, error ""
 	// exit code 1, error "no such port"
 	// exit code 2, error "panic: boom"
@@ -91,21 +94,22 @@ type settings struct {
 	Volume int
 }
 
-// loadSettings reads the settings, and has them saved at the end.
-func loadSettings(c *shutdown.Coordinator, path string) (*settings, error) {
+// region settings
+// loadSettings reads the settings, and registers a handler that saves them at the end.
+func loadSettings(path string) (*settings, error) {
 	s := &settings{Volume: 5}
 	text, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(text, s)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("settings %s: %w", path, err) // not registered: what is wrong is kept
+		return nil, fmt.Errorf("settings %s: %w", path, err) // no handler: the invalid file stays as it is
 	}
-	c.Register(func(context.Context) error { return s.save(path) }, shutdown.Name("settings"))
+	shutdown.Register(func(context.Context) error { return s.save(path) }, shutdown.Name("settings"))
 	return s, nil
 }
 
-// save replaces the file in one step: a crash leaves the old one or the new.
+// save replaces the file in one step: a crash leaves the old file or the new one.
 func (s *settings) save(path string) error {
 	f, err := os.Create(path + ".new")
 	if err != nil {
@@ -118,15 +122,17 @@ func (s *settings) save(path string) error {
 	return os.Rename(f.Name(), path)
 }
 
-// Saved configuration: it is loaded, changed by the program, and saved at its end. The
-// command examples/counter has the same with nothing left out.
-func Example_savedConfiguration() {
+// endregion
+
+// Settings are loaded, changed by the program, and saved at its end. The command
+// examples/counter does the same, and locks the file as well.
+func Example_settings() {
 	dir, _ := os.MkdirTemp("", "settings-")
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "settings.json")
 
 	main := func(ctx context.Context) error {
-		s, err := loadSettings(shutdown.FromContext(ctx), path)
+		s, err := loadSettings(path)
 		if err != nil {
 			return err
 		}
@@ -134,13 +140,13 @@ func Example_savedConfiguration() {
 		return nil
 	}
 	for range 2 {
-		play(main)
+		play(coordinator(), main)
 		text, _ := os.ReadFile(path)
 		fmt.Print(string(text))
 	}
 
 	_ = os.WriteFile(path, []byte("half of it"), 0o600)
-	_, err := loadSettings(new(shutdown.Coordinator), path)
+	_, err := loadSettings(path)
 	fmt.Println("accepts anything:", err == nil)
 	// Output:
 	// {"Volume":6}

@@ -14,7 +14,9 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
-// A program of fx that is moved over, before: what begins and ends is a pair of hooks.
+// A program of fx, before it is moved over. A pair of hooks starts and stops each part.
+//
+// region fx-before
 func beforeWithFx() *fx.App {
 	return fx.New(
 		fx.NopLogger,
@@ -66,14 +68,19 @@ func fxWorker(lc fx.Lifecycle, _ *database) {
 	})
 }
 
-// After: OnStart is the code where it stands, an OnStop that closes is a handler, and a
-// pair that starts and ends a goroutine is a task, whose error is no longer lost.
+// endregion
+
+// The same program, after it was moved over. The code of OnStart is called where it stands. An
+// OnStop that closes something is a handler. A pair of hooks that starts and ends a goroutine is
+// a task, whose error is no longer lost.
+//
+// region fx-after
 func afterWithFx(ctx context.Context) error {
 	db := &database{}
 	if err := db.Open(ctx); err != nil {
 		return err
 	}
-	shutdown.FromContext(ctx).Register(shutdown.Closer(db), shutdown.Name("db"))
+	shutdown.Register(shutdown.Closer(db), shutdown.Name("db"))
 
 	var g group.Group
 	g.Go("http", httpdrain.Serve(newServer()))
@@ -81,18 +88,24 @@ func afterWithFx(ctx context.Context) error {
 	return g.Run(ctx)
 }
 
-// On the way: the app stays as it is, and is one step among others.
+// endregion
+
+// On the way, the app stays as it is, and its Stop is a handler.
+//
+// region fx
 func betweenWithFx(ctx context.Context) error {
 	app := beforeWithFx()
 	if err := app.Start(ctx); err != nil {
-		return err // it has stopped what it had started
+		return err // Start has stopped the parts that it had started
 	}
-	shutdown.FromContext(ctx).Register(app.Stop, shutdown.Name("fx"))
+	shutdown.Register(app.Stop, shutdown.Name("fx"))
 
 	var g group.Group
 	g.Go("new", untilTold)
 	return g.Run(ctx)
 }
+
+// endregion
 
 type database struct{}
 
@@ -105,8 +118,8 @@ func untilTold(ctx context.Context) error {
 	return nil
 }
 
-// A program of fx that is moved over: before, on the way, and after. app.Run, which has
-// the signals, becomes shutdown.Main, and fx.Shutdowner shutdown.Stop.
+// A program of fx that is moved over: before, on the way, and after. app.Run becomes
+// shutdown.Main, which handles the signals, and fx.Shutdowner becomes shutdown.Stop.
 func Example_fxProgram() {
 	app := beforeWithFx()
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)

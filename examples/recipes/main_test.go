@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,33 +16,70 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// programs are mains of recipes that need a process of their own. The test binary runs the one
+// that the environment names.
+var programs = map[string]func(){}
+
+func TestMain(m *testing.M) {
+	if main := programs[os.Getenv("RECIPE")]; main != nil {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // stopSoon runs a program that is asked to stop after a moment.
-func stopSoon(main func(context.Context) error, setup ...func(*shutdown.Coordinator)) {
-	setup = append(setup, func(c *shutdown.Coordinator) {
-		time.AfterFunc(50*time.Millisecond, func() { c.Stop(nil) })
-	})
-	play(main, setup...)
+func stopSoon(main func(context.Context) error) {
+	c := coordinator()
+	time.AfterFunc(50*time.Millisecond, func() { c.Stop(nil) })
+	play(c, main)
 }
 
 // stopAfter runs a program that is asked to stop when done is closed.
 func stopAfter(done <-chan struct{}, main func(context.Context) error) {
-	play(main, func(c *shutdown.Coordinator) {
-		go func() {
-			<-done
-			c.Stop(nil)
-		}()
-	})
+	c := coordinator()
+	go func() {
+		<-done
+		c.Stop(nil)
+	}()
+	play(c, main)
 }
 
-func play(main func(context.Context) error, setup ...func(*shutdown.Coordinator)) {
+// coordinator makes a Coordinator that no signal of the test's process stops.
+func coordinator() *shutdown.Coordinator {
 	quiet := zerolog.Nop()
-	c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &quiet, Grace: 10 * time.Second}
-	for _, f := range setup {
-		f(c)
-	}
-	if err := c.Run(context.Background(), main).Err(); err != nil {
+	return &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &quiet, Grace: 10 * time.Second}
+}
+
+// play runs a program, and prints its failures.
+func play(c *shutdown.Coordinator, main func(context.Context) error) {
+	c.Main(main)
+	if err := c.Report().Err(); err != nil {
 		fmt.Println("error:", err)
 	}
+}
+
+// events are what has happened, in order.
+type events struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (e *events) add(event string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, event)
+}
+
+func (e *events) list() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.all)
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

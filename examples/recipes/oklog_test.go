@@ -16,7 +16,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
-// Actors that were written for oklog/run.
+// An actor that was written for oklog/run is a task as it is.
 func Example_oklogActors() {
 	quit := make(chan struct{})
 	execute := func() error { <-quit; return nil }
@@ -24,13 +24,15 @@ func Example_oklogActors() {
 
 	stopSoon(func(ctx context.Context) error {
 		var g group.Group
+		// region oklog
 		g.AddActor("actor", execute, interrupt)
+		// endregion
 		return g.Run(ctx)
 	})
 	// Output: interrupted
 }
 
-// A whole run.Group: it is an actor itself, with one more to interrupt it.
+// A whole run.Group is a task, with one more actor that interrupts it.
 func Example_oklogGroup() {
 	var old run.Group
 	quit := make(chan struct{})
@@ -38,17 +40,22 @@ func Example_oklogGroup() {
 
 	stopSoon(func(ctx context.Context) error {
 		var g group.Group
+		// region oklog-group
 		g.Go("old", func(ctx context.Context) error {
 			old.Add(func() error { <-ctx.Done(); return nil }, func(error) {})
 			return old.Run()
 		})
+		// endregion
 		return g.Run(ctx)
 	})
 	// Output: interrupted
 }
 
-// A program that is moved over, before: all actors are interrupted at once, and awaited for
-// as long as it takes. A worker that hangs keeps the program, and the database, for ever.
+// A program of oklog/run, before it is moved over. All actors are interrupted at once, and
+// awaited without a limit. If the worker hangs, the program never ends, and never closes its
+// database.
+//
+// region oklog-before
 func beforeWithOklog(ctx context.Context) error {
 	db := closer("db")
 	defer db.Close()
@@ -79,18 +86,25 @@ func beforeWithOklog(ctx context.Context) error {
 	return err
 }
 
-// After: an actor that has a context is a task, and so is a server; the actor for signals
-// is gone, since Main has them; a defer of main is a handler. Until all is moved, single
-// actors and the whole run.Group can stay, as in the examples above.
+// endregion
+
+// The same program, after it was moved over. An actor that has a context is a task, and so is a
+// server. There is no actor for signals, because Main handles them. A deferred call of main is a
+// handler. Until all is moved over, single actors and the whole run.Group can stay, as in the
+// examples above.
+//
+// region oklog-after
 func afterWithOklog(ctx context.Context) error {
 	db := closer("db")
-	shutdown.FromContext(ctx).Register(shutdown.Closer(db), shutdown.Name("db"))
+	shutdown.Register(shutdown.Closer(db), shutdown.Name("db"))
 
 	var g group.Group
 	g.Go("worker", work)
 	g.Go("http", httpdrain.Serve(newServer()))
 	return g.Run(ctx)
 }
+
+// endregion
 
 func work(ctx context.Context) error {
 	<-ctx.Done()
@@ -102,7 +116,7 @@ func newServer() *http.Server {
 	return &http.Server{Addr: "127.0.0.1:0", Handler: http.NotFoundHandler()}
 }
 
-// A program of oklog/run that is moved over, before and after. Its main is then
+// A program of oklog/run that is moved over, before and after. Its main becomes
 //
 //	func main() { os.Exit(shutdown.Main(run)) }
 func Example_oklogProgram() {

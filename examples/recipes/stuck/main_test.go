@@ -1,0 +1,35 @@
+package main_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The log has what docs/operating.md shows of it.
+func TestStuck(t *testing.T) {
+	exit := shutdowntest.Exec(t, exec.Command(shutdowntest.Build(t, "."))).Wait()
+	if exit.Code != 1 {
+		t.Errorf("exit status %d, want 1", exit.Code)
+	}
+	for text, least := range map[string]int{
+		`"message":"stopping"`: 1,
+		// At 1, 2 and 5 s; on a machine that stands still for a second, two of them are one.
+		`"message":"waiting for a step"`:     2,
+		`"message":"goroutines left behind"`: 1,
+		`"message":"stopped with failures"`:  1,
+		`"step":"metrics","outcome":"late"`:  1,
+		`"step":"upload","outcome":"failed"`: 1,
+		`"step":"cache","outcome":"abandoned","waits_for":"sync.(*Mutex).Lock < main.(*cache).flush (stuck/main.go:`: 1,
+	} {
+		if n := strings.Count(exit.Output, text); n < least {
+			t.Errorf("%d lines with %s, want %d at least, in:\n%s", n, text, least, exit.Output)
+		}
+	}
+}
