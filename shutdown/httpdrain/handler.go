@@ -13,8 +13,8 @@ import (
 	"github.com/lastcall-go/lastcall/internal/site"
 )
 
-// &linkKey is the context key of a request's connection. Each request looks it up, below the contexts
-// that net/http adds. A pointer takes less time to compare than a struct{}.
+// &linkKey is the context key of a request's connection. Each request looks it up through the
+// contexts that net/http adds. A pointer takes less time to compare than a struct{}.
 var linkKey byte
 
 // ServeHTTP is what net/http calls instead of the user's handler.
@@ -24,7 +24,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case l == nil: // from another listener of the same server
 		s.serve(w, r)
-	case !ok: // HTTP/2. r.Proto does not tell: an HTTP/1 server gets the preface PRI * HTTP/2.0 as a request
+	case !ok: // HTTP/2. Not by r.Proto: an HTTP/1 server gets the preface PRI * HTTP/2.0 as a request
 		l.stream(w, r)
 	default:
 		l.request(inner, r)

@@ -166,9 +166,9 @@ func (l *listener) isSocket() bool {
 // acceptPause is less than half of the smallest margin between a step's deadline and its end.
 const acceptPause = 10 * time.Millisecond
 
-// endRequests ends the requests if the Accept of a listener of the user's type does not return:
-// without that the drain does not begin. It is called at the task's deadline, which after a second
-// signal may be the moment at which the task is told to stop.
+// endRequests ends the requests if the Accept of a listener of the user's type does not return. The
+// drain, which else ends them, begins only after Accept has returned. endRequests is called at the
+// task's deadline. After a second signal that may be when the task is told to stop.
 func (l *listener) endRequests() {
 	select {
 	case <-l.served:

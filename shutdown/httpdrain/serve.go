@@ -298,8 +298,8 @@ func (s *server) watch(ctx context.Context) (stop func()) {
 	return func() { close(over); done.Wait() }
 }
 
-// resumed reports whether the announcement of the stop was undone. No event tells of that, so
-// each response asks that would say "Connection: close".
+// resumed reports whether the announcement of the stop was undone. No event reports that, so it is
+// called before a response says "Connection: close".
 func (s *server) resumed() bool {
 	if s.phase.Load() != announced || !s.coord.Ready() {
 		return false

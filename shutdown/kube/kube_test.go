@@ -191,7 +191,7 @@ func TestHookWithUnlimitedGraceIsNotUndone(t *testing.T) {
 func TestResumeBeforeTheHookIsUndone(t *testing.T) {
 	inPod(t, func(p *pod) {
 		p.get("/prestop")
-		p.Resume() // by somebody else
+		p.Resume() // by the program itself
 		time.Sleep(10 * s)
 		p.wantGet("/prestop", 200, 20*s)
 		time.Sleep(10 * s) // past the end of the first hook's timer

@@ -28,8 +28,8 @@ type Program struct {
 	exiter *exiter
 	before goleak.Option // the goroutines that ran before Start
 
-	heard []os.Signal // the signals that the Coordinator handles
-	began chan struct{}
+	handled []os.Signal // the signals that the Coordinator handles
+	began   chan struct{}
 
 	sending chan struct{} // held while a signal is sent; in a bubble, time does not pass while a goroutine waits for a mutex
 	last    time.Time     // when the last signal was sent
@@ -102,7 +102,7 @@ func (p *Program) run(ctx context.Context, main func(context.Context) error) {
 }
 
 func (p *Program) listen(sigs []os.Signal) (<-chan os.Signal, func()) {
-	p.heard = sigs
+	p.handled = sigs
 	close(p.began)
 	return p.sigs, func() {}
 }
@@ -125,8 +125,8 @@ func (p *Program) Signal(sig os.Signal) {
 	if p.ended() {
 		return
 	}
-	if !slices.ContainsFunc(p.heard, func(h os.Signal) bool { return notify.Same(h, sig) }) {
-		p.t.Errorf("shutdowntest: the program handles %v, not %v, which would end it at once", p.heard, sig)
+	if !slices.ContainsFunc(p.handled, func(h os.Signal) bool { return notify.Same(h, sig) }) {
+		p.t.Errorf("shutdowntest: the program handles %v, not %v, which would end it at once", p.handled, sig)
 		return
 	}
 	p.sending <- struct{}{}
