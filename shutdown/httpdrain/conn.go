@@ -10,58 +10,58 @@ import (
 	"time"
 )
 
-// A state is what a connection is doing. The drain closes a connection only after it has
-// moved it to reaped, by compare-and-swap from a state in which no request has begun;
-// from then on no byte of it reaches net/http, and no handler is called for it. So no
-// request is executed and then cut off.
+// A state is what a connection is doing. Before the drain closes a connection, it moves it to
+// reaped by compare-and-swap, from a state in which no request has begun. From then on net/http
+// gets no byte of it, and no handler is called for it. So no request is executed and then cut
+// off.
 type state uint32
 
 const (
 	fresh    state = iota // accepted; it has not sent a byte
-	reading               // some bytes of a request, or of a handshake
-	serving               // in the handler, and the header of the response is not written
-	written               // it is, and does not say that the connection will be closed
-	marked                // it is, and does
+	reading               // it has sent a part of a request or of a handshake
+	serving               // in the handler; the header of the response is not written
+	written               // the header is written, without "Connection: close"
+	marked                // the header is written, with "Connection: close"
 	idle                  // between two requests
 	h2idle                // HTTP/2 without a stream
 	h2active              // HTTP/2 with streams
-	hijacked              // the application's
+	hijacked              // it belongs to the application
 	reaped                // closed by the drain
 )
 
-// A link is what is known of a connection.
+// A link is the server's record of a connection.
 type link struct {
-	s     *server
-	raw   net.Conn // as it was accepted: to close it ends everything
-	top   net.Conn // as net/http has it: raw, or TLS around it
-	mine  bool     // raw is a socket of package net
-	other bool     // raw is of a type that is not wrapped
+	s         *server
+	raw       net.Conn // as it was accepted; its Close ends everything
+	top       net.Conn // as net/http has it: raw, or TLS around it
+	isSocket  bool     // raw is from package net
+	unwrapped bool     // raw is of a user's type, which is not wrapped
 
 	state    atomic.Uint32
-	handlers atomic.Int32 // that run, for HTTP/2 and where hijacked; else the state tells
-	since    atomic.Int64 // when the oldest request began, in nanoseconds from the server's base; 0: before the stop
+	handlers atomic.Int32 // running handlers, for HTTP/2 and hijacked connections only
+	since    atomic.Int64 // when the oldest request began, in nanoseconds from the server's base; 0: before the announcement
 	closed   atomic.Bool
 
-	free []response // for the requests to come
+	free []response // for the next requests
 
-	cut atomic.Bool // it was closed at the cut: what ends on it after that is not finished
+	cutOff atomic.Bool // closed at the deadline: its requests do not count as finished
 
-	// The drain's own.
+	// These fields belong to the drain's goroutine.
 	seen  state
-	due   time.Time // when it is closed in the state it was seen in; zero: not
-	asked chan bool // the answer of a connection that was asked for unread bytes
+	due   time.Time // when to close the connection if it is still in the state seen; zero: never
+	asked chan bool // receives the result of unread, if that was called on another goroutine
 }
 
-func (l *link) is() state { return state(l.state.Load()) }
+func (l *link) current() state { return state(l.state.Load()) }
 
 func (l *link) swap(from, to state) bool {
 	return l.state.CompareAndSwap(uint32(from), uint32(to))
 }
 
-// input is told of bytes that were read. It returns false if they come too late.
+// input records that bytes were read. It returns false if the drain has closed the connection.
 func (l *link) input() bool {
 	for {
-		switch at := l.is(); at {
+		switch at := l.current(); at {
 		case fresh, idle:
 			if l.swap(at, reading) {
 				return true
@@ -74,7 +74,7 @@ func (l *link) input() bool {
 	}
 }
 
-// hook is told what net/http says of the connection.
+// hook records the state that net/http reports.
 func (l *link) hook(at http.ConnState) {
 	switch at {
 	case http.StateActive:
@@ -82,16 +82,16 @@ func (l *link) hook(at http.ConnState) {
 	case http.StateIdle:
 		l.idle()
 	case http.StateHijacked:
-		l.handlers.Store(1) // it is the handler that hijacks
+		l.handlers.Store(1) // the handler that hijacks it is running
 		l.state.Store(uint32(hijacked))
 	case http.StateClosed:
 		l.close()
 	}
 }
 
-// active is told that a request has come.
+// active records that a request has begun.
 func (l *link) active() {
-	if l.is() == h2idle && l.swap(h2idle, h2active) {
+	if l.current() == h2idle && l.swap(h2idle, h2active) {
 		l.stamp()
 		return
 	}
@@ -100,17 +100,17 @@ func (l *link) active() {
 	}
 }
 
-// idle is told that no request is in hand.
+// idle records that no request is in progress.
 func (l *link) idle() {
-	switch at := l.is(); at {
+	switch at := l.current(); at {
 	case serving, written, marked:
 		if l.s.isTold() {
 			l.s.finished.Add(1)
 		}
 		l.state.Store(uint32(idle))
 	case fresh, reading, h2active:
-		// HTTP/2 is the one that is idle before its first handler; it says so after the
-		// preface. See general for the other one, which it would be without.
+		// Only HTTP/2 is idle before its first handler: net/http reports it after the preface.
+		// With HTTP/1, OPTIONS * would do so as well; see answerOptions.
 		l.swap(at, h2idle)
 	default:
 		return
@@ -118,10 +118,10 @@ func (l *link) idle() {
 	l.s.wake()
 }
 
-// enter begins a request. It returns false if that comes too late.
+// enter begins a request. It returns false if the drain has closed the connection.
 func (l *link) enter() bool {
 	for {
-		at := l.is()
+		at := l.current()
 		if at == reaped {
 			return false
 		}
@@ -132,52 +132,51 @@ func (l *link) enter() bool {
 	}
 }
 
-// stamp notes the time from the stop on. Before, it would cost each request as much as all
-// the rest.
+// stamp records when a request began, once the stop has been announced. Before that it would
+// double the cost of a request in this package.
 func (l *link) stamp() {
 	if l.s.phase.Load() != open {
 		l.since.Store(int64(time.Since(l.s.base)))
 	}
 }
 
-// close is told that the connection is closed, and leave that a handler has returned.
+// close records that the connection is closed, leave that a handler has returned.
 func (l *link) close() {
 	l.closed.Store(true)
-	l.gone()
+	l.forgetIfDone()
 }
 
 func (l *link) leave() {
 	l.handlers.Add(-1)
-	l.gone()
+	l.forgetIfDone()
 }
 
-// gone forgets a connection that is closed and in no handler's hands.
-func (l *link) gone() {
+// forgetIfDone forgets a connection that is closed and in no handler.
+func (l *link) forgetIfDone() {
 	if l.closed.Load() && l.handlers.Load() <= 0 {
 		l.s.forget(l)
 	}
 }
 
-// end closes a connection that has been moved to reaped. TLS says goodbye, and may have to
-// wait for that.
+// end closes a connection in state reaped. The Close of TLS sends an alert, and may block.
 func (l *link) end() {
 	_, isTLS := l.top.(*tls.Conn)
 	switch {
 	case isTLS:
 		go l.s.try(func() { _ = l.top.Close() })
-	case l.mine:
+	case l.isSocket:
 		_ = l.raw.Close()
 	default:
 		l.drop()
 	}
 }
 
-// drop closes a connection of the user's type without a goodbye. Nobody knows how long that
-// takes, and there are others to close.
+// drop closes a connection of the user's type, below TLS. The Close may block, and must not
+// delay the others.
 func (l *link) drop() { go l.s.try(func() { _ = l.raw.Close() }) }
 
-// A tcpConn has all that a *net.TCPConn has: sendfile, splice, half-close, and the options
-// of the socket.
+// A tcpConn has all methods of a *net.TCPConn, for sendfile, splice, half-close and the socket's
+// options.
 type tcpConn struct {
 	*net.TCPConn
 	link *link
@@ -186,7 +185,7 @@ type tcpConn struct {
 func (c *tcpConn) Read(b []byte) (int, error) { return c.link.read(c.TCPConn.Read(b)) }
 func (c *tcpConn) Close() error               { return c.link.closing(c.TCPConn) }
 
-// NetConn returns the connection within, as that of a tls.Conn does.
+// NetConn returns the wrapped connection, as the method of tls.Conn does.
 func (c *tcpConn) NetConn() net.Conn { return c.TCPConn }
 
 type unixConn struct {
@@ -197,11 +196,11 @@ type unixConn struct {
 func (c *unixConn) Read(b []byte) (int, error) { return c.link.read(c.UnixConn.Read(b)) }
 func (c *unixConn) Close() error               { return c.link.closing(c.UnixConn) }
 
-// NetConn returns the connection within.
+// NetConn returns the wrapped connection.
 func (c *unixConn) NetConn() net.Conn { return c.UnixConn }
 
-// An otherConn is what the application gets when it hijacks a connection that is not
-// wrapped otherwise, and what net/http gets for one that cannot be compared.
+// An otherConn wraps a connection of the user's type, in two cases: when the application hijacks
+// it, and when its type is not comparable.
 type otherConn struct {
 	net.Conn
 	link *link
@@ -210,41 +209,41 @@ type otherConn struct {
 func (c *otherConn) Read(b []byte) (int, error) { return c.link.read(c.Conn.Read(b)) }
 func (c *otherConn) Close() error               { return c.link.closing(c.Conn) }
 
-// NetConn returns the connection within.
+// NetConn returns the wrapped connection.
 func (c *otherConn) NetConn() net.Conn { return c.Conn }
 
-// read takes note of the first bytes, and of all once a stop is announced. Before, each
-// request would pay for that, and an idle connection lingers anyway.
+// read records the first read of a connection, and each read once a stop has been announced.
+// Before that, each request would pay for it without a benefit.
 func (l *link) read(n int, err error) (int, error) {
-	if n > 0 && (l.is() == fresh || l.s.phase.Load() != open) && !l.input() {
-		return 0, io.EOF // any other error net/http would answer
+	if n > 0 && (l.current() == fresh || l.s.phase.Load() != open) && !l.input() {
+		return 0, io.EOF // net/http would respond to any other error
 	}
 	return n, err
 }
 
-// closing closes c. Of a connection that was hijacked there is no other notice.
+// closing closes c. It is the only notice of the end of a hijacked connection.
 func (l *link) closing(c net.Conn) error {
 	err := c.Close()
-	if l.is() == hijacked {
+	if l.current() == hijacked {
 		l.close()
 	}
 	return err
 }
 
-// track begins to follow a connection. One of a type of somebody else's stays as it is:
-// what is wrapped loses the methods that net/http looks for.
+// track adds a connection to the server's links, and returns it wrapped. A connection of the
+// user's type is not wrapped if possible: the wrapper would hide methods that net/http looks for.
 func (s *server) track(c net.Conn) net.Conn {
 	l := &link{s: s, raw: c}
 	var wrapped net.Conn
 	switch c := c.(type) {
 	case *net.TCPConn:
-		l.mine, wrapped = true, &tcpConn{c, l}
+		l.isSocket, wrapped = true, &tcpConn{c, l}
 	case *net.UnixConn:
-		l.mine, wrapped = true, &unixConn{c, l}
+		l.isSocket, wrapped = true, &unixConn{c, l}
 	default:
-		if isKey(c) {
-			l.other, wrapped = true, c
-		} else { // there is no other way to find it again
+		if isComparable(c) {
+			l.unwrapped, wrapped = true, c
+		} else { // it cannot be a key of s.unwrapped
 			wrapped = &otherConn{c, l}
 		}
 	}
@@ -252,13 +251,13 @@ func (s *server) track(c net.Conn) net.Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.links[l] = struct{}{}
-	if l.other {
-		s.others.Store(c, l)
+	if l.unwrapped {
+		s.unwrapped.Store(c, l)
 	}
 	return wrapped
 }
 
-// linkOf finds the link of a connection as net/http shows it, nil if there is none.
+// linkOf returns the link of a connection that net/http passes to a hook, or nil.
 func (s *server) linkOf(c net.Conn) *link {
 	switch c := c.(type) {
 	case *tcpConn:
@@ -272,22 +271,22 @@ func (s *server) linkOf(c net.Conn) *link {
 			return l
 		}
 	}
-	if !isKey(c) {
+	if !isComparable(c) {
 		return nil
 	}
-	l, _ := s.others.Load(c)
+	l, _ := s.unwrapped.Load(c)
 	found, _ := l.(*link)
 	return found
 }
 
-// isKey reports whether c can be compared. A connection that is no pointer need not be.
-func isKey(c net.Conn) bool {
-	return reflect.TypeOf(c).Kind() == reflect.Pointer || // without an allocation
+// isComparable reports whether c can be a key of a map.
+func isComparable(c net.Conn) bool {
+	return reflect.TypeOf(c).Kind() == reflect.Pointer || // this check does not allocate
 		reflect.ValueOf(c).Comparable()
 }
 
-// shown is the connection as the user's hooks know it without this package.
-func shown(c net.Conn) net.Conn {
+// userConn is the connection that the user's hooks get: what net/http would pass to them.
+func userConn(c net.Conn) net.Conn {
 	switch c := c.(type) {
 	case *tcpConn:
 		return c.TCPConn
@@ -299,8 +298,8 @@ func shown(c net.Conn) net.Conn {
 	return c
 }
 
-// connections appends all to buf, for a caller that calls their methods: those may be the
-// user's, and must not be called with the lock held.
+// connections appends all links to buf. Callers call methods of the user's types on them, which
+// must not happen with the lock held.
 func (s *server) connections(buf []*link) []*link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -323,8 +322,8 @@ func (s *server) forget(l *link) {
 		return
 	}
 	delete(s.links, l)
-	if l.other {
-		s.others.Delete(l.raw)
+	if l.unwrapped {
+		s.unwrapped.Delete(l.raw)
 	}
 	if s.isTold() {
 		s.count(l)
@@ -332,12 +331,12 @@ func (s *server) forget(l *link) {
 	}
 }
 
-// count adds a connection that has gone to the figures of the stop.
+// count adds a connection that is closed and done to the counts of the drain.
 func (s *server) count(l *link) {
-	if l.cut.Load() {
+	if l.cutOff.Load() {
 		return
 	}
-	switch l.is() {
+	switch l.current() {
 	case serving, written, marked:
 		s.finished.Add(1)
 	case hijacked:

@@ -44,7 +44,7 @@ func run(t *testing.T, grace, delay time.Duration, srv *http.Server, opts ...htt
 			g.Go("test", func(ctx context.Context) error {
 				select {
 				case <-over:
-					return errors.New("the test is over") // a failure ends the delay
+					return errors.New("the test has ended") // a failure ends the delay
 				case <-ctx.Done():
 				}
 				return nil
@@ -68,9 +68,9 @@ func (p *program) ended(t *testing.T) *shutdown.Report {
 	}
 }
 
-// closes sends requests until the answer says what it should of the connection, which it
-// does soon after the announcement or its end.
-func closes(t *testing.T, s *served, want bool) {
+// awaitClose sends requests until a response has "Connection: close" if want is true, or does not
+// have it if want is false.
+func awaitClose(t *testing.T, s *served, want bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		c := s.dial()
@@ -84,7 +84,7 @@ func closes(t *testing.T, s *served, want bool) {
 	t.Fatalf("Connection: close never became %v", want)
 }
 
-// While the delay runs, all is served, and every response tells its client to go.
+// During the delay every request is served, and every response says "Connection: close".
 func TestDelay(t *testing.T) {
 	g := newGate(t)
 	mux := http.NewServeMux()
@@ -100,10 +100,10 @@ func TestDelay(t *testing.T) {
 	g.wait(t)
 
 	p.Stop(nil)
-	closes(t, p.s, true)
+	awaitClose(t, p.s, true)
 	kept.get("/")
 	if res, body := kept.answer(); !res.Close || body != "hello" {
-		t.Errorf("in the delay: close = %v, body = %q", res.Close, body)
+		t.Errorf("during the delay: close = %v, body = %q", res.Close, body)
 	}
 	g.release()
 	if res, body := slow.answer(); !res.Close || body != "held" {
@@ -111,35 +111,35 @@ func TestDelay(t *testing.T) {
 	}
 }
 
-// HTTP/2 connections are not told to go before the delay is over: a proxy would open new
-// ones here, and some lose the streams that they have just opened.
+// HTTP/2 connections get no GOAWAY during the delay: a proxy would open new connections to this
+// server, and some proxies lose the streams that they have just opened.
 func TestDelayWithHTTP2(t *testing.T) {
 	p := run(t, time.Minute, time.Minute, &http.Server{Handler: hello, Protocols: protocols(http1, h2c)})
-	closes(t, p.s, false) // Run has begun
+	awaitClose(t, p.s, false) // Run has begun
 	p.Stop(nil)
-	closes(t, p.s, true)
+	awaitClose(t, p.s, true)
 	c := newClient(t, protocols(h2c))
 	for range 10 {
 		if r := <-p.s.request(c, false, 1); r.err != nil || r.body != "hello" || r.close {
 			t.Errorf("got %+v, %v", r, r.err)
 		}
 	}
-	// They were all on one connection.
+	// All requests were on one connection.
 	p.s.until("one connection", func(st httpdrain.Stats) bool { return st.Idle == 1 && st.New+st.Active == 0 })
 }
 
 func TestResume(t *testing.T) {
 	p := run(t, time.Minute, 30*time.Second, &http.Server{Handler: hello})
-	closes(t, p.s, false)
+	awaitClose(t, p.s, false)
 	for range 3 {
 		p.Quiesce()
-		closes(t, p.s, true)
+		awaitClose(t, p.s, true)
 		p.Resume()
-		closes(t, p.s, false)
+		awaitClose(t, p.s, false)
 	}
 }
 
-// What a request needs of the program is in its context.
+// The context of a request has the values of the server's hooks and of the task's context.
 func TestRequestContext(t *testing.T) {
 	type key string
 	got := make(chan []any, 1)
@@ -193,9 +193,9 @@ func TestBaseContextEnds(t *testing.T) {
 	}
 }
 
-// underMain runs a server whose BaseContext is made of main's context. Its handler hands the
-// contexts of requests out, and waits for release or their end.
-func underMain(t *testing.T, base func(main context.Context) context.Context) (p *program, requests chan context.Context, release chan struct{}) {
+// runWithMainBase runs a server whose BaseContext derives from main's context. Its handler sends
+// the context of each request, and waits for release or the end of that context.
+func runWithMainBase(t *testing.T, base func(main context.Context) context.Context) (p *program, requests chan context.Context, release chan struct{}) {
 	t.Helper()
 	nop := zerolog.Nop()
 	l := listen(t)
@@ -211,8 +211,8 @@ func underMain(t *testing.T, base func(main context.Context) context.Context) (p
 	}
 	go func() {
 		p.report <- p.Run(context.Background(), func(ctx context.Context) error {
-			under := base(ctx)
-			srv := &http.Server{Handler: http.HandlerFunc(handler), BaseContext: func(net.Listener) context.Context { return under }}
+			baseContext := base(ctx)
+			srv := &http.Server{Handler: http.HandlerFunc(handler), BaseContext: func(net.Listener) context.Context { return baseContext }}
 			var g group.Group
 			g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(l)))
 			return g.Run(ctx)
@@ -222,12 +222,12 @@ func underMain(t *testing.T, base func(main context.Context) context.Context) (p
 	return p, requests, release
 }
 
-// A BaseContext that returns main's is common. The stop, which ends that, does not end
-// requests.
+// It is common that BaseContext returns main's context. The request to stop ends that context, but
+// not the contexts of requests.
 func TestBaseContextOfMain(t *testing.T) {
 	type key string
 	stopped := make(chan struct{})
-	p, requests, release := underMain(t, func(main context.Context) context.Context {
+	p, requests, release := runWithMainBase(t, func(main context.Context) context.Context {
 		context.AfterFunc(main, func() { close(stopped) })
 		return context.WithValue(main, key("of"), "the user")
 	})
@@ -240,7 +240,7 @@ func TestBaseContextOfMain(t *testing.T) {
 	p.Stop(nil)
 	<-stopped
 	for _, known := group.WorkContext(ctx).Deadline(); !known; _, known = group.WorkContext(ctx).Deadline() {
-		time.Sleep(time.Millisecond) // until the task has been told, too
+		time.Sleep(time.Millisecond) // until the task was told to stop, too
 	}
 	if err := ctx.Err(); err != nil {
 		t.Errorf("the stop has ended the request: %v", err)
@@ -254,11 +254,11 @@ func TestBaseContextOfMain(t *testing.T) {
 	}
 }
 
-// What else ends a context that was made of main's, ends requests.
+// If the user cancels a BaseContext that derives from main's context, the requests end.
 func TestBaseContextOfMainEnds(t *testing.T) {
 	cause := errors.New("the user's")
 	var cancel context.CancelCauseFunc
-	p, requests, _ := underMain(t, func(main context.Context) (base context.Context) {
+	p, requests, _ := runWithMainBase(t, func(main context.Context) (base context.Context) {
 		base, cancel = context.WithCancelCause(main)
 		return base
 	})
@@ -268,12 +268,12 @@ func TestBaseContextOfMainEnds(t *testing.T) {
 	cancel(cause)
 	c.answer()
 	if got := context.Cause(ctx); got != cause {
-		t.Errorf("the request has ended because of %v, want %v", got, cause)
+		t.Errorf("cause of the request's context = %v, want %v", got, cause)
 	}
 }
 
-// A request's work context lasts to the deadline of the server's step. One that is taken once
-// the stop has begun has that.
+// The work context of a request lasts until the deadline of the server's step. A work context that
+// is made during the stop has that deadline.
 func TestWorkContextOfRequest(t *testing.T) {
 	requests := make(chan context.Context, 1)
 	release := make(chan struct{})
@@ -303,7 +303,7 @@ func TestWorkContextOfRequest(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // however busy the machine: the cut is near the end
+	synctest.Test(t, func(t *testing.T) { // a busy machine could miss the time between deadline and end
 		silent := zerolog.Nop()
 		l := shutdowntest.Listen(t)
 		open := make(chan struct{})
@@ -325,7 +325,7 @@ func TestReport(t *testing.T) {
 		p.Stop(nil)
 		r := p.Wait()
 		if r.ExitCode() != 1 || !strings.Contains(r.String(), "2 requests cut off (2 not answered)") {
-			t.Errorf("exit code %d, want 1, and the requests in the report:\n%v", r.ExitCode(), r)
+			t.Errorf("exit code %d, want 1 and a report with the requests:\n%v", r.ExitCode(), r)
 		}
 		if !errors.Is(r.Err(), shutdown.ErrGrace) {
 			t.Errorf("the error is not ErrGrace: %v", r.Err())
@@ -337,8 +337,8 @@ func TestReadiness(t *testing.T) {
 	p := run(t, time.Minute, time.Minute, &http.Server{})
 	h := httpdrain.Readiness(&p.Coordinator)
 	for _, want := range []int{200, 503, 200} {
-		closesNever := time.Now().Add(patience)
-		for status(h) != want && time.Now().Before(closesNever) {
+		end := time.Now().Add(patience)
+		for status(h) != want && time.Now().Before(end) {
 			time.Sleep(time.Millisecond) // until Run has started
 		}
 		if got := status(h); got != want {
@@ -352,8 +352,7 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
-// Without a Coordinator or a group, the task is bounded all the same, and its error is the
-// same.
+// Without a Coordinator or a group, the task drains in the same way.
 func TestPlainContext(t *testing.T) {
 	g := newGate(t)
 	var mon httpdrain.Monitor
@@ -374,13 +373,13 @@ func TestPlainContext(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 	if httpdrain.Draining(ctx) != nil {
-		t.Error("Draining of a context that is no request's is not nil")
+		t.Error("Draining(context without a request) is not nil")
 	}
 }
 
-// A second signal has the server's time over before it is told to stop. Where no request is
-// lost by that it is no failure, and the callbacks are called as ever.
-func TestForcedWithoutRequests(t *testing.T) {
+// After a second signal the server's work context has ended before it is told to stop. If that cuts
+// off no request, the task does not fail, and the callbacks are called.
+func TestSecondSignalWithoutRequests(t *testing.T) {
 	for name, request := range map[string]bool{"no connection": false, "an idle connection": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -413,9 +412,9 @@ func TestForcedWithoutRequests(t *testing.T) {
 	}
 }
 
-// A request whose handler obeys its context is answered also where a second signal has ended
-// that before the server is told to stop.
-func TestForcedInTheDelay(t *testing.T) {
+// A second signal in the delay ends the contexts of requests before the server is told to stop. A
+// handler that obeys its context is answered even then.
+func TestSecondSignalInTheDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := shutdowntest.Listen(t)
 		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,72 +1,71 @@
-// Package httpdrain serves an http.Server and drains it without losing a request.
+// Package httpdrain serves an [http.Server] and drains it without losing a request.
 //
 //	g.Go("http", httpdrain.Serve(&http.Server{Addr: ":8080", Handler: mux}))
 //
 // # The drain
 //
-//	t0                       told to stop                                        cut
-//	│ the stop is announced  │ the task's context ends                           │
-//	├──────── Delay ─────────┼───────────────────────────────────────────────────┤
-//	 all is served as before   the listener is closed, and what it had is served
-//	 HTTP/1 responses say      idle connections are served once more,
-//	 Connection: close         and closed after Linger (1 s)
-//	                           silent ones are closed after 250 ms, one that has
-//	                           begun a header or a handshake after 500 ms
-//	                           HTTP/2 connections get their GOAWAY, the functions
-//	                           given to RegisterOnShutdown are called
-//	                           requests in flight: awaited      contexts end│     │
-//	                                                       connections are closed│
+//	t0                       told to stop                                   deadline
+//	│ the stop is announced  │ the task's context ends                            │
+//	├──────── Delay ─────────┼────────────────────────────────────────────────────┤
+//	 everything is served      the accept queue is served, the listener closed
+//	 HTTP/1 responses say      idle connections close after Linger (1 s),
+//	 Connection: close         or with their next response
+//	                           connections that have sent nothing close after 250 ms,
+//	                           those with part of a header or handshake after 500 ms
+//	                           HTTP/2 connections get GOAWAY
+//	                           functions given to RegisterOnShutdown are called
+//	                           requests in flight are awaited   their contexts end│ │
+//	                                                       connections are closed │
 //
-// The task returns with the last response, without waiting for anything to be looked at
-// again, and at once where nothing is open.
+// The task returns right after the last response. It returns at once if no connection is open.
 //
-// A client that keeps its connection alive may send a request in the same moment in which
-// the server closes it; the request is lost, and if it is no GET, the client cannot send it
-// again. That is what http.Server.Shutdown does. The one close that is free of it is one
-// that the client was told of by a response. So each response says Connection: close from
-// the announcement on, decided when its header is written, so that the requests in flight
-// are covered; and an idle connection stays open for as long as its client is likely to
-// use it once more. Under load that costs nothing, since each connection is used, and gone
-// with its next response.
+// A client that keeps its connection alive may send a request at the moment in which the server
+// closes that connection. The request is lost, and a client does not repeat it unless its method
+// is idempotent. [http.Server.Shutdown] loses requests in this way. Only a close announced by
+// "Connection: close" is free of this race. So from the announcement of the stop on, every
+// response says "Connection: close". This is decided when the header is written, which covers
+// requests in flight. Idle connections stay open for [Linger], so that their clients can send one
+// more request and learn of the close from its response. Under load this costs no time: each
+// connection gets a request before Linger ends, and is closed with its response.
 //
-// What is guaranteed: a connection is closed only if none of its requests has reached a
-// handler, and from then on none will. So no request is executed and then cut off, except at
-// the cut, and then it is counted.
+// The guarantee: the drain closes a connection only while no request on it has begun, and no
+// handler is called for that connection afterwards. So no request is executed and then cut off,
+// except at the deadline. The task's error counts the requests that were cut off there.
 //
-// # What cannot be done
+// # Limits
 //
-// A client whose gap between two requests is longer than Linger may meet a closed
-// connection: HTTP/1.1 has no way to tell an idle client.
+// A client that pauses between two requests for longer than Linger may find its connection
+// closed. HTTP/1.1 has no message for idle clients.
 //
-// Behind a proxy that speaks HTTP/2 to the server only the delay helps. GOAWAY names the
-// last stream that is served, and some proxies (haproxy) do not send those after it again:
-// let the proxy notice that the server is not ready, before it is told to stop.
+// For a proxy that speaks HTTP/2 to the server, only the delay helps. GOAWAY names the last
+// stream that is served, and some proxies (haproxy) do not repeat the streams after it. Make the
+// delay long enough for the proxy to see that the server is not ready.
 //
-// The handlers of golang.org/x/net/http2/h2c take their connections away from net/http, as a
-// WebSocket does, and are waited for until the cut. The server's Protocols do not need them.
+// The handlers of golang.org/x/net/http2/h2c hijack their connections, as WebSockets do. The
+// drain waits for them until the deadline. Use the Protocols field of http.Server instead.
 //
-// http.MaxBytesReader does not find net/http's own ResponseWriter, and so does not have it
-// close the connection when a body is too large. net/http closes it all the same where more
-// than 256 KiB are left.
+// [http.MaxBytesReader] does not recognize the ResponseWriter of this package. It therefore does
+// not close the connection after a body that is too large. net/http closes it anyway if more
+// than 256 KiB of the body are unread.
 //
 // # Streams and WebSockets
 //
-// A handler that streams learns from Draining that it should come to an end. The context of
-// its request lasts until shortly before the cut, and has the values of the task's context,
-// so that shutdown.FromContext and group.WorkContext work in handlers.
+// A streaming handler learns from [Draining] that it should finish. The context of its request
+// ends shortly before the deadline. That context has the values of the task's context, so that
+// [shutdown.FromContext] and [group.WorkContext] work in handlers.
 //
-// A connection that was hijacked, for a WebSocket, belongs to the application. The server's
-// RegisterOnShutdown tells it of the stop, and it is the application that says goodbye
-// (close code 1001). The drain waits until it has closed the connection.
+// A hijacked connection, such as a WebSocket, belongs to the application. The application learns
+// of the stop by RegisterOnShutdown, and closes the connection itself (close code 1001). The
+// drain waits until it has.
 //
-// What net/http gives to handlers and hooks they get here: the ResponseWriter has the same
-// methods, ConnState and ConnContext see the same connections, files are sent with
-// sendfile(2). What Hijack returns has the methods of a *net.TCPConn, and is one within:
-// see its NetConn method. It is closed by its own Close: what is closed by that of the one
-// within is waited for until the cut.
+// Handlers and hooks see what net/http shows them: the ResponseWriter has the same methods,
+// ConnState and ConnContext get the same connections, and files are sent with sendfile(2).
+// Hijack returns a connection with the methods of a *net.TCPConn; its NetConn method returns the
+// *net.TCPConn itself. Close the hijacked connection and not the one from NetConn: the drain does
+// not see the latter's Close, and waits until the deadline.
 //
-// # What it costs
+// # Cost
 //
-// One allocation for each 16 requests, and some 6 % of the time that net/http itself takes for
-// an empty one in memory. See bench/RESULTS.md for the comparison.
+// For an empty request in memory, httpdrain adds some 6 % to the time of net/http, and one
+// allocation per 16 requests. bench/RESULTS.md has the comparison.
 package httpdrain

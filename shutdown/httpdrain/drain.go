@@ -11,56 +11,56 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// How long connections are waited for that are in no handler. Each is at most a fifth of
-// the time that the stop may take.
+// How long the drain waits for connections that are in no handler. Each wait is at most a
+// fifth of the drain's time.
 const (
-	// firstByte is for a connection that has not sent anything: a round trip around the
-	// world. Silent ones are those that browsers and load balancers open in advance.
+	// firstByte is for a connection that has sent nothing: a round trip around the world.
+	// Browsers and load balancers open such connections in advance.
 	firstByte = 250 * time.Millisecond
-	// restOfHeader is for one that has begun to: a TLS handshake takes two round trips.
+	// restOfHeader is for a connection that has sent part of a header or of a handshake:
+	// a TLS handshake takes two round trips.
 	restOfHeader = 500 * time.Millisecond
-	// h2Goodbye is from HTTP/2's GOAWAY, or the end of the last stream after it, to the
-	// close. A client that closes by itself is faster. net/http waits for 1 s.
-	h2Goodbye = 250 * time.Millisecond
-	// unreadPause is how soon a connection is looked at again that has sent something
-	// which net/http has not read yet.
+	// afterGoaway is from HTTP/2's GOAWAY, or from the end of the last stream after it, to
+	// the close. A client that obeys GOAWAY closes earlier. net/http waits for 1 s.
+	afterGoaway = 250 * time.Millisecond
+	// unreadPause is how soon the drain checks a connection again that has sent bytes which
+	// net/http has not read yet.
 	unreadPause = 10 * time.Millisecond
 )
 
-// A drain is the stop of a server, on the goroutine of its task. It looks at all
-// connections when something has happened that it may wait for, and when the time of one
-// is over.
+// A drain stops a server, on the goroutine of its task. It scans all connections when one of
+// them has changed, and when the time of one has passed.
 type drain struct {
 	s      *server
 	l      *listener
 	ctx    context.Context // the task's
-	closed bool            // the server was shut down by somebody else
-	most   time.Duration   // how long it may take; 0: as long as the task
+	closed bool            // the user called the server's own Shutdown or Close
+	limit  time.Duration   // how long the drain may take; 0: as long as the task
 
-	began    time.Time
-	longest  time.Duration // that a connection in no handler is waited for
-	goodbye  bool          // Shutdown was called: callbacks run, and HTTP/2 has its GOAWAY
-	answered atomic.Bool   // the callbacks have returned
-	over     chan struct{}
-	ended    bool // the contexts of the requests have
+	began          time.Time
+	maxWait        time.Duration // for a connection that is in no handler
+	shutdownCalled bool          // callbacks run, and HTTP/2 connections get GOAWAY
+	callbacksDone  atomic.Bool
+	returned       chan struct{}
+	requestsEnded  bool // the contexts of the requests have ended
 
-	open []*link // for look
+	buf []*link // for scan
 }
 
 func (d *drain) run() error {
-	d.began, d.over = time.Now(), make(chan struct{})
-	defer close(d.over)
+	d.began, d.returned = time.Now(), make(chan struct{})
+	defer close(d.returned)
 	work := group.WorkContext(d.ctx)
-	if d.most > 0 {
+	if d.limit > 0 {
 		var cancel context.CancelFunc
-		work, cancel = context.WithTimeout(work, d.most)
+		work, cancel = context.WithTimeout(work, d.limit)
 		defer cancel()
 	}
 	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for {
-		next := d.endRequests()
-		if d.look(&next); d.done() {
+		next := d.checkDeadline()
+		if d.scan(&next); d.done() {
 			return nil
 		}
 		timer.Reset(time.Until(next))
@@ -68,59 +68,59 @@ func (d *drain) run() error {
 		case <-d.s.woken:
 		case <-timer.C:
 		case <-work.Done():
-			return d.cut()
+			return d.atDeadline()
 		}
 	}
 }
 
-// done reports whether nothing is left that has to be waited for.
-func (d *drain) done() bool { return d.l.closed.Load() && d.answered.Load() && d.s.isEmpty() }
+// done reports whether there is nothing more to wait for.
+func (d *drain) done() bool { return d.l.closed.Load() && d.callbacksDone.Load() && d.s.isEmpty() }
 
-// deadline is when the time of the drain is over, if that is known. The step is asked each
-// time: a work context that was made before the stop never learns of a deadline.
+// deadline is the deadline of the drain, if it is known. It makes a new work context each time:
+// one that was made before the stop never has a deadline.
 func (d *drain) deadline() (at time.Time, ok bool) {
 	at, ok = group.WorkContext(d.ctx).Deadline()
-	if d.most == 0 {
+	if d.limit == 0 {
 		return at, ok
 	}
-	if own := d.began.Add(d.most); !ok || own.Before(at) {
+	if own := d.began.Add(d.limit); !ok || own.Before(at) {
 		at = own
 	}
 	return at, true
 }
 
-// endRequests ends the contexts of the requests, a little before the cut, so that streams
-// can end as they should. It returns when it wants to be called again.
-func (d *drain) endRequests() time.Time {
+// checkDeadline ends the contexts of the requests a little before the deadline, so that streams
+// can finish their responses. It returns when it has to be called again.
+func (d *drain) checkDeadline() time.Time {
 	now := time.Now()
 	later := now.Add(time.Hour)
-	d.longest = never
-	cut, ok := d.deadline()
+	d.maxWait = never
+	deadline, ok := d.deadline()
 	if !ok {
 		return later
 	}
-	all := max(0, cut.Sub(d.began))
-	d.longest = all / 5
-	if at := cut.Add(-margin(all)); now.Before(at) {
+	all := max(0, deadline.Sub(d.began))
+	d.maxWait = all / 5
+	if at := deadline.Add(-margin(all)); now.Before(at) {
 		return at
 	}
-	d.endNow()
+	d.endRequests()
 	return later
 }
 
-func (d *drain) endNow() {
-	d.ended = true
+func (d *drain) endRequests() {
+	d.requestsEnded = true
 	d.s.cancel(shutdown.ErrGrace)
 }
 
-// look closes the connections whose time is over, and says goodbye to all when that is
-// safe. It brings next forward to when it has to look again, if nothing happens.
-func (d *drain) look(next *time.Time) {
+// scan closes the connections whose time has passed, and calls the server's Shutdown when that
+// is safe. It moves next forward to the time of the next scan, in case no connection changes.
+func (d *drain) scan(next *time.Time) {
 	now := time.Now()
 	safe := true
-	d.open = d.s.connections(d.open[:0])
-	for _, l := range d.open {
-		if d.see(l, now) {
+	d.buf = d.s.connections(d.buf[:0])
+	for _, l := range d.buf {
+		if d.claimExpired(l, now) {
 			l.end()
 		}
 		if !l.due.IsZero() && l.due.Before(*next) {
@@ -128,40 +128,41 @@ func (d *drain) look(next *time.Time) {
 		}
 		safe = safe && d.safe(l.seen, now, next)
 	}
-	if safe && !d.goodbye {
-		d.goodbye = true
-		d.sayGoodbye()
-		*next = now // the time of HTTP/2 connections begins here
+	if safe && !d.shutdownCalled {
+		d.shutdownCalled = true
+		d.callShutdown()
+		*next = now // afterGoaway begins here
 	}
 }
 
-// see looks at a connection, and reports whether its time is over. If so, it is claimed.
-func (d *drain) see(l *link, now time.Time) (over bool) {
-	if at := l.is(); at != l.seen || l.due.IsZero() {
+// claimExpired reports whether the time of a connection has passed. If so, it has moved the
+// connection to reaped, and the caller closes it.
+func (d *drain) claimExpired(l *link, now time.Time) (expired bool) {
+	if at := l.current(); at != l.seen || l.due.IsZero() {
 		l.seen, l.asked = at, nil
 		l.due = d.due(l, now)
 	}
 	if l.due.IsZero() || now.Before(l.due) && len(l.asked) == 0 {
 		return false
 	}
-	if d.unread(l) { // this machine is slow, not the client
+	if d.unread(l) { // the client has sent a request; this process is slow
 		l.due = now.Add(unreadPause)
 		return false
 	}
 	if !l.swap(l.seen, reaped) {
-		l.due = now // it has just changed: look again
+		l.due = now // it has just changed: check it again
 		return false
 	}
 	l.seen, l.due = reaped, time.Time{}
 	return true
 }
 
-// unread reports whether the kernel has bytes of l that nobody has read, or may have. A
-// connection of the user's type is asked on a goroutine of its own: its methods may wait for
-// its Read, which waits for the client. One that has not answered within unreadPause is closed
-// as it is where nobody can tell.
+// unread reports whether the kernel holds, or may hold, unread bytes of l. Methods of a
+// connection of the user's type are called on a goroutine of their own: they may wait for its
+// Read, which waits for the client. If they do not return within unreadPause, unread assumes
+// that there are no bytes.
 func (d *drain) unread(l *link) (yes bool) {
-	if _, ok := l.raw.(syscall.Conn); l.mine || !ok {
+	if _, ok := l.raw.(syscall.Conn); l.isSocket || !ok {
 		return unread(l.raw)
 	}
 	if l.asked == nil {
@@ -181,13 +182,14 @@ func (d *drain) unread(l *link) (yes bool) {
 	return yes
 }
 
-// due is when a connection is closed that was just seen in a state; zero if it is not.
+// due is when the drain closes a connection that has just entered the state l.seen; zero means
+// that it does not.
 func (d *drain) due(l *link, now time.Time) time.Time {
 	var wait time.Duration
 	switch l.seen {
 	case fresh:
 		wait = firstByte
-		if l.other { // nobody sees its bytes
+		if l.unwrapped { // it may have sent bytes: its reads are not seen
 			wait += restOfHeader
 		}
 	case reading:
@@ -195,28 +197,28 @@ func (d *drain) due(l *link, now time.Time) time.Time {
 	case idle:
 		wait = d.s.linger
 	case h2idle:
-		if !d.goodbye {
+		if !d.shutdownCalled {
 			return time.Time{}
 		}
-		wait = h2Goodbye
+		wait = afterGoaway
 	default:
 		return time.Time{}
 	}
-	return now.Add(min(wait, d.longest))
+	return now.Add(min(wait, d.maxWait))
 }
 
-// safe reports whether the server may be shut down as far as a connection in this state is
-// concerned. From then on net/http drops each HTTP/1 request whose handler has not begun,
-// without an answer; so no connection may be left that can have one. One that is in the
-// handler cannot, if its response says that it will be closed, or still will.
+// safe reports whether a connection in this state allows calling the server's Shutdown.
+// After that call net/http drops each HTTP/1 request whose handler has not begun, without a
+// response. So Shutdown waits for every connection that can still deliver a request. A
+// connection in a handler cannot if its response says "Connection: close" or has no header yet.
 func (d *drain) safe(at state, now time.Time, next *time.Time) bool {
 	switch at {
 	case fresh, reading, idle:
 		return false
 	case written:
-		// It can when the response is over, which is worth waiting for. But a stream may
-		// last to the end, and HTTP/2 and the callbacks cannot wait for that.
-		enough := d.began.Add(min(d.s.linger, d.longest))
+		// It can deliver one after the response, which is worth a wait. But a stream may last
+		// until the deadline; HTTP/2 and the callbacks cannot wait that long.
+		enough := d.began.Add(min(d.s.linger, d.maxWait))
 		if now.Before(enough) {
 			if enough.Before(*next) {
 				*next = enough
@@ -227,40 +229,40 @@ func (d *drain) safe(at state, now time.Time, next *time.Time) bool {
 	return true
 }
 
-// cut closes what is left at the cut of the task, or before, after a second signal. If
-// nothing is cut off by that, the callbacks have the time that was left.
-func (d *drain) cut() error {
+// atDeadline closes all connections. It is called at the deadline, or earlier after a second
+// signal. If that cuts off no request, the callbacks have the rest of the time.
+func (d *drain) atDeadline() error {
 	all := time.Since(d.began)
 	if at, ok := d.deadline(); ok {
 		all = max(all, at.Sub(d.began))
 	}
 	rest := margin(all)
-	if !d.ended { // it has come before its time
-		d.endNow()
+	if !d.requestsEnded { // after a second signal
+		d.endRequests()
 		d.wait(rest / 4)
 	}
-	left := d.s.cutAll()
-	go d.s.try(func() { _ = d.s.srv.Close() }) // which closes the connections once more, one after the other
-	if !d.goodbye {
-		d.sayGoodbye()
+	left := d.s.closeAll()
+	go d.s.try(func() { _ = d.s.srv.Close() }) // it closes the connections again, one after the other
+	if !d.shutdownCalled {
+		d.callShutdown()
 	}
-	most := rest / 2
-	if left == (leftovers{}) {
-		most = max(most, all-time.Since(d.began))
+	limit := rest / 2
+	if left == (unfinished{}) {
+		limit = max(limit, all-time.Since(d.began))
 	}
-	if !d.wait(most) {
+	if !d.wait(limit) {
 		left.listening = !d.l.closed.Load()
-		left.deaf = !d.answered.Load() || !d.s.isEmpty()
+		left.running = !d.callbacksDone.Load() || !d.s.isEmpty()
 	}
-	if left == (leftovers{}) {
+	if left == (unfinished{}) {
 		return nil
 	}
 	return errors.New("httpdrain: " + left.String())
 }
 
-// wait waits until no connection is left. It reports whether that is so.
-func (d *drain) wait(most time.Duration) bool {
-	timeout := time.NewTimer(most)
+// wait waits until the drain is done, for at most limit. It reports whether it is done.
+func (d *drain) wait(limit time.Duration) bool {
+	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
 	for !d.done() {
 		select {

@@ -57,19 +57,19 @@ func TestRequestInFlightIsAnswered(t *testing.T) {
 					t.Errorf("got %+v, want held by %s", r, tt.proto)
 				}
 				if tt.proto == "HTTP/1.1" && !r.close {
-					t.Error("no Connection: close on an answer after the stop")
+					t.Error("no Connection: close in a response after the stop")
 				}
 			}
 			s.drained()
 			if st := s.mon.Stats(); st != (httpdrain.Stats{Finished: 3}) {
-				t.Errorf("Stats() = %+v, want 3 finished and nothing else", st)
+				t.Errorf("Stats() = %+v, want only 3 finished requests", st)
 			}
 		})
 	}
 }
 
-// told reports whether the server does not accept any more.
-func (s *served) told() bool {
+// refuses reports whether the server refuses new connections.
+func (s *served) refuses() bool {
 	c, err := net.Dial("tcp", s.addr)
 	if err == nil {
 		c.Close()
@@ -83,7 +83,7 @@ type result struct {
 	err         error
 }
 
-// request sends n requests side by side.
+// request sends n requests concurrently.
 func (s *served) request(c *http.Client, overTLS bool, n int) <-chan result {
 	results := make(chan result, n)
 	url := s.url("/")
@@ -126,7 +126,7 @@ func TestIdleConnectionLingers(t *testing.T) {
 				t.Fatal("Connection: close before the stop")
 			}
 			s.stop()
-			s.until("the stop", func(httpdrain.Stats) bool { return s.told() })
+			s.until("the stop", func(httpdrain.Stats) bool { return s.refuses() })
 			c.get("/")
 			if res, body := c.answer(); !res.Close || body != "hello" {
 				t.Errorf("close = %v, body = %q, want true, hello", res.Close, body)
@@ -137,9 +137,8 @@ func TestIdleConnectionLingers(t *testing.T) {
 	}
 }
 
-// A connection that has had nothing but OPTIONS *, a way to ask whether a server is there, is
-// one of HTTP/1 like all others.
-func TestOptionsOfTheServer(t *testing.T) {
+// A connection that has had only OPTIONS * requests is drained like any HTTP/1 connection.
+func TestOptionsStar(t *testing.T) {
 	s := start(t, &http.Server{Handler: hello}, httpdrain.Linger(patience))
 	c := s.dial()
 	for range 2 {
@@ -150,7 +149,7 @@ func TestOptionsOfTheServer(t *testing.T) {
 		s.until("idle", func(st httpdrain.Stats) bool { return st.Idle == 1 })
 	}
 	s.stop()
-	s.until("the stop", func(httpdrain.Stats) bool { return s.told() })
+	s.until("the stop", func(httpdrain.Stats) bool { return s.refuses() })
 	c.send("OPTIONS * HTTP/1.1", "Host: test", "", "")
 	if res, body := c.answer(); res.StatusCode != 200 || !res.Close || body != "" {
 		t.Errorf("after the stop: %v, close = %v, body = %q", res.Status, res.Close, body)
@@ -159,9 +158,9 @@ func TestOptionsOfTheServer(t *testing.T) {
 	s.drained()
 }
 
-// net/http calls the handler for the preface of HTTP/2 where it does not speak that, and the
-// request says HTTP/2.0; but it is one of HTTP/1 like all others.
-func TestPrefaceIsARequest(t *testing.T) {
+// A net/http server without HTTP/2 passes the HTTP/2 preface to its handler as a request with
+// Proto HTTP/2.0. It is drained like any HTTP/1 request.
+func TestHTTP2PrefaceToHTTP1Server(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := shutdowntest.Listen(t)
 		p := shutdowntest.Start(t, &shutdown.Coordinator{}, httpdrain.Serve(&http.Server{
@@ -195,19 +194,18 @@ func TestIdleConnectionIsClosedAfterLinger(t *testing.T) {
 	c.answer()
 	s.until("idle", func(st httpdrain.Stats) bool { return st.Idle == 1 })
 	if took := s.drained(); took < linger {
-		t.Errorf("drained in %v, before %v were over", took, linger)
+		t.Errorf("drained in %v, want at least %v", took, linger)
 	}
 	c.closed()
 }
 
-// The linger is at most a fifth of what the stop may take.
-func TestLingerIsBoundedByTheAllowance(t *testing.T) {
+func TestLingerIsAtMostAFifthOfTheBudget(t *testing.T) {
 	s := startIn(t, &group.Group{Grace: time.Second}, listen(t), &http.Server{Handler: hello}, httpdrain.Linger(patience))
 	c := s.dial()
 	c.get("/")
 	c.answer()
 	s.until("idle", func(st httpdrain.Stats) bool { return st.Idle == 1 })
-	s.drained() // else it is stuck, or late
+	s.drained() // with a longer linger the task would be late or abandoned
 	c.closed()
 }
 
@@ -243,7 +241,7 @@ func TestSilentConnections(t *testing.T) {
 	}
 }
 
-// A thousand of them cost no more than one.
+// All silent connections are closed at the same time.
 func TestThousandSilentConnections(t *testing.T) {
 	s := start(t, &http.Server{Handler: hello})
 	conns := make([]*client, 1000)
@@ -257,14 +255,14 @@ func TestThousandSilentConnections(t *testing.T) {
 	}
 }
 
-// HTTP/2 connections that come up while the server stops are told, or closed: net/http's
-// Shutdown waits for them for ever.
+// An HTTP/2 connection that is established during the drain is closed. http.Server.Shutdown
+// never returns in this case.
 func TestHTTP2ConnectionDuringTheDrain(t *testing.T) {
 	s := start(t, &http.Server{Handler: hello, TLSConfig: serverTLS()})
 	raw := s.dial()
 	s.until("the connection", func(st httpdrain.Stats) bool { return st.New == 1 })
 	s.stop()
-	s.until("the stop", func(httpdrain.Stats) bool { return s.told() })
+	s.until("the stop", func(httpdrain.Stats) bool { return s.refuses() })
 	c := tls.Client(raw.conn, clientTLS("h2"))
 	if err := c.Handshake(); err != nil {
 		t.Fatal(err)
@@ -277,7 +275,7 @@ func TestHTTP2ConnectionDuringTheDrain(t *testing.T) {
 	s.drained()
 }
 
-// A peer that keeps its HTTP/2 connection open costs a quarter of a second.
+// An HTTP/2 client that does not close its connection after GOAWAY does not hold up the drain.
 func TestHTTP2PeerThatStays(t *testing.T) {
 	s := start(t, &http.Server{Handler: hello, Protocols: protocols(http1, h2c)})
 	c := s.dial()
@@ -291,7 +289,7 @@ func TestHTTP2PeerThatStays(t *testing.T) {
 	s.drained()
 }
 
-// What the kernel has accepted before the listener is closed is served.
+// Connections in the kernel's accept queue are served before the listener is closed.
 func TestAcceptQueueIsServed(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("not on this platform")
@@ -303,7 +301,7 @@ func TestAcceptQueueIsServed(t *testing.T) {
 		clients[i] = dial(t, "tcp", tl.Addr().String())
 		clients[i].get("/")
 	}
-	// The context has ended before the first Accept: all of them are in the queue.
+	// The context has ended before the first Accept, so all connections are in the queue.
 	srv := &http.Server{Handler: hello}
 	var g group.Group
 	g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(tl)))
@@ -345,7 +343,7 @@ func TestUnixSocket(t *testing.T) {
 	s.drained()
 	silent.closed()
 	if exists(path) {
-		t.Error("the socket is still there")
+		t.Error("the socket file still exists")
 	}
 }
 
@@ -354,7 +352,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// A stream that does not listen is cut; one that does ends itself.
+// A stream that waits for Draining ends when the server is told to stop, one that waits for its
+// context shortly before the deadline.
 func TestStreams(t *testing.T) {
 	for _, overTLS := range []bool{false, true} {
 		t.Run(fmt.Sprintf("TLS %v", overTLS), func(t *testing.T) {
@@ -378,7 +377,7 @@ func TestStreams(t *testing.T) {
 			if overTLS {
 				srv.TLSConfig, scheme = serverTLS(), "https://"
 			}
-			// The contexts end 200 ms before the cut.
+			// The contexts end 200 ms before the deadline.
 			s := startIn(t, &group.Group{Grace: 4 * time.Second}, listen(t), srv)
 			c := newClient(t, protocols(http1, http2))
 			bodies := make(map[string]io.Reader)
@@ -401,13 +400,12 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// longStop is the time of a stop that comes to its cut: with less, a busy machine may take
-// all that is left after that to return.
-const longStop = 5 * time.Second
+// deadlineGrace is the grace period of tests in which the deadline passes. It is long enough for
+// the task to return between its deadline and its end on a busy machine.
+const deadlineGrace = 5 * time.Second
 
-// Whatever clients and handlers do, the drain is over soon after the cut, and says what it
-// has cut off.
-func TestCut(t *testing.T) {
+// At the deadline the drain closes all connections and reports the requests that it has cut off.
+func TestDeadline(t *testing.T) {
 	release := make(chan struct{})
 	for _, tt := range []struct {
 		name    string
@@ -415,12 +413,12 @@ func TestCut(t *testing.T) {
 		tls     bool
 		want    string
 	}{
-		{"a handler that does not answer", func(_ http.ResponseWriter, r *http.Request) {
+		{"a handler that hangs", func(_ http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 			time.Sleep(20 * time.Millisecond)
 			<-release
-		}, false, "1 request cut off (1 not answered), the oldest from before the stop was announced"},
-		{"a handler that writes for ever", func(w http.ResponseWriter, _ *http.Request) {
+		}, false, "1 request cut off (1 not answered), the oldest more than"},
+		{"a handler that writes without end", func(w http.ResponseWriter, _ *http.Request) {
 			for b := make([]byte, 1<<16); ; {
 				if _, err := w.Write(b); err != nil {
 					return
@@ -434,7 +432,7 @@ func TestCut(t *testing.T) {
 				}
 			}
 		}, true, "1 request cut off (1 in the middle of the response), the oldest"},
-		{"a hijacked connection that stays", func(w http.ResponseWriter, _ *http.Request) {
+		{"a hijacked connection that stays open", func(w http.ResponseWriter, _ *http.Request) {
 			c, _, err := http.NewResponseController(w).Hijack()
 			if err == nil {
 				_, _ = io.Copy(io.Discard, c)
@@ -452,26 +450,27 @@ func TestCut(t *testing.T) {
 			if tt.tls {
 				srv.TLSConfig = serverTLS()
 			}
-			s := startIn(t, &group.Group{Grace: longStop}, listen(t), srv)
+			s := startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), srv)
 			c := s.dial()
 			if tt.tls {
 				c = talk(t, tls.Client(c.conn, clientTLS("http/1.1")))
 			}
-			c.get("/") // and nothing is read
+			c.get("/") // the response is not read
 			<-entered
 			s.stop()
 			if err := s.result(); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the task's error = %v, want %q in it", err, tt.want)
 			}
-			if strings.HasPrefix(tt.name, "a handler that does not answer") {
+			if strings.HasPrefix(tt.name, "a handler that hangs") {
 				close(release)
 			}
 		})
 	}
 }
 
-// What was cut off does not count as finished or closed when its handler returns.
-func TestFiguresAfterTheCut(t *testing.T) {
+// A request that was cut off does not count as finished when its handler returns, nor a hijacked
+// connection as closed.
+func TestStatsAfterTheDeadline(t *testing.T) {
 	forever := func(w http.ResponseWriter, _ *http.Request) {
 		for b := make([]byte, 1<<12); ; {
 			if _, err := w.Write(b); err != nil {
@@ -499,12 +498,12 @@ func TestFiguresAfterTheCut(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			returned := make(chan struct{}, 1)
-			s := startIn(t, &group.Group{Grace: longStop}, listen(t), &http.Server{Protocols: protocols(http1, h2c), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), &http.Server{Protocols: protocols(http1, h2c), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				defer func() { returned <- struct{}{} }()
 				tt.handler(w, r)
 			})})
 			if tt.h2 {
-				res, err := newClient(t, protocols(h2c)).Get(s.url("/")) // whose body is not read
+				res, err := newClient(t, protocols(h2c)).Get(s.url("/")) // the body is not read
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -526,7 +525,7 @@ func TestFiguresAfterTheCut(t *testing.T) {
 	}
 }
 
-// A handler that panics takes its connection with it, as ever.
+// A panic of a handler closes its connection, as in net/http.
 func TestPanickingHandler(t *testing.T) {
 	g := newGate(t)
 	s := start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -545,7 +544,7 @@ type noWriter struct{ http.ResponseWriter }
 
 func (noWriter) Write(b []byte) (int, error) { return len(b), nil }
 
-// A half-closed connection is answered, as with net/http.
+// A client that has half-closed its connection gets its response, as with net/http.
 func TestHalfClose(t *testing.T) {
 	g := newGate(t)
 	s := start(t, &http.Server{Handler: g})
@@ -560,7 +559,7 @@ func TestHalfClose(t *testing.T) {
 	s.drained()
 }
 
-// Requests that were sent ahead are executed or not, but never executed and not answered.
+// A pipelined request is either executed and answered, or not executed.
 func TestPipelining(t *testing.T) {
 	var executed atomic.Int64
 	s := start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

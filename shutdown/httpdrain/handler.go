@@ -13,72 +13,72 @@ import (
 	"github.com/lastcall-go/lastcall/internal/site"
 )
 
-// &linkKey is the context key under which a request's connection is found. Each request looks it
-// up, below the contexts that net/http adds. A pointer takes less time to compare than a struct{}.
+// &linkKey is the context key of a request's connection. Each request looks it up through the
+// contexts that net/http adds. A pointer takes less time to compare than a struct{}.
 var linkKey byte
 
-// ServeHTTP is what stands between net/http and the user's handler.
+// ServeHTTP is what net/http calls instead of the user's handler.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l, _ := r.Context().Value(&linkKey).(*link)
-	own, ok := w.(responseWriter)
+	inner, ok := w.(responseWriter)
 	switch {
-	case l == nil: // not one of ours: the server has other listeners
+	case l == nil: // from another listener of the same server
 		s.serve(w, r)
-	case !ok: // and not what the request says: PRI * HTTP/2.0 comes as one of HTTP/1
+	case !ok: // HTTP/2. Not by r.Proto: an HTTP/1 server gets the preface PRI * HTTP/2.0 as a request
 		l.stream(w, r)
 	default:
-		l.request(own, r)
+		l.request(inner, r)
 	}
 }
 
 // serve calls the user's handler.
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
-	if s.general && r.RequestURI == "*" && r.Method == http.MethodOptions {
-		general(w, r)
+	if s.generalOptions && r.RequestURI == "*" && r.Method == http.MethodOptions {
+		answerOptions(w, r)
 		return
 	}
 	s.handler.ServeHTTP(w, r)
 }
 
-// general answers OPTIONS * as net/http does where it is not told otherwise. net/http would
-// not call a handler for it: its response would not be marked, and a connection that has
-// had no other request be taken for one of HTTP/2.
-func general(w http.ResponseWriter, r *http.Request) {
+// answerOptions answers OPTIONS * as net/http does by default. net/http itself would not call a
+// handler for it. Then its response would not say "Connection: close", and a connection without
+// any other request would look like HTTP/2.
+func answerOptions(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Length", "0")
 	if r.ContentLength == 0 {
 		return
 	}
 	if drained, ok := w.(*response); ok {
-		w = drained.own // which MaxBytesReader tells to close the connection
+		w = drained.inner // MaxBytesReader needs it to close the connection
 	}
 	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 4<<10))
 }
 
-// stream serves a request that needs no mark: HTTP/2 says goodbye for the connection.
+// stream serves an HTTP/2 request. Its response says nothing of the connection: GOAWAY does.
 func (l *link) stream(w http.ResponseWriter, r *http.Request) {
 	l.handlers.Add(1)
 	defer func() {
-		if l.s.isTold() && !l.cut.Load() {
+		if l.s.isTold() && !l.cutOff.Load() {
 			l.s.finished.Add(1)
 		}
 		l.leave()
 	}()
-	if l.is() == reaped {
+	if l.current() == reaped {
 		panic(http.ErrAbortHandler)
 	}
 	l.s.serve(w, r)
 }
 
-func (l *link) request(own responseWriter, r *http.Request) {
+func (l *link) request(inner responseWriter, r *http.Request) {
 	if !l.enter() {
-		panic(http.ErrAbortHandler) // closed by the drain: nothing is executed for it
+		panic(http.ErrAbortHandler) // the drain has closed the connection
 	}
-	w := l.response(own)
+	w := l.response(inner)
 	defer w.leave()
 	l.s.serve(w, r)
 }
 
-// A responseWriter has the methods that net/http's own has for HTTP/1.
+// A responseWriter has the methods of net/http's ResponseWriter for HTTP/1.
 type responseWriter interface {
 	http.ResponseWriter
 	http.Hijacker
@@ -92,21 +92,21 @@ type responseWriter interface {
 	EnableFullDuplex() error
 }
 
-// A response is net/http's own, which says that the connection will be closed if the stop
-// has been announced by the time its header is written. It is never used again: a handler
+// A response wraps net/http's ResponseWriter. It says "Connection: close" if the stop has been
+// announced when its header is written. It is not reused for another request, since a handler
 // may keep it.
 type response struct {
-	own  responseWriter // nil when the handler has returned
-	link *link
+	inner responseWriter // nil once the handler has returned
+	link  *link
 }
 
-// How many responses a connection has ready. Each is used once; what is saved is an
-// allocation for each request.
+// batch is how many responses a connection allocates at once, to save an allocation per request.
+// Each is used once.
 const batch = 16
 
-// response returns one for a new request. It is called on the goroutine that serves the
-// connection. A connection with a single request has no more made than that.
-func (l *link) response(own responseWriter) *response {
+// response returns a response for a new request. It is called on the goroutine that serves the
+// connection. The first request of a connection allocates just one.
+func (l *link) response(inner responseWriter) *response {
 	if len(l.free) == 0 {
 		n := batch
 		if l.free == nil {
@@ -116,39 +116,39 @@ func (l *link) response(own responseWriter) *response {
 	}
 	w := &l.free[0]
 	l.free = l.free[1:]
-	w.own, w.link = own, l
+	w.inner, w.link = inner, l
 	return w
 }
 
-// leave is the end of the handler. What is kept of the response keeps net/http's from
-// being freed, with all that the request has held.
+// leave is called when the handler has returned. It drops net/http's ResponseWriter, so that the
+// other responses of the batch do not keep it in memory.
 func (w *response) leave() {
 	w.decide()
-	w.own = nil
-	if l := w.link; l.is() == hijacked {
+	w.inner = nil
+	if l := w.link; l.current() == hijacked {
 		l.leave()
 	}
 }
 
-// decide says, once, and before the header is written, whether the connection will be
-// closed. To be seen as written comes first: then either this sees the stop, or the
-// stop sees that this has not.
+// decide adds "Connection: close" to the header if the stop has been announced. It does so once,
+// before the header is written. It stores the state before it reads the phase: so either it sees
+// the announcement, or the drain sees the state written.
 func (w *response) decide() {
 	l := w.link
-	if l.is() != serving {
+	if l.current() != serving {
 		return
 	}
 	l.state.Store(uint32(written))
 	if l.s.phase.Load() == open || l.s.resumed() {
 		return
 	}
-	sayClose(w.own.Header())
+	sayClose(w.inner.Header())
 	l.state.Store(uint32(marked))
 	l.s.wake()
 }
 
-// sayClose adds "close" to the Connection header. net/http looks at the first value. The
-// values that are there may be the handler's own, for all its requests, and stay as they are.
+// sayClose puts "close" first into the Connection header: net/http reads only the first value. It
+// makes a new slice, since the handler may use the present one for other requests.
 func sayClose(h http.Header) {
 	said := []string{"close"}
 	for _, v := range h["Connection"] {
@@ -162,113 +162,111 @@ func sayClose(h http.Header) {
 var errReturned = errors.New("httpdrain: the handler has returned")
 
 func (w *response) Header() http.Header {
-	if own := w.own; own != nil {
-		return own.Header()
+	if inner := w.inner; inner != nil {
+		return inner.Header()
 	}
 	return make(http.Header)
 }
 
 func (w *response) WriteHeader(code int) {
-	own := w.own
-	if own == nil {
+	inner := w.inner
+	if inner == nil {
 		return
 	}
 	switch {
 	case code == http.StatusSwitchingProtocols:
-		// Its Connection header says something else, and what comes after it is no HTTP/1.
+		// Its Connection header says "Upgrade", and HTTP/1 ends there.
 		w.link.swap(serving, marked)
 	case code >= 200:
 		w.decide()
 	}
-	own.WriteHeader(code)
+	inner.WriteHeader(code)
 }
 
 func (w *response) Write(b []byte) (int, error) {
-	own := w.own
-	if own == nil {
+	inner := w.inner
+	if inner == nil {
 		return 0, errReturned
 	}
 	w.decide()
-	return own.Write(b)
+	return inner.Write(b)
 }
 
 func (w *response) WriteString(s string) (int, error) {
-	own := w.own
-	if own == nil {
+	inner := w.inner
+	if inner == nil {
 		return 0, errReturned
 	}
 	w.decide()
-	return own.WriteString(s)
+	return inner.WriteString(s)
 }
 
 func (w *response) ReadFrom(r io.Reader) (int64, error) {
-	own := w.own
-	if own == nil {
+	inner := w.inner
+	if inner == nil {
 		return 0, errReturned
 	}
 	w.decide()
-	return own.ReadFrom(r)
+	return inner.ReadFrom(r)
 }
 
 func (w *response) Flush() { _ = w.FlushError() }
 
 func (w *response) FlushError() error {
-	own := w.own
-	if own == nil {
+	inner := w.inner
+	if inner == nil {
 		return errReturned
 	}
 	w.decide()
-	return own.FlushError()
+	return inner.FlushError()
 }
 
 func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	own := w.own
-	if own == nil {
+	inner := w.inner
+	if inner == nil {
 		return nil, nil, errReturned
 	}
-	c, rw, err := own.Hijack()
+	c, rw, err := inner.Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
-	if l := w.link; l.other {
+	if l := w.link; l.unwrapped {
 		c = &otherConn{c, l}
 	}
 	return c, rw, nil
 }
 
 func (w *response) CloseNotify() <-chan bool {
-	if own := w.own; own != nil {
-		return own.CloseNotify()
+	if inner := w.inner; inner != nil {
+		return inner.CloseNotify()
 	}
 	return make(chan bool)
 }
 
 func (w *response) SetReadDeadline(t time.Time) error {
-	if own := w.own; own != nil {
-		return own.SetReadDeadline(t)
+	if inner := w.inner; inner != nil {
+		return inner.SetReadDeadline(t)
 	}
 	return errReturned
 }
 
 func (w *response) SetWriteDeadline(t time.Time) error {
-	if own := w.own; own != nil {
-		return own.SetWriteDeadline(t)
+	if inner := w.inner; inner != nil {
+		return inner.SetWriteDeadline(t)
 	}
 	return errReturned
 }
 
 func (w *response) EnableFullDuplex() error {
-	if own := w.own; own != nil {
-		return own.EnableFullDuplex()
+	if inner := w.inner; inner != nil {
+		return inner.EnableFullDuplex()
 	}
 	return errReturned
 }
 
-// Readiness answers 200 while c is ready, and 503 when it is not: a stop has been
-// announced, and load balancers should send no more requests. Most often c is a
-// *shutdown.Coordinator.
-//
-// A nil c panics.
+// Readiness returns a handler that responds 200 while c is ready, and 503 otherwise: before the
+// program runs, and from the announcement of a stop on, when load balancers should send no more
+// requests. Usually c is a *shutdown.Coordinator. Readiness panics if c is nil.
 func Readiness(c interface{ Ready() bool }) http.Handler {
 	if c == nil {
 		panic("httpdrain: Readiness was given nil, at " + site.Caller(2))
@@ -283,10 +281,9 @@ func Readiness(c interface{ Ready() bool }) http.Handler {
 	})
 }
 
-// Draining returns a channel that is closed when the server that serves the request with
-// this context is told to stop: after the delay, in which all is served as before. It is for
-// streams and long polls, which can then end by themselves, and have their clients ask
-// again elsewhere. For any other context it is nil, which is never ready.
+// Draining returns a channel that is closed when the server is told to stop, which is at the end
+// of the delay. ctx is the context of a request. A stream or a long poll should end its response
+// then, so that its client reconnects to another server. For any other context the channel is nil.
 func Draining(ctx context.Context) <-chan struct{} {
 	l, ok := ctx.Value(&linkKey).(*link)
 	if !ok {

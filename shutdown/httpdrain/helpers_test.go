@@ -23,8 +23,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
-// patience is how long a test waits for what must happen. It is only reached when
-// something is wrong.
+// patience is how long a test waits for an event before it fails.
 const patience = 30 * time.Second
 
 // A served is a server that runs as a task of a group.
@@ -76,7 +75,7 @@ func (s *served) result() error {
 	}
 }
 
-// drained stops the server, and expects that nothing goes wrong.
+// drained stops the server, and expects that its task returns nil.
 func (s *served) drained() (took time.Duration) {
 	s.t.Helper()
 	began := time.Now()
@@ -89,7 +88,7 @@ func (s *served) drained() (took time.Duration) {
 
 func (s *served) url(path string) string { return "http://" + s.addr + path }
 
-// until waits until the server's figures are as they should be.
+// until waits until ok is true of the server's Stats.
 func (s *served) until(what string, ok func(httpdrain.Stats) bool) {
 	s.t.Helper()
 	for end := time.Now().Add(patience); !ok(s.mon.Stats()); time.Sleep(time.Millisecond) {
@@ -108,7 +107,7 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-// A client is a kept-alive HTTP/1.1 connection, of which every byte is seen.
+// A client is a kept-alive HTTP/1.1 connection that the test reads and writes itself.
 type client struct {
 	t    *testing.T
 	conn net.Conn
@@ -159,11 +158,11 @@ func (c *client) answer() (*http.Response, string) {
 	return res, string(body)
 }
 
-// closed expects the end of the connection, and nothing before it.
+// closed expects the end of the connection, with no byte before it.
 func (c *client) closed() {
 	c.t.Helper()
 	if b, err := io.ReadAll(c.r); len(b) > 0 || isTimeout(err) {
-		c.t.Errorf("the connection was to be closed: read %q, %v", b, err)
+		c.t.Errorf("read %q, %v, want the connection closed", b, err)
 	}
 }
 
@@ -175,7 +174,7 @@ func isTimeout(err error) bool {
 // A gate holds handlers until it is opened.
 type gate struct {
 	entered  chan struct{}
-	draining chan (<-chan struct{}) // of each request
+	draining chan (<-chan struct{}) // the channel Draining of each request
 	once     sync.Once
 	open     chan struct{}
 }
@@ -261,7 +260,7 @@ var (
 	h2c   = (*http.Protocols).SetUnencryptedHTTP2
 )
 
-// newClient is an http.Client whose connections end with the test.
+// newClient returns an http.Client whose connections are closed when the test ends.
 func newClient(t testing.TB, p *http.Protocols) *http.Client {
 	tr := &http.Transport{TLSClientConfig: clientTLS(), Protocols: p, MaxIdleConnsPerHost: 100}
 	t.Cleanup(tr.CloseIdleConnections)

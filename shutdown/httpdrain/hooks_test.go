@@ -31,8 +31,8 @@ func status(h http.Handler) int {
 	return w.Code
 }
 
-// The functions given to RegisterOnShutdown are called once, and awaited with what they
-// have started.
+// The functions given to RegisterOnShutdown are called once. The task waits for them and for the
+// goroutines that they start.
 func TestRegisterOnShutdown(t *testing.T) {
 	var called, ended atomic.Int64
 	srv := &http.Server{Handler: hello}
@@ -56,21 +56,21 @@ func TestRegisterOnShutdown(t *testing.T) {
 	}
 }
 
-// A hijacked connection belongs to the application, which is told of the stop by its
-// callbacks; the drain waits until it has closed it.
+// A hijacked connection belongs to the application, which learns of the stop by its callback. The
+// drain waits until the application has closed the connection.
 func TestHijacked(t *testing.T) {
 	wrapped := func(l net.Listener) net.Listener { return &ownListener{Listener: l} }
 	for _, tt := range []struct {
 		name string
 		tls  bool
-		h2   bool // that the handler speaks itself, as golang.org/x/net/http2/h2c does
+		h2   bool // the handler hijacks HTTP/2, as golang.org/x/net/http2/h2c does
 		wrap func(net.Listener) net.Listener
 	}{
 		{name: "TCP"},
 		{name: "TLS", tls: true},
 		{name: "HTTP/2", h2: true},
-		{name: "a connection of the user's own", wrap: wrapped},
-		{name: "HTTP/2 on a connection of the user's own", h2: true, wrap: wrapped},
+		{name: "a connection of the user's type", wrap: wrapped},
+		{name: "HTTP/2 on a connection of the user's type", h2: true, wrap: wrapped},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			goodbye := make(chan struct{})
@@ -119,7 +119,7 @@ func TestHijacked(t *testing.T) {
 			s.until("hijacked", func(st httpdrain.Stats) bool { return st.Hijacked == 5 })
 			s.drained()
 			if n := open.Load(); n != 0 {
-				t.Errorf("%d were left open", n)
+				t.Errorf("%d connections were left open", n)
 			}
 			for _, c := range clients {
 				if b, err := io.ReadAll(c.r); !strings.HasSuffix(string(b), "\r\n\r\nbye") || err != nil {
@@ -127,25 +127,25 @@ func TestHijacked(t *testing.T) {
 				}
 			}
 			if st := s.mon.Stats(); st.HijackedClosed != 5 {
-				t.Errorf("Stats() = %+v, want 5 closed", st)
+				t.Errorf("Stats() = %+v, want HijackedClosed 5", st)
 			}
 		})
 	}
 }
 
-// An ownListener has connections of a type that nobody knows.
+// An ownListener wraps its connections in a type of the test.
 type ownListener struct {
 	net.Listener
-	wrap    func(net.Conn) net.Conn // nil: as an ownConn
-	err     atomic.Pointer[error]   // the next of Accept
-	refused atomic.Int64
+	wrap   func(net.Conn) net.Conn // nil: wrap in an ownConn
+	err    atomic.Pointer[error]   // if set, Accept fails with it
+	failed atomic.Int64            // how often Accept has failed
 }
 
 type ownConn struct{ net.Conn }
 
 func (l *ownListener) Accept() (net.Conn, error) {
 	if err := l.err.Load(); err != nil {
-		l.refused.Add(1)
+		l.failed.Add(1)
 		return nil, *err
 	}
 	c, err := l.Listener.Accept()
@@ -198,18 +198,18 @@ func TestOwnListener(t *testing.T) {
 	}
 }
 
-// A stickyConn takes its time to close, as one that has something to say before may.
-type stickyConn struct {
+// A slowCloseConn has a Close that blocks.
+type slowCloseConn struct {
 	net.Conn
 	released chan struct{}
 }
 
-func (c *stickyConn) Close() error {
+func (c *slowCloseConn) Close() error {
 	<-c.released
 	return c.Conn.Close()
 }
 
-// Connections of the user's own that do not close hold up neither the others nor the cut.
+// Connections whose Close blocks delay neither the other connections nor the end of the drain.
 func TestConnectionsThatDoNotClose(t *testing.T) {
 	released := make(chan struct{})
 	release := sync.OnceFunc(func() { close(released) })
@@ -218,8 +218,8 @@ func TestConnectionsThatDoNotClose(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/", hello)
 	mux.HandleFunc("/stuck", func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-released })
-	l := &ownListener{Listener: listen(t), wrap: func(c net.Conn) net.Conn { return &stickyConn{c, released} }}
-	s := startIn(t, &group.Group{Grace: longStop}, l, &http.Server{Handler: mux}, httpdrain.Linger(10*time.Millisecond))
+	l := &ownListener{Listener: listen(t), wrap: func(c net.Conn) net.Conn { return &slowCloseConn{c, released} }}
+	s := startIn(t, &group.Group{Grace: deadlineGrace}, l, &http.Server{Handler: mux}, httpdrain.Linger(10*time.Millisecond))
 	for range 3 {
 		c := s.dial()
 		c.get("/")
@@ -228,14 +228,14 @@ func TestConnectionsThatDoNotClose(t *testing.T) {
 	c := s.dial()
 	c.get("/stuck")
 	<-entered
-	s.until("all", func(st httpdrain.Stats) bool { return st.Idle == 3 && st.Requests == 1 })
+	s.until("all connections", func(st httpdrain.Stats) bool { return st.Idle == 3 && st.Requests == 1 })
 	s.stop()
 	err := s.result()
 	if want := "1 request cut off (1 not answered)"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("the task's error = %v, want %q in it", err, want)
 	}
 	release()
-	s.until("none", func(st httpdrain.Stats) bool { return st.Requests == 0 })
+	s.until("no request", func(st httpdrain.Stats) bool { return st.Requests == 0 })
 }
 
 type valueConn struct{ net.Conn }
@@ -245,7 +245,7 @@ type incomparableConn struct {
 	_ []byte
 }
 
-// A listener's connections need not be pointers.
+// The connections of a listener may be of a type that is not a pointer.
 func TestConnectionsThatAreValues(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -265,7 +265,7 @@ func TestConnectionsThatAreValues(t *testing.T) {
 			g.wait(t)
 			draining := <-g.draining
 			if draining == nil {
-				t.Fatal("Draining() = nil in a request")
+				t.Fatal("Draining(context of a request) = nil")
 			}
 			s.stop()
 			<-draining
@@ -285,7 +285,7 @@ func TestConnectionsThatAreValues(t *testing.T) {
 	}
 }
 
-// A listener that does TLS by itself.
+// A listener of crypto/tls does the TLS itself.
 func TestTLSListener(t *testing.T) {
 	s := startOn(t, tls.NewListener(listen(t), serverTLS()), &http.Server{Handler: hello})
 	c := talk(t, tls.Client(s.dial().conn, clientTLS()))
@@ -296,7 +296,7 @@ func TestTLSListener(t *testing.T) {
 	c.conn.Close()
 	s.drained()
 
-	// As it is with http.Server.Serve, the server may have the configuration too.
+	// As with http.Server.Serve, the server may have a TLSConfig as well.
 	s = startOn(t, tls.NewListener(listen(t), serverTLS()), &http.Server{Handler: hello, TLSConfig: serverTLS()})
 	c = talk(t, tls.Client(s.dial().conn, clientTLS()))
 	c.get("/")
@@ -314,20 +314,20 @@ func TestTLSListener(t *testing.T) {
 	s = startOn(t, hidden{tls.NewListener(listen(t), serverTLS())}, &http.Server{Handler: hello, TLSConfig: serverTLS()})
 	s.dial()
 	if err := s.result(); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("where it is not to be seen: error = %v, want %s", err, want)
+		t.Errorf("with a wrapped TLS listener: error = %v, want %s", err, want)
 	}
 }
 
 type hidden struct{ net.Listener }
 
-// Too many open files pass.
+// Serving continues after temporary errors of Accept, such as too many open files.
 func TestAcceptErrors(t *testing.T) {
 	var logged lockedBuffer
 	l := &ownListener{Listener: listen(t)}
 	emfile := error(&net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)})
 	l.err.Store(&emfile)
 	s := startOn(t, l, &http.Server{Handler: hello, ErrorLog: log.New(&logged, "", 0)})
-	for l.refused.Load() < 3 {
+	for l.failed.Load() < 3 {
 		time.Sleep(time.Millisecond)
 	}
 	c := s.dial()
@@ -343,19 +343,19 @@ func TestAcceptErrors(t *testing.T) {
 	s.drained()
 }
 
-// The stop does not wait for the pause after an error to be over.
+// The request to stop ends the pause after a temporary error.
 func TestStopWhileAcceptFails(t *testing.T) {
 	l := &ownListener{Listener: listen(t)}
 	emfile := error(&net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)})
 	l.err.Store(&emfile)
 	s := startOn(t, l, &http.Server{Handler: hello})
-	for l.refused.Load() < 3 {
+	for l.failed.Load() < 3 {
 		time.Sleep(time.Millisecond)
 	}
 	s.drained()
 }
 
-// A listener that fails for good ends the task, after the requests in hand.
+// If the listener fails, the task waits for the requests in flight and returns its error.
 func TestAcceptFails(t *testing.T) {
 	g := newGate(t)
 	l := &ownListener{Listener: listen(t)}
@@ -365,10 +365,10 @@ func TestAcceptFails(t *testing.T) {
 	g.wait(t)
 	boom := errors.New("boom")
 	l.err.Store(&boom)
-	if c, err := net.Dial("tcp", s.addr); err == nil { // Accept returns, and is called again
+	if c, err := net.Dial("tcp", s.addr); err == nil { // Accept returns and is called again
 		defer c.Close()
 	}
-	for l.refused.Load() == 0 {
+	for l.failed.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	g.release()
@@ -408,7 +408,7 @@ func TestCannotStart(t *testing.T) {
 	}
 }
 
-// A server that is shut down by its own methods ends the task with nil.
+// After a call of the server's own Shutdown or Close the task returns nil.
 func TestServerClosed(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -433,25 +433,24 @@ func TestServerClosed(t *testing.T) {
 	}
 }
 
-// A server has one task, and that runs once: a second one says so, and neither serves half
-// of the requests nor ends without a word.
+// A server has one task, which runs once. A second task fails, and the first is not affected.
 func TestServerOfAnotherTask(t *testing.T) {
-	const want = "httpdrain: another task serves this server, or has: each needs one of its own"
+	const want = "httpdrain: another task serves this server, or has served it; each task needs a server of its own"
 	srv := &http.Server{Handler: hello}
 	s := start(t, srv)
-	closes(t, s, false) // it has begun
+	awaitClose(t, s, false) // it has begun
 	l := listen(t)
 	if err := httpdrain.Serve(srv, httpdrain.Listener(l))(context.Background()); err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("a second task: %v, want %s", err, want)
 	}
 	if c, err := net.Dial("tcp", l.Addr().String()); err == nil {
 		c.Close()
-		t.Error("the listener of the task that has failed is open")
+		t.Error("the listener of the failed task is open")
 	}
-	closes(t, s, false)
+	awaitClose(t, s, false)
 	s.drained()
 	if err := httpdrain.Serve(srv, httpdrain.Listener(listen(t)))(context.Background()); err == nil || !strings.HasSuffix(err.Error(), want) {
-		t.Errorf("after the end of the first: %v, want %s", err, want)
+		t.Errorf("after the end of the first task: %v, want %s", err, want)
 	}
 }
 
@@ -462,7 +461,7 @@ func TestServeAfterAFailure(t *testing.T) {
 	srv := &http.Server{Addr: taken.Addr().String(), Handler: hello, ErrorLog: log.New(io.Discard, "", 0)}
 	task := httpdrain.Serve(srv)
 	if err := task(context.Background()); err == nil {
-		t.Fatal("it listens on a port that is in use")
+		t.Fatal("the task did not fail on a port that is in use")
 	}
 	taken.Close()
 	ctx, stop := context.WithCancel(context.Background())
@@ -489,20 +488,21 @@ func TestServeAfterAFailure(t *testing.T) {
 	}
 }
 
-// One task of a group can be stopped, within the limit of the caller.
-func TestTaskShutdown(t *testing.T) {
+// Task.Shutdown stops a single task of a group within the deadline of its context.
+func TestShutdownOfOneTask(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	s := start(t, &http.Server{Handler: g})
 	c := s.dial()
 	c.get("/")
 	g.wait(t)
-	// Between the cut and the end of ctx is a twentieth of the time, for a busy machine.
+	// A twentieth of the time is between the task's deadline and the end of ctx: enough on a busy
+	// machine.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	err := s.task.Shutdown(ctx)
 	if err == nil || !strings.Contains(err.Error(), "1 request cut off") {
-		t.Errorf("Shutdown() = %v, want 1 request cut off", err)
+		t.Errorf("Shutdown() = %v, want an error with 1 request cut off", err)
 	}
 	g.release()
 	_ = s.result()
@@ -531,7 +531,7 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
-// A handler that keeps its writer and uses it later does no harm to anybody.
+// A ResponseWriter that is used after its handler has returned does not affect other responses.
 func TestWriterAfterTheHandler(t *testing.T) {
 	var kept http.ResponseWriter
 	s := start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -15,26 +15,27 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A listener gives net/http the connections of another one, until the server is told to
-// stop. Then it takes what the kernel has ready, closes, and only then ends: a connection
-// that is established when its listener is closed is reset, and that may be hundreds.
+// A listener passes the connections of the inner listener to net/http. When the server is told to
+// stop, it accepts all connections in the kernel's accept queue before it closes: the kernel resets
+// those in the queue of a closed listener, which may be hundreds.
 type listener struct {
 	net.Listener
-	s     *server
-	ctx   context.Context // the task's
-	rest  []net.Conn      // what the kernel had ready
-	until time.Time       // how long to wait for descriptors; zero: not yet
-	last  bool            // those in rest are
-	pause time.Duration   // after the last error
+	s       *server
+	ctx     context.Context // the task's
+	queued  []net.Conn      // taken from the accept queue, not passed on yet
+	until   time.Time       // when to stop waiting for descriptors; zero: not waiting yet
+	emptied bool            // nothing follows the connections in queued
+	pause   time.Duration   // after the last error
 
-	over            chan struct{} // closed when net/http does not call Accept any more
+	served          chan struct{} // closed when net/http does not call Accept any more
 	closing, closed atomic.Bool
 }
 
-// errTold is what net/http gets from Accept when all have been accepted.
-var errTold = errors.New("httpdrain: told to stop")
+// errStopped is the error of Accept once the server was told to stop.
+var errStopped = errors.New("httpdrain: told to stop")
 
-// errBothTLS is only found with the first connection where a listener hides another one.
+// errBothTLS is found when the task starts or, if a wrapper hides the TLS listener, with the first
+// connection.
 var errBothTLS = errors.New("both the listener and the server do TLS")
 
 // Accept is called by one goroutine, that of the task.
@@ -49,70 +50,70 @@ func (l *listener) Accept() (net.Conn, error) {
 			}
 			return l.s.track(c), nil
 		}
-		if !l.again(err) {
+		if !l.retry(err) {
 			return nil, err
 		}
 	}
 }
 
 func (l *listener) next() (net.Conn, error) {
-	for !l.last && len(l.rest) == 0 && l.s.isTold() {
-		l.take()
+	for !l.emptied && len(l.queued) == 0 && l.s.isTold() {
+		l.takeQueue()
 	}
 	switch {
-	case len(l.rest) > 0:
-		c := l.rest[0]
-		l.rest = l.rest[1:]
+	case len(l.queued) > 0:
+		c := l.queued[0]
+		l.queued = l.queued[1:]
 		return c, nil
-	case l.last:
-		return nil, errTold
+	case l.emptied:
+		return nil, errStopped
 	}
 	return l.Listener.Accept()
 }
 
-// take takes what the kernel has ready, and closes the listener if that was all. It was not
-// where the program has run out of descriptors. Each response closes a connection by now, so
-// that there will be some: for a moment that is waited for.
-func (l *listener) take() {
+// takeQueue takes the connections in the accept queue, and closes the listener when the queue is
+// empty. If the process runs out of descriptors before that, it waits a moment: each response now
+// closes its connection, which frees a descriptor.
+func (l *listener) takeQueue() {
 	fds, more := takeReady(l.Listener)
-	if l.last = !more || l.late(); l.last {
-		_ = l.Close() // at once: what comes in between is reset
+	if l.emptied = !more || l.waitedEnough(); l.emptied {
+		_ = l.Close() // before anything else: connections that come in between are reset
 	}
-	l.rest = connsOf(fds)
-	if !l.last && len(l.rest) == 0 {
+	l.queued = connsOf(fds)
+	if !l.emptied && len(l.queued) == 0 {
 		time.Sleep(minPause)
 	}
 }
 
-// late reports whether descriptors were waited for long enough: as long as an idle connection
-// may stay, since it is those that have them.
-func (l *listener) late() bool {
+// waitedEnough reports whether the wait for descriptors has lasted as long as idle connections,
+// which hold descriptors, stay open.
+func (l *listener) waitedEnough() bool {
 	if l.until.IsZero() {
 		wait := defaultLinger
-		if cut, ok := group.WorkContext(l.ctx).Deadline(); ok {
-			wait = min(wait, time.Until(cut)/5)
+		if deadline, ok := group.WorkContext(l.ctx).Deadline(); ok {
+			wait = min(wait, time.Until(deadline)/5)
 		}
 		l.until = time.Now().Add(wait)
 	}
 	return !time.Now().Before(l.until)
 }
 
-// How long to wait after an error that passes, such as too many open files, as net/http
-// does. It would sleep through the stop.
+// The pause after a temporary error, such as too many open files, as in net/http. net/http itself
+// would not end its pause when the server is told to stop.
 const (
 	minPause = 5 * time.Millisecond
 	maxPause = time.Second
 )
 
-// again reports whether to go on after an error.
-func (l *listener) again(err error) bool {
-	if l.last {
+// retry reports whether to call Accept again after an error. It waits before.
+func (l *listener) retry(err error) bool {
+	if l.emptied {
 		return false
 	}
 	if l.s.isTold() {
 		return true
 	}
-	if passing, ok := err.(interface{ Temporary() bool }); !ok || !passing.Temporary() {
+	if temporary, ok := err.(interface{ Temporary() bool }); !ok || !temporary.Temporary() {
 		return false
 	}
 	l.pause = min(max(2*l.pause, minPause), maxPause)
@@ -124,7 +125,7 @@ func (l *listener) again(err error) bool {
 	return true
 }
 
-// wake has Accept return, as far as that is up to this package.
+// wake makes a blocked Accept return. A listener of the user's type has to be closed for that.
 func (l *listener) wake() {
 	switch inner := l.Listener.(type) {
 	case *net.TCPListener:
@@ -138,14 +139,14 @@ func (l *listener) wake() {
 
 var past = time.Unix(1, 0)
 
-// Close closes the listener, once. net/http calls it with its own lock held, and before it
-// returns from Serve: so it does not wait for a listener of the user's type. The drain does,
-// until the cut.
+// Close closes the listener, once. It does not wait for a listener of the user's type, since
+// net/http calls it with a lock held, and before Serve returns. The drain waits, until its
+// deadline.
 func (l *listener) Close() error {
 	if l.closing.Swap(true) {
 		return nil
 	}
-	if l.ours() {
+	if l.isSocket() {
 		l.close()
 	} else {
 		go l.s.try(l.close)
@@ -153,8 +154,8 @@ func (l *listener) Close() error {
 	return nil
 }
 
-// ours reports whether the listener is one of package net, whose methods do not block.
-func (l *listener) ours() bool {
+// isSocket reports whether the listener is from package net: its Close does not block.
+func (l *listener) isSocket() bool {
 	switch l.Listener.(type) {
 	case *net.TCPListener, *net.UnixListener:
 		return true
@@ -162,21 +163,20 @@ func (l *listener) ours() bool {
 	return false
 }
 
-// acceptPause is less than half of the least margin between the end of a step's context and
-// the step's end.
+// acceptPause is less than half of the smallest margin between a step's deadline and its end.
 const acceptPause = 10 * time.Millisecond
 
-// abandon ends the requests where the Accept of a listener of the user's type does not return:
-// the drain has not begun then, and never will. It is called when the task's time is over,
-// which after a second signal may be when it is told to stop.
-func (l *listener) abandon() {
+// endRequests ends the requests if the Accept of a listener of the user's type does not return. The
+// drain, which else ends them, begins only after Accept has returned. endRequests is called at the
+// task's deadline. After a second signal that may be when the task is told to stop.
+func (l *listener) endRequests() {
 	select {
-	case <-l.over:
+	case <-l.served:
 		return
 	case <-time.After(acceptPause):
 	}
 	l.s.cancel(shutdown.ErrGrace)
-	l.s.cutAll()
+	l.s.closeAll()
 }
 
 func (l *listener) close() {
@@ -185,8 +185,8 @@ func (l *listener) close() {
 	_ = l.Listener.Close()
 }
 
-// try calls f, which calls methods of the user's types, on a goroutine that is nobody's. There,
-// a panic would end the process in the middle of the drain.
+// try calls f, which calls methods of the user's types on a goroutine of this package. It logs a
+// panic, which would otherwise end the process in the middle of the drain.
 func (s *server) try(f func()) {
 	defer func() {
 		if v := recover(); v != nil {

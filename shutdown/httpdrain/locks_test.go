@@ -24,9 +24,9 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
-// A locksmith has types that use the server and the program in every method that httpdrain
-// may call: that waits for ever where a lock is held.
-type locksmith struct {
+// A lockChecker has types whose methods call the Monitor and the Coordinator. Such a call blocks
+// if httpdrain calls the method with a lock held.
+type lockChecker struct {
 	t     *testing.T
 	mon   httpdrain.Monitor
 	c     *shutdown.Coordinator
@@ -35,8 +35,8 @@ type locksmith struct {
 	release chan struct{} // of the slow request
 }
 
-// try takes all locks.
-func (k *locksmith) try(method string) {
+// check takes all locks.
+func (k *lockChecker) check(method string) {
 	if _, known := k.calls.LoadOrStore(method, true); known {
 		return
 	}
@@ -54,119 +54,122 @@ func (k *locksmith) try(method string) {
 	}
 }
 
-type smithListener struct {
+type checkedListener struct {
 	net.Listener
-	k      *locksmith
+	k      *lockChecker
 	failed atomic.Bool
 }
 
-func (l *smithListener) Accept() (net.Conn, error) {
-	l.k.try("Accept")
+func (l *checkedListener) Accept() (net.Conn, error) {
+	l.k.check("Accept")
 	if !l.failed.Swap(true) {
-		return nil, smithError{l.k}
+		return nil, checkedError{l.k}
 	}
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &smithConn{c, l.k}, nil
+	return &checkedConn{c, l.k}, nil
 }
 
-func (l *smithListener) Addr() net.Addr { l.k.try("listener's Addr"); return l.Listener.Addr() }
-func (l *smithListener) Close() error   { l.k.try("listener's Close"); return l.Listener.Close() }
+func (l *checkedListener) Addr() net.Addr { l.k.check("listener's Addr"); return l.Listener.Addr() }
+func (l *checkedListener) Close() error   { l.k.check("listener's Close"); return l.Listener.Close() }
 
-type smithError struct{ k *locksmith }
+type checkedError struct{ k *lockChecker }
 
-func (e smithError) Error() string   { e.k.try("Error"); return "try again" }
-func (e smithError) Temporary() bool { e.k.try("Temporary"); return true }
+func (e checkedError) Error() string   { e.k.check("Error"); return "try again" }
+func (e checkedError) Temporary() bool { e.k.check("Temporary"); return true }
 
-type smithConn struct {
+type checkedConn struct {
 	net.Conn
-	k *locksmith
+	k *lockChecker
 }
 
-func (c *smithConn) Read(b []byte) (int, error)  { c.k.try("Read"); return c.Conn.Read(b) }
-func (c *smithConn) Write(b []byte) (int, error) { c.k.try("Write"); return c.Conn.Write(b) }
-func (c *smithConn) Close() error                { c.k.try("Close"); return c.Conn.Close() }
-func (c *smithConn) LocalAddr() net.Addr         { c.k.try("LocalAddr"); return c.Conn.LocalAddr() }
+func (c *checkedConn) Read(b []byte) (int, error)  { c.k.check("Read"); return c.Conn.Read(b) }
+func (c *checkedConn) Write(b []byte) (int, error) { c.k.check("Write"); return c.Conn.Write(b) }
+func (c *checkedConn) Close() error                { c.k.check("Close"); return c.Conn.Close() }
+func (c *checkedConn) LocalAddr() net.Addr         { c.k.check("LocalAddr"); return c.Conn.LocalAddr() }
 
-func (c *smithConn) RemoteAddr() net.Addr { c.k.try("RemoteAddr"); return c.Conn.RemoteAddr() }
+func (c *checkedConn) RemoteAddr() net.Addr { c.k.check("RemoteAddr"); return c.Conn.RemoteAddr() }
 
-func (c *smithConn) SetDeadline(t time.Time) error {
-	c.k.try("SetDeadline")
+func (c *checkedConn) SetDeadline(t time.Time) error {
+	c.k.check("SetDeadline")
 	return c.Conn.SetDeadline(t)
 }
 
-func (c *smithConn) SetReadDeadline(t time.Time) error {
-	c.k.try("SetReadDeadline")
+func (c *checkedConn) SetReadDeadline(t time.Time) error {
+	c.k.check("SetReadDeadline")
 	return c.Conn.SetReadDeadline(t)
 }
 
-func (c *smithConn) SetWriteDeadline(t time.Time) error {
-	c.k.try("SetWriteDeadline")
+func (c *checkedConn) SetWriteDeadline(t time.Time) error {
+	c.k.check("SetWriteDeadline")
 	return c.Conn.SetWriteDeadline(t)
 }
 
-func (c *smithConn) SyscallConn() (syscall.RawConn, error) {
-	c.k.try("SyscallConn")
+func (c *checkedConn) SyscallConn() (syscall.RawConn, error) {
+	c.k.check("SyscallConn")
 	raw, err := c.Conn.(syscall.Conn).SyscallConn()
-	return smithRaw{raw, c.k}, err
+	return checkedRaw{raw, c.k}, err
 }
 
-type smithRaw struct {
+type checkedRaw struct {
 	syscall.RawConn
-	k *locksmith
+	k *lockChecker
 }
 
-func (r smithRaw) Control(f func(uintptr)) error { r.k.try("Control"); return r.RawConn.Control(f) }
+func (r checkedRaw) Control(f func(uintptr)) error { r.k.check("Control"); return r.RawConn.Control(f) }
 
-type smithContext struct {
+type checkedContext struct {
 	context.Context
-	k *locksmith
+	k *lockChecker
 }
 
-func (c smithContext) Deadline() (time.Time, bool) { c.k.try("Deadline"); return c.Context.Deadline() }
-func (c smithContext) Done() <-chan struct{}       { c.k.try("Done"); return c.Context.Done() }
-func (c smithContext) Err() error                  { c.k.try("Err"); return c.Context.Err() }
-func (c smithContext) Value(key any) any           { c.k.try("Value"); return c.Context.Value(key) }
+func (c checkedContext) Deadline() (time.Time, bool) {
+	c.k.check("Deadline")
+	return c.Context.Deadline()
+}
+func (c checkedContext) Done() <-chan struct{} { c.k.check("Done"); return c.Context.Done() }
+func (c checkedContext) Err() error            { c.k.check("Err"); return c.Context.Err() }
+func (c checkedContext) Value(key any) any     { c.k.check("Value"); return c.Context.Value(key) }
 
-func (k *locksmith) Write(b []byte) (int, error) { k.try("ErrorLog"); return len(b), nil }
+func (k *lockChecker) Write(b []byte) (int, error) { k.check("ErrorLog"); return len(b), nil }
 
-func (k *locksmith) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	k.try("handler")
+func (k *lockChecker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	k.check("handler")
 	if r.URL.Path == "/slow" {
 		<-k.release
 	}
 	_, _ = io.WriteString(w, "hello")
 }
 
-// server has everything that a user can set.
-func (k *locksmith) server() *http.Server {
+// server returns a server with every hook that a user can set.
+func (k *lockChecker) server() *http.Server {
 	srv := &http.Server{
 		Handler: k, ErrorLog: log.New(k, "", 0),
 		BaseContext: func(net.Listener) context.Context {
-			k.try("BaseContext")
-			return smithContext{context.Background(), k}
+			k.check("BaseContext")
+			return checkedContext{context.Background(), k}
 		},
-		ConnContext: func(ctx context.Context, _ net.Conn) context.Context { k.try("ConnContext"); return ctx },
-		ConnState:   func(net.Conn, http.ConnState) { k.try("ConnState") },
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context { k.check("ConnContext"); return ctx },
+		ConnState:   func(net.Conn, http.ConnState) { k.check("ConnState") },
 	}
-	srv.RegisterOnShutdown(func() { k.try("RegisterOnShutdown") })
+	srv.RegisterOnShutdown(func() { k.check("RegisterOnShutdown") })
 	return srv
 }
 
-// Nothing of the user's is called with a lock held: in a drain, and where connections are cut off.
-func TestNothingOfTheUsersUnderALock(t *testing.T) {
+// httpdrain calls no code of the user's with a lock held, neither in a drain nor at the deadline.
+func TestNoUserCodeIsCalledWithALockHeld(t *testing.T) {
 	t.Parallel()
-	for name, grace := range map[string]time.Duration{"drained": patience, "cut": time.Second} {
+	for name, grace := range map[string]time.Duration{"drained": patience, "deadline": time.Second} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			silent := zerolog.Nop()
-			k := &locksmith{t: t, c: &shutdown.Coordinator{Grace: grace, Logger: &silent}, release: make(chan struct{})}
+			k := &lockChecker{t: t, c: &shutdown.Coordinator{Grace: grace, Logger: &silent}, release: make(chan struct{})}
 			release := sync.OnceFunc(func() { close(k.release) })
 			t.Cleanup(release)
 			l := listen(t)
-			p := shutdowntest.Start(t, k.c, httpdrain.Serve(k.server(), httpdrain.Listener(&smithListener{Listener: l, k: k}),
+			p := shutdowntest.Start(t, k.c, httpdrain.Serve(k.server(), httpdrain.Listener(&checkedListener{Listener: l, k: k}),
 				httpdrain.Watch(&k.mon), httpdrain.Linger(50*time.Millisecond)))
 			kept, slow := dial(t, "tcp", l.Addr().String()), dial(t, "tcp", l.Addr().String())
 			kept.get("/")
@@ -196,7 +199,7 @@ func TestNothingOfTheUsersUnderALock(t *testing.T) {
 	}
 }
 
-// A stuckConn does not say whether it has unread bytes.
+// A stuckConn has a SyscallConn that blocks.
 type stuckConn struct {
 	net.Conn
 	release <-chan struct{}
@@ -207,8 +210,8 @@ func (c *stuckConn) SyscallConn() (syscall.RawConn, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// A connection that does not answer is closed 10 ms after it was asked.
-func TestConnectionThatDoesNotAnswer(t *testing.T) {
+// A connection whose SyscallConn blocks is closed unreadPause (10 ms) after its time has passed.
+func TestConnectionWhoseSyscallConnBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
@@ -234,7 +237,7 @@ func TestConnectionThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
-// A stuckListener does not return from Close, or from Accept after it.
+// A stuckListener blocks in Close or, if accept is set, in Accept once it is closed.
 type stuckListener struct {
 	*shutdowntest.Listener
 	release <-chan struct{}
@@ -257,8 +260,7 @@ func (l *stuckListener) Close() error {
 	return err
 }
 
-// Where a listener does not close, the server is drained all the same, and the error says why it
-// took so long.
+// If the listener's Close blocks, the server drains anyway, and the task's error names the Close.
 func TestListenerThatDoesNotClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -284,7 +286,7 @@ func TestListenerThatDoesNotClose(t *testing.T) {
 		}
 		synctest.Wait()
 		if st := mon.Stats(); st.Finished != 1 || st.Idle+st.Active != 0 {
-			t.Errorf("after the request: %+v, want it finished and its connection closed", st)
+			t.Errorf("Stats() after the request = %+v, want 1 finished and no connection", st)
 		}
 		r := p.Wait()
 		if got := r.Steps[0]; got.Outcome == shutdown.OutcomeAbandoned || !strings.Contains(r.String(), "the listener's Close has not returned") {
@@ -296,9 +298,9 @@ func TestListenerThatDoesNotClose(t *testing.T) {
 	})
 }
 
-// A listener whose Accept does not return costs its own step. The requests end before that is
-// abandoned.
-func TestListenerThatAcceptsForEver(t *testing.T) {
+// If the listener's Accept does not return, the server's step is abandoned. The contexts of its
+// requests end before that.
+func TestListenerWhoseAcceptDoesNotReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
@@ -319,7 +321,7 @@ func TestListenerThatAcceptsForEver(t *testing.T) {
 					t.Errorf("the request ended with %v, want ErrGrace", err)
 				}
 			default:
-				t.Error("a handler is called while a request of the abandoned server runs")
+				t.Error("the handler was called before the request of the abandoned server had ended")
 			}
 			return nil
 		})
@@ -333,13 +335,13 @@ func TestListenerThatAcceptsForEver(t *testing.T) {
 		p.Stop(nil)
 		r := p.Wait()
 		if got := r.Steps[0].Outcome; got != shutdown.OutcomeAbandoned || !called.Load() || r.Took > c.Grace {
-			t.Errorf("want main abandoned, the handler called, and at most %v:\n%v", c.Grace, r)
+			t.Errorf("want main abandoned, the handler called, and a drain of at most %v:\n%v", c.Grace, r)
 		}
 	})
 }
 
-// Where the listener has failed, and the stop comes while the requests in hand are waited for,
-// their contexts end before the step's.
+// If the program is told to stop while the task waits for requests after a failure of the listener,
+// the contexts of these requests end before the step's deadline.
 func TestStopAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		silent := zerolog.Nop()
@@ -364,16 +366,16 @@ func TestStopAfterAFailure(t *testing.T) {
 		_ = l.Close()
 		time.Sleep(500 * time.Millisecond)
 		p.Stop(nil)
-		// The step has 2 s, so its context ends after 1.9 s, and those of the requests a margin of
-		// the drain's time before.
+		// The step has 2 s, so its deadline is at 1.9 s. The contexts of the requests end a margin
+		// before that.
 		if got := <-left; got < 100*time.Millisecond {
-			t.Errorf("the request's context ended %v before the step's, want 120ms", got)
+			t.Errorf("the request's context ended %v before the step's deadline, want 120ms", got)
 		}
 		p.Wait()
 	})
 }
 
-// What the server has done is its last status.
+// The last status of the step says what the server has done.
 func TestLastStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := shutdowntest.Listen(t)

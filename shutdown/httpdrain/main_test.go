@@ -7,8 +7,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// scenarioVariable names the program that this test binary is to be, for what only a process
-// of its own can show.
+// scenarioVariable is the environment variable that makes this test binary run a scenario, for
+// tests that need a process of their own.
 const scenarioVariable = "LASTCALL_TEST_SCENARIO"
 
 var scenarios = make(map[string]func())

@@ -7,25 +7,27 @@ import (
 	"sync/atomic"
 )
 
-// A Monitor shows what a server does, for metrics. The zero value is ready for Watch. It
-// may be used by any goroutine.
+// A Monitor reports what a server is doing, for metrics. Its zero value is ready for Watch. It is
+// safe for concurrent use.
 type Monitor struct{ s atomic.Pointer[server] }
 
-// Stats are figures of a server at one moment.
+// Stats counts the requests and connections of a server.
 type Stats struct {
-	// Requests are those in flight: in a handler, or with the rest of the response not
-	// written yet.
+	// Requests is the number of requests in flight: in a handler, or with a response that is
+	// not fully written.
 	Requests int
-	// Connections by state. Idle ones are between two requests, or without a stream in
-	// the case of HTTP/2; those that are hijacked are the application's.
+	// New, Active, Idle and Hijacked count the open connections by state. A new connection has
+	// sent nothing yet. An idle one is between two requests or, with HTTP/2, has no stream. A
+	// hijacked one belongs to the application.
 	New, Active, Idle, Hijacked int
-	// Finished requests, requests that were cut off, and hijacked connections that the
-	// application has closed, since the server was told to stop.
+	// Finished counts the requests that have ended, Cut those that were cut off, and
+	// HijackedClosed the hijacked connections that the application has closed. All count from
+	// the moment at which the server was told to stop.
 	Finished, Cut, HijackedClosed int
 }
 
-// Stats returns the figures of the server, zero before it has begun. It takes some
-// nanoseconds for each connection.
+// Stats returns the counts at this moment. All are zero before the server listens. A call takes
+// a few nanoseconds per connection.
 func (m *Monitor) Stats() Stats {
 	s := m.s.Load()
 	if s == nil {
@@ -38,7 +40,7 @@ func (s *server) stats() (st Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for l := range s.links {
-		switch l.is() {
+		switch l.current() {
 		case fresh:
 			st.New++
 		case reading:
@@ -55,11 +57,11 @@ func (s *server) stats() (st Stats) {
 			st.Hijacked++
 		}
 	}
-	st.Finished, st.Cut, st.HijackedClosed = int(s.finished.Load()), int(s.cut.Load()), int(s.hijacked.Load())
+	st.Finished, st.Cut, st.HijackedClosed = int(s.finished.Load()), int(s.cutOff.Load()), int(s.hijacked.Load())
 	return st
 }
 
-// status is what the step says of itself: what it waits for, and what it has done.
+// status is the status of the step: what it waits for, and what it has done.
 func (s *server) status() string {
 	st := s.stats()
 	return list(
@@ -67,12 +69,12 @@ func (s *server) status() string {
 		counted(st.New+st.Active+st.Idle, "connection open", "connections open"),
 		counted(st.Hijacked, "hijacked connection open", "hijacked connections open"),
 		counted(st.Finished, "request finished", "requests finished"),
-		counted(st.Cut, "cut", "cut"),
+		counted(st.Cut, "request cut off", "requests cut off"),
 		counted(st.HijackedClosed, "hijacked connection closed", "hijacked connections closed"),
 	)
 }
 
-// counted is "3 things", "1 thing", or "" for none.
+// counted returns "3 things", "1 thing", or "" for 0.
 func counted(n int, one, many string) string {
 	switch n {
 	case 0:

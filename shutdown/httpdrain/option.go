@@ -8,11 +8,12 @@ import (
 	"github.com/lastcall-go/lastcall/internal/site"
 )
 
-// defaultLinger is five times a gap of 200 ms between a client's requests, which leaves
-// fewer than one in a hundred of the requests that would meet a closed connection.
+// defaultLinger is five times a pause of 200 ms between two requests of a client. A linger of
+// five times the pause avoids more than 99 % of the requests that would find their connection
+// closed.
 const defaultLinger = time.Second
 
-// An Option changes how a server is served and drained.
+// An Option changes how Serve serves and drains.
 type Option interface{ apply(*options) }
 
 type option func(*options)
@@ -26,17 +27,17 @@ type options struct {
 	monitor   *Monitor
 }
 
-// Listener has the server accept from l, and not listen on its Addr: a Unix socket, a
-// socket that systemd has opened, a listener that limits or counts. The task closes it.
+// Listener makes the server accept from l instead of listening on its Addr. l may be a Unix
+// socket, a socket that systemd has opened, or a listener that limits or counts connections.
+// The task closes l, and waits for its Close until the deadline.
 //
-// Where it is neither a *net.TCPListener nor a *net.UnixListener, the connections that it
-// has ready when it is closed are lost, as they are with net/http. One of crypto/tls does the
-// TLS, and the server's TLSConfig is for that then, as with http.Server.Serve; one that does
-// it in any other way must not where the server does.
+// If l is neither a *net.TCPListener nor a *net.UnixListener, connections that it holds when it
+// is closed are lost, as with net/http.
 //
-// The task waits for the Close of l, until its cut.
+// If l comes from tls.NewListener, it does the TLS, and the server does not, as with
+// http.Server.Serve. If l does TLS in another way, the server must not be set up for TLS.
 //
-// A nil l panics.
+// Listener panics if l is nil.
 func Listener(l net.Listener) Option {
 	if l == nil {
 		panic("httpdrain: Listener was given nil, at " + site.Caller(2))
@@ -44,13 +45,14 @@ func Listener(l net.Listener) Option {
 	return option(func(o *options) { o.listener = l })
 }
 
-// Linger is how long an HTTP/1 connection without a request stays open after the server
-// was told to stop: the next request on it is answered, and its client told not to send
-// another. Closed at once, it may be closed under a request that is on its way. Five times
-// the time between two requests of one client is enough. It costs nothing where there are
-// many requests, and is never more than a fifth of the time that the stop may take.
+// Linger sets how long an idle HTTP/1 connection stays open after the server was told to stop.
+// The next request on it is answered with "Connection: close". If the connection were closed at
+// once, a request that is already on its way would be lost.
 //
-// The default is 1 s. Zero means to close at once, and a negative d panics.
+// Five times the pause between two requests of one client is enough. Linger costs no time where
+// clients send requests all the time. It is never more than a fifth of the task's budget.
+//
+// The default is 1 s. Zero closes idle connections at once. Linger panics if d is negative.
 func Linger(d time.Duration) Option {
 	if d < 0 {
 		panic(fmt.Sprintf("httpdrain: Linger(%v) is negative, at %s", d, site.Caller(2)))
@@ -58,14 +60,14 @@ func Linger(d time.Duration) Option {
 	return option(func(o *options) { o.linger = d })
 }
 
-// TLSFiles has the server use TLS with the certificate and the key in these PEM files, as
-// http.Server.ListenAndServeTLS does. It is not needed where the server's TLSConfig has a
-// certificate, or a function that gets one. If they do not load, the task fails at once.
+// TLSFiles makes the server use TLS with the certificate and the key in these PEM files, as
+// http.Server.ListenAndServeTLS does. It is not needed if the server's TLSConfig has a
+// certificate, or a function that returns one. The task fails at once if a file does not load.
 func TLSFiles(cert, key string) Option {
 	return option(func(o *options) { o.cert, o.key = cert, key })
 }
 
-// Watch has m show what the server does. A Monitor watches one server. A nil m panics.
+// Watch makes m report on this server. A Monitor reports on one server. Watch panics if m is nil.
 func Watch(m *Monitor) Option {
 	if m == nil {
 		panic("httpdrain: Watch was given nil, at " + site.Caller(2))

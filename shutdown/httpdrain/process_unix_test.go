@@ -19,8 +19,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
-// A guardedConn guards its methods with one mutex, which a Read that waits for the client
-// holds.
+// A guardedConn guards its methods with one mutex. Read holds the mutex while it waits for the
+// client.
 type guardedConn struct {
 	net.Conn
 	mu       sync.Mutex
@@ -48,12 +48,12 @@ func (c *guardedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// guardedGrace is more than the second after which there is a progress line, and the time
-// that the later signals take.
+// guardedGrace is long enough for the first progress line, which comes after 1 s, and for the
+// signals of sendMore.
 const guardedGrace = 4 * time.Second
 
-// serveGuarded is a program whose connections are guarded.
-func serveGuarded(closeToo bool) {
+// serveWithGuardedConns is a program that serves on guardedConns.
+func serveWithGuardedConns(closeToo bool) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -66,12 +66,12 @@ func serveGuarded(closeToo bool) {
 }
 
 func init() {
-	scenarios["a guarded SyscallConn"] = func() { serveGuarded(false) }
-	scenarios["a guarded Close"] = func() { serveGuarded(true) }
+	scenarios["a guarded SyscallConn"] = func() { serveWithGuardedConns(false) }
+	scenarios["a guarded Close"] = func() { serveWithGuardedConns(true) }
 }
 
-// idleIn starts a program and has one idle connection to it.
-func idleIn(t *testing.T, scenario string) *shutdowntest.Process {
+// startIdle starts a program and makes one idle connection to it.
+func startIdle(t *testing.T, scenario string) *shutdowntest.Process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), scenarioVariable+"="+scenario, "GORACE=atexit_sleep_ms=0")
@@ -85,20 +85,19 @@ func idleIn(t *testing.T, scenario string) *shutdowntest.Process {
 	return p
 }
 
-// slack is by how much a process may be late on a machine that is busy. How late it was is
-// logged.
+// slack is how late a process may be on a busy machine. The tests log how late it was.
 const slack = 5 * time.Second
 
-// A connection that cannot be asked whether it has unread bytes is closed all the same.
-func TestProcessWithAConnectionThatCannotBeAsked(t *testing.T) {
+// A connection whose SyscallConn blocks is closed anyway.
+func TestProcessWithBlockedSyscallConn(t *testing.T) {
 	t.Parallel()
 	for name, signals := range map[string]int{"one signal": 1, "six signals": 6} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := idleIn(t, "a guarded SyscallConn")
+			p := startIdle(t, "a guarded SyscallConn")
 			p.Signal(syscall.SIGTERM)
 			p.Expect("asked")
-			pressOn(p, signals-1)
+			sendMore(p, signals-1)
 			e := p.Wait()
 			t.Logf("ended after %v", e.Took)
 			if e.Code != 0 || e.Took > guardedGrace+slack {
@@ -108,12 +107,12 @@ func TestProcessWithAConnectionThatCannotBeAsked(t *testing.T) {
 	}
 }
 
-// A connection that cannot be closed either costs the server's step, and nothing else.
-func TestProcessWithAConnectionThatCannotBeClosed(t *testing.T) {
+// A connection whose Close blocks as well makes the server's step fail, and holds up nothing else.
+func TestProcessWithBlockedClose(t *testing.T) {
 	t.Parallel()
 	t.Run("one signal", func(t *testing.T) {
 		t.Parallel()
-		p := idleIn(t, "a guarded Close")
+		p := startIdle(t, "a guarded Close")
 		p.Signal(syscall.SIGTERM)
 		e := p.Wait()
 		t.Logf("ended %v after the grace period", e.Took-guardedGrace)
@@ -123,11 +122,11 @@ func TestProcessWithAConnectionThatCannotBeClosed(t *testing.T) {
 	})
 	t.Run("six signals", func(t *testing.T) {
 		t.Parallel()
-		p := idleIn(t, "a guarded Close")
+		p := startIdle(t, "a guarded Close")
 		first := time.Now()
 		p.Signal(syscall.SIGTERM)
 		p.Expect("asked")
-		third := pressOn(p, 5)
+		third := sendMore(p, 5)
 		e := p.Wait()
 		t.Logf("ended %v after the third signal", first.Add(e.Took).Sub(third))
 		if want := 128 + int(syscall.SIGTERM); e.Code != want || e.Took > guardedGrace+slack {
@@ -136,9 +135,9 @@ func TestProcessWithAConnectionThatCannotBeClosed(t *testing.T) {
 	})
 }
 
-// pressOn sends n more signals, each of which counts, once there was a progress line. It
-// returns when the third of all was sent.
-func pressOn(p *shutdowntest.Process, n int) (third time.Time) {
+// sendMore sends n more signals after the first progress line, far enough apart for each to count.
+// It returns the time of the third signal of the process.
+func sendMore(p *shutdowntest.Process, n int) (third time.Time) {
 	if n > 0 {
 		time.Sleep(1200 * time.Millisecond)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
-// Where the program has too few descriptors for what waits at its listener when it stops,
-// that is served as they come free.
+// If the process has too few descriptors for the connections in its accept queue when it is told
+// to stop, it serves them as descriptors become free.
 func TestAcceptQueueIsServedWithFewDescriptors(t *testing.T) {
 	const n, few = 20, 6
 	tl := listen(t)
@@ -24,7 +24,7 @@ func TestAcceptQueueIsServedWithFewDescriptors(t *testing.T) {
 	s := startOn(t, tl, &http.Server{Handler: hello})
 	s.until("no more descriptors", func(st httpdrain.Stats) bool { return st.New == few })
 	s.stop()
-	time.Sleep(20 * time.Millisecond) // to ask whether it has been told would take a descriptor
+	time.Sleep(20 * time.Millisecond) // refuses would need a descriptor
 	for i, c := range clients {
 		c.get("/")
 		if _, body := c.answer(); body != "hello" {
@@ -34,7 +34,7 @@ func TestAcceptQueueIsServedWithFewDescriptors(t *testing.T) {
 	s.drained()
 }
 
-// limitDescriptors leaves n more to the process until the test ends.
+// limitDescriptors lets the process open n more descriptors until the test ends.
 func limitDescriptors(t *testing.T, n int) {
 	t.Helper()
 	used, err := os.ReadDir("/proc/self/fd")
@@ -49,7 +49,7 @@ func limitDescriptors(t *testing.T, n int) {
 		}
 		highest = max(highest, fd)
 	}
-	for fd := 0; fd <= highest; { // those that are free below
+	for fd := 0; fd <= highest; { // use up the free descriptors below highest
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)

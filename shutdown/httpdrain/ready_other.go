@@ -4,11 +4,10 @@ package httpdrain
 
 import "net"
 
-// takeReady has no way to look without waiting.
+// takeReady returns nothing: here no call accepts without waiting.
 func takeReady(net.Listener) (fds []int, more bool) { return nil, false }
 
 func connsOf([]int) []net.Conn { return nil }
 
-// unread reports whether the kernel has bytes of a connection that nobody has read. Here
-// that cannot be told.
+// unread returns false: here no call tells whether the kernel holds unread bytes.
 func unread(net.Conn) bool { return false }

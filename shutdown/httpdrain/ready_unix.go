@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// takeReady accepts the connections that are ready, without waiting for more, and returns
-// their descriptors; more means that there may be others, for which it has none. The Accept
-// of package net cannot do that: with a deadline in the past it does not look, and with one
-// ahead it waits.
+// takeReady accepts the connections in the accept queue without waiting, and returns their
+// descriptors. more means that it has run out of descriptors, and that there may be more
+// connections. The Accept of package net cannot do this: with a deadline in the past it does not
+// try, and with one in the future it waits.
 func takeReady(l net.Listener) (fds []int, more bool) {
 	var raw syscall.RawConn
 	var err error
@@ -30,20 +30,20 @@ func takeReady(l net.Listener) (fds []int, more bool) {
 	return fds, more
 }
 
-// maxReady bounds what is taken where connections come as fast as they are accepted. No
+// maxReady bounds the loop in case connections come as fast as they are accepted. No accept
 // queue is longer.
 const maxReady = 1 << 16
 
-// acceptAll accepts until there is nothing more, or an error.
+// acceptAll accepts until the queue is empty, or an error occurs.
 func acceptAll(fd int) (fds []int, more bool) {
-	// It is non-blocking, unless somebody has called File().Fd() on it.
+	// The descriptor is non-blocking already, unless somebody has called File().Fd() on it.
 	if syscall.SetNonblock(fd, true) != nil {
 		return nil, false
 	}
-	// What package net makes of a descriptor needs another one for a moment.
+	// net.FileConn duplicates the descriptor, and so needs a second one for a moment.
 	spare, err := descriptor(func() (int, error) { return syscall.Dup(fd) })
 	if err != nil {
-		return nil, noneLeft(err)
+		return nil, outOfDescriptors(err)
 	}
 	defer syscall.Close(spare)
 	for len(fds) < maxReady {
@@ -51,15 +51,15 @@ func acceptAll(fd int) (fds []int, more bool) {
 		switch err {
 		case nil:
 			fds = append(fds, c)
-		case syscall.EINTR, syscall.ECONNABORTED: // the latter: it has gone already
+		case syscall.EINTR, syscall.ECONNABORTED: // ECONNABORTED: the client has gone
 		default:
-			return fds, noneLeft(err)
+			return fds, outOfDescriptors(err)
 		}
 	}
 	return fds, false
 }
 
-// descriptor makes a descriptor that processes which are started meanwhile do not get.
+// descriptor makes a descriptor that child processes do not inherit.
 func descriptor(f func() (int, error)) (fd int, err error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -69,14 +69,14 @@ func descriptor(f func() (int, error)) (fd int, err error) {
 	return fd, err
 }
 
-func noneLeft(err error) bool { return err == syscall.EMFILE || err == syscall.ENFILE }
+func outOfDescriptors(err error) bool { return err == syscall.EMFILE || err == syscall.ENFILE }
 
-// connsOf makes connections of descriptors.
+// connsOf makes connections from descriptors, and closes these.
 func connsOf(fds []int) []net.Conn {
 	conns := make([]net.Conn, 0, len(fds))
 	for _, fd := range fds {
 		f := os.NewFile(uintptr(fd), "")
-		if c, err := net.FileConn(f); err == nil { // of a duplicate
+		if c, err := net.FileConn(f); err == nil { // c has a duplicate
 			conns = append(conns, c)
 		}
 		_ = f.Close()
@@ -84,7 +84,7 @@ func connsOf(fds []int) []net.Conn {
 	return conns
 }
 
-// unread reports whether the kernel has bytes of a connection that nobody has read.
+// unread reports whether the kernel holds unread bytes of a connection.
 func unread(c net.Conn) (yes bool) {
 	s, ok := c.(syscall.Conn)
 	if !ok {

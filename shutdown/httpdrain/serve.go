@@ -19,30 +19,32 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// Serve returns a task that listens on the server's Addr and serves until it is told to
-// stop, and then drains the server, as described for this package. It is for group.Go,
-// shutdown's Start, or a Coordinator's Run itself:
+// Serve returns a task that listens on the server's Addr and serves until it is told to stop. Then
+// it drains the server as the package documentation describes. Run the task with group.Go, with
+// shutdown.Start, or as the main function of a Coordinator's Run:
 //
 //	g.Go("http", httpdrain.Serve(&http.Server{Addr: ":8080", Handler: mux}))
 //
-// The server is the user's own: its Handler, TLSConfig, Protocols, timeouts, ConnState,
-// BaseContext and ConnContext are what they are with net/http, and the functions given to
-// RegisterOnShutdown are called and awaited, with what they have started. TLS is used where
-// the TLSConfig has a certificate, or a function that gets one, or with TLSFiles. From its
-// start, the task owns the server, and sets some of its fields.
+// The server's Handler, TLSConfig, Protocols, timeouts, ConnState, BaseContext and ConnContext
+// work as with net/http. The functions given to RegisterOnShutdown are called, and the task
+// waits for them and for the goroutines that they start. The server uses TLS if its TLSConfig has
+// a certificate or a function that returns one, or with the option TLSFiles. The task owns the
+// server once it has started, and sets some of its fields.
 //
-// Where BaseContext returns main's context, or one made of it, the request to stop, which ends
-// that, does not end requests.
+// If BaseContext returns main's context, or one derived from it, the request to stop does not end
+// the contexts of requests.
 //
-// The task returns nil if every request was answered. It fails at once where it cannot
-// listen or a certificate does not load. An error of the listener ends it too, after the
-// requests in hand, for which there are 5 s then. At its cut it closes what is left, and
-// fails with how much that was. http.ErrServerClosed is no error: a server that is shut
-// down otherwise ends the task with nil, when it has drained.
+// The task returns nil if every request was answered. It fails at once if it cannot listen, or if
+// a certificate does not load. If the listener fails, the task waits up to 5 s for the requests in
+// flight and returns the listener's error. At its deadline it closes all connections, and fails
+// with the number of requests that this has cut off. It never returns http.ErrServerClosed: after
+// a call of the server's own Shutdown or Close it drains and returns nil.
 //
-// Outside of a Coordinator and a group the task stops within group.DefaultGrace of the end
-// of its context. A nil server panics here. A server can be served once, by one task: any
-// other, and the same one run again, fails at once.
+// Outside of a Coordinator and a group, the task stops within group.DefaultGrace after the end of
+// its context.
+//
+// Serve panics if srv is nil. A server can be served once: a second task for it, or a second run
+// of the same task, fails at once. A task that could not listen may be run again.
 func Serve(srv *http.Server, opts ...Option) func(ctx context.Context) error {
 	if srv == nil {
 		panic("httpdrain: Serve was given a nil server, at " + site.Caller(2))
@@ -55,43 +57,43 @@ func Serve(srv *http.Server, opts ...Option) func(ctx context.Context) error {
 		if inStep(ctx) {
 			return run(ctx, srv, o)
 		}
-		var g group.Group // for its time limit, and the contexts that go with it
+		var g group.Group // it has a time limit, and work contexts
 		g.Go("http", func(ctx context.Context) error { return run(ctx, srv, o) })
 		return g.Run(ctx)
 	}
 }
 
-// A phase is how far the stop has come.
+// The phases of a server.
 const (
 	open      int32 = iota
-	announced       // not ready any more, and everything is still served
-	told            // to stop
+	announced       // not ready, but everything is still served
+	told            // the server was told to stop
 )
 
 // A server is one run of the task.
 type server struct {
 	options
-	srv     *http.Server
-	own     http.Handler // as the server had it
-	handler http.Handler // the same, and the default for nil
-	general bool         // OPTIONS * is not for it
-	tls     bool
-	base    time.Time
-	id      string // unique in the process
+	srv            *http.Server
+	userHandler    http.Handler // the server's Handler before the task began; may be nil
+	handler        http.Handler // userHandler or http.DefaultServeMux
+	generalOptions bool         // answer OPTIONS * as net/http does, without the handler
+	tls            bool
+	base           time.Time
+	id             string // unique in the process
 
 	phase  atomic.Int32
-	told   chan struct{} // closed when it is told to stop
-	woken  chan struct{} // what the drain waits for may have happened
+	told   chan struct{} // closed when the server is told to stop
+	woken  chan struct{} // something has changed that the drain may wait for
 	coord  *shutdown.Coordinator
-	resume chan struct{}           // the announcement was taken back
+	resume chan struct{}           // the announcement was undone
 	cancel context.CancelCauseFunc // ends the contexts of the requests
-	at     atomic.Int64            // when the stop was announced, from base; 0: not yet
+	t0     atomic.Int64            // when the stop was announced, in nanoseconds from base; 0: not yet
 
-	finished, hijacked, cut atomic.Int64 // since it was told
+	finished, hijacked, cutOff atomic.Int64 // since the server was told to stop
 
-	mu     sync.Mutex
-	links  map[*link]struct{}
-	others sync.Map // net.Conn to *link, asked twice for each request
+	mu        sync.Mutex
+	links     map[*link]struct{}
+	unwrapped sync.Map // net.Conn to *link, read twice per request
 }
 
 var servers atomic.Int64
@@ -119,40 +121,41 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	tell := sync.OnceFunc(s.tell)
 	defer context.AfterFunc(ctx, func() {
 		tell()
-		s.wake() // a drain that has begun before the stop learns of its deadline
+		s.wake() // a drain that has begun before the stop now has a deadline
 		l.wake()
-		if !l.ours() {
-			context.AfterFunc(group.WorkContext(ctx), l.abandon)
+		if !l.isSocket() {
+			context.AfterFunc(group.WorkContext(ctx), l.endRequests)
 		}
 	})()
 
 	err = s.accept(l)
-	close(l.over)
+	close(l.served)
 	_ = l.Close()
-	asked := ctx.Err() != nil
+	stopping := ctx.Err() != nil
 	tell() // the context may end at this moment
 	d := &drain{s: s, l: l, ctx: ctx}
 	switch {
-	case asked:
+	case stopping:
 		err = nil
-	case errors.Is(err, http.ErrServerClosed): // by somebody who called the server's own methods
+	case errors.Is(err, http.ErrServerClosed): // the user called the server's own Shutdown or Close
 		d.closed, err = true, nil
 	default:
-		d.most = afterFailure
+		d.limit = afterFailure
 	}
 	return errors.Join(err, d.run())
 }
 
-// afterFailure is the most that the requests in hand are given where the listener has
-// failed. The program is to hear of that, and it cannot before they are done.
+// afterFailure is how long the task waits for requests in flight after its listener has failed.
+// The program learns of the failure only when the task returns.
 const afterFailure = 5 * time.Second
 
-// open takes the server and makes the listener. If it fails it leaves the server as it was,
-// for another attempt, but nobody waiting at a listener that it was given.
+// open wraps the server's handler and makes the listener. If it fails, it restores the server, so
+// that the task can be run again, and closes a listener of the user's, so that no client waits
+// there.
 func (s *server) open() (l *listener, err error) {
-	if err = s.take(); err == nil {
+	if err = s.wrapHandler(); err == nil {
 		if l, err = s.listen(); err != nil {
-			s.give()
+			s.restoreHandler()
 		}
 	}
 	if err != nil && s.options.listener != nil {
@@ -165,33 +168,33 @@ var tlsListener = reflect.TypeOf(tls.NewListener(nil, nil))
 
 func doesTLS(l net.Listener) bool { return reflect.TypeOf(l) == tlsListener }
 
-// taking guards the handlers of servers that tasks take.
-var taking sync.Mutex
+// handlerMu guards the Handler field of all servers.
+var handlerMu sync.Mutex
 
-// take puts this task's handler around the user's. A second one around that would find the
-// connections of the first, and the two call each other for ever.
-func (s *server) take() error {
-	taking.Lock()
-	defer taking.Unlock()
+// wrapHandler puts this task's handler around the user's. It refuses a server that has a task's
+// handler already: the two would call each other for ever.
+func (s *server) wrapHandler() error {
+	handlerMu.Lock()
+	defer handlerMu.Unlock()
 	if _, taken := s.srv.Handler.(*server); taken {
-		return errors.New("another task serves this server, or has: each needs one of its own")
+		return errors.New("another task serves this server, or has served it; each task needs a server of its own")
 	}
-	s.own, s.handler = s.srv.Handler, s.srv.Handler
+	s.userHandler, s.handler = s.srv.Handler, s.srv.Handler
 	if s.handler == nil {
 		s.handler = http.DefaultServeMux
 	}
-	s.general = !s.srv.DisableGeneralOptionsHandler
+	s.generalOptions = !s.srv.DisableGeneralOptionsHandler
 	s.srv.Handler, s.srv.DisableGeneralOptionsHandler = s, true
 	return nil
 }
 
-func (s *server) give() {
-	taking.Lock()
-	defer taking.Unlock()
-	s.srv.Handler, s.srv.DisableGeneralOptionsHandler = s.own, !s.general
+func (s *server) restoreHandler() {
+	handlerMu.Lock()
+	defer handlerMu.Unlock()
+	s.srv.Handler, s.srv.DisableGeneralOptionsHandler = s.userHandler, !s.generalOptions
 }
 
-// listen makes the listener, and finds out whether there will be TLS.
+// listen makes the listener, and sets s.tls.
 func (s *server) listen() (*listener, error) {
 	conf := s.srv.TLSConfig
 	s.tls = s.cert != "" || s.key != "" || conf != nil &&
@@ -200,7 +203,7 @@ func (s *server) listen() (*listener, error) {
 		if s.cert != "" || s.key != "" {
 			return nil, errBothTLS
 		}
-		s.tls = false // as with http.Server.Serve: the configuration is the listener's as well
+		s.tls = false // the listener does it; http.Server.Serve accepts a TLSConfig there, too
 	}
 	if s.cert != "" || s.key != "" {
 		if _, err := tls.LoadX509KeyPair(s.cert, s.key); err != nil {
@@ -221,7 +224,7 @@ func (s *server) listen() (*listener, error) {
 			return nil, err
 		}
 	}
-	return &listener{Listener: l, s: s, over: make(chan struct{})}, nil
+	return &listener{Listener: l, s: s, served: make(chan struct{})}, nil
 }
 
 func (s *server) accept(l *listener) error {
@@ -231,24 +234,24 @@ func (s *server) accept(l *listener) error {
 	return s.srv.Serve(l)
 }
 
-// install puts the server's own hooks around the user's.
+// install puts hooks around the user's hooks.
 func (s *server) install(ctx context.Context, l net.Listener) {
 	srv := s.srv
 	base, connCtx, connState := srv.BaseContext, srv.ConnContext, srv.ConnState
 	// The request to stop does not end the contexts of requests, only s.cancel does.
 	values := context.WithoutCancel(ctx)
-	var under context.Context
+	var requests context.Context
 	if base == nil {
-		under, s.cancel = context.WithCancelCause(values)
+		requests, s.cancel = context.WithCancelCause(values)
 	} else {
-		under, s.cancel = underOf(base(l), values)
+		requests, s.cancel = requestBase(base(l), values)
 	}
-	srv.BaseContext = func(net.Listener) context.Context { return under }
+	srv.BaseContext = func(net.Listener) context.Context { return requests }
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		l := s.linkOf(c)
 		if connCtx != nil {
-			if ctx = connCtx(ctx, shown(c)); ctx == nil {
-				return nil // as net/http has it, it panics
+			if ctx = connCtx(ctx, userConn(c)); ctx == nil {
+				return nil // net/http panics
 			}
 		}
 		if l == nil {
@@ -259,7 +262,7 @@ func (s *server) install(ctx context.Context, l net.Listener) {
 	}
 	srv.ConnState = func(c net.Conn, at http.ConnState) {
 		if connState != nil {
-			connState(shown(c), at)
+			connState(userConn(c), at)
 		}
 		if l := s.linkOf(c); l != nil {
 			l.hook(at)
@@ -267,7 +270,7 @@ func (s *server) install(ctx context.Context, l net.Listener) {
 	}
 }
 
-// watch waits for the announcement of the stop, if there is a Coordinator to make one.
+// watch waits for the announcement of the stop if there is a Coordinator.
 func (s *server) watch(ctx context.Context) (stop func()) {
 	if !inProgram(ctx) {
 		return func() {}
@@ -295,14 +298,14 @@ func (s *server) watch(ctx context.Context) (stop func()) {
 	return func() { close(over); done.Wait() }
 }
 
-// resumed reports whether the stop was announced, and that taken back. Nobody says so:
-// it is when a response is about to be marked that it matters.
+// resumed reports whether the announcement of the stop was undone. No event reports that, so it is
+// called before a response says "Connection: close".
 func (s *server) resumed() bool {
 	if s.phase.Load() != announced || !s.coord.Ready() {
 		return false
 	}
 	if s.phase.CompareAndSwap(announced, open) {
-		s.at.Store(0)
+		s.t0.Store(0)
 		select {
 		case s.resume <- struct{}{}:
 		default:
@@ -314,20 +317,20 @@ func (s *server) resumed() bool {
 func (s *server) isTold() bool { return s.phase.Load() == told }
 
 func (s *server) announce() {
-	s.at.CompareAndSwap(0, int64(time.Since(s.base)))
+	s.t0.CompareAndSwap(0, int64(time.Since(s.base)))
 	s.phase.CompareAndSwap(open, announced)
 }
 
-// stop is when the stop was announced.
-func (s *server) stop() time.Duration { return time.Duration(s.at.Load()) }
+// announcedAt is when the stop was announced.
+func (s *server) announcedAt() time.Duration { return time.Duration(s.t0.Load()) }
 
 func (s *server) tell() {
-	s.at.CompareAndSwap(0, int64(time.Since(s.base)))
+	s.t0.CompareAndSwap(0, int64(time.Since(s.base)))
 	s.phase.Store(told)
 	close(s.told)
 }
 
-// wake has the drain look again.
+// wake makes the drain scan again.
 func (s *server) wake() {
 	if s.phase.Load() != told {
 		return

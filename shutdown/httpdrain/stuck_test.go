@@ -12,8 +12,8 @@ import (
 
 const stuckGrace = time.Second
 
-// stuckIn are ways in which a handler does not return. What it waits for is outside of its
-// request: the end of the request's context and of its connection do not wake it.
+// A stuckIn has functions in which a handler hangs. They wait neither for the context of the request
+// nor for its connection.
 type stuckIn struct {
 	mu sync.Mutex
 	wg sync.WaitGroup
@@ -21,15 +21,15 @@ type stuckIn struct {
 
 func (w *stuckIn) mutex()     { w.mu.Lock(); defer w.mu.Unlock() }
 func (w *stuckIn) waitGroup() { w.wg.Wait() }
-func (w *stuckIn) sleep()     { time.Sleep(stuckGrace + 500*time.Millisecond) } // nobody can end it
+func (w *stuckIn) sleep()     { time.Sleep(stuckGrace + 500*time.Millisecond) } // returns by itself
 
-// A handler that is stuck is named in the report: the step of the server waits for what the
-// handler waits for, and not in this package.
-func TestWhatAStuckHandlerWaitsFor(t *testing.T) {
+// The report says what a stuck handler waits for: the server's step shows the handler's goroutine and
+// not one of this package.
+func TestStuckHandlerIsInTheReport(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		wait  func(*stuckIn)
-		wants [2]string // the function that waits, and the user's that has called it
+		wants [2]string // the function that waits, and the function of the handler that has called it
 	}{
 		{"mutex", (*stuckIn).mutex, [2]string{"sync.(*Mutex).Lock", "stuckIn).mutex"}},
 		{"wait group", (*stuckIn).waitGroup, [2]string{"sync.(*WaitGroup).Wait", "stuckIn).waitGroup"}},
@@ -56,14 +56,14 @@ func TestWhatAStuckHandlerWaitsFor(t *testing.T) {
 			got := httpStep(t, r)
 			for _, want := range append(tt.wants[:], "httpdrain/stuck_test.go:") {
 				if !strings.Contains(got.WaitsFor, want) {
-					t.Errorf("WaitsFor = %q, want %q in it", got.WaitsFor, want)
+					t.Errorf("WaitsFor = %q, want it to contain %q", got.WaitsFor, want)
 				}
 			}
 		})
 	}
 }
 
-// httpStep is the step of the server in a report of run's.
+// httpStep returns the step of the server.
 func httpStep(t *testing.T, r *shutdown.Report) shutdown.Step {
 	t.Helper()
 	for _, s := range r.Steps {
@@ -71,6 +71,6 @@ func httpStep(t *testing.T, r *shutdown.Report) shutdown.Step {
 			return s
 		}
 	}
-	t.Fatalf("no step is named http:\n%v", r)
+	t.Fatalf("no step named http in the report:\n%v", r)
 	return shutdown.Step{}
 }

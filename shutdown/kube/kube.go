@@ -1,9 +1,10 @@
-// Package kube lets a program and the kubelet agree on when the program ends.
+// Package kube serves the probes and the preStop hook of a Kubernetes pod.
 //
-// Kubernetes deletes a pod in two ways at once: the kubelet runs the preStop hook and then
-// sends SIGTERM, while the pod's address is taken out of every proxy and load balancer,
-// which takes seconds that nobody reports. A program has to serve until that is done. It can
-// wait by itself, after SIGTERM, for the Coordinator's Delay; or have the kubelet wait:
+// When a pod is deleted, two things happen at the same time. The kubelet runs the preStop hook
+// and then sends SIGTERM. Meanwhile proxies and load balancers remove the pod's address, which
+// takes seconds, and Kubernetes does not report when it is done. The program has to serve until
+// then. Without a hook, it waits after SIGTERM, for the Coordinator's Delay. With the hook of
+// this package, the kubelet waits:
 //
 //	deletion                              SIGTERM                                     SIGKILL
 //	t0                                    t0 + Delay                                  t0 + terminationGracePeriodSeconds
@@ -11,16 +12,17 @@
 //	│ everything is still served          │                                           │
 //	├──────────── Delay ──────────────────┼──────────────── drain ────────────┬ 2 s ──┤
 //
-// The hook announces the stop, and returns when the delay is over; SIGTERM follows, and the
-// delay is not waited for again. It does no harm where the hook fails, is called ten times,
-// or SIGTERM comes first: there is one delay and one grace period, whatever begins them.
+// The hook announces the stop, and returns when the delay is over. SIGTERM follows, and the
+// program does not wait again. The program has one delay and one grace period, which begin with
+// the hook or with SIGTERM, whichever comes first. So it also stops in time if the hook fails,
+// or is called several times.
 //
 //	c := &shutdown.Coordinator{Delay: 5 * time.Second}
 //	...
 //	c.Start(httpdrain.Serve(&http.Server{Addr: ":9090", Handler: kube.Handler(c)}), shutdown.Name("admin"))
 //
-// The admin listener comes before anything else is registered, so that it ends last:
-// liveness is answered until the exit.
+// Start the admin server before anything else: it then stops last, and the liveness probe is
+// answered until the program exits.
 package kube
 
 import (
@@ -38,14 +40,15 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// Handler serves what a pod is asked, for a listener of its own:
+// Handler returns a handler for the admin server of a pod. It serves these paths:
 //
-//	/readyz   200 while c is ready, 503 from the announcement of the stop on
-//	/livez    200 as long as the program answers
+//	/readyz   200 while c is ready, otherwise 503
+//	/livez    200
 //	/prestop  see PreStop
 //
-// Ready says nothing of what the program has to do before it can serve: where that takes
-// time, answer /readyz yourself. A nil c panics.
+// c is ready from the start of Run to the announcement of the stop. If the program needs time
+// before it can serve, write a handler for /readyz that waits for that, too. Handler panics if c
+// is nil.
 func Handler(c *shutdown.Coordinator) http.Handler {
 	mustNotBeNil("Handler", c)
 	mux := http.NewServeMux()
@@ -61,19 +64,20 @@ func Handler(c *shutdown.Coordinator) http.Handler {
 	return mux
 }
 
-// slack is how much later than the end of the grace period SIGTERM may come after a hook
-// that has used up all of the pod's: the margin of 2 s that the Coordinator keeps back from
-// that, and the second to which the kubelet rounds.
+// slack is how long after the end of the program's grace period SIGTERM may come if the hook
+// uses up the pod's grace period: 2 s, which the Coordinator subtracts from the pod's, and 1 s,
+// to which the kubelet rounds.
 const slack = 3 * time.Second
 
-// PreStop is for the httpGet of a preStop hook. It calls Quiesce, and answers with 200 when
-// the delay is over, or at once when the stop begins. Any number of calls share one delay.
+// PreStop returns a handler for the httpGet of a preStop hook. It calls c.Quiesce, and responds
+// 200 when the delay is over, or at once if the stop has begun. All calls share one delay.
 //
-// If no stop has followed 3 s after the grace period, the pod was not going to end (a hook
-// runs as well when a probe restarts another container), and it calls Resume.
+// If no stop follows within the grace period and 3 s more, the pod is not going to end, and the
+// handler calls c.Resume.
 //
-// It answers GET only, and may be exposed on the pod's network: the most that it can do is
-// to keep requests away for a grace period. A nil c panics.
+// The handler accepts only GET. Whoever can reach it can make the pod unready for a grace period,
+// again and again, so serve it on a port that only the kubelet reaches, or use [PreStopCommand]
+// with an address on the loopback. PreStop panics if c is nil.
 func PreStop(c *shutdown.Coordinator) http.Handler {
 	mustNotBeNil("PreStop", c)
 	return &preStop{c: c}
@@ -83,7 +87,7 @@ type preStop struct {
 	c *shutdown.Coordinator
 
 	mu        sync.Mutex
-	announced time.Time // t0 of the announcement that will be undone
+	announced time.Time // t0 of the last announcement; a timer will undo it
 }
 
 func (p *preStop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -96,16 +100,16 @@ func (p *preStop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.undoLater()
 	select {
 	case <-over:
-		say(w, http.StatusOK, "may stop")
+		say(w, http.StatusOK, "the delay is over")
 	case <-r.Context().Done():
 	}
 }
 
-// undoLater has the announcement undone if nothing follows it.
+// undoLater undoes the announcement later, if no stop follows.
 func (p *preStop) undoLater() {
 	report := p.c.Report()
 	if report == nil {
-		return // before Run: nothing was announced
+		return // before Run there is no announcement
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,19 +120,20 @@ func (p *preStop) undoLater() {
 	time.AfterFunc(time.Until(report.Began.Add(tree.Sum(report.Grace, slack))), func() { p.undo(report.Began) })
 }
 
-// undo resumes, unless the announcement has been undone otherwise and another has come.
+// undo calls Resume, unless this announcement was undone otherwise and there is a new one.
 func (p *preStop) undo(announced time.Time) {
 	if r := p.c.Report(); r != nil && r.Began.Equal(announced) {
 		p.c.Resume()
 	}
 }
 
-// commandLimit bounds PreStopCommand where the pod's grace period is not told. The kubelet
-// stops waiting for a hook at the end of that, but does not end its process.
+// commandLimit is the timeout of PreStopCommand if the environment does not give the pod's grace
+// period. The kubelet stops waiting for a hook at the end of that period, but does not end the
+// hook's process.
 const commandLimit = 10 * time.Minute
 
-// limit is how long the hook may take: a program that hangs must not cost itself all of its
-// grace period, of which the delay is half at most.
+// limit is the timeout of PreStopCommand. If the program hangs, the hook must not use up the
+// grace period. The delay is at most half of it.
 func limit() time.Duration {
 	p, err := new(shutdown.Coordinator).Plan()
 	if err != nil || p.Grace == 0 {
@@ -137,14 +142,15 @@ func limit() time.Duration {
 	return p.Grace / 2
 }
 
-// PreStopCommand is the exec form of the hook, for images that have no shell and pods
-// whose network the kubelet does not reach: the program, called as "app prestop", asks
-// itself. url is that of PreStop, such as http://127.0.0.1:9090/prestop.
+// PreStopCommand calls the handler of [PreStop] at url, such as http://127.0.0.1:9090/prestop, and
+// returns nil when the delay is over. It is for a preStop hook of the form exec: a second process
+// of the program, run as "app prestop", calls the first. The image needs no shell, and the kubelet
+// needs no access to the pod's network.
 //
-// It returns nil when the delay is over. It is an error if there is no answer, none within
-// half of TERMINATION_GRACE_PERIOD_SECONDS where that is set, or another than 200; the kubelet
-// then sends SIGTERM at once, and the program waits by itself. A proxy that the environment
-// names is not used.
+// It returns an error if there is no response, if the response is not 200, or if it takes longer
+// than half of TERMINATION_GRACE_PERIOD_SECONDS (10 minutes if that is not set). If the hook then
+// exits with a status other than 0, the kubelet sends SIGTERM at once, and the program waits for
+// the delay after SIGTERM. PreStopCommand ignores HTTP_PROXY.
 func PreStopCommand(url string) error {
 	if err := checkURL(url); err != nil {
 		return err
@@ -165,8 +171,8 @@ func PreStopCommand(url string) error {
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
-		said, _ := io.ReadAll(io.LimitReader(res.Body, 200))
-		return fmt.Errorf("kube: %s answers %s: %s", url, res.Status, strings.TrimSpace(string(said)))
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 200))
+		return fmt.Errorf("kube: %s returned %s: %s", url, res.Status, strings.TrimSpace(string(body)))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ import (
 
 const s = time.Second
 
-// A pod is a program in a bubble, with a kubelet.
+// A pod is a program in a synctest bubble. Its methods do what the kubelet does.
 type pod struct {
 	*shutdown.Coordinator
 	t       *testing.T
@@ -31,11 +31,11 @@ type pod struct {
 	handler http.Handler
 	told    time.Duration // when main was told to stop
 	report  *shutdown.Report
-	over    chan struct{}
+	done    chan struct{}
 }
 
-// inPod calls f beside a program with a grace period of 20 s and a delay of 5 s, whose main
-// ends when it is told. Then it has the program stop, if it has not.
+// inPod runs a program with a grace period of 20 s and a delay of 5 s, whose main returns when it
+// is told to stop. It calls f, and then stops the program if that is still running.
 func inPod(t *testing.T, f func(p *pod)) *pod {
 	t.Helper()
 	return inPodFor(t, 20*s, f)
@@ -47,9 +47,9 @@ func inPodFor(t *testing.T, grace time.Duration, f func(p *pod)) *pod {
 	synctest.Test(t, func(t *testing.T) {
 		logger := zerolog.Nop()
 		c := &shutdown.Coordinator{Grace: grace, Delay: 5 * s, Signals: []os.Signal{}, Logger: &logger}
-		p = &pod{Coordinator: c, t: t, began: time.Now(), handler: kube.Handler(c), over: make(chan struct{})}
+		p = &pod{Coordinator: c, t: t, began: time.Now(), handler: kube.Handler(c), done: make(chan struct{})}
 		go func() {
-			defer close(p.over)
+			defer close(p.done)
 			p.report = c.Run(context.Background(), func(ctx context.Context) error {
 				<-ctx.Done()
 				p.told = p.now()
@@ -59,14 +59,14 @@ func inPodFor(t *testing.T, grace time.Duration, f func(p *pod)) *pod {
 		synctest.Wait()
 		f(p)
 		c.Stop(nil)
-		<-p.over
+		<-p.done
 	})
 	return p
 }
 
 func (p *pod) now() time.Duration { return time.Since(p.began) }
 
-// get is what the kubelet does. It returns the status, and when the answer came.
+// get sends a GET request. It returns the status, and the time of the response.
 func (p *pod) get(path string) (code int, at time.Duration) {
 	p.t.Helper()
 	w := httptest.NewRecorder()
@@ -74,7 +74,7 @@ func (p *pod) get(path string) (code int, at time.Duration) {
 	return w.Code, p.now()
 }
 
-// sigterm is what follows the hook.
+// sigterm stops the program as SIGTERM does.
 func (p *pod) sigterm() { p.Stop(&signals.Error{Signal: syscall.SIGTERM}) }
 
 func (p *pod) wantGet(path string, code int, at time.Duration) {
@@ -93,7 +93,7 @@ func TestProbes(t *testing.T) {
 		p.wantGet("/readyz", 503, 0)
 		p.wantGet("/livez", 200, 0)
 		p.sigterm()
-		<-p.over
+		<-p.done
 		p.wantGet("/readyz", 503, 5*s)
 		p.wantGet("/livez", 200, 5*s)
 	})
@@ -103,11 +103,11 @@ func TestHookThenSIGTERMWaitsOnce(t *testing.T) {
 	p := inPod(t, func(p *pod) {
 		p.wantGet("/prestop", 200, 5*s)
 		p.wantGet("/readyz", 503, 5*s)
-		time.Sleep(20 * time.Millisecond) // as the kubelet takes
+		time.Sleep(20 * time.Millisecond) // the kubelet takes about as long
 		p.sigterm()
 	})
 	if want := 5*s + 20*time.Millisecond; p.told != want || p.report.Grace != 20*s {
-		t.Errorf("told at %v, grace %v; want %v, at once, and 20 s from the hook", p.told, p.report.Grace, want)
+		t.Errorf("told to stop at %v, grace %v; want %v and 20s", p.told, p.report.Grace, want)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestSIGTERMDuringTheHookReleasesIt(t *testing.T) {
 		p.wantGet("/prestop", 200, 2*s)
 	})
 	if p.told != 5*s {
-		t.Errorf("told at %v, want after the rest of the delay, at 5 s", p.told)
+		t.Errorf("told to stop at %v, want 5s, at the end of the delay", p.told)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestSIGTERMBeforeTheHook(t *testing.T) {
 		p.wantGet("/prestop", 200, s) // at once
 	})
 	if p.told != 5*s {
-		t.Errorf("told at %v, want 5 s", p.told)
+		t.Errorf("told to stop at %v, want 5s", p.told)
 	}
 }
 
@@ -145,38 +145,38 @@ func TestTenHooksShareOneDelay(t *testing.T) {
 			})
 		}
 		hooks.Wait()
-		p.wantGet("/prestop", 200, 5*s) // late, and at once
+		p.wantGet("/prestop", 200, 5*s) // after the delay: returns at once
 		p.sigterm()
 	})
 	if p.told != 5*s {
-		t.Errorf("told at %v, want 5 s", p.told)
+		t.Errorf("told to stop at %v, want 5s", p.told)
 	}
 }
 
-func TestAHookThatNothingFollowsIsUndone(t *testing.T) {
+func TestHookWithoutStopIsUndone(t *testing.T) {
 	p := inPod(t, func(p *pod) {
 		p.wantGet("/prestop", 200, 5*s)
 		p.wantGet("/prestop", 200, 5*s)
-		time.Sleep(18*s - 1) // the grace period of 20 s is over, and the slack of 3 s nearly
+		time.Sleep(18*s - 1) // 1 ns before the end of the grace period of 20 s and the slack of 3 s
 		p.wantGet("/readyz", 503, 23*s-1)
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		p.wantGet("/readyz", 200, 23*s)
 
-		// The next one is as the first, and is not undone by what was left of that.
+		// A second hook works like the first. The timer of the first does not undo it.
 		time.Sleep(s)
 		p.wantGet("/prestop", 200, 29*s)
 		time.Sleep(17 * s)
 		p.wantGet("/readyz", 503, 46*s)
-		p.sigterm() // beyond the grace period: the delay has been served
+		p.sigterm() // the delay is over
 	})
 	if p.told != 46*s || p.report.Grace != 20*s {
-		t.Errorf("told at %v, grace %v; want 46 s, at once, and 20 s", p.told, p.report.Grace)
+		t.Errorf("told to stop at %v, grace %v; want 46s and 20s", p.told, p.report.Grace)
 	}
 }
 
-// The longest grace period that there is, with the slack, is still one of 292 years.
-func TestAHookInAProgramWithoutALimitIsNotUndone(t *testing.T) {
+// Adding the slack to the longest grace period does not overflow.
+func TestHookWithUnlimitedGraceIsNotUndone(t *testing.T) {
 	p := inPodFor(t, math.MaxInt64, func(p *pod) {
 		p.wantGet("/prestop", 200, 5*s)
 		time.Sleep(1000 * time.Hour)
@@ -184,22 +184,22 @@ func TestAHookInAProgramWithoutALimitIsNotUndone(t *testing.T) {
 		p.sigterm()
 	})
 	if want := 5*s + 1000*time.Hour; p.told != want {
-		t.Errorf("told at %v, want %v, at once", p.told, want)
+		t.Errorf("told to stop at %v, want %v", p.told, want)
 	}
 }
 
-func TestAHookIsNotUndoneTwice(t *testing.T) {
+func TestResumeBeforeTheHookIsUndone(t *testing.T) {
 	inPod(t, func(p *pod) {
 		p.get("/prestop")
-		p.Resume() // by somebody else
+		p.Resume() // by the program itself
 		time.Sleep(10 * s)
 		p.wantGet("/prestop", 200, 20*s)
-		time.Sleep(10 * s) // past what the first hook would have had undone
+		time.Sleep(10 * s) // past the end of the first hook's timer
 		p.wantGet("/readyz", 503, 30*s)
 	})
 }
 
-func TestAHookWhoseKubeletGoesAway(t *testing.T) {
+func TestHookWhoseClientDisconnects(t *testing.T) {
 	inPod(t, func(p *pod) {
 		ctx, leave := context.WithCancel(context.Background())
 		go func() {
@@ -208,13 +208,13 @@ func TestAHookWhoseKubeletGoesAway(t *testing.T) {
 		}()
 		p.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/prestop", nil))
 		if p.now() != s {
-			t.Errorf("the handler has returned at %v, want with its request, at 1 s", p.now())
+			t.Errorf("the handler returned at %v, want 1s, with its request", p.now())
 		}
-		p.wantGet("/readyz", 503, s) // it stays announced
+		p.wantGet("/readyz", 503, s) // the stop stays announced
 	})
 }
 
-func TestTheHookAnswersGETOnly(t *testing.T) {
+func TestHookAcceptsOnlyGET(t *testing.T) {
 	inPod(t, func(p *pod) {
 		for _, method := range []string{http.MethodPost, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions} {
 			w := httptest.NewRecorder()
@@ -226,16 +226,16 @@ func TestTheHookAnswersGETOnly(t *testing.T) {
 	})
 }
 
-func TestAHookBeforeRunAnnouncesNothing(t *testing.T) {
+func TestHookBeforeRunAnnouncesNothing(t *testing.T) {
 	c := new(shutdown.Coordinator)
 	w := httptest.NewRecorder()
 	kube.PreStop(c).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	if w.Code != http.StatusOK || c.Report() != nil {
-		t.Errorf("%d, report %v; want 200, none", w.Code, c.Report())
+		t.Errorf("status %d, report %v; want 200 and no report", w.Code, c.Report())
 	}
 }
 
-func TestNilCoordinatorsPanicWithTheCallersLine(t *testing.T) {
+func TestNilCoordinatorPanicsWithCallersLine(t *testing.T) {
 	for name, f := range map[string]func(){
 		"Handler": func() { kube.Handler(nil) },
 		"PreStop": func() { kube.PreStop(nil) },
@@ -243,7 +243,7 @@ func TestNilCoordinatorsPanicWithTheCallersLine(t *testing.T) {
 		func() {
 			defer func() {
 				if text, _ := recover().(string); !strings.Contains(text, name) || !strings.Contains(text, "kube/kube_test.go:") {
-					t.Errorf("%s: %q, want its name and this file", name, text)
+					t.Errorf("%s: panic %q, want the function's name and this file", name, text)
 				}
 			}()
 			f()
@@ -262,12 +262,12 @@ func TestPreStopCommand(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		handler http.Handler
-		want    string // in the error; empty: none
+		want    string // part of the error; empty: no error
 	}{
-		{"the delay is over", answer(200, "may stop"), ""},
+		{"the delay is over", answer(200, "the delay is over"), ""},
 		{"another server", answer(404, "no such page"), "404 Not Found: no such page"},
 		{"a redirect", http.RedirectHandler("http://127.0.0.1:1/", http.StatusFound), "302 Found"},
-		{"a failure", answer(500, strings.Repeat("x", 1<<20)), "500 Internal Server Error: x"},
+		{"a server error", answer(500, strings.Repeat("x", 1<<20)), "500 Internal Server Error: x"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := httptest.NewServer(tt.handler)
@@ -286,8 +286,8 @@ func TestPreStopCommand(t *testing.T) {
 	}
 }
 
-// A program that hangs does not cost itself all of the pod's grace period.
-func TestPreStopCommandHasAnEnd(t *testing.T) {
+// PreStopCommand returns before the pod's grace period has passed if the program hangs.
+func TestPreStopCommandTimesOut(t *testing.T) {
 	t.Setenv("TERMINATION_GRACE_PERIOD_SECONDS", "1")
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer server.Close()

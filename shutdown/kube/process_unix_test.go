@@ -20,10 +20,11 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/kube"
 )
 
-func init() { programs["pod"] = playPod }
+func init() { programs["pod"] = runPod }
 
-// playPod serves its probes, and prints where. Its handler takes a second.
-func playPod() {
+// runPod is a program that serves its probes and prints their URL. Its handler takes half a
+// second.
+func runPod() {
 	c := &shutdown.Coordinator{Grace: 10 * s, Delay: s}
 	os.Exit(c.Main(func(ctx context.Context) error {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -35,45 +36,44 @@ func playPod() {
 		c.Register(func(context.Context) error { time.Sleep(s / 2); return nil }, shutdown.Name("slow"))
 		fmt.Println("http://" + l.Addr().String())
 		<-ctx.Done()
-		fmt.Println("told")
+		fmt.Println("told to stop")
 		return nil
 	}))
 }
 
-// The kubelet's part, with real signals and a real client: the hook, SIGTERM, and the exit,
-// in each order that there is.
-func TestProcessHandshake(t *testing.T) {
+// Hook and SIGTERM may come in any order. The test sends real requests and signals to a process.
+func TestProcess(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		play func(p *process)
-		told time.Duration // at least, since the first of hook and signal
+		told time.Duration // the earliest time at which main is told to stop, from the first hook or signal
 	}{
-		"the hook, then SIGTERM":   {func(p *process) { p.hook(); p.sigterm() }, s},
-		"SIGTERM during the hook":  {func(p *process) { done := p.hookBeside(); time.Sleep(s / 4); p.sigterm(); <-done }, s},
-		"SIGTERM alone":            {func(p *process) { p.sigterm() }, s},
-		"SIGTERM, then the hook":   {func(p *process) { p.sigterm(); p.hook() }, s},
-		"ten hooks, then SIGTERM":  {func(p *process) { p.tenHooks(); p.sigterm() }, s},
-		"a hook that goes away":    {func(p *process) { p.abortedHook(); p.sigterm() }, s},
-		"the exec form":            {func(p *process) { p.command(); p.sigterm() }, s},
-		"the hook, SIGTERM, again": {func(p *process) { p.hook(); p.sigterm(); _ = kube.PreStopCommand(p.url + "/prestop") }, s},
+		"the hook, then SIGTERM":      {func(p *process) { p.hook(); p.sigterm() }, s},
+		"SIGTERM during the hook":     {func(p *process) { done := p.startHook(); time.Sleep(s / 4); p.sigterm(); <-done }, s},
+		"SIGTERM alone":               {func(p *process) { p.sigterm() }, s},
+		"SIGTERM, then the hook":      {func(p *process) { p.sigterm(); p.hook() }, s},
+		"ten hooks, then SIGTERM":     {func(p *process) { p.tenHooks(); p.sigterm() }, s},
+		"an aborted hook":             {func(p *process) { p.abortedHook(); p.sigterm() }, s},
+		"the exec form":               {func(p *process) { p.command(); p.sigterm() }, s},
+		"the hook, SIGTERM, the hook": {func(p *process) { p.hook(); p.sigterm(); _ = kube.PreStopCommand(p.url + "/prestop") }, s},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := startPod(t)
 			began := time.Now()
 			tt.play(p)
-			told := p.line() // of which the time is nearly the same
-			took := time.Since(began)
-			if told != "told" || took < tt.told {
-				t.Errorf("%q after %v, want the whole delay of %v", told, took, tt.told)
+			line := p.line()
+			told := time.Since(began)
+			if line != "told to stop" || told < tt.told {
+				t.Errorf("line %q after %v, want \"told to stop\" after at least %v", line, told, tt.told)
 			}
 			if err := p.cmd.Wait(); err != nil {
 				t.Errorf("%v, want exit status 0", err)
 			}
 			if took := time.Since(began); took > 10*s {
-				t.Errorf("it ended after %v, want within its grace period of 10 s", took)
+				t.Errorf("ended after %v, want at most the grace period of 10s", took)
 			}
-			t.Logf("told after %v, ended after %v", took, time.Since(began))
+			t.Logf("told to stop after %v, ended after %v", told, time.Since(began))
 		})
 	}
 }
@@ -105,7 +105,7 @@ func startPod(t *testing.T) *process {
 	p.out = bufio.NewScanner(out)
 	p.url = p.line()
 	if !strings.HasPrefix(p.url, "http://") {
-		t.Fatalf("the child said %q", p.url)
+		t.Fatalf("the child printed %q, want a URL", p.url)
 	}
 	return p
 }
@@ -122,7 +122,7 @@ func (p *process) sigterm() {
 	}
 }
 
-// hook calls the hook as the kubelet does: one connection, and the status does not matter.
+// hook calls the hook as the kubelet does, on a connection of its own.
 func (p *process) hook() {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Get(p.url + "/prestop")
@@ -132,11 +132,11 @@ func (p *process) hook() {
 	}
 	_ = res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		p.t.Errorf("the hook: %s", res.Status)
+		p.t.Errorf("hook returned %s, want 200", res.Status)
 	}
 }
 
-func (p *process) hookBeside() <-chan struct{} {
+func (p *process) startHook() <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -148,7 +148,7 @@ func (p *process) hookBeside() <-chan struct{} {
 func (p *process) tenHooks() {
 	var all []<-chan struct{}
 	for range 10 {
-		all = append(all, p.hookBeside())
+		all = append(all, p.startHook())
 	}
 	for _, done := range all {
 		<-done
@@ -165,7 +165,7 @@ func (p *process) abortedHook() {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	if res, err := client.Do(req); err == nil {
 		_ = res.Body.Close()
-		p.t.Errorf("the hook has answered %s within a quarter of a second", res.Status)
+		p.t.Errorf("the hook returned %s within 250ms", res.Status)
 	}
 }
 

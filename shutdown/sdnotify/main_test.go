@@ -7,10 +7,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// childVariable says which of the programs this test binary is.
+// childVariable is the environment variable that makes this test binary run one of programs.
 const childVariable = "LASTCALL_SDNOTIFY_CHILD"
 
-// programs are what this test binary can be instead. Real signals are for unix only.
+// programs are the programs that this test binary can run instead of the tests. It is empty on
+// systems without Unix signals.
 var programs = map[string]func(){}
 
 func TestMain(m *testing.M) {

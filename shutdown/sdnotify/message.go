@@ -17,18 +17,19 @@ import (
 
 func enabled() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
 
-// mostWait is how long a message waits for room in the socket before it is dropped. There are
-// ten or so in it when systemd has not run for a while.
-const mostWait = 100 * time.Millisecond
+// sendTimeout is how long a message waits for space in the socket's buffer before it is dropped.
+// The buffer has space for about ten messages.
+const sendTimeout = 100 * time.Millisecond
 
-// send sends what there is to say in one message, so that systemd takes it in as one.
+// send sends the assignments in one message, which systemd handles as a whole.
 func send(parts ...string) {
-	ctx, cancel := context.WithTimeout(context.Background(), mostWait)
+	ctx, cancel := context.WithTimeout(context.Background(), sendTimeout)
 	defer cancel()
 	_ = write(ctx, parts...)
 }
 
-// write is send that waits until ctx ends. daemon.SdNotify has no end where nobody reads.
+// write sends the assignments, and waits for space in the socket's buffer until ctx ends.
+// daemon.SdNotify has no such limit.
 func write(ctx context.Context, parts ...string) error {
 	if !enabled() {
 		return nil
@@ -45,12 +46,11 @@ func write(ctx context.Context, parts ...string) error {
 
 func assignments(parts ...string) string { return strings.Join(parts, "\n") }
 
-// mostStatus is how long a status may be: systemd drops a message of more than 4096 bytes, and
-// with it what else it says.
-const mostStatus = 1000
+// maxStatus is the maximum length of a status. systemd drops messages of more than 4096 bytes.
+const maxStatus = 1000
 
-// status is what systemctl status shows. It is one line: a name with a line break in it must
-// not become an assignment of its own.
+// status returns the assignment of the text that systemctl status shows. It replaces line breaks:
+// the text after a line break would be another assignment.
 func status(format string, args ...any) string {
 	line := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -58,23 +58,22 @@ func status(format string, args ...any) string {
 		}
 		return r
 	}, fmt.Sprintf(format, args...))
-	if len(line) > mostStatus {
-		line = strings.ToValidUTF8(line[:mostStatus], "") + "..."
+	if len(line) > maxStatus {
+		line = strings.ToValidUTF8(line[:maxStatus], "") + "..."
 	}
 	return "STATUS=" + line
 }
 
-// slack is added to the budget of a step: the events may be late.
+// slack is added to the budget of a step, since events may be late.
 const slack = 3 * time.Second
 
-// extend keeps systemd from ending the program for this time, if it would. systemd never
-// shortens a timeout by it.
+// extend extends systemd's timeout to at least d and the slack from now. systemd does not shorten
+// its timeout.
 func extend(d time.Duration) string {
 	return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", tree.Sum(d, slack).Microseconds())
 }
 
-// waiting says what is waited for: the step that may take longest, with what it waits for and
-// says of itself, and how many more there are.
+// waiting describes the step with the most time left, and the number of the other running steps.
 func waiting(e shutdown.Waiting) []string {
 	if len(e.Steps) == 0 {
 		return nil
@@ -93,7 +92,7 @@ func waiting(e shutdown.Waiting) []string {
 	return []string{status("%s; %s left", text, seconds(e.Left)), extend(longest.Left)}
 }
 
-// ended says how the drain went.
+// ended describes the result of the drain.
 func ended(r *shutdown.Report) string {
 	err := r.Err()
 	if err == nil {
@@ -103,7 +102,7 @@ func ended(r *shutdown.Report) string {
 	return status("stopped with failures in %s: %s", seconds(r.Took), first)
 }
 
-// why is the cause of the stop, for a status.
+// why returns the first line of the cause of the stop, for a status.
 func why(cause error) string {
 	first, _, _ := strings.Cut(tree.Text(cause), "\n")
 	return ": " + first

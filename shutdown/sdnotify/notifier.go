@@ -8,18 +8,18 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A notifier makes messages of a Coordinator's events. They come one after the other.
+// A notifier sends messages for the events of a Coordinator, which come one after the other.
 type notifier struct {
 	next     func(shutdown.Event)
-	end      time.Time // of the grace period
+	end      time.Time // the end of the grace period
 	draining bool
-	dog      *pulse    // while it drains
-	said     time.Time // until when systemd waits, as far as steps have asked for it
+	watchdog *keepAlive // during the drain
+	until    time.Time  // until when systemd waits, by the messages of stepBegan
 }
 
 func (n *notifier) observe(e shutdown.Event) {
 	if n.next != nil {
-		defer n.next(e) // also if it panics, systemd is told
+		defer n.next(e) // deferred, so that a panic in it does not prevent the message
 	}
 	switch e := e.(type) {
 	case shutdown.Quiesced:
@@ -29,7 +29,7 @@ func (n *notifier) observe(e shutdown.Event) {
 	case shutdown.StopRequested:
 		n.stopRequested(e)
 	case shutdown.DelayEnded:
-		n.draining, n.dog = true, startPulse(n.end)
+		n.draining, n.watchdog = true, startKeepAlive(n.end)
 		send(daemon.SdNotifyStopping, status("stopping"), extend(0))
 	case shutdown.StepBegan:
 		n.stepBegan(e)
@@ -38,7 +38,7 @@ func (n *notifier) observe(e shutdown.Event) {
 	case shutdown.Forced:
 		send(status("second signal: each step gets only its minimum"))
 	case shutdown.Drained:
-		n.dog.stop()
+		n.watchdog.stop()
 		send(ended(e.Report), extend(0))
 	}
 }
@@ -50,14 +50,14 @@ func (n *notifier) stopRequested(e shutdown.StopRequested) {
 	}
 }
 
-// stepBegan has systemd wait for the step, if it would not. The steps of a drain begin in quick
-// succession, each with an end a little after that of the one before: systemd is told when what
-// it knows leaves less than half of the slack.
+// stepBegan extends the timeout to the end of the step. Steps may begin in quick succession, each
+// with an end a little later than the one before. So it sends a message only if less than half of
+// the slack is left.
 func (n *notifier) stepBegan(e shutdown.StepBegan) {
 	end := time.Now().Add(e.Budget)
-	if !n.draining || n.said.After(end.Add(slack/2)) {
+	if !n.draining || n.until.After(end.Add(slack/2)) {
 		return
 	}
-	n.said = end.Add(slack)
+	n.until = end.Add(slack)
 	send(extend(e.Budget))
 }

@@ -1,6 +1,6 @@
-// Package sdnotify tells systemd how a program is: that it serves, that it stops, what is
-// waited for, and how long that may take. It is for units of Type=notify. Where
-// NOTIFY_SOCKET is not set, as outside of systemd, everything here does nothing.
+// Package sdnotify reports the state of a program to systemd: that it is ready, that it stops, what
+// it waits for, and how long that may take. It is for units of Type=notify. If NOTIFY_SOCKET is not
+// set, as outside of systemd, the functions of this package do nothing.
 //
 //	func main() {
 //		sdnotify.Attach(shutdown.Default)
@@ -16,25 +16,25 @@
 //		return g.Run(ctx)
 //	}
 //
-// What is said when, on the timeline that is drawn in package shutdown:
+// These are the messages, on the timeline of package shutdown:
 //
 //	Ready        READY=1
 //	t0           STATUS=                           still serving, for the Delay
 //	t0 + Delay   STOPPING=1, STATUS=
-//	each step    EXTEND_TIMEOUT_USEC=              how long it may take at most
-//	1, 2, 5 s    STATUS=, EXTEND_TIMEOUT_USEC=     what is waited for, and for how long at most; and each 10 s
-//	the end      STATUS=                           how it went
+//	each step    EXTEND_TIMEOUT_USEC=              the step's budget
+//	1, 2, 5 s    STATUS=, EXTEND_TIMEOUT_USEC=     the step that is waited for and its remaining budget; then every 10 s
+//	the end      STATUS=                           the result
 //
-// STOPPING=1 comes when the drain begins and not when it is announced: where the program
-// stops of its own accord, systemd counts TimeoutStopSec from it. A Quiesce, which may be
-// undone, is only shown as the status.
+// STOPPING=1 is sent at the end of the delay, not at its beginning: if the program stops without
+// a request of systemd, TimeoutStopSec counts from this message. Quiesce, which may be undone, only
+// changes the status.
 //
-// EXTEND_TIMEOUT_USEC moves the end of TimeoutStopSec as far as the steps that are waited
-// for may take, and not further: when one is abandoned and the next one begins, it is moved
-// again. A program that goes on is not killed for its grace period being longer than
-// TimeoutStopSec, and one that does not go on at all is, in time.
+// EXTEND_TIMEOUT_USEC extends TimeoutStopSec to the end of the budget of the current step, and no
+// further. When the next step begins, it is extended again. So systemd does not kill a program that
+// makes progress, even if its grace period is longer than TimeoutStopSec. It kills a program that
+// makes no progress.
 //
-// A unit needs little:
+// An example of a unit:
 //
 //	[Service]
 //	Type=notify
@@ -44,11 +44,10 @@
 //	TimeoutStopFailureMode=abort
 //	WatchdogSec=10
 //
-// The two times are one and the same: the Coordinator takes its grace period from the
-// variable, and keeps 2 s back. With TimeoutStopFailureMode=abort a program that is late
-// gets SIGABRT instead of SIGKILL, and a Go program then prints the stacks of all its
-// goroutines, which are in the journal afterwards. WatchdogSec wants the task that Watchdog
-// returns; the watchdog ends a program by SIGABRT as well.
+// Set both times to the same value: the Coordinator subtracts 2 s from the variable to get its grace
+// period. With TimeoutStopFailureMode=abort a program that exceeds TimeoutStopSec gets SIGABRT
+// instead of SIGKILL. A Go program then prints the stacks of all goroutines to the journal.
+// WatchdogSec needs the task that [Watchdog] returns. The watchdog ends a program by SIGABRT, too.
 package sdnotify
 
 import (
@@ -61,11 +60,13 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// Attach has systemd told of the stop of c. It is called before anything else is done with
-// c, since it sets c.Observe; one that is there already is called as before. A nil c panics.
+// Attach reports the stop of c to systemd. Call it before any other use of c, because it sets
+// c.Observe. A function that was set there before is still called.
 //
-// What cannot be sent is dropped: a stop does not wait for whoever watches it. Ready tells
-// whether systemd can be reached.
+// A message that cannot be sent within 100 ms is dropped, so that systemd does not delay the stop.
+// [Ready] returns an error if systemd cannot be reached.
+//
+// Attach panics if c is nil.
 func Attach(c *shutdown.Coordinator) {
 	if c == nil {
 		panic("sdnotify: Attach was given a nil Coordinator, at " + site.Caller(2))
@@ -77,11 +78,13 @@ func Attach(c *shutdown.Coordinator) {
 	c.Observe = n.observe
 }
 
-// Ready tells systemd that the program has started and serves: systemctl start returns, and
-// what is ordered after the unit is started. ctx is that of main or of a task. Once that has
-// ended, the program stops, and Ready only returns its cause, which main may return. Until
-// then it waits for systemd to take the message in. It is an error if NOTIFY_SOCKET is set and
-// cannot be written to, and if WATCHDOG_USEC is not understood.
+// Ready tells systemd that the program has started and serves. systemctl start then returns, and
+// systemd starts the units that are ordered after this one.
+//
+// ctx is the context of main or of a task. Ready waits until the socket accepts the message. If ctx
+// ends before that, the program stops, and Ready returns the cause of ctx, which main may return.
+// Ready also returns an error if NOTIFY_SOCKET is set and cannot be written to, or if
+// WATCHDOG_USEC is not valid.
 func Ready(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -3,11 +3,11 @@
 package sdnotify_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"os"
@@ -32,7 +32,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/sdnotify"
 )
 
-// A manager is systemd's end of the socket.
+// A manager is systemd's side of the socket.
 type manager struct {
 	t    *testing.T
 	path string
@@ -43,7 +43,7 @@ type manager struct {
 // listen makes a manager, and sets NOTIFY_SOCKET.
 func listen(t *testing.T) *manager {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "sd") // that of t is too long for a socket's name on some systems
+	dir, err := os.MkdirTemp("", "sd") // the path of t.TempDir is too long for a socket on some systems
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +87,10 @@ func (m *manager) next() string {
 	}
 }
 
-// all waits for all messages that have been sent.
+// all returns all messages that have been sent.
 func (m *manager) all() (got []string) {
 	m.t.Helper()
-	const last = "that is all"
+	const last = "last message"
 	conn, err := net.Dial("unixgram", m.path)
 	if err != nil {
 		m.t.Fatal(err)
@@ -105,9 +105,9 @@ func (m *manager) all() (got []string) {
 	return got
 }
 
-// want compares all messages with the wanted ones, whose line breaks are " | ".
+// want compares all messages. Line breaks are written as " | ". The position that a step waits at is
+// left out, since it has line numbers of this file.
 func (m *manager) want(want ...string) {
-	// What a step waits for has lines of this file in it, and is left out.
 	m.t.Helper()
 	got := m.all()
 	for i := range got {
@@ -120,7 +120,7 @@ func (m *manager) want(want ...string) {
 
 var waitsFor = regexp.MustCompile(`, which waits for [^;]* \([a-z]+/[a-z_]+\.go:[0-9]+\)`)
 
-// drain runs a program with Attach in a bubble.
+// drain runs a program with Attach in a synctest bubble.
 func drain(t *testing.T, c *shutdown.Coordinator, main func(ctx context.Context) error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -129,8 +129,8 @@ func drain(t *testing.T, c *shutdown.Coordinator, main func(ctx context.Context)
 	})
 }
 
-// The whole of it: each message, in order, with what it says.
-func TestTheMessagesOfAStop(t *testing.T) {
+// These are all messages of a stop, in order.
+func TestMessagesOfAStop(t *testing.T) {
 	m := listen(t)
 	c := quiet()
 	c.Delay = 5 * s
@@ -149,14 +149,14 @@ func TestTheMessagesOfAStop(t *testing.T) {
 		})
 		return g.Run(ctx)
 	})
-	// Of 15 s left after the delay, main has all but the minimum of db, a second. Its
-	// group has the time before its deadline, half a second earlier. What is extended is what the
-	// step has left, and 3 s.
+	// After the delay 15 s are left. main's budget is 14 s: the minimum of db, 1 s, is kept. The
+	// group ends by main's deadline, half a second earlier. The timeout is extended to the end of
+	// the step, and 3 s more.
 	m.want(
 		"READY=1 | STATUS=ready",
 		"STATUS=still serving for 5s: stop requested | EXTEND_TIMEOUT_USEC=8000000",
 		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
-		"EXTEND_TIMEOUT_USEC=17000000", // main's; its task's and db's ends are not much later
+		"EXTEND_TIMEOUT_USEC=17000000", // main; the ends of its task and of db are not much later
 		"STATUS=waiting for task http: 3 requests in flight; 14s left | EXTEND_TIMEOUT_USEC=15500000",
 		"STATUS=waiting for task http: 3 requests in flight; 13s left | EXTEND_TIMEOUT_USEC=14500000",
 		"STATUS=waiting for handler db; 11.5s left | EXTEND_TIMEOUT_USEC=14500000",
@@ -164,9 +164,9 @@ func TestTheMessagesOfAStop(t *testing.T) {
 	)
 }
 
-// As long as steps are abandoned in time, systemd waits, and not longer than for the one that
-// is stuck: the end that it is told stays where it is, until the next step begins.
-func TestTheTimeoutMovesWithTheSteps(t *testing.T) {
+// The timeout stays at the end of a stuck step. When the step is abandoned and the next one begins, the
+// timeout is extended to the end of that one.
+func TestTimeoutIsExtendedForEachStep(t *testing.T) {
 	m := listen(t)
 	c := quiet()
 	c.Grace = 6 * s
@@ -183,7 +183,7 @@ func TestTheTimeoutMovesWithTheSteps(t *testing.T) {
 	m.want(
 		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
 		"EXTEND_TIMEOUT_USEC=5400000",
-		"STATUS=waiting for handler first; 5s left | EXTEND_TIMEOUT_USEC=4400000", // until 5.4 s, as before
+		"STATUS=waiting for handler first; 5s left | EXTEND_TIMEOUT_USEC=4400000", // until 5.4 s after the start, unchanged
 		"STATUS=waiting for handler first; 4s left | EXTEND_TIMEOUT_USEC=3400000",
 		"EXTEND_TIMEOUT_USEC=6400000",
 		"STATUS=waiting for handler second; 2.6s left | EXTEND_TIMEOUT_USEC=5400000",
@@ -192,8 +192,8 @@ func TestTheTimeoutMovesWithTheSteps(t *testing.T) {
 	)
 }
 
-// The longest grace period that there is, with the slack, is still one of 292 years.
-func TestAGracePeriodWithoutALimit(t *testing.T) {
+// Adding the slack to the longest grace period does not overflow. The watchdog still works.
+func TestUnlimitedGraceWithWatchdog(t *testing.T) {
 	m := listen(t)
 	t.Setenv("WATCHDOG_USEC", "3000000")
 	t.Setenv("WATCHDOG_PID", "")
@@ -214,11 +214,11 @@ func TestAGracePeriodWithoutALimit(t *testing.T) {
 		}
 	}
 	if d := cmp.Diff([]string{"WATCHDOG=1", "WATCHDOG=1"}, slices.DeleteFunc(got, func(msg string) bool { return msg != "WATCHDOG=1" })); d != "" {
-		t.Errorf("messages for the watchdog (-want +got):\n%s", d)
+		t.Errorf("watchdog messages (-want +got):\n%s", d)
 	}
 }
 
-func TestAnAnnouncementIsOnlyAStatus(t *testing.T) {
+func TestQuiesceSendsOnlyAStatus(t *testing.T) {
 	m := listen(t)
 	c := quiet()
 	c.Delay = 2 * s
@@ -237,8 +237,8 @@ func TestAnAnnouncementIsOnlyAStatus(t *testing.T) {
 	)
 }
 
-// A name is somebody's input, and must not become an assignment.
-func TestNamesAreOneLine(t *testing.T) {
+// A name, a cause or an error with a line break must not add an assignment to a message.
+func TestLineBreaksAreReplaced(t *testing.T) {
 	m := listen(t)
 	c := quiet()
 	c.Delay = s
@@ -256,14 +256,14 @@ func TestNamesAreOneLine(t *testing.T) {
 	for _, msg := range got {
 		for line := range strings.Lines(msg) {
 			if strings.HasPrefix(line, "READY=1") {
-				t.Errorf("a line of its own: %q", line)
+				t.Errorf("a line of the message is %q", line)
 			}
 		}
 	}
 }
 
-// systemd drops a message of more than 4096 bytes, and would not be told of the timeout either.
-func TestALongStatusIsCut(t *testing.T) {
+// systemd drops messages of more than 4096 bytes, and with them the timeout.
+func TestLongStatusIsTruncated(t *testing.T) {
 	m := listen(t)
 	c := quiet()
 	long := strings.Repeat("\u00e4", 5000)
@@ -284,7 +284,7 @@ func TestALongStatusIsCut(t *testing.T) {
 	}
 }
 
-func TestAGracePeriodWithoutEnd(t *testing.T) {
+func TestUnlimitedGrace(t *testing.T) {
 	m := listen(t)
 	c := quiet()
 	c.Grace = math.MaxInt64
@@ -296,12 +296,12 @@ func TestAGracePeriodWithoutEnd(t *testing.T) {
 	})
 	for _, msg := range m.all() {
 		if strings.Contains(msg, "EXTEND_TIMEOUT_USEC=-") {
-			t.Errorf("a negative time in %q", msg)
+			t.Errorf("negative time in %q", msg)
 		}
 	}
 }
 
-func TestObserveIsCalledAsBefore(t *testing.T) {
+func TestObserveIsStillCalled(t *testing.T) {
 	m := listen(t)
 	c := quiet()
 	var seen []string
@@ -309,7 +309,7 @@ func TestObserveIsCalledAsBefore(t *testing.T) {
 	drain(t, c, func(context.Context) error { return nil })
 	want := []string{
 		"shutdown.StopRequested", "shutdown.DelayEnded",
-		"shutdown.StepEnded", "shutdown.Drained", // main's, which was over before it could begin to end
+		"shutdown.StepEnded", "shutdown.Drained", // of main, which returned before it was told to stop
 	}
 	if d := cmp.Diff(want, seen); d != "" {
 		t.Errorf("events (-want +got):\n%s", d)
@@ -320,36 +320,35 @@ func TestObserveIsCalledAsBefore(t *testing.T) {
 	)
 }
 
-// The program's health counts until the drain; from then on the watchdog is kept content
-// until the end of it, whatever the task does.
-func TestTheWatchdogIsKeptContent(t *testing.T) {
+// Until the drain, WATCHDOG=1 is sent if healthy returns nil. During the drain it is sent in any case.
+func TestWatchdog(t *testing.T) {
 	m := listen(t)
 	t.Setenv("WATCHDOG_USEC", "3400000")
 	t.Setenv("WATCHDOG_PID", "")
 	c := quiet()
 	began := time.Time{}
-	var asked []time.Duration
+	var calls []time.Duration
 	drain(t, c, func(ctx context.Context) error {
 		began = time.Now()
 		c.Register(func(context.Context) error { time.Sleep(4600 * time.Millisecond); return nil }, shutdown.Name("slow"))
 		time.AfterFunc(9*s, func() { c.Stop(nil) })
 		return sdnotify.Watchdog(func(context.Context) error {
-			asked = append(asked, time.Since(began))
-			if len(asked) == 3 {
-				return errors.New("not well")
+			calls = append(calls, time.Since(began))
+			if len(calls) == 3 {
+				return errors.New("not healthy")
 			}
 			return nil
 		})(ctx)
 	})
 	const half = 1700 * time.Millisecond
-	if d := cmp.Diff([]time.Duration{0, half, 2 * half, 3 * half, 4 * half, 5 * half}, asked); d != "" {
-		t.Errorf("asked at (-want +got):\n%s", d)
+	if d := cmp.Diff([]time.Duration{0, half, 2 * half, 3 * half, 4 * half, 5 * half}, calls); d != "" {
+		t.Errorf("calls of healthy at (-want +got):\n%s", d)
 	}
 	waiting := func(left, usec int) string {
 		return fmt.Sprintf("STATUS=waiting for handler slow; %ds left | EXTEND_TIMEOUT_USEC=%d", left, usec)
 	}
 	m.want(
-		"WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", // once it was not well
+		"WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", // one of six calls returned an error
 		"WATCHDOG=1", // the drain begins
 		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
 		"EXTEND_TIMEOUT_USEC=22000000",
@@ -361,15 +360,15 @@ func TestTheWatchdogIsKeptContent(t *testing.T) {
 	)
 }
 
-// Another process's watchdog is none of ours.
-func TestTheWatchdogOfAnotherProcess(t *testing.T) {
+// If WATCHDOG_PID is another process, the task does not call healthy.
+func TestWatchdogOfAnotherProcess(t *testing.T) {
 	m := listen(t)
 	t.Setenv("WATCHDOG_USEC", "1000000")
 	t.Setenv("WATCHDOG_PID", "1")
 	c := quiet()
 	drain(t, c, func(ctx context.Context) error {
 		time.AfterFunc(10*s, func() { c.Stop(nil) })
-		return sdnotify.Watchdog(func(context.Context) error { t.Error("asked"); return nil })(ctx)
+		return sdnotify.Watchdog(func(context.Context) error { t.Error("healthy was called"); return nil })(ctx)
 	})
 	m.want(
 		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000", "EXTEND_TIMEOUT_USEC=23000000",
@@ -377,8 +376,8 @@ func TestTheWatchdogOfAnotherProcess(t *testing.T) {
 	)
 }
 
-func TestReadyTellsWhatIsWrong(t *testing.T) {
-	t.Run("the variable", func(t *testing.T) {
+func TestReadyFails(t *testing.T) {
+	t.Run("invalid WATCHDOG_USEC", func(t *testing.T) {
 		m := listen(t)
 		for _, value := range []string{"soon", "-1", "9223372036854775807", "18446744073709552"} {
 			t.Setenv("WATCHDOG_USEC", value)
@@ -387,19 +386,19 @@ func TestReadyTellsWhatIsWrong(t *testing.T) {
 				sdnotify.Watchdog(func(context.Context) error { return nil })(t.Context()),
 			} {
 				if err == nil || !strings.Contains(err.Error(), "WATCHDOG_USEC") {
-					t.Errorf("WATCHDOG_USEC=%s: error %v, want one that names it", value, err)
+					t.Errorf("WATCHDOG_USEC=%s: error %v, want one that names the variable", value, err)
 				}
 			}
 		}
 		m.want()
 	})
-	t.Run("the socket", func(t *testing.T) {
+	t.Run("missing socket", func(t *testing.T) {
 		t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
 		if err := sdnotify.Ready(t.Context()); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("error %v, want one that the file does not exist", err)
+			t.Errorf("error %v, want os.ErrNotExist", err)
 		}
 	})
-	t.Run("too late", func(t *testing.T) {
+	t.Run("ended context", func(t *testing.T) {
 		m := listen(t)
 		cause := errors.New("stopped")
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -411,8 +410,8 @@ func TestReadyTellsWhatIsWrong(t *testing.T) {
 	})
 }
 
-// A socket that is gone holds nothing up, and fails nothing.
-func TestASocketThatIsGone(t *testing.T) {
+// A missing socket does not make the program fail.
+func TestMissingSocket(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "none"))
 	c := quiet()
 	drain(t, c, func(context.Context) error { return nil })
@@ -421,10 +420,10 @@ func TestASocketThatIsGone(t *testing.T) {
 	}
 }
 
-// Nor does one that nobody reads, once it is full.
-func TestASocketThatIsFull(t *testing.T) {
+// A full socket, which nobody reads, does not delay the stop, and does not make the program fail.
+func TestFullSocket(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("elsewhere a write to it fails")
+		t.Skip("on other systems a write to a full socket fails")
 	}
 	for _, tt := range []struct {
 		name string
@@ -440,7 +439,7 @@ func TestASocketThatIsFull(t *testing.T) {
 			c := quiet()
 			sdnotify.Attach(c)
 			r := c.Run(t.Context(), func(ctx context.Context) error {
-				time.AfterFunc(100*time.Millisecond, func() { c.Stop(nil) }) // it waits by then
+				time.AfterFunc(100*time.Millisecond, func() { c.Stop(nil) }) // the write blocks by then
 				return tt.main(ctx)
 			})
 			if err := r.Err(); err != nil {
@@ -450,7 +449,7 @@ func TestASocketThatIsFull(t *testing.T) {
 	}
 }
 
-// fill makes a full socket, and sets NOTIFY_SOCKET.
+// fill makes a socket with a full buffer, and sets NOTIFY_SOCKET.
 func fill(t *testing.T) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "notify")
@@ -474,31 +473,31 @@ func fill(t *testing.T) {
 	}
 }
 
-func init() { programs["service"] = playService }
+func init() { programs["service"] = runService }
 
-// playService is a service, as it is written in the documentation.
-func playService() {
+// runService is a service like the one in the package documentation. Its handler returns when standard
+// input is closed.
+func runService() {
 	c := &shutdown.Coordinator{Grace: 10 * s, Logger: nop}
 	sdnotify.Attach(c)
 	os.Exit(c.Main(func(ctx context.Context) error {
-		c.Register(func(context.Context) error { time.Sleep(1200 * time.Millisecond); return nil }, shutdown.Name("db"))
+		c.Register(func(context.Context) error { _, err := io.Copy(io.Discard, os.Stdin); return err }, shutdown.Name("db"))
 		if err := sdnotify.Ready(ctx); err != nil {
 			return err
 		}
 		<-ctx.Done()
-		fmt.Println("told")
 		return nil
 	}))
 }
 
-// The service manager's part with a real process and a real signal.
-func TestProcessOfAService(t *testing.T) {
+// The messages of a real process that gets a real signal.
+func TestProcess(t *testing.T) {
 	m := listen(t)
 	cmd := exec.Command(os.Args[0])
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	cmd.Env = append(os.Environ(), childVariable+"=service", "WATCHDOG_USEC=120000000", "WATCHDOG_PID=")
-	out, err := cmd.StdoutPipe()
+	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -511,13 +510,16 @@ func TestProcessOfAService(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for lines := bufio.NewScanner(out); lines.Scan(); {
+	var msgs []string
+	for len(msgs) == 0 || !strings.HasPrefix(msgs[len(msgs)-1], "STATUS=waiting") {
+		msgs = append(msgs, m.next())
 	}
+	_ = in.Close()
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v\n%s", err, &stderr)
 	}
 	var got []string
-	for _, msg := range m.all() {
+	for _, msg := range append(msgs, m.all()...) {
 		first, _, _ := strings.Cut(msg, "\n")
 		first, _, _ = strings.Cut(first, ";")
 		first, _, _ = strings.Cut(first, " in ")

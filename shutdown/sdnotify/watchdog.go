@@ -15,14 +15,15 @@ import (
 	"github.com/lastcall-go/lastcall/internal/site"
 )
 
-// Watchdog returns a task that keeps systemd's watchdog content, of a unit with WatchdogSec:
-// twice in its interval it calls healthy, and tells systemd unless that has failed. systemd
-// ends a program which it has not heard of for the interval. From the start of the drain on,
-// when this task is told to stop as well, a Coordinator with Attach goes on by itself.
+// Watchdog returns a task for a unit with WatchdogSec. Twice per interval the task calls healthy.
+// If that returns nil, the task sends WATCHDOG=1. systemd ends a program that does not send it for
+// a whole interval. The context of healthy ends after one interval, or with the task's context.
 //
-// The task ends when it is told to; where there is no watchdog it does nothing else. It
-// fails if WATCHDOG_USEC is not understood. healthy's context has a deadline at the end of
-// the interval, and is cancelled with the task's. A nil healthy panics.
+// The task ends when it is told to stop. During the drain, a Coordinator with [Attach] sends
+// WATCHDOG=1 itself, until the end of the grace period. If the unit has no watchdog, the task only
+// waits for the end of its context. It fails if WATCHDOG_USEC is not valid.
+//
+// Watchdog panics if healthy is nil.
 func Watchdog(healthy func(context.Context) error) func(context.Context) error {
 	if healthy == nil {
 		panic("sdnotify: Watchdog was given a nil function, at " + site.Caller(2))
@@ -45,8 +46,8 @@ func watch(ctx context.Context, interval time.Duration, healthy func(context.Con
 	tick := time.NewTicker(interval / 2)
 	defer tick.Stop()
 	for {
-		if ask(ctx, interval, healthy) == nil {
-			_ = write(ctx, daemon.SdNotifyWatchdog) // not dropped: systemd may be what has not run
+		if check(ctx, interval, healthy) == nil {
+			_ = write(ctx, daemon.SdNotifyWatchdog) // without the timeout of send: systemd itself may be slow
 		}
 		select {
 		case <-ctx.Done():
@@ -56,21 +57,22 @@ func watch(ctx context.Context, interval time.Duration, healthy func(context.Con
 	}
 }
 
-func ask(ctx context.Context, atMost time.Duration, healthy func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, atMost)
+func check(ctx context.Context, timeout time.Duration, healthy func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return healthy(ctx)
 }
 
-// watchdogInterval is that of the unit, 0 if there is none, or it is another process's.
+// watchdogInterval is the unit's watchdog interval, or 0 if it has none or if it is for another
+// process.
 func watchdogInterval() (time.Duration, error) {
 	if !enabled() {
 		return 0, nil
 	}
 	interval, err := daemon.SdWatchdogEnabled(false)
 	usec, _ := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64)
-	if usec > math.MaxInt64/int64(time.Microsecond) { // interval has wrapped around
-		err = errors.New("WATCHDOG_USEC is more than a duration holds")
+	if usec > math.MaxInt64/int64(time.Microsecond) { // interval has overflowed
+		err = errors.New("WATCHDOG_USEC is too large for a duration")
 	}
 	if err != nil {
 		return 0, fmt.Errorf("sdnotify: %w", err)
@@ -78,32 +80,32 @@ func watchdogInterval() (time.Duration, error) {
 	return interval, nil
 }
 
-// A pulse keeps the watchdog content while the program drains, until the end of the grace
-// period: after that it is better to be ended by it.
-type pulse struct {
+// A keepAlive sends WATCHDOG=1 during the drain, until the end of the grace period. After that the
+// watchdog should end the program.
+type keepAlive struct {
 	every time.Duration
 	end   time.Time
 
 	mu    sync.Mutex
-	timer *time.Timer // nil once it has been stopped
+	timer *time.Timer // nil after stop
 }
 
-// startPulse starts a pulse, if there is a watchdog; else it returns nil, which can be
-// stopped as well.
-func startPulse(end time.Time) *pulse {
+// startKeepAlive starts a keepAlive if there is a watchdog. Otherwise it returns nil, whose stop
+// does nothing.
+func startKeepAlive(end time.Time) *keepAlive {
 	interval, err := watchdogInterval()
 	if err != nil || interval == 0 {
 		return nil
 	}
-	p := &pulse{every: interval / 2, end: end}
+	p := &keepAlive{every: interval / 2, end: end}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.timer = time.AfterFunc(p.every, p.beat)
+	p.timer = time.AfterFunc(p.every, p.send)
 	send(daemon.SdNotifyWatchdog)
 	return p
 }
 
-func (p *pulse) beat() {
+func (p *keepAlive) send() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.timer == nil || time.Now().After(p.end) {
@@ -113,7 +115,7 @@ func (p *pulse) beat() {
 	p.timer.Reset(p.every)
 }
 
-func (p *pulse) stop() {
+func (p *keepAlive) stop() {
 	if p == nil {
 		return
 	}

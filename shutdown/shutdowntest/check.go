@@ -13,8 +13,8 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// Clean expects that nothing has failed: the report's Err is nil, and so is the exit code
-// (which is that of the signal where the Coordinator is set to Reraise).
+// Clean expects that the report's Err is nil and the exit code 0. With Reraise, the exit code may
+// also be that of the signal that stopped the program.
 func (p *Program) Clean() {
 	p.t.Helper()
 	r := p.Wait()
@@ -24,15 +24,14 @@ func (p *Program) Clean() {
 	}
 	var sig *signals.Error
 	code := p.ExitCode()
-	raised := p.Reraise && !p.cutShort() && errors.As(r.Cause, &sig) && code == sig.ExitCode()
+	raised := p.Reraise && !p.exitedEarly() && errors.As(r.Cause, &sig) && code == sig.ExitCode()
 	if code != 0 && !raised {
 		p.fail(r, "exit code %d, want 0", code)
 	}
 }
 
-// Order expects that the steps with these names were begun in this order. Others may lie
-// between them. Of several with the same name each counts once. One that was skipped was not
-// begun.
+// Order expects that steps with these names began in this order. Other steps may come in between. Each
+// name stands for one step, also if several steps have the same name. A skipped step has not begun.
 func (p *Program) Order(names ...string) {
 	p.t.Helper()
 	r := p.Wait()
@@ -47,23 +46,23 @@ func (p *Program) Order(names ...string) {
 		skipped := indexFrom(r.Steps, 0, name)
 		switch {
 		case indexFrom(begun, 0, name) >= 0:
-			p.fail(r, "step %q was not begun after %q, want the order %q", name, names[max(0, i-1)], names)
+			p.fail(r, "step %q did not begin after %q, want the order %q", name, names[max(0, i-1)], names)
 		case skipped >= 0:
-			p.fail(r, "step %q was not begun: %v", name, r.Steps[skipped].Err)
+			p.fail(r, "step %q did not begin: %v", name, r.Steps[skipped].Err)
 		default:
-			p.fail(r, "there was no step %q", name)
+			p.fail(r, "there is no step %q", name)
 		}
 		return
 	}
 }
 
-// indexFrom is how far from there the first step of this name is, -1 if there is none.
+// indexFrom returns the index of the first step with this name in steps[from:], or -1.
 func indexFrom(steps []shutdown.Step, from int, name string) int {
 	return slices.IndexFunc(steps[from:], func(s shutdown.Step) bool { return s.Name == name })
 }
 
-// Within expects that no more than d has passed from the request to the end. In a bubble
-// that is exact; elsewhere a busy machine may take what it likes.
+// Within expects that the stop took at most d, from the request to stop to the end. In a synctest
+// bubble the time is exact. Elsewhere it depends on how busy the machine is.
 func (p *Program) Within(d time.Duration) {
 	p.t.Helper()
 	r := p.Wait()
@@ -76,25 +75,25 @@ func (p *Program) Within(d time.Duration) {
 			slowest = s
 		}
 	}
-	most := ""
+	detail := ""
 	if slowest.Took > 0 {
-		most = fmt.Sprintf("; %v of that for %q", slowest.Took, slowest.Name)
+		detail = fmt.Sprintf("; the slowest step, %q, took %v", slowest.Name, slowest.Took)
 	}
-	p.fail(r, "it took %v to stop, want at most %v%s", r.Took, d, most)
+	p.fail(r, "the stop took %v, want at most %v%s", r.Took, d, detail)
 }
 
-// NothingStuck expects that every step has obeyed: none was late, abandoned or skipped,
-// or still running when a third signal ended the program.
+// NothingStuck expects that no step was late, abandoned or skipped, and that no step was running when
+// a third signal ended the program.
 func (p *Program) NothingStuck() {
 	p.t.Helper()
 	p.none(shutdown.OutcomeLate, shutdown.OutcomeAbandoned, shutdown.OutcomeSkipped)
 }
 
-// none expects that no step has one of these outcomes, and that all have ended.
+// none expects that no step has one of these outcomes, and that all steps have ended.
 func (p *Program) none(outcomes ...shutdown.Outcome) {
 	p.t.Helper()
 	r := p.Wait()
-	if p.cutShort() {
+	if p.exitedEarly() {
 		p.fail(r, "the program was ended with exit code %d while steps were running", p.ExitCode())
 	}
 	for _, s := range r.Steps {
@@ -109,35 +108,36 @@ func (p *Program) none(outcomes ...shutdown.Outcome) {
 	}
 }
 
-// NothingLeaked expects that no goroutine is left that was not there at Start. What tasks
-// and handlers have left behind is named; the rest is found by goleak. What ends a moment
-// later is waited for. It looks at the whole process, and cannot tell what tests that run
-// in parallel have started: it is not for those; nor what another program of the same test
-// starts later. What a third signal has cut short passes: what was running then would have
-// ended with the process, and cannot be told from a leak.
+// NothingLeaked expects that all goroutines that have started since Start have ended. It names the
+// task or handler that has left a goroutine behind, if the report knows it. Other goroutines are found
+// by goleak, which waits a moment for goroutines to end.
+//
+// It looks at all goroutines of the process. So it must not be used in tests that run in parallel, or
+// while another program of the same test runs. After a third signal it checks only the report: the
+// goroutines of the steps that were still running are not leaks.
 func (p *Program) NothingLeaked() {
 	p.t.Helper()
 	r := p.Wait()
 	for _, l := range r.Leaks {
 		p.fail(r, "step %q left %d goroutines behind:\n%s", l.Step, l.Count, l.Stack)
 	}
-	if p.cutShort() || len(r.Leaks) > 0 {
-		return // else all would be found again
+	if p.exitedEarly() || len(r.Leaks) > 0 {
+		return // goleak would find the same goroutines again
 	}
-	if err := goleak.Find(p.before, goleak.IgnoreAnyFunction(exitsElsewhere)); err != nil {
+	if err := goleak.Find(p.before, goleak.IgnoreAnyFunction(exitBlocked)); err != nil {
 		p.fail(r, "goroutines are left: %v", err)
 	}
 }
 
-// exitsElsewhere is where a call of Exit is blocked until the process ends: the second that
-// the caller of Run has is more than goleak waits.
-const exitsElsewhere = "github.com/lastcall-go/lastcall/shutdown.(*Coordinator).letOthersExit"
+// exitBlocked is the function in which a call of Exit waits for the end of the process. It waits for
+// up to a second, which is longer than goleak waits.
+const exitBlocked = "github.com/lastcall-go/lastcall/shutdown.(*Coordinator).letOthersExit"
 
 func (p *Program) fail(r *shutdown.Report, format string, args ...any) {
 	p.t.Helper()
 	text := r.String()
-	if p.cutShort() {
-		text += "\nstill running: " + strings.Join(p.ending.running, ", ")
+	if p.exitedEarly() {
+		text += "\nstill running: " + strings.Join(p.exiter.running, ", ")
 	}
 	p.t.Errorf("%s\n%s", fmt.Sprintf(format, args...), indent(text))
 }

@@ -1,37 +1,38 @@
-// Package shutdowntest is for tests of a program's own shutdown: that it ends for each
-// reason there is, in order, in time, and with nothing lost or left behind.
+// Package shutdowntest tests the shutdown of a program: that it stops for every reason, in order, in
+// time, and without losing work or leaking goroutines.
 //
 //	func TestStop(t *testing.T) {
-//		p := shutdowntest.Start(t, shutdowntest.New(t), run) // run(ctx) is what Main is given
-//		// use it
+//		p := shutdowntest.Start(t, shutdowntest.New(t), run) // run(ctx) is the function given to Main
+//		// use the program
 //		p.Signal(syscall.SIGTERM)
 //		p.Clean()
 //		p.Order("main", "http", "db")
 //		p.Within(time.Second)
 //	}
 //
-// In run, [shutdown.FromContext] finds the Coordinator of the test. What registers with
-// shutdown.Default instead is not seen, since that is one for the whole process: that is a
-// reason for a library, and for the run of a program, to take FromContext's.
+// In run, [shutdown.FromContext] returns the Coordinator of the test. While the program runs,
+// functions such as [shutdown.Register] use this Coordinator, too. If programs of two tests run at
+// the same time, only the first may call these functions: in the second, a call is a failure of its
+// test.
 //
 // # Virtual time
 //
-// Everything but the processes works in a bubble of testing/synctest, where the second in
-// which a handler is waited for takes no time, and lasts exactly a second:
+// All of this package except [Exec] works in a bubble of testing/synctest. There a handler that
+// takes a second takes no real time, and exactly a second of the bubble's time:
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		p := shutdowntest.Start(t, &shutdown.Coordinator{Grace: time.Minute}, run)
 //		...
 //	})
 //
-// The signals are the test's own there, and [Listen] is a network in memory, for a [Load]
-// too. What ignores its context is abandoned by the Coordinator, but not by the bubble: let
-// it go before the test ends.
+// [Listen] is a network in memory, for servers in a bubble and for a [Load]. The Coordinator
+// abandons a step that ignores its context, but the bubble waits for its goroutines: make the step
+// return before the test ends.
 //
-// # Three ways to test
+// # Four kinds of tests
 //
-// [Start] runs a function in the test's process. [Exec] runs a real binary, which
-// [Build] makes, and sends it real signals. [Load] has clients talk to either while it is
-// stopped, and counts the requests that are lost. [TestTask] is the acceptance of an
-// adapter: does this func(context.Context) error do what a task must?
+//   - [Start] runs a main function in the test's process.
+//   - [Exec] runs a binary, which [Build] can build, and sends it real signals.
+//   - [Load] sends requests to a server while it stops, and counts the requests that are lost.
+//   - [TestTask] checks that a func(context.Context) error does what a task must do.
 package shutdowntest

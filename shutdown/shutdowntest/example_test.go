@@ -46,7 +46,7 @@ func Example() {
 	p.Order("main", "db", "cache")
 	fmt.Println("exit code", p.ExitCode())
 	// Output:
-	// step "cache" was not begun after "db", want the order ["main" "db" "cache"]
+	// step "cache" did not begin after "db", want the order ["main" "db" "cache"]
 	// exit code 0
 }
 

@@ -7,15 +7,15 @@ import (
 	"sync"
 )
 
-// A Listener is a network in memory, for a server in a test. In a synctest bubble, where
-// sockets make the clock stand still, it is the only one there is.
+// A Listener is a network in memory, for a server in a test. In a synctest bubble it replaces
+// sockets: time does not pass there while a goroutine waits for a socket.
 //
 //	l := shutdowntest.Listen(t)
 //	g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(l)))
 //	...
 //	res, err := l.Client().Get("http://server/")
 //
-// Its connections are those of net.Pipe: they have deadlines and no buffer.
+// Its connections are made by [net.Pipe]: they support deadlines, and have no buffers.
 type Listener struct {
 	conns     chan net.Conn
 	closed    chan struct{}
@@ -23,8 +23,8 @@ type Listener struct {
 	transport http.Transport
 }
 
-// Listen makes a Listener. It is closed at the end of the test, and the idle connections of
-// its Client before.
+// Listen returns a new Listener. At the end of the test, the idle connections of its Client and the
+// Listener are closed.
 func Listen(t TB) *Listener {
 	l := &Listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	l.transport.DialContext = l.DialContext
@@ -35,33 +35,34 @@ func Listen(t TB) *Listener {
 	return l
 }
 
-// DialContext connects, whatever the address is. It returns when the connection has been
-// accepted. An error is a *net.OpError: of ctx, or net.ErrClosed where the listener is
-// closed.
+// DialContext connects to the listener; it ignores network and address. It returns when the
+// connection has been accepted. An error is a *net.OpError with the error of ctx or, if the listener
+// is closed, net.ErrClosed.
 func (l *Listener) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
+	client, server := net.Pipe()
 	err := error(net.ErrClosed)
 	select {
 	case <-l.closed:
 	default:
 		select {
-		case l.conns <- theirs:
-			return ours, nil
+		case l.conns <- server:
+			return client, nil
 		case <-l.closed:
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
 	}
-	_ = ours.Close()
-	_ = theirs.Close()
+	_ = client.Close()
+	_ = server.Close()
 	return nil, &net.OpError{Op: "dial", Net: "memory", Addr: l.Addr(), Err: err}
 }
 
-// Client sends every request to this listener, whatever host the URL names, and keeps its
-// connections alive.
+// Client returns an HTTP client that sends every request to this listener, for any host in the URL.
+// It keeps its connections alive.
 func (l *Listener) Client() *http.Client { return &http.Client{Transport: &l.transport} }
 
-// Accept waits for a connection.
+// Accept waits for a connection. Once the listener is closed it returns an error that wraps
+// net.ErrClosed.
 func (l *Listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
@@ -71,13 +72,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close refuses connections from now on. It may be called more than once.
+// Close makes the listener refuse connections. It may be called more than once.
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
 }
 
-// Addr is that of no network.
+// Addr returns an address whose network and string are "memory".
 func (l *Listener) Addr() net.Addr { return address{} }
 
 type address struct{}

@@ -17,7 +17,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
-// A server is stopped in the middle of a request that takes a second, exactly.
+// A server is stopped 100 ms after the start of a request that takes exactly a second.
 func TestListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := shutdowntest.Listen(t)
@@ -44,11 +44,11 @@ func TestListener(t *testing.T) {
 		time.Sleep(100 * ms)
 		p.Signal(syscall.SIGTERM)
 		if got := <-answer; got != "done" {
-			t.Errorf("the answer is %q", got)
+			t.Errorf("response %q, want done", got)
 		}
 		p.Clean()
 		if got, want := p.Wait().Took, 900*ms; got != want {
-			t.Errorf("it took %v, want %v", got, want)
+			t.Errorf("the stop took %v, want %v", got, want)
 		}
 		if _, err := l.DialContext(t.Context(), "", ""); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("DialContext = %v, want net.ErrClosed", err)
@@ -56,7 +56,7 @@ func TestListener(t *testing.T) {
 	})
 }
 
-func TestListenerNobodyAccepts(t *testing.T) {
+func TestListenerWithoutAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := shutdowntest.Listen(t)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

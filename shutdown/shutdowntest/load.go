@@ -15,53 +15,53 @@ import (
 	"time"
 )
 
-// A Load is clients that send requests to a server while it is stopped, and count what
-// becomes of them:
+// A Load sends requests to a server while it stops, and counts the requests that are lost:
 //
 //	load := shutdowntest.Load{URL: "http://127.0.0.1:8080/orders"}
 //	load.Run(t, func() { p.Signal(syscall.SIGTERM); p.Wait() })
 //
-// Each client sends one POST after the other on a connection that it keeps alive, and
-// never sends one again. That is what a stop is most likely to lose: net/http's Transport
-// repeats a GET without a word, and nobody repeats a POST. It is HTTP/1.1, in TLS where the
-// URL is of https: over HTTP/2 clients repeat by themselves what a server that goes has not
-// looked at, and share their connections, so that no write tells whether a request was sent.
+// Each client sends POST requests, one after the other, on a connection that it keeps alive. It
+// never repeats a request. These are the requests that a stop is most likely to lose: net/http's
+// Transport silently repeats a GET that was lost, but not a POST. Requests are HTTP/1.1, over TLS if
+// the scheme is https. With HTTP/2 clients repeat requests that the server has not processed, and
+// share connections, so that a Load could not tell whether a request was sent.
 //
 // The zero value needs a URL. A Load runs once.
 type Load struct {
 	URL     string
-	Clients int           // 0 means 8
-	Pause   time.Duration // of a client between an answer and its next request, give or take a half; 0 means 1 ms
-	Before  int           // how many answers there are to be before the stop; 0 means 100
-	// Dial connects. Nil means TCP; Listener.DialContext is for a server in memory.
+	Clients int           // number of clients; 0 means 8
+	Pause   time.Duration // average pause of a client between a response and its next request, ±50 %; 0 means 1 ms
+	Before  int           // number of responses before the stop; 0 means 100
+	// Dial connects to the server. Nil means TCP. Listener.DialContext is for a server in memory.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// TLS is for a URL of https. Nil means that the system's authorities are trusted. A
-	// handshake that fails is a connection that was refused.
+	// TLS is the configuration for https. Nil means the defaults of crypto/tls. A failed
+	// handshake counts as a refused connection.
 	TLS *tls.Config
-	// Executed reports whether the server has executed a request, for one that was lost. It
-	// is called after the end. Nil means that Handler tells, or that nobody knows.
+	// Executed reports whether the server has executed the request with this id. Run calls it
+	// for each lost request after the clients have ended. Nil means that only requests of
+	// Handler are known to be executed.
 	Executed func(id string) bool
 
-	counts   map[string]bool // what Handler has executed
+	handled  map[string]bool // ids of the requests that Handler has executed
 	mu       sync.Mutex
 	tally    Tally
 	lost     []loss
-	down     error // why there was no connection, before there was any answer
+	down     error // the last error of Dial before the first response
 	answers  atomic.Int64
 	enough   chan struct{}
 	stopping atomic.Bool
-	leaving  atomic.Bool // no client begins another request
+	quit     atomic.Bool // no client sends another request
 	ran      atomic.Bool
 	ids      atomic.Int64
 }
 
-// A Tally is what has become of the requests of a Load.
+// A Tally counts the requests of a Load by their result.
 type Tally struct {
-	Sent         int // of which at least one byte was written
-	Answered     int // with a status below 500
-	Lost         int // Sent and not Answered, or refused a connection between the first answer and the stop
-	LostExecuted int // of those, which the server had executed, as far as is known
-	Refused      int // connections, once the stop had begun: not sent, so not lost
+	Sent         int // requests of which at least one byte was written
+	Answered     int // requests with a response and a status below 500
+	Lost         int // requests that were sent and not answered, or refused between the first response and the stop
+	LostExecuted int // lost requests that the server has executed, as far as known
+	Refused      int // connections that were refused after the stop had begun; they are not lost
 }
 
 type loss struct {
@@ -69,66 +69,67 @@ type loss struct {
 	err error
 }
 
-// IDHeader is the header in which each request of a Load has an id of its own. It is the
-// request's body as well.
+// IDHeader is the header with the id of each request of a Load. The body of the request is the id,
+// too.
 const IDHeader = "X-Request-Id"
 
-// Handler is h, with a count of the requests that it has executed. It may be called for
-// several, before Run.
+// Handler returns a handler that calls h and records the requests that h has executed. Handler may
+// be called several times, before Run.
 func (l *Load) Handler(h http.Handler) http.Handler {
-	if l.counts == nil {
-		l.counts = make(map[string]bool)
+	if l.handled == nil {
+		l.handled = make(map[string]bool)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r)
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.counts[r.Header.Get(IDHeader)] = true
+		l.handled[r.Header.Get(IDHeader)] = true
 	})
 }
 
-// Run has the clients send, as soon as the server listens, calls stop when there are answers
-// enough, and expects that no request is lost: each that was sent is answered, with a status
-// below 500. stop stops the server and returns when that has ended. The clients leave when
-// their connections are refused; where somebody else takes them, half a minute later.
+// Run sends requests as soon as the server listens. After Before responses it calls stop, which
+// stops the server and returns when the server has ended. Each client ends when its connection is
+// refused, or 30 s after stop has returned if another server accepts it.
+//
+// Run fails the test if a request is lost: it was sent, and had no response with a status below 500.
 func (l *Load) Run(t TB, stop func()) Tally {
 	t.Helper()
 	switch {
 	case l.Clients < 0 || l.Pause < 0 || l.Before < 0:
-		t.Errorf("shutdowntest: a Load cannot have %d clients, a pause of %v, or %d answers before the stop", l.Clients, l.Pause, l.Before)
+		t.Errorf("shutdowntest: a value of the Load is negative: Clients %d, Pause %v, Before %d", l.Clients, l.Pause, l.Before)
 		return Tally{}
 	case l.ran.Swap(true):
 		t.Errorf("shutdowntest: this Load has run before; a Load runs once")
 		return Tally{}
 	}
-	defer l.leaving.Store(true) // also where stop ends the test, as Process.Expect may
+	defer l.quit.Store(true) // deferred: stop may end the test, as Process.Expect does
 	l.enough = make(chan struct{})
 	l.Before = orElse(l.Before, 100)
 	var clients sync.WaitGroup
 	for range orElse(l.Clients, 8) {
 		clients.Go(func() { l.client() })
 	}
-	left := make(chan struct{})
-	go func() { clients.Wait(); close(left) }()
+	ended := make(chan struct{})
+	go func() { clients.Wait(); close(ended) }()
 	select {
 	case <-l.enough:
-	case <-left:
+	case <-ended:
 	case <-time.After(maxWarmUp):
 	}
 	answered := l.answers.Load()
 	l.stopping.Store(true)
 	stop()
 	select {
-	case <-left:
+	case <-ended:
 	case <-time.After(maxRequest):
-		l.leaving.Store(true) // somebody else listens there; what is sent is answered first
-		<-left
+		l.quit.Store(true) // another server listens; requests in flight are still awaited
+		<-ended
 	}
 	if answered < int64(l.Before) {
 		l.mu.Lock()
 		down := l.down
 		l.mu.Unlock()
-		t.Errorf("there were %d answers before the stop, want %d%s", answered, l.Before, because(down))
+		t.Errorf("%d responses before the stop, want %d%s", answered, l.Before, because(down))
 	}
 	return l.result(t)
 }
@@ -148,18 +149,16 @@ func orElse[T comparable](v, or T) T {
 	return v
 }
 
-// How long it may take until there are answers enough, and a request; and how long a client
-// waits for a server that does not listen yet.
 const (
-	untilUp    = 10 * time.Millisecond
-	maxWarmUp  = 30 * time.Second
+	dialPause  = 10 * time.Millisecond // between two attempts to connect to a server that does not listen yet
+	maxWarmUp  = 30 * time.Second      // until there are Before responses
 	maxRequest = 30 * time.Second
 )
 
 func (l *Load) result(t TB) Tally {
 	t.Helper()
 	l.mu.Lock()
-	tally, losses := l.tally, l.lost // no client is left
+	tally, losses := l.tally, l.lost // all clients have ended
 	l.mu.Unlock()
 	var text strings.Builder
 	for i, lost := range losses {
@@ -173,7 +172,7 @@ func (l *Load) result(t TB) Tally {
 		}
 	}
 	if len(losses) > 0 {
-		t.Errorf("%d of %d requests were lost, %d of which had been executed:%s",
+		t.Errorf("%d of %d requests were lost, of which the server had executed %d:%s",
 			len(losses), tally.Answered+len(losses), tally.LostExecuted, text.String())
 	}
 	return tally
@@ -185,27 +184,27 @@ func (l *Load) executed(id string) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.counts[id]
+	return l.handled[id]
 }
 
-// client sends requests until it is refused.
+// client sends requests until its connection is refused.
 func (l *Load) client() {
 	c := &client{load: l}
 	tr := &http.Transport{DialContext: c.dial, DialTLSContext: c.dialTLS, DisableCompression: true}
 	defer tr.CloseIdleConnections()
-	// To follow a redirect would be to send a request again, as a GET.
-	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	c.http = &http.Client{Transport: tr, Timeout: maxRequest, CheckRedirect: stay}
-	for pause := orElse(l.Pause, time.Millisecond); !l.leaving.Load() && c.send(); {
+	// The client does not follow redirects: that would repeat the request, as a GET.
+	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.http = &http.Client{Transport: tr, Timeout: maxRequest, CheckRedirect: noRedirect}
+	for pause := orElse(l.Pause, time.Millisecond); !l.quit.Load() && c.send(); {
 		time.Sleep(pause/2 + rand.N(pause))
 	}
 }
 
-// A client is one connection at a time.
+// A client has one connection at a time.
 type client struct {
 	load    *Load
 	http    *http.Client
-	written atomic.Int64 // on all connections
+	written atomic.Int64 // bytes, on all its connections
 }
 
 func (c *client) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -240,8 +239,8 @@ func (l *Load) connect(ctx context.Context, network, address string) (net.Conn, 
 	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
-// counted counts what is written to conn: in TLS what is in it, since a handshake sends
-// no request.
+// counted counts the bytes written to conn. With TLS, conn is the TLS connection: the bytes of the
+// handshake do not count.
 func (c *client) counted(conn net.Conn, err error) (net.Conn, error) {
 	if err != nil {
 		return nil, &refusedError{err}
@@ -265,12 +264,12 @@ func (c *countedConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// send makes one request, and returns false if the server takes no more.
+// send sends one request. It returns false if the client should end.
 func (c *client) send() bool {
 	l := c.load
 	id := fmt.Sprint(l.ids.Add(1))
 	before := c.written.Load()
-	// The reader is of a type of its own, so that net/http cannot read it a second time.
+	// net/http does not know the type of the reader, and so cannot read the body a second time.
 	req, err := http.NewRequest(http.MethodPost, l.URL, struct{ io.Reader }{strings.NewReader(id)})
 	if err == nil && (req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https") {
 		err = fmt.Errorf("%q is not the URL of a server", l.URL)
@@ -292,13 +291,13 @@ func (c *client) send() bool {
 		return false
 	case errors.As(err, &refused) && l.answers.Load() == 0:
 		l.notYet(err)
-		time.Sleep(untilUp)
+		time.Sleep(dialPause)
 	case errors.As(err, &refused):
 		l.lose(id, err, false)
 	case sent:
 		l.lose(id, err, true)
 	}
-	return true // else it was closed before anything was sent, and nothing is lost
+	return true // also if the connection was closed before a byte was sent: then no request is lost
 }
 
 func (c *client) do(req *http.Request) error {
@@ -327,7 +326,7 @@ func (l *Load) answer() {
 	}
 }
 
-// notYet is for a server that does not listen yet.
+// notYet records that the server does not listen yet.
 func (l *Load) notYet(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

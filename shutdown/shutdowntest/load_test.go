@@ -21,17 +21,17 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
-// takesSome is a handler that takes a while.
-func takesSome(d time.Duration) http.Handler {
+// slowHandler returns a handler that takes d.
+func slowHandler(d time.Duration) http.Handler {
 	return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(d) })
 }
 
-// A server that drains loses nothing, in memory too.
+// A server that drains loses no request of a Load in a bubble.
 func TestLoadInABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := shutdowntest.Listen(t)
 		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Clients: 20, Before: 2000, Pause: 5 * ms}
-		srv := &http.Server{Handler: load.Handler(takesSome(3 * ms))}
+		srv := &http.Server{Handler: load.Handler(slowHandler(3 * ms))}
 		p := shutdowntest.Start(t, nil, httpdrain.Serve(srv, httpdrain.Listener(l)))
 		tally := load.Run(t, func() { p.Stop(nil); p.Wait() })
 		if tally.Answered < 2000 || tally.Sent != tally.Answered || tally.Refused != 20 {
@@ -42,14 +42,13 @@ func TestLoadInABubble(t *testing.T) {
 	})
 }
 
-// A server that is closed while it works loses what it has in hand, of which it has
-// executed some.
+// A server that is closed loses its requests in progress. It has executed some of them.
 func TestLoadFindsLosses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(recorder)
 		l := shutdowntest.Listen(t)
 		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Clients: 20, Before: 200}
-		srv := &http.Server{Handler: load.Handler(takesSome(20 * ms))}
+		srv := &http.Server{Handler: load.Handler(slowHandler(20 * ms))}
 		p := shutdowntest.Start(t, nil, func(ctx context.Context) error {
 			context.AfterFunc(ctx, func() { _ = srv.Close() })
 			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -68,7 +67,7 @@ func TestLoadFindsLosses(t *testing.T) {
 	})
 }
 
-func TestLoadStatusIsALoss(t *testing.T) {
+func TestLoadCountsServerErrorsAsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(recorder)
 		l := shutdowntest.Listen(t)
@@ -96,12 +95,12 @@ func TestLoadStatusIsALoss(t *testing.T) {
 	})
 }
 
-// Where somebody else goes on serving, what the clients have sent last is no loss.
-func TestLoadLeaves(t *testing.T) {
+// If the server keeps serving after stop, the clients end after 30 s, and lose no request.
+func TestLoadEndsWhileAnotherServerListens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := shutdowntest.Listen(t)
 		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Clients: 3, Before: 10, Pause: 100 * ms}
-		p := shutdowntest.Start(t, nil, httpdrain.Serve(&http.Server{Handler: takesSome(200 * ms)}, httpdrain.Listener(l)))
+		p := shutdowntest.Start(t, nil, httpdrain.Serve(&http.Server{Handler: slowHandler(200 * ms)}, httpdrain.Listener(l)))
 		tally := load.Run(t, func() {})
 		if tally.Answered != tally.Sent || tally.Refused != 0 {
 			t.Errorf("Run() = %+v", tally)
@@ -111,29 +110,29 @@ func TestLoadLeaves(t *testing.T) {
 	})
 }
 
-// In TLS it is HTTP/1.1 too, whatever else the configuration offers. Who does not trust the
-// server has sent nothing.
-func TestLoadInTLS(t *testing.T) {
+// Over TLS requests are HTTP/1.1, even if the server offers HTTP/2. A client that does not trust the
+// server sends no request.
+func TestLoadOverTLS(t *testing.T) {
 	known := httptest.NewUnstartedServer(nil)
 	known.EnableHTTP2 = true
-	known.StartTLS() // has a certificate
+	known.StartTLS() // creates the certificate
 	ours, theirs := known.TLS, known.Client().Transport.(*http.Transport).TLSClientConfig
 	known.Close()
 	synctest.Test(t, func(t *testing.T) {
 		l := shutdowntest.Listen(t)
 		srv := &http.Server{TLSConfig: ours, ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if r.TLS == nil || r.Proto != "HTTP/1.1" {
-				t.Errorf("a request with %s, TLS %v", r.Proto, r.TLS)
+				t.Errorf("request with %s, TLS %v", r.Proto, r.TLS)
 			}
 		})}
 		p := shutdowntest.Start(t, nil, httpdrain.Serve(srv, httpdrain.Listener(l)))
 		r := new(recorder)
 		slowly := func(ctx context.Context, network, address string) (net.Conn, error) {
-			time.Sleep(time.Second) // a handshake takes more of the processor than of the bubble's time
+			time.Sleep(time.Second) // a handshake takes no time in a bubble: without the pause the client would retry all the time
 			return l.DialContext(ctx, network, address)
 		}
-		stranger := shutdowntest.Load{URL: "https://example.com/", Dial: slowly, TLS: &tls.Config{RootCAs: x509.NewCertPool()}, Clients: 1}
-		if tally, want := stranger.Run(r, func() {}), (shutdowntest.Tally{Refused: 1}); tally != want {
+		untrusting := shutdowntest.Load{URL: "https://example.com/", Dial: slowly, TLS: &tls.Config{RootCAs: x509.NewCertPool()}, Clients: 1}
+		if tally, want := untrusting.Run(r, func() {}), (shutdowntest.Tally{Refused: 1}); tally != want {
 			t.Errorf("Run() = %+v, want %+v", tally, want)
 		}
 		r.want(t, "certificate signed by unknown authority")
@@ -147,8 +146,8 @@ func TestLoadInTLS(t *testing.T) {
 	})
 }
 
-// A redirect is an answer, and not followed.
-func TestLoadDoesNotFollow(t *testing.T) {
+// A redirect counts as a response, and is not followed.
+func TestLoadDoesNotFollowRedirects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := shutdowntest.Listen(t)
 		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Clients: 2, Before: 10}
@@ -163,7 +162,7 @@ func TestLoadDoesNotFollow(t *testing.T) {
 	})
 }
 
-// Nobody listens.
+// Without a server, all connections are refused.
 func TestLoadWithoutAServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(recorder)
@@ -174,11 +173,11 @@ func TestLoadWithoutAServer(t *testing.T) {
 		if want := (shutdowntest.Tally{Refused: 2}); tally != want {
 			t.Errorf("Run() = %+v, want %+v", tally, want)
 		}
-		r.want(t, `there were 0 answers before the stop, want 100: Post "http://server/": dial memory memory: use of closed`)
+		r.want(t, `0 responses before the stop, want 100: Post "http://server/": dial memory memory: use of closed`)
 	})
 }
 
-// A server may take a moment until it listens, but not refuse anybody after that.
+// A Load waits until the server listens. Connections that are refused after that count as lost.
 func TestLoadWaitsForTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(recorder)
@@ -191,7 +190,7 @@ func TestLoadWaitsForTheServer(t *testing.T) {
 			return l.DialContext(ctx, network, address)
 		}
 		load := shutdowntest.Load{URL: "http://server/", Dial: dial, Clients: 1, Before: 30, Pause: 100 * ms}
-		srv := &http.Server{Handler: takesSome(0)}
+		srv := &http.Server{Handler: slowHandler(0)}
 		srv.SetKeepAlivesEnabled(false)
 		p := shutdowntest.Start(t, nil, httpdrain.Serve(srv, httpdrain.Listener(l)))
 		tally := load.Run(r, func() { p.Stop(nil); p.Wait() })
@@ -206,39 +205,39 @@ func TestLoadURL(t *testing.T) {
 	r := new(recorder)
 	load := shutdowntest.Load{URL: "://", Dial: func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }}
 	load.Run(r, func() {})
-	r.want(t, "0 answers", "missing protocol scheme")
+	r.want(t, "0 responses", "missing protocol scheme")
 	if want := "8 of 8 requests were lost"; !strings.HasPrefix(r.failures[1], want) {
-		t.Errorf("it says\n%s\nwant %s", r.failures[1], want)
+		t.Errorf("failure\n%s\nwant it to begin with %s", r.failures[1], want)
 	}
 }
 
-// No request can be sent to what is no URL of a server: that is told at once.
-func TestLoadURLOfNoServer(t *testing.T) {
+// A URL without a server is reported at once.
+func TestLoadURLWithoutServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for url, want := range map[string]string{"": `"" is not the URL of a server`, "ftp://server/": `"ftp://server/" is not`, "http:///": `"http:///" is not`} {
 			began := time.Now()
 			r := new(recorder)
 			load := shutdowntest.Load{URL: url, Clients: 1}
 			load.Run(r, func() {})
-			r.want(t, "0 answers", want)
+			r.want(t, "0 responses", want)
 			if d := time.Since(began); d > time.Second {
-				t.Errorf("%q: it took %v", url, d)
+				t.Errorf("%q: Run took %v", url, d)
 			}
 		}
 	})
 }
 
-func TestLoadMisused(t *testing.T) {
+func TestInvalidLoad(t *testing.T) {
 	closed := func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
 	for want, load := range map[string]*shutdowntest.Load{
-		"-1 clients":       {Clients: -1},
-		"a pause of -1s":   {Pause: -time.Second},
-		"-1 answers":       {Before: -1},
+		"Clients -1":       {Clients: -1},
+		"Pause -1s":        {Pause: -time.Second},
+		"Before -1":        {Before: -1},
 		"a Load runs once": ranBefore(closed),
 	} {
 		r := new(recorder)
 		load.URL, load.Dial = "http://server/", closed
-		if tally := load.Run(r, func() { t.Errorf("%s: the server was stopped", want) }); tally != (shutdowntest.Tally{}) {
+		if tally := load.Run(r, func() { t.Errorf("%s: stop was called", want) }); tally != (shutdowntest.Tally{}) {
 			t.Errorf("%s: %+v", want, tally)
 		}
 		r.want(t, want)
@@ -251,25 +250,25 @@ func ranBefore(dial func(context.Context, string, string) (net.Conn, error)) *sh
 	return load
 }
 
-// A stop that ends the test leaves no client behind, though the server goes on.
-func TestLoadWhoseStopFails(t *testing.T) {
+// If stop ends the test, the clients end, although the server still runs.
+func TestLoadWhoseStopEndsTheTest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := shutdowntest.Listen(t)
 		var served atomic.Int64
 		srv := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) })}
 		p := shutdowntest.Start(t, nil, httpdrain.Serve(srv, httpdrain.Listener(l)))
 		load := shutdowntest.Load{URL: "http://server/", Dial: l.DialContext, Before: 1}
-		over := make(chan struct{})
+		done := make(chan struct{})
 		go func() {
-			defer close(over)
+			defer close(done)
 			load.Run(t, runtime.Goexit)
 		}()
-		<-over
+		<-done
 		time.Sleep(time.Second)
 		before := served.Load()
 		time.Sleep(time.Second)
 		if n := served.Load() - before; n > 0 {
-			t.Errorf("%d requests in the second second after it", n)
+			t.Errorf("%d requests later than a second after stop", n)
 		}
 		p.Stop(nil)
 		p.Clean()

@@ -13,13 +13,13 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
-// A curious test uses what it tests when that fails, which waits for ever where a lock is held.
-type curious struct {
+// An askingTest calls ask in Errorf. That blocks if Errorf is called with a lock held.
+type askingTest struct {
 	recorder
 	ask func()
 }
 
-func (c *curious) Errorf(format string, args ...any) {
+func (c *askingTest) Errorf(format string, args ...any) {
 	c.recorder.Errorf(format, args...)
 	c.ask()
 }
@@ -36,7 +36,7 @@ func within(t *testing.T, what string, f func()) {
 	}
 }
 
-// unknownSignal is one that nothing can be sent.
+// unknownSignal is a signal that cannot be sent.
 type unknownSignal struct{}
 
 func (unknownSignal) String() string { return "unknown" }
@@ -47,7 +47,7 @@ func init() {
 }
 
 func TestErrorfMayUseTheProcess(t *testing.T) {
-	c := new(curious)
+	c := new(askingTest)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), scenarioVariable+"=a program that waits")
 	p := shutdowntest.Exec(c, cmd)
@@ -60,36 +60,36 @@ func TestErrorfMayUseTheProcess(t *testing.T) {
 }
 
 func TestErrorfMaySignalTheProgram(t *testing.T) {
-	c := new(curious)
+	c := new(askingTest)
 	p := shutdowntest.Start(c, nil, func(ctx context.Context) error { <-ctx.Done(); return nil })
 	defer c.end()
 	c.ask = func() { within(t, "Errorf", func() { p.Signal(os.Interrupt) }) }
 	p.Signal(unknownSignal{})
 	p.Wait()
-	c.want(t, "hears")
+	c.want(t, "handles")
 }
 
-// A countingError uses the Load when it is printed.
+// A countingError calls the Load in its Error method.
 type countingError struct{ count func() }
 
 func (e countingError) Error() string { e.count(); return "no network" }
 
-// What a user gives to a Load may use that: the error of Dial, Executed, and Errorf.
-func TestALoadCallsNothingWithALockHeld(t *testing.T) {
+// The error of Dial, Executed and Errorf may call methods of the Load.
+func TestLoadCallsUserCodeWithoutLocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := shutdowntest.Listen(t)
 		var load *shutdowntest.Load
-		count := func() { // takes the Load's lock
-			load.Handler(http.NotFoundHandler()).ServeHTTP(nowhere{}, &http.Request{Header: http.Header{}})
+		count := func() { // it takes the lock of the Load
+			load.Handler(http.NotFoundHandler()).ServeHTTP(nullWriter{}, &http.Request{Header: http.Header{}})
 		}
 		load = &shutdowntest.Load{
 			URL: "http://server/", Clients: 1,
 			Dial: func(context.Context, string, string) (net.Conn, error) { return nil, countingError{count} },
 		}
 		load.Handler(nil)
-		c := &curious{ask: count}
+		c := &askingTest{ask: count}
 		load.Run(c, func() {})
-		c.want(t, "there were 0 answers before the stop, want 100: Post \"http://server/\": no network")
+		c.want(t, "0 responses before the stop, want 100: Post \"http://server/\": no network")
 
 		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })}
 		go func() { _ = srv.Serve(l) }()
@@ -99,7 +99,7 @@ func TestALoadCallsNothingWithALockHeld(t *testing.T) {
 			Executed: func(string) bool { count(); executed++; return true },
 		}
 		load.Handler(nil)
-		c = &curious{ask: count}
+		c = &askingTest{ask: count}
 		tally := load.Run(c, func() { _ = srv.Close() })
 		if executed == 0 || tally.LostExecuted != executed || len(c.failures) != 2 {
 			t.Errorf("Executed was called %d times; %+v; %q", executed, tally, c.failures)
@@ -107,9 +107,9 @@ func TestALoadCallsNothingWithALockHeld(t *testing.T) {
 	})
 }
 
-// nowhere is a ResponseWriter.
-type nowhere struct{}
+// nullWriter is a ResponseWriter that does nothing.
+type nullWriter struct{}
 
-func (nowhere) Header() http.Header         { return http.Header{} }
-func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
-func (nowhere) WriteHeader(int)             {}
+func (nullWriter) Header() http.Header         { return http.Header{} }
+func (nullWriter) Write(b []byte) (int, error) { return len(b), nil }
+func (nullWriter) WriteHeader(int)             {}

@@ -11,10 +11,10 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
-// scenarioVariable names the scenario that this test binary is to play.
+// scenarioVariable is the environment variable that makes this test binary run a scenario.
 const scenarioVariable = "LASTCALL_TEST_SCENARIO"
 
-// scenarios are programs that it can be.
+// scenarios are the programs that this test binary can run instead of the tests.
 var scenarios = make(map[string]func())
 
 func TestMain(m *testing.M) {
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// A recorder is the least that a test is, and says what would have failed.
+// A recorder is a TB with the required methods only. It records the failures.
 type recorder struct {
 	failures []string
 	cleanups []func()
@@ -41,7 +41,7 @@ func (r *recorder) Errorf(format string, args ...any) {
 
 func (r *recorder) Cleanup(f func()) { r.cleanups = append(r.cleanups, f) }
 
-// end is the end of the test.
+// end calls the cleanup functions, as at the end of a test.
 func (r *recorder) end() {
 	for len(r.cleanups) > 0 {
 		last := len(r.cleanups) - 1
@@ -51,7 +51,7 @@ func (r *recorder) end() {
 	}
 }
 
-// want compares the failures: each has to contain the text that is expected of it.
+// want checks that there is one failure for each part, and that it contains the part.
 func (r *recorder) want(t *testing.T, parts ...string) {
 	t.Helper()
 	if len(r.failures) != len(parts) {
@@ -59,17 +59,17 @@ func (r *recorder) want(t *testing.T, parts ...string) {
 	}
 	for i, part := range parts {
 		if !strings.Contains(r.failures[i], part) {
-			t.Errorf("failure %d is\n%s\nwant one with\n%s", i, r.failures[i], part)
+			t.Errorf("failure %d is\n%s\nwant it to contain\n%s", i, r.failures[i], part)
 		}
 	}
 }
 
-// A loud recorder has a log as well, and ends nothing.
-type loud struct {
+// A loggingTest is a recorder with a log.
+type loggingTest struct {
 	recorder
 	lines []string
 }
 
-func (l *loud) Logf(format string, args ...any) {
+func (l *loggingTest) Logf(format string, args ...any) {
 	l.lines = append(l.lines, fmt.Sprintf(format, args...))
 }

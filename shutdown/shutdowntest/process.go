@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Build builds a main package with go build, and returns the path of the program, which is
-// removed at the end of the test. pkg is a path as go build takes it, such as "." or
-// "./cmd/server"; flags are go build's, such as "-race". If it does not build the test
-// ends, or, where t has no FailNow, the path is empty.
+// Build builds a main package with go build, and returns the path of the program. The program is
+// removed at the end of the test. pkg is an argument of go build, such as "." or "./cmd/server"; flags
+// are flags of go build, such as "-race". If the build fails, Build ends the test or, if t has no
+// FailNow, returns an empty path.
 func Build(t TB, pkg string, flags ...string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "shutdowntest")
@@ -24,7 +24,7 @@ func Build(t TB, pkg string, flags ...string) string {
 		return ""
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	into := dir + string(filepath.Separator) // where go build puts programs, and nothing else
+	into := dir + string(filepath.Separator) // for a directory, go build writes programs only
 	cmd := exec.Command("go", append(append([]string{"build", "-o", into}, flags...), pkg)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		failNow(t, "%v: %v\n%s", cmd, err, out)
@@ -32,14 +32,14 @@ func Build(t TB, pkg string, flags ...string) string {
 	}
 	made, err := os.ReadDir(dir)
 	if err != nil || len(made) != 1 {
-		failNow(t, "%v: it has made %d programs, want one", cmd, len(made))
+		failNow(t, "%v: built %d programs, want 1", cmd, len(made))
 		return ""
 	}
 	return filepath.Join(dir, made[0].Name())
 }
 
-// A Process is a program that runs as a process of its own. Its methods may be called by
-// any goroutine of the test.
+// A Process is a program that runs in its own process. Its methods may be called from any goroutine of
+// the test.
 type Process struct {
 	t        TB
 	cmd      *exec.Cmd
@@ -47,53 +47,55 @@ type Process struct {
 	done     chan struct{}
 	began    time.Time
 	ended    time.Time
-	deadline time.Time // of the test, zero if there is none
+	deadline time.Time // when to end the process because of the deadline of the test; zero: none
 
-	mu      sync.Mutex
-	asked   time.Time // when the first signal was sent
-	limit   *time.Timer
-	overdue bool
+	mu        sync.Mutex
+	signalled time.Time // when the first signal was sent
+	limit     *time.Timer
+	overdue   bool
 }
 
-// An Exit is how a process has ended.
+// An Exit describes the end of a process.
 type Exit struct {
-	Code   int           // the exit status; -1 if it was ended by a signal
-	Signal os.Signal     // by which it was ended, nil if by none; always nil on Windows
-	Took   time.Duration // from the first signal that it was sent, else from its start, to its end and that of its output
-	Output string        // what it has written, to standard output and standard error
+	Code   int           // the exit status; -1 if a signal ended the process
+	Signal os.Signal     // the signal that ended the process, or nil; always nil on Windows
+	Took   time.Duration // from the first Signal, or from the start if there was none, to the end of the process and its output
+	Output string        // the standard output and standard error
 }
 
-// How long a process has to end after a signal, how long before the deadline of the test
-// it is ended in any case, and how long it then has to print its stacks.
 const (
-	maxStop  = time.Minute
-	maxEarly = 5 * time.Second
-	forDump  = time.Second
+	maxStop    = time.Minute     // from the last signal to the kill
+	endReserve = 5 * time.Second // from the kill to the deadline of the test
+	dumpTime   = time.Second     // to print the stacks before the kill
 )
 
-// Exec starts a process. Its standard output and standard error become Output. If it does
-// not start the test ends, or, where t has no FailNow, it is nil.
+// Exec starts a process, and collects its standard output and standard error as Output. If the process
+// does not start, Exec ends the test or, if t has no FailNow, returns nil.
 //
-// What the process has started, as far as that has stayed in its process group, ends with
-// it: it is killed when the process has ended, and has then had its output for at most a
-// second. The process never outlives the test: it is killed at the test's end; a minute
-// after the last signal to it; and, where t has a Deadline, as *testing.T has, 5 s before
-// that. In the last two cases Wait says so, with its goroutines. On Linux it dies with the
-// test's process, too, however that ends. As a group of its own it does not get the
-// terminal's Ctrl-C.
+// The process runs in its own process group, so it does not get Ctrl-C from the terminal. When it has
+// ended, the rest of the group is killed, at most a second later. The process does not outlive the
+// test. It is killed
+//
+//   - at the end of the test;
+//   - a minute after the last signal to it;
+//   - 5 s before the deadline of the test, if t has a Deadline method, as *testing.T has;
+//   - on Linux, when the test's process ends in any way.
+//
+// In the second and third case the process gets SIGQUIT first, so that a Go program prints its
+// goroutines, and Wait reports a failure.
 func Exec(t TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: cmd, done: make(chan struct{})}
 	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
 		if at, ok := d.Deadline(); ok {
-			p.deadline = at.Add(-maxEarly)
+			p.deadline = at.Add(-endReserve)
 		}
 	}
 	cmd.Stdout, cmd.Stderr = &p.output, &p.output
-	cmd.WaitDelay = time.Second // for what it has started, and which has its output
-	belongToUs(cmd)
+	cmd.WaitDelay = time.Second // for child processes that have inherited its output
+	setGroup(cmd)
 	started := make(chan error)
-	go p.live(started)
+	go p.run(started)
 	if err := <-started; err != nil {
 		failNow(t, "shutdowntest: %v", err)
 		return nil
@@ -106,9 +108,9 @@ func Exec(t TB, cmd *exec.Cmd) *Process {
 	return p
 }
 
-// live is the life of the process. It has a thread to itself, whose end would be the
-// process's on Linux.
-func (p *Process) live(started chan<- error) {
+// run starts the process and waits for its end. It locks its thread, because on Linux the end of the
+// thread would end the process.
+func (p *Process) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	p.began = time.Now()
@@ -116,25 +118,25 @@ func (p *Process) live(started chan<- error) {
 		started <- err
 		return
 	}
-	p.limit = time.AfterFunc(p.left(time.Duration(1<<62)), p.giveUp)
+	p.limit = time.AfterFunc(p.remaining(time.Duration(1<<62)), p.expire)
 	started <- nil
-	_ = p.cmd.Wait() // ProcessState tells
+	_ = p.cmd.Wait() // ProcessState has the result
 	p.ended = time.Now()
-	killAll(p.cmd.Process) // what it has left behind
+	killAll(p.cmd.Process) // the rest of its process group
 	close(p.done)
 }
 
-// left is what there is of d until the test's deadline.
-func (p *Process) left(d time.Duration) time.Duration {
+// remaining is d, but at most the time until the deadline.
+func (p *Process) remaining(d time.Duration) time.Duration {
 	if p.deadline.IsZero() {
 		return d
 	}
 	return min(d, max(0, time.Until(p.deadline)))
 }
 
-// giveUp ends a process that does not end by itself, and has it say where it is.
-func (p *Process) giveUp() {
-	if p.over() {
+// expire makes a process that has not ended in time print its stacks, and kills it.
+func (p *Process) expire() {
+	if p.hasEnded() {
 		return
 	}
 	p.mu.Lock()
@@ -142,19 +144,19 @@ func (p *Process) giveUp() {
 	p.mu.Unlock()
 	dump(p.cmd.Process)
 	select {
-	case <-time.After(forDump):
+	case <-time.After(dumpTime):
 	case <-p.done:
 	}
 	p.kill()
 }
 
 func (p *Process) kill() {
-	if !p.over() {
+	if !p.hasEnded() {
 		killAll(p.cmd.Process)
 	}
 }
 
-func (p *Process) over() bool {
+func (p *Process) hasEnded() bool {
 	select {
 	case <-p.done:
 		return true
@@ -163,49 +165,49 @@ func (p *Process) over() bool {
 	}
 }
 
-// PID is the process's number.
+// PID returns the process ID.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Signal sends the process a signal. To one that has ended it does nothing. Windows has no
-// signals but os.Kill: any other is an error of the test there.
+// Signal sends a signal to the process. It does nothing if the process has ended. On Windows any
+// signal but os.Kill is a failure of the test.
 func (p *Process) Signal(sig os.Signal) {
 	p.t.Helper()
 	p.mu.Lock()
-	if p.asked.IsZero() {
-		p.asked = time.Now()
+	if p.signalled.IsZero() {
+		p.signalled = time.Now()
 	}
-	p.limit.Reset(p.left(maxStop))
+	p.limit.Reset(p.remaining(maxStop))
 	p.mu.Unlock()
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Errorf("shutdowntest: signal %v: %v", sig, err)
 	}
 }
 
-// Expect waits until the process has written text. If it ends without, that is an error of
-// the test, which ends it where it can: call it on the test's own goroutine.
+// Expect waits until the process has written text. If the process ends before that, Expect fails and
+// ends the test, so it has to be called on the test's own goroutine.
 func (p *Process) Expect(text string) {
 	p.t.Helper()
 	select {
 	case <-p.output.has(text):
 	case <-p.done:
 		if out := p.output.String(); !strings.Contains(out, text) {
-			failNow(p.t, "the process ended with %v, and has not written %q:\n%s", p.cmd.ProcessState, text, indent(out))
+			failNow(p.t, "the process ended with %v before it wrote %q:\n%s", p.cmd.ProcessState, text, indent(out))
 		}
 	}
 }
 
-// Output is what the process has written so far.
+// Output returns the standard output and standard error so far.
 func (p *Process) Output() string { return p.output.String() }
 
-// Wait waits for the end of the process. One that had to be killed, because it took too
-// long, is an error of the test.
+// Wait waits for the end of the process. It fails the test if the process was killed because it took
+// too long.
 func (p *Process) Wait() Exit {
 	p.t.Helper()
 	<-p.done
 	p.mu.Lock()
 	from, overdue := p.began, p.overdue
-	if !p.asked.IsZero() {
-		from = p.asked
+	if !p.signalled.IsZero() {
+		from = p.signalled
 	}
 	p.mu.Unlock()
 	e := Exit{Code: p.cmd.ProcessState.ExitCode(), Signal: endedBy(p.cmd.ProcessState), Output: p.output.String()}
@@ -216,14 +218,14 @@ func (p *Process) Wait() Exit {
 	return e
 }
 
-// An output may be written and read at the same time, and waited for.
+// An output collects what a process writes. It is safe for concurrent use.
 type output struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
-	waiting []sight
+	waiting []waiter
 }
 
-type sight struct {
+type waiter struct {
 	text []byte
 	seen chan struct{}
 }
@@ -244,11 +246,11 @@ func (o *output) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// has is closed when text has been written.
+// has returns a channel that is closed when text has been written.
 func (o *output) has(text string) <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	w := sight{[]byte(text), make(chan struct{})}
+	w := waiter{[]byte(text), make(chan struct{})}
 	if bytes.Contains(o.text.Bytes(), w.text) {
 		close(w.seen)
 	} else {

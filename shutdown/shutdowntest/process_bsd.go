@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// belongToUs makes the process the first of a group.
-func belongToUs(cmd *exec.Cmd) {
+// setGroup makes the process the leader of a process group.
+func setGroup(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)
 	}
-	cmd.SysProcAttr.Setpgid = !cmd.SysProcAttr.Setsid // who begins a session begins a group
+	cmd.SysProcAttr.Setpgid = !cmd.SysProcAttr.Setsid // a new session is a new group, too
 }

@@ -5,12 +5,12 @@ import (
 	"syscall"
 )
 
-// belongToUs makes the process the first of a group, and has it die with the thread that
-// starts it.
-func belongToUs(cmd *exec.Cmd) {
+// setGroup makes the process the leader of a process group. It makes the kernel kill the process when
+// the thread that has started it ends.
+func setGroup(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)
 	}
-	cmd.SysProcAttr.Setpgid = !cmd.SysProcAttr.Setsid // who begins a session begins a group
+	cmd.SysProcAttr.Setpgid = !cmd.SysProcAttr.Setsid // a new session is a new group, too
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 }

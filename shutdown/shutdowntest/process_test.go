@@ -36,7 +36,7 @@ var processScenarios = map[string]func(){
 		}))
 	},
 	"fails": func() { fmt.Println("no"); os.Exit(3) },
-	"deaf": func() {
+	"stuck": func() {
 		child := exec.Command("sleep", "1000")
 		if err := child.Start(); err != nil {
 			panic(err)
@@ -59,8 +59,8 @@ var processScenarios = map[string]func(){
 	},
 }
 
-// play starts a scenario.
-func play(t shutdowntest.TB, scenario string) *shutdowntest.Process {
+// startScenario starts a scenario.
+func startScenario(t shutdowntest.TB, scenario string) *shutdowntest.Process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), scenarioVariable+"="+scenario, "GORACE=atexit_sleep_ms=0")
@@ -68,7 +68,7 @@ func play(t shutdowntest.TB, scenario string) *shutdowntest.Process {
 }
 
 func TestProcess(t *testing.T) {
-	p := play(t, "service")
+	p := startScenario(t, "service")
 	p.Expect("running")
 	p.Signal(syscall.SIGTERM)
 	e := p.Wait()
@@ -78,23 +78,23 @@ func TestProcess(t *testing.T) {
 	if got := p.Output(); got != e.Output {
 		t.Errorf("Output() = %q, want %q", got, e.Output)
 	}
-	p.Signal(syscall.SIGTERM) // to nobody
+	p.Signal(syscall.SIGTERM) // the process has ended: no effect
 }
 
 func TestProcessIsKilled(t *testing.T) {
-	p := play(t, "service")
+	p := startScenario(t, "service")
 	p.Expect("running")
 	p.Signal(syscall.SIGKILL)
 	if e := p.Wait(); e.Code != -1 || e.Signal != syscall.SIGKILL {
-		t.Errorf("Wait() = %+v, want ended by SIGKILL", e)
+		t.Errorf("Wait() = %+v, want the signal SIGKILL", e)
 	}
 }
 
-func TestProcessDoesNotSayIt(t *testing.T) {
+func TestExpectFails(t *testing.T) {
 	r := new(recorder)
-	p := play(r, "fails")
+	p := startScenario(r, "fails")
 	p.Expect("running")
-	r.want(t, "the process ended with exit status 3, and has not written \"running\":\n    no")
+	r.want(t, "the process ended with exit status 3 before it wrote \"running\":\n    no")
 	if e := p.Wait(); e.Code != 3 {
 		t.Errorf("Code = %d, want 3", e.Code)
 	}
@@ -109,21 +109,21 @@ func TestProcessDoesNotStart(t *testing.T) {
 	r.want(t, "no such file")
 }
 
-// A process with a session of its own has a group of its own.
-func TestProcessOfASession(t *testing.T) {
+// Exec works for a process that begins a new session.
+func TestProcessInANewSession(t *testing.T) {
 	cmd := exec.Command("sleep", "1000")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	p := shutdowntest.Exec(t, cmd)
 	p.Signal(syscall.SIGTERM)
 	if e := p.Wait(); e.Signal != syscall.SIGTERM {
-		t.Errorf("Wait() = %+v, want ended by SIGTERM", e)
+		t.Errorf("Wait() = %+v, want the signal SIGTERM", e)
 	}
 }
 
-// The end of the test is that of the process, and of what it has started.
-func TestProcessIsNotLeftBehind(t *testing.T) {
+// At the end of the test the process and its child are killed.
+func TestProcessEndsWithTheTest(t *testing.T) {
 	r := new(recorder)
-	p := play(r, "deaf")
+	p := startScenario(r, "stuck")
 	p.Expect("\n")
 	child, err := strconv.Atoi(strings.TrimPrefix(strings.TrimSpace(p.Output()), "child "))
 	if err != nil {
@@ -134,14 +134,13 @@ func TestProcessIsNotLeftBehind(t *testing.T) {
 	for _, pid := range []int{p.PID(), child} {
 		for end := time.Now().Add(10 * time.Second); runs(pid); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("process %d is left", pid)
+				t.Fatalf("process %d still runs", pid)
 			}
 		}
 	}
 }
 
-// runs reports whether there is such a process, other than one that waits for its parent to
-// take notice of its end.
+// runs reports whether the process exists and is not a zombie.
 func runs(pid int) bool {
 	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
 		_, state, _ := strings.Cut(string(b), ") ")
@@ -150,31 +149,33 @@ func runs(pid int) bool {
 	return syscall.Kill(pid, 0) == nil
 }
 
-// A recorder that has to be over soon.
-type hurried struct{ *recorder }
+// withDeadline is a test whose deadline is near.
+type withDeadline struct{ *recorder }
 
-// hurry is how long a process has: a busy machine has to start it in that time. Exec keeps
-// 5 s for the rest of the test.
-const hurry = 2 * time.Second
+// processTime is how long a process may run before Exec kills it, 5 s before the deadline. A busy
+// machine has to start the process in that time.
+const processTime = 2 * time.Second
 
-func (hurried) Deadline() (time.Time, bool) { return time.Now().Add(5*time.Second + hurry), true }
+func (withDeadline) Deadline() (time.Time, bool) {
+	return time.Now().Add(5*time.Second + processTime), true
+}
 
-func TestProcessTakesTooLong(t *testing.T) {
+func TestProcessIsKilledBeforeTheDeadline(t *testing.T) {
 	t.Parallel()
 	r := new(recorder)
-	p := play(hurried{r}, "deaf")
+	p := startScenario(withDeadline{r}, "stuck")
 	p.Wait()
 	r.want(t, "[select (no cases)")
 	r.end()
 }
 
-// A process that has ended is not overdue later.
+// Wait reports no failure for a process that has ended in time, also after the deadline.
 func TestProcessEndedLongAgo(t *testing.T) {
 	t.Parallel()
 	r := new(recorder)
-	p := play(hurried{r}, "fails")
+	p := startScenario(withDeadline{r}, "fails")
 	p.Wait()
-	time.Sleep(hurry + 100*ms) // longer than it had
+	time.Sleep(processTime + 100*ms) // past its deadline
 	p.Wait()
 	r.want(t)
 	r.end()
@@ -196,8 +197,8 @@ func TestBuild(t *testing.T) {
 	r.end()
 }
 
-func TestLoadOnAProcess(t *testing.T) {
-	p := play(t, "server")
+func TestLoadOfAProcess(t *testing.T) {
+	p := startScenario(t, "server")
 	p.Expect(".\n")
 	_, addr, _ := strings.Cut(strings.TrimSuffix(p.Output(), ".\n"), "listening on ")
 	load := shutdowntest.Load{URL: "http://" + addr}
@@ -210,8 +211,8 @@ func TestLoadOnAProcess(t *testing.T) {
 	}
 }
 
-// go build makes a file of a package that is no program, too: one that cannot be run.
-func TestBuildOfNoProgram(t *testing.T) {
+// For a package that is not a program, go build could write a file that cannot be run.
+func TestBuildOfALibrary(t *testing.T) {
 	r := new(recorder)
 	defer r.end()
 	if path := shutdowntest.Build(r, "."); path != "" {

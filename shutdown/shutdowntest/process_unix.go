@@ -10,7 +10,7 @@ import (
 // killAll kills the process's group.
 func killAll(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }
 
-// dump has a Go program print its stacks, and end.
+// dump makes a Go program print its stacks and end.
 func dump(p *os.Process) { _ = p.Signal(syscall.SIGQUIT) }
 
 func endedBy(s *os.ProcessState) os.Signal {

@@ -15,34 +15,34 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A Program is a main function that runs under a Coordinator in a test. Its methods may
-// be called by any goroutine of the test. The checks, Clean, Order, Within, NothingStuck
-// and NothingLeaked, wait for its end first, and may be called in any number.
+// A Program is a main function that runs under a Coordinator in a test. Its methods may be called
+// from any goroutine of the test. The checks Clean, Order, Within, NothingStuck and NothingLeaked
+// first wait for the end of the program. They may be called more than once.
 type Program struct {
-	*shutdown.Coordinator // Stop, Quiesce, Ready and all the rest
+	*shutdown.Coordinator // for Stop, Quiesce, Ready and its other methods
 
 	t      TB
 	cancel context.CancelCauseFunc
 	sigs   chan os.Signal
-	done   chan struct{} // Run has returned
-	ending *ending
-	before goleak.Option // the goroutines that were there
+	done   chan struct{} // closed when Run has returned
+	exiter *exiter
+	before goleak.Option // the goroutines that ran before Start
 
-	heard []os.Signal // what the Coordinator listens for
-	began chan struct{}
+	handled []os.Signal // the signals that the Coordinator handles
+	began   chan struct{}
 
-	turn  chan struct{} // whose it is to send a signal; waiting for a mutex, a bubble's clock would stand still
-	last  time.Time     // when one was sent
-	count int
+	sending chan struct{} // held while a signal is sent; in a bubble, time does not pass while a goroutine waits for a mutex
+	last    time.Time     // when the last signal was sent
+	count   int
 }
 
-// Start runs main under c, in place of shutdown.Main and of c.Run. It returns when the
-// Coordinator runs; main may not have been called yet. c may be New's, or what the program
-// has in production, as long as it has not been run: it hears the signals of this test, and
-// no others. Nil means New(t).
+// Start runs main under c, as shutdown.Main and c.Run do. It returns when c runs; main may not have
+// been called yet. c may come from [New], or be the Coordinator of the program, if it has not run
+// before. It gets the signals that the test sends with Signal, and none of the operating system. If c
+// is nil, Start uses New(t).
 //
-// At the end of the test the program is stopped, if it has not been, and waited for, at
-// most for its grace period. One that only this has stopped has to be Clean.
+// At the end of the test, Start stops a program that has not been stopped before, and calls
+// [Program.Clean]. In any case it waits for the end of the program, for at most its grace period.
 func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Program {
 	t.Helper()
 	if c == nil {
@@ -52,22 +52,22 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 	p := &Program{
 		Coordinator: c, t: t, cancel: cancel,
 		sigs: make(chan os.Signal), done: make(chan struct{}), began: make(chan struct{}),
-		ending: newEnding(c),
-		turn:   make(chan struct{}, 1),
-		before: goleak.IgnoreCurrent(),
+		exiter:  newExiter(c),
+		sending: make(chan struct{}, 1),
+		before:  goleak.IgnoreCurrent(),
 	}
 	double := notify.Double{
 		Listen: p.listen, HoldOff: func([]os.Signal) func() { return func() {} },
-		Exit: p.ending.exit, Site: site.Here(),
+		Exit: p.exiter.exit, Site: site.Here(),
 	}
 	if !notify.Use(c, double) {
-		t.Errorf("shutdowntest: this Coordinator was run before; one runs once, so each Start needs its own")
-		c = New(t) // has drained at once, so that the Program has an answer to everything
+		t.Errorf("shutdowntest: this Coordinator was run before; it runs once, so each Start needs a new one")
+		c = New(t) // it drains at once, so that the methods of the Program return
 		_ = c.Shutdown(context.Background())
 		p.Coordinator = c
 	}
 	release := notify.Claim(p.Coordinator, func(function string) {
-		t.Errorf("shutdowntest: shutdown.%s was called while the program of another test is current; use the Coordinator, or do not run such tests in parallel", function)
+		t.Errorf("shutdowntest: shutdown.%s was called while the program of another test runs; use the method of the Coordinator, or do not run these tests in parallel", function)
 	})
 	go func() {
 		defer close(p.done)
@@ -76,15 +76,15 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 	}()
 	select {
 	case <-p.began:
-	case <-p.done: // it has drained before, without a Run
+	case <-p.done: // c had drained without a Run
 	}
 	t.Cleanup(func() {
 		t.Helper()
-		unasked := c.Report() == nil
+		running := c.Report() == nil
 		c.Stop(nil)
 		<-p.done
 		cancel(nil)
-		if unasked {
+		if running {
 			p.Clean()
 		}
 	})
@@ -93,49 +93,52 @@ func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Pro
 
 func (p *Program) run(ctx context.Context, main func(context.Context) error) {
 	defer func() {
-		if v := recover(); v != nil { // on this goroutine it would end all tests
+		if v := recover(); v != nil { // a panic on this goroutine would end all tests
 			p.t.Errorf("shutdowntest: the program was not run: %v", v)
-			_ = p.Shutdown(context.Background()) // there is to be a report
+			_ = p.Shutdown(context.Background()) // Wait needs a report
 		}
 	}()
 	p.Run(ctx, main)
 }
 
 func (p *Program) listen(sigs []os.Signal) (<-chan os.Signal, func()) {
-	p.heard = sigs
+	p.handled = sigs
 	close(p.began)
 	return p.sigs, func() {}
 }
 
-// apart is how long after a signal the next one counts, with a margin for how long it
-// takes to be heard: the Coordinator takes what comes within 200 ms for the same.
-const apart = 250 * time.Millisecond
+// signalGap is the time between two signals. The Coordinator ignores a signal that comes within 200 ms
+// of another one; the rest is a margin for late delivery.
+const signalGap = 250 * time.Millisecond
 
-// Signal sends the program a termination signal: the first asks it to stop, a second one
-// presses, a third one ends it. Each counts: where the one before it is less than a quarter
-// of a second old, it waits, since the Coordinator takes what comes within 200 ms for a
-// duplicate. It does not wait for the end; when that has come, it does nothing. A signal
-// that the Coordinator does not hear, and which would end a real process on the spot, is an
-// error of the test.
+// Signal sends a termination signal to the program. The first one is a request to stop. After the
+// second one, each step gets only its minimum. The third one ends the program.
+//
+// Signal waits until 250 ms have passed since the previous signal, because the Coordinator ignores a
+// signal that comes within 200 ms of another one. It does not wait for the end of the program. After
+// the end it does nothing.
+//
+// It is a failure of the test if the Coordinator does not handle the signal, which would end a real
+// process at once.
 func (p *Program) Signal(sig os.Signal) {
 	p.t.Helper()
 	if p.ended() {
 		return
 	}
-	if !slices.ContainsFunc(p.heard, func(h os.Signal) bool { return notify.Same(h, sig) }) {
-		p.t.Errorf("shutdowntest: the program hears %v, not %v, which would kill it", p.heard, sig)
+	if !slices.ContainsFunc(p.handled, func(h os.Signal) bool { return notify.Same(h, sig) }) {
+		p.t.Errorf("shutdowntest: the program handles %v, not %v, which would end it at once", p.handled, sig)
 		return
 	}
-	p.turn <- struct{}{}
-	defer func() { <-p.turn }()
+	p.sending <- struct{}{}
+	defer func() { <-p.sending }()
 	p.count++
 	for !p.ended() && p.send(sig) && p.missed() {
 	}
 }
 
-// send waits until a signal counts, and sends it. It returns false if the program ends.
+// send waits for the gap between signals, and sends one. It returns false if the program has ended.
 func (p *Program) send(sig os.Signal) bool {
-	if wait := apart - time.Since(p.last); !p.last.IsZero() && wait > 0 {
+	if wait := signalGap - time.Since(p.last); !p.last.IsZero() && wait > 0 {
 		select {
 		case <-time.After(wait):
 		case <-p.Done():
@@ -151,8 +154,8 @@ func (p *Program) send(sig os.Signal) bool {
 	}
 }
 
-// missed reports whether a signal was taken for a duplicate after all, where it was sent
-// in time but heard too late: after a second and a third there is something to see.
+// missed reports whether the Coordinator has ignored the second or third signal, because the previous
+// one was delivered late. It waits for the effect of the signal.
 func (p *Program) missed() bool {
 	var effect func() bool
 	switch p.count {
@@ -163,7 +166,7 @@ func (p *Program) missed() bool {
 	default:
 		return false
 	}
-	for end := time.Now().Add(apart); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(signalGap); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if effect() || p.ended() {
 			return false
 		}
@@ -171,67 +174,65 @@ func (p *Program) missed() bool {
 	return true
 }
 
-// Cancel ends the context that the program runs in, as a program around it would: the
-// parent context of Run.
+// Cancel ends the context given to Run, with this cause.
 func (p *Program) Cancel(cause error) { p.cancel(cause) }
 
-// Wait waits for the end of the program: it has been drained, or ended by a third signal.
-// In the latter case the report is what there was by then; that of Report may go on, since
-// what was still running does.
+// Wait waits until the program has drained, or was ended by a third signal, and returns the report.
+// After a third signal that is the report of that moment. The report of the Coordinator may still
+// change, because the steps that were running go on in the test's process.
 func (p *Program) Wait() *shutdown.Report {
 	select {
 	case <-p.done:
-	case <-p.ending.over:
+	case <-p.exiter.done:
 	}
-	if p.cutShort() {
-		return p.ending.report
+	if p.exitedEarly() {
+		return p.exiter.report
 	}
 	return p.Coordinator.Report()
 }
 
-// ExitCode waits for the end, and is what the process would have ended with.
+// ExitCode waits for the end of the program, and returns its exit code.
 func (p *Program) ExitCode() int {
 	r := p.Wait()
-	if code, ok := p.ending.exited(); ok {
+	if code, ok := p.exiter.exited(); ok {
 		return code
 	}
 	return r.ExitCode()
 }
 
-// cutShort reports whether a third signal has ended the program before it was drained.
-func (p *Program) cutShort() bool {
-	_, exited := p.ending.exited()
-	return exited && p.ending.report != nil
+// exitedEarly reports whether a third signal has ended the program before it had drained.
+func (p *Program) exitedEarly() bool {
+	_, exited := p.exiter.exited()
+	return exited && p.exiter.report != nil
 }
 
 func (p *Program) ended() bool {
 	select {
 	case <-p.done:
 		return true
-	case <-p.ending.over:
+	case <-p.exiter.done:
 		return true
 	default:
 		return false
 	}
 }
 
-// An ending stands in for os.Exit.
-type ending struct {
+// An exiter replaces os.Exit.
+type exiter struct {
 	c       *shutdown.Coordinator
 	once    sync.Once
-	over    chan struct{}
+	done    chan struct{} // closed when exit was called
 	code    int
-	report  *shutdown.Report // of then, if the Coordinator had not drained
-	running []string         // the steps that it was waiting for
+	report  *shutdown.Report // at the exit, if the Coordinator had not drained; else nil
+	running []string         // the steps that were running then
 }
 
-func newEnding(c *shutdown.Coordinator) *ending {
-	return &ending{c: c, over: make(chan struct{})}
+func newExiter(c *shutdown.Coordinator) *exiter {
+	return &exiter{c: c, done: make(chan struct{})}
 }
 
-// exit keeps the first code. Like os.Exit, it does not return; whose goroutine it is has
-// nothing more to do in any case.
-func (e *ending) exit(code int) {
+// exit records the first code. Like os.Exit it does not return: it ends the calling goroutine.
+func (e *exiter) exit(code int) {
 	e.once.Do(func() {
 		e.code = code
 		select {
@@ -239,14 +240,14 @@ func (e *ending) exit(code int) {
 		default:
 			e.report, e.running = e.c.Report(), notify.Running(e.c)
 		}
-		close(e.over)
+		close(e.done)
 	})
 	runtime.Goexit()
 }
 
-func (e *ending) exited() (code int, ok bool) {
+func (e *exiter) exited() (code int, ok bool) {
 	select {
-	case <-e.over:
+	case <-e.done:
 		return e.code, true
 	default:
 		return 0, false

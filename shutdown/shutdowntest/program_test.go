@@ -18,37 +18,37 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-var errMine = errors.New("it went wrong")
+var errMine = errors.New("broken")
 
 const ms = time.Millisecond
 
-// obey is a main or a task as it should be.
-func obey(ctx context.Context) error {
+// waitForStop is a main or task that returns when it is told to stop.
+func waitForStop(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
 func nothing(context.Context) error { return nil }
 
-// service is a program: a database, a server and a worker.
+// service is a program with a database, a server and a worker.
 func service(ctx context.Context) error {
 	shutdown.FromContext(ctx).Register(func(context.Context) error {
 		time.Sleep(100 * ms)
 		return nil
 	}, shutdown.Name("db"))
 	var g group.Group
-	g.Go("worker", obey)
-	g.Go("http", obey)
+	g.Go("worker", waitForStop)
+	g.Go("http", waitForStop)
 	return g.Run(ctx)
 }
 
-func stopsLate(ctx context.Context) error {
+func stopSlowly(ctx context.Context) error {
 	<-ctx.Done()
 	time.Sleep(300 * ms)
 	return nil
 }
 
-// stuckUntil is a main or a handler that ignores its context until release.
+// stuckUntil returns a main or a handler that ignores its context, and returns after release.
 func stuckUntil(release <-chan struct{}) func(context.Context) error {
 	return func(context.Context) error { <-release; return nil }
 }
@@ -90,7 +90,7 @@ func TestStops(t *testing.T) {
 	}
 }
 
-// Without a bubble, the same takes its time.
+// The same works without a bubble.
 func TestStopsInRealTime(t *testing.T) {
 	p := shutdowntest.Start(t, nil, service)
 	p.Signal(os.Interrupt)
@@ -99,7 +99,7 @@ func TestStopsInRealTime(t *testing.T) {
 	p.NothingLeaked()
 }
 
-// Each signal counts, however soon after the one before it is sent.
+// Each signal has its effect, however soon it is sent after the previous one.
 func TestSecondAndThirdSignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -108,7 +108,7 @@ func TestSecondAndThirdSignal(t *testing.T) {
 		p.Signal(syscall.SIGTERM)
 		p.Signal(syscall.SIGINT)
 		if r := p.Report(); r == nil || !r.Forced {
-			t.Errorf("Report() = %v, want a forced one", r)
+			t.Errorf("Report() = %v, want Forced", r)
 		}
 		began := time.Now()
 		p.Signal(syscall.SIGINT)
@@ -118,15 +118,15 @@ func TestSecondAndThirdSignal(t *testing.T) {
 		if d := time.Since(began); d > 300*ms {
 			t.Errorf("the third signal took %v", d)
 		}
-		p.NothingLeaked() // an ended process has no goroutines
+		p.NothingLeaked() // goroutines that run after a third signal are not leaks
 		p.Signal(syscall.SIGTERM)
 	})
 }
 
-// To end by the signal is good where the Coordinator is told to, but only when it has drained.
+// With Reraise the exit code of the signal is no failure, but only after a complete drain.
 func TestCleanWithReraise(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := shutdowntest.Start(t, &shutdown.Coordinator{Reraise: true}, obey)
+		p := shutdowntest.Start(t, &shutdown.Coordinator{Reraise: true}, waitForStop)
 		p.Signal(syscall.SIGTERM)
 		p.Clean()
 		p.NothingStuck()
@@ -154,7 +154,7 @@ func TestCleanWithReraise(t *testing.T) {
 	})
 }
 
-func TestSignalsBesideEachOther(t *testing.T) {
+func TestConcurrentSignals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
@@ -170,64 +170,64 @@ func TestSignalsBesideEachOther(t *testing.T) {
 	})
 }
 
-// What a Coordinator does not hear would kill the process.
-func TestSignalThatIsNotHeard(t *testing.T) {
+// A signal that the Coordinator does not handle is a failure of the test.
+func TestUnhandledSignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(recorder)
-		p := shutdowntest.Start(r, &shutdown.Coordinator{Signals: []os.Signal{syscall.SIGQUIT}}, obey)
+		p := shutdowntest.Start(r, &shutdown.Coordinator{Signals: []os.Signal{syscall.SIGQUIT}}, waitForStop)
 		p.Signal(syscall.SIGTERM)
-		r.want(t, "the program hears [quit], not terminated")
+		r.want(t, "the program handles [quit], not terminated")
 		p.Signal(syscall.SIGQUIT)
 		p.Clean()
-		r.want(t, "the program hears")
+		r.want(t, "the program handles")
 		r.end()
 	})
 }
 
-// A rule is a signal of a type that cannot be compared.
+// A rule is a signal of an incomparable type.
 type rule []string
 
 func (rule) Signal()        {}
 func (rule) String() string { return "rule" }
 
-// Package os/signal knows no other signals than those of the system.
-func TestSignalThatCannotBeCompared(t *testing.T) {
+// A signal of an incomparable type is a failure of the test, and no panic.
+func TestIncomparableSignal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(recorder)
-		p := shutdowntest.Start(r, &shutdown.Coordinator{Signals: []os.Signal{rule{}}}, obey)
+		p := shutdowntest.Start(r, &shutdown.Coordinator{Signals: []os.Signal{rule{}}}, waitForStop)
 		p.Signal(rule{})
-		r.want(t, "the program hears [rule], not rule")
+		r.want(t, "the program handles [rule], not rule")
 		r.end()
 	})
 }
 
-// Exit on a goroutine of nobody ends the process, not the test.
-func TestExitElsewhere(t *testing.T) {
+// Exit on a goroutine of no step ends the program, not the test.
+func TestExitOnAnotherGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := shutdowntest.Start(t, nil, obey)
+		p := shutdowntest.Start(t, nil, waitForStop)
 		go p.Exit(3)
 		p.Wait()
 		if got := p.ExitCode(); got != 3 {
 			t.Errorf("ExitCode() = %d, want 3", got)
 		}
-		time.Sleep(time.Second) // which Exit leaves to the caller of Run
+		time.Sleep(time.Second) // for Exit to return
 	})
 }
 
-// After an Exit that the drain has seen through, a goroutine that is left is a leak, at
-// whichever moment one looks; the one that is in Exit is not.
-func TestLeakAfterExitElsewhere(t *testing.T) {
+// After an Exit with a complete drain, NothingLeaked finds a leaked goroutine, both before and after
+// Exit has ended its own. The goroutine in Exit is not a leak.
+func TestLeakAfterExitOnAnotherGoroutine(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		later time.Duration
-	}{{"before it ends the process", 0}, {"after", 2 * time.Second}} {
+	}{{"while Exit waits", 0}, {"after Exit", 2 * time.Second}} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				leave := make(chan struct{})
 				r := new(recorder)
 				p := shutdowntest.Start(r, nil, func(ctx context.Context) error {
 					go func() { <-leave }()
-					return obey(ctx)
+					return waitForStop(ctx)
 				})
 				go p.Exit(3)
 				p.Wait()
@@ -238,7 +238,7 @@ func TestLeakAfterExitElsewhere(t *testing.T) {
 				p.NothingLeaked()
 				r.want(t, "goroutines are left")
 				r.end()
-				time.Sleep(time.Second) // which Exit leaves to the caller of Run
+				time.Sleep(time.Second) // for Exit to return
 			})
 		})
 	}
@@ -250,7 +250,7 @@ func TestDrainedBefore(t *testing.T) {
 		if err := c.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
-		p := shutdowntest.Start(t, c, obey)
+		p := shutdowntest.Start(t, c, waitForStop)
 		p.Signal(syscall.SIGTERM)
 		if err := p.Wait().Err(); !errors.Is(err, shutdown.ErrDrained) {
 			t.Errorf("Err() = %v, want ErrDrained", err)
@@ -258,21 +258,20 @@ func TestDrainedBefore(t *testing.T) {
 	})
 }
 
-// A Coordinator runs once. A test that starts it again fails, by itself, and has a Program
-// that answers, whatever has become of the Run before.
-func TestStartOfWhatWasRun(t *testing.T) {
+// A Coordinator runs once. A second Start fails its test and returns a Program whose methods return.
+func TestStartTwice(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		stop func(p *shutdowntest.Program) // the first one
 	}{
-		{"it runs", func(*shutdowntest.Program) {}},
-		{"it has ended", func(p *shutdowntest.Program) { p.Stop(nil); p.Wait() }},
+		{"the first program runs", func(*shutdowntest.Program) {}},
+		{"the first program has ended", func(p *shutdowntest.Program) { p.Stop(nil); p.Wait() }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				first := shutdowntest.Start(t, nil, obey)
+				first := shutdowntest.Start(t, nil, waitForStop)
 				tt.stop(first)
-				synctest.Wait() // its goroutines are there, or gone
+				synctest.Wait() // its goroutines wait, or have ended
 				r := new(recorder)
 				p := shutdowntest.Start(r, first.Coordinator, func(context.Context) error {
 					t.Error("main was called")
@@ -290,22 +289,22 @@ func TestStartOfWhatWasRun(t *testing.T) {
 				}
 				r.end()
 				r.want(t, "this Coordinator was run before")
-				first.Signal(syscall.SIGTERM) // which is heard as ever
+				first.Signal(syscall.SIGTERM) // it still handles signals
 				first.Clean()
 			})
 		})
 	}
 }
 
-// Nor does what Run panics for end the other tests.
-func TestStartOfWhatRunRefuses(t *testing.T) {
+// A panic of Run fails the test, and does not end the process.
+func TestStartOfAnInvalidProgram(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		c    *shutdown.Coordinator
 		main func(context.Context) error
 		want string
 	}{
-		{"a negative Grace", &shutdown.Coordinator{Grace: -1}, obey, "the program was not run: shutdown: Grace -1ns or Delay 0s is negative"},
+		{"a negative Grace", &shutdown.Coordinator{Grace: -1}, waitForStop, "the program was not run: shutdown: Grace -1ns or Delay 0s is negative"},
 		{"no main", nil, nil, "the program was not run: shutdown: main is nil"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -324,21 +323,21 @@ func TestStartOfWhatRunRefuses(t *testing.T) {
 	}
 }
 
-// A test that does not stop its program does not leave it behind.
-func TestEndOfTheTestStopsIt(t *testing.T) {
+// The program is stopped at the end of the test.
+func TestEndOfTestStopsTheProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := new(loud)
+		l := new(loggingTest)
 		p := shutdowntest.Start(l, shutdowntest.New(l), service)
 		synctest.Wait()
 		l.end()
 		if r := p.Report(); r == nil || r.Err() != nil {
-			t.Errorf("Report() = %v, want a clean one", r)
+			t.Errorf("Report() = %v, want one without an error", r)
 		}
 		if !strings.Contains(strings.Join(l.lines, "\n"), "msg=stopped") {
-			t.Errorf("the log is %q", l.lines)
+			t.Errorf("log %q, want msg=stopped in it", l.lines)
 		}
 		n := len(l.lines)
-		c := shutdowntest.New(l) // whose test is over
+		c := shutdowntest.New(l) // its test has ended
 		l.end()
 		_ = c.Shutdown(t.Context())
 		if len(l.lines) != n {
@@ -358,7 +357,7 @@ func TestChecksFail(t *testing.T) {
 		{
 			"a failure", func(context.Context) error { return errMine },
 			(*shutdowntest.Program).Clean,
-			[]string{"the program failed: it went wrong\n    stopped with failures"},
+			[]string{"the program failed: broken\n    stopped with failures"},
 		},
 		{
 			"an exit code", func(ctx context.Context) error {
@@ -371,34 +370,34 @@ func TestChecksFail(t *testing.T) {
 		{
 			"another order", service,
 			func(p *shutdowntest.Program) { p.Stop(nil); p.Order("worker", "http") },
-			[]string{`step "http" was not begun after "worker", want the order ["worker" "http"]`},
+			[]string{`step "http" did not begin after "worker", want the order ["worker" "http"]`},
 		},
 		{
 			"no such step", service,
 			func(p *shutdowntest.Program) { p.Stop(nil); p.Order("http", "cache") },
-			[]string{`there was no step "cache"`},
+			[]string{`there is no step "cache"`},
 		},
 		{
 			"a step that was skipped", func(ctx context.Context) error {
 				c := shutdown.FromContext(ctx)
 				c.Register(nothing, shutdown.Name("last"))
-				s := c.Scope("short", shutdown.Timeout(1)) // ns: no time for two
+				s := c.Scope("short", shutdown.Timeout(1)) // 1 ns is no time for two handlers
 				s.Register(nothing, shutdown.Name("skipped"))
 				s.Register(stuckUntil(leave))
 				return nil
 			},
 			func(p *shutdowntest.Program) { p.Order("main", "skipped", "last") },
-			[]string{`step "skipped" was not begun: not run, no time is left for it`},
+			[]string{`step "skipped" did not begin: not run, no time is left for it`},
 		},
 		{
-			"it takes long", service,
+			"a slow stop", service,
 			func(p *shutdowntest.Program) { synctest.Wait(); p.Stop(nil); p.Within(99 * ms) },
-			[]string{`it took 100ms to stop, want at most 99ms; 100ms of that for "db"`},
+			[]string{`the stop took 100ms, want at most 99ms; the slowest step, "db", took 100ms`},
 		},
 		{
-			"it takes long, and only main has run", stopsLate,
+			"a slow stop of main alone", stopSlowly,
 			func(p *shutdowntest.Program) { p.Stop(nil); p.Within(99 * ms) },
-			[]string{"it took 300ms to stop, want at most 99ms\n"},
+			[]string{"the stop took 300ms, want at most 99ms\n"},
 		},
 		{
 			"a stuck step", func(ctx context.Context) error {
@@ -439,8 +438,7 @@ func TestChecksFail(t *testing.T) {
 	}
 }
 
-// A Coordinator that is to end the process by the signal ends the test's by nothing of the
-// kind, whoever calls Exit.
+// With Reraise neither the signal nor Exit ends the test's process.
 func TestReraiseDoesNotEndTheTest(t *testing.T) {
 	c := &shutdown.Coordinator{Grace: time.Second, Reraise: true}
 	p := shutdowntest.Start(t, c, func(ctx context.Context) error { <-ctx.Done(); return nil })
@@ -457,9 +455,9 @@ func TestReraiseDoesNotEndTheTest(t *testing.T) {
 	}
 }
 
-// What a third signal has left running goes on in the test's process, but neither the
-// report nor what is checked is of that.
-func TestThirdSignalIsTheEnd(t *testing.T) {
+// The steps that run after a third signal go on in the test's process. They change neither the report
+// of Wait nor the checks.
+func TestThirdSignalEndsTheProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		r := new(recorder)
@@ -467,7 +465,7 @@ func TestThirdSignalIsTheEnd(t *testing.T) {
 			c := shutdown.FromContext(ctx)
 			c.Register(nothing, shutdown.Name("db"))
 			c.Register(stuckUntil(release), shutdown.Name("cache"))
-			return obey(ctx)
+			return waitForStop(ctx)
 		})
 		for range 3 {
 			p.Signal(syscall.SIGTERM)
@@ -486,13 +484,12 @@ func TestThirdSignalIsTheEnd(t *testing.T) {
 	})
 }
 
-// A program that only the end of the test has stopped must not fail, either: there is nobody
-// else to look.
-func TestFailsAtTheEndOfTheTest(t *testing.T) {
+// A program that is stopped by the end of the test must not fail.
+func TestEndOfTestChecksTheProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		main := func(ctx context.Context) error {
 			shutdown.FromContext(ctx).Register(func(context.Context) error { return errMine }, shutdown.Name("db"))
-			return obey(ctx)
+			return waitForStop(ctx)
 		}
 		r := new(recorder)
 		shutdowntest.Start(r, nil, main)
@@ -503,13 +500,13 @@ func TestFailsAtTheEndOfTheTest(t *testing.T) {
 		r = new(recorder)
 		p := shutdowntest.Start(r, nil, main)
 		synctest.Wait()
-		p.Stop(nil) // what becomes of it is for the test to say
+		p.Stop(nil) // the test itself checks the result
 		r.end()
 		r.want(t)
 	})
 }
 
-// A failure of main is named by the line of the test that starts it.
+// A failure of main names the line of the test that calls Start.
 func TestSiteOfMain(t *testing.T) {
 	r := new(recorder)
 	p := shutdowntest.Start(r, nil, func(context.Context) error { runtime.Goexit(); return nil })

@@ -11,32 +11,32 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// TestTask is the acceptance of an adapter: of a func(context.Context) error that runs
-// something of one's own until its context ends, for group.Go, a Coordinator's Start, or
-// its Run. make makes one that is ready to be started; it is called for each of these:
+// TestTask checks a task: a func(context.Context) error for group.Go, for a Coordinator's Start, or
+// for its Run. It calls make for a new task for each check:
 //
-//   - it runs until it is told to stop, then returns, with nil or its context's error;
-//   - it does so also where it is told at once, or was told before it began;
-//   - work in its hands is finished first, with InHand;
-//   - at its deadline it abandons work that hangs, and returns before its end, with
-//     Hanging;
-//   - it leaves no goroutine behind, and a second one can be started after it.
+//   - the task runs until it is told to stop, and then returns nil or its context's error;
+//   - so it does if it is told to stop at once, or before it starts;
+//   - with [InHand], it finishes its work in progress before it returns;
+//   - with [Hanging], at its deadline it gives up work that hangs, and returns before it is
+//     abandoned;
+//   - it leaves no goroutine behind, and another task can run after it.
 //
-// Work is given only to a task that has passed without: another might never take it.
+// The checks with InHand and Hanging run only if the others have passed: a task that fails those
+// might never accept work.
 //
-// In a bubble of testing/synctest it takes no time; elsewhere some hundred milliseconds, and
-// with Hanging three seconds more. It looks for goroutines in the whole process: it is not
-// for tests that run in parallel.
+// Outside of a synctest bubble TestTask takes a few hundred milliseconds, and three seconds more with
+// Hanging. It looks for goroutines in the whole process, so it must not run in parallel with other
+// tests.
 func TestTask(t TB, make func() (task func(ctx context.Context) error), opts ...TaskOption) {
 	t.Helper()
-	a := acceptance{t: t, make: make}
+	a := taskTest{t: t, make: make}
 	for _, o := range opts {
 		o.apply(&a)
 	}
 	a.check("told to stop", func(p *Program) { time.Sleep(settle); a.mustRun(p); p.Stop(nil) })
 	a.check("the context given to Run has ended", func(p *Program) { time.Sleep(settle); p.Cancel(nil) })
-	a.check("told at once", func(p *Program) { p.Stop(nil) })
-	a.checkToldBefore()
+	a.check("told to stop at once", func(p *Program) { p.Stop(nil) })
+	a.checkToldBeforeStart()
 	if a.failed.Load() {
 		return
 	}
@@ -44,44 +44,45 @@ func TestTask(t TB, make func() (task func(ctx context.Context) error), opts ...
 	a.checkHanging()
 }
 
-// A TaskOption tells TestTask what the task can do.
-type TaskOption interface{ apply(*acceptance) }
+// A TaskOption adds a check to TestTask.
+type TaskOption interface{ apply(*taskTest) }
 
-type taskOption func(*acceptance)
+type taskOption func(*taskTest)
 
-func (o taskOption) apply(a *acceptance) { o(a) }
+func (o taskOption) apply(a *taskTest) { o(a) }
 
-// InHand tells how the task is given work: give puts some in its hands, which takes longer
-// than a moment, and returns when the task has begun it, with a function that is called
-// when the task has returned and fails if the work was not finished. A nil give panics.
+// InHand checks that the task finishes its work in progress. give gives the task work that takes some
+// time, and returns when the task has begun it. TestTask calls finished after the task has returned;
+// finished returns an error if the work was not finished. InHand panics if give is nil.
 func InHand(give func() (finished func() error)) TaskOption {
 	if give == nil {
 		panic("shutdowntest: InHand was given nil, at " + site.Caller(2))
 	}
-	return taskOption(func(a *acceptance) { a.inHand = give })
+	return taskOption(func(a *taskTest) { a.inHand = give })
 }
 
-// Hanging tells how the task is given work that hangs until its context ends: give returns
-// when the task has begun it, with a function that lets go what is left of it, nil if nothing
-// is. A nil give panics.
+// Hanging checks that the task returns although its work hangs. give gives the task work that hangs
+// until its context ends, and returns when the task has begun it. TestTask calls release after the
+// task has returned, to end the work; release may be nil. Hanging panics if give is nil.
 func Hanging(give func() (release func())) TaskOption {
 	if give == nil {
 		panic("shutdowntest: Hanging was given nil, at " + site.Caller(2))
 	}
-	return taskOption(func(a *acceptance) { a.hanging = give })
+	return taskOption(func(a *taskTest) { a.hanging = give })
 }
 
-// How long a task has to get going, and the grace period of one that is to reach its deadline: long
-// enough that between the deadline and the end, a twentieth of it, a busy machine can return.
 const (
-	settle   = 50 * time.Millisecond
-	cutGrace = 3 * time.Second
+	// settle is how long the task runs before it is told to stop.
+	settle = 50 * time.Millisecond
+	// hangGrace is the grace period of the check with Hanging. A twentieth of it is between the
+	// deadline and the end: long enough for the task to return on a busy machine.
+	hangGrace = 3 * time.Second
 )
 
-// taskName is that of the step.
+// taskName is the name of the task's step.
 const taskName = "task"
 
-type acceptance struct {
+type taskTest struct {
 	t       TB
 	make    func() func(context.Context) error
 	inHand  func() func() error
@@ -89,7 +90,7 @@ type acceptance struct {
 	failed  atomic.Bool
 }
 
-// A prefixed says which part of the acceptance has failed.
+// A prefixed puts the name of the check before each error.
 type prefixed struct {
 	TB
 	part   string
@@ -102,11 +103,12 @@ func (p prefixed) Errorf(format string, args ...any) {
 	p.TB.Errorf("%s: %s", p.part, fmt.Sprintf(format, args...))
 }
 
-// Logf hides that of the test: all these programs would say much.
+// Logf drops the logs of the programs.
 func (p prefixed) Logf(string, ...any) {}
 
-// start starts a program with one task, and returns when that is being called.
-func (a *acceptance) start(part string, grace time.Duration, before func(*Program)) *Program {
+// start starts a program with one task, and returns when the task is called or the program has
+// ended.
+func (a *taskTest) start(part string, grace time.Duration, before func(*Program)) *Program {
 	a.t.Helper()
 	called := make(chan struct{})
 	task := a.make()
@@ -131,37 +133,37 @@ func (a *acceptance) start(part string, grace time.Duration, before func(*Progra
 	return p
 }
 
-// check is one life of a task.
-func (a *acceptance) check(part string, stop func(*Program)) {
+// check starts a task and stops it.
+func (a *taskTest) check(part string, stop func(*Program)) {
 	a.t.Helper()
 	p := a.start(part, grace, nil)
 	stop(p)
 	a.ended(p)
 }
 
-// ended expects a good end.
-func (a *acceptance) ended(p *Program) {
+// ended waits for the end of the program, and expects no failure.
+func (a *taskTest) ended(p *Program) {
 	a.t.Helper()
 	p.NothingStuck()
 	p.Clean()
 	p.NothingLeaked()
 }
 
-func (a *acceptance) mustRun(p *Program) {
+func (a *taskTest) mustRun(p *Program) {
 	a.t.Helper()
 	select {
 	case <-p.Stopping():
-		p.t.Errorf("it has returned before it was told to stop")
+		p.t.Errorf("the task returned before it was told to stop")
 	default:
 	}
 }
 
-func (a *acceptance) checkToldBefore() {
+func (a *taskTest) checkToldBeforeStart() {
 	a.t.Helper()
-	a.ended(a.start("told before it began", grace, func(p *Program) { p.Stop(nil) }))
+	a.ended(a.start("told to stop before it starts", grace, func(p *Program) { p.Stop(nil) }))
 }
 
-func (a *acceptance) checkInHand() {
+func (a *taskTest) checkInHand() {
 	if a.inHand == nil {
 		return
 	}
@@ -171,23 +173,23 @@ func (a *acceptance) checkInHand() {
 	p.Stop(nil)
 	p.Wait()
 	if finished == nil {
-		p.t.Errorf("InHand was given a function that returns nil: nobody knows whether the work was finished")
+		p.t.Errorf("the function given to InHand returned nil, want a function that reports whether the work was finished")
 	} else if err := finished(); err != nil {
 		p.t.Errorf("the work was not finished: %v", err)
 	}
 	a.ended(p)
 }
 
-func (a *acceptance) checkHanging() {
+func (a *taskTest) checkHanging() {
 	if a.hanging == nil {
 		return
 	}
 	a.t.Helper()
-	p := a.start("with work that hangs", cutGrace, nil)
+	p := a.start("with work that hangs", hangGrace, nil)
 	release := a.hanging()
 	p.Stop(nil)
 	p.Wait()
-	p.none(shutdown.OutcomeAbandoned, shutdown.OutcomeSkipped) // to return after the deadline is to be late, as it should be
+	p.none(shutdown.OutcomeAbandoned, shutdown.OutcomeSkipped) // not OutcomeLate: the task returns after its deadline
 	if release != nil {
 		release()
 	}

@@ -17,11 +17,11 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
 )
 
-// A worker takes jobs until it is told to stop, and finishes the one it has.
+// A worker takes jobs until it is told to stop, and finishes its current job.
 type worker struct {
 	jobs     chan func(ctx context.Context)
-	abandons bool // the job in hand
-	deaf     bool // and has it run for ever
+	abandons bool // it gives up its job when it is told to stop
+	ignores  bool // it does not give up its job at its deadline
 }
 
 func (w *worker) run(ctx context.Context) error {
@@ -32,7 +32,7 @@ func (w *worker) run(ctx context.Context) error {
 			switch {
 			case w.abandons:
 				work = ctx
-			case w.deaf:
+			case w.ignores:
 				work = context.WithoutCancel(ctx)
 			}
 			job(work)
@@ -56,35 +56,35 @@ func (w *worker) give() func() error {
 	<-begun
 	return func() error {
 		if !finished {
-			return errors.New("the job was cut")
+			return errors.New("the job was not finished")
 		}
 		return nil
 	}
 }
 
-// hang gives it one that hangs.
+// hang gives the worker a job that hangs until its context ends.
 func (w *worker) hang() func() {
-	begun, over := make(chan struct{}), make(chan struct{})
+	begun, release := make(chan struct{}), make(chan struct{})
 	w.jobs <- func(ctx context.Context) {
 		close(begun)
 		select {
 		case <-ctx.Done():
-		case <-over:
+		case <-release:
 		}
 	}
 	<-begun
-	return sync.OnceFunc(func() { close(over) })
+	return sync.OnceFunc(func() { close(release) })
 }
 
-func accept(t shutdowntest.TB, w worker) {
+func testWorker(t shutdowntest.TB, w worker) {
 	t.Helper()
 	w.jobs = make(chan func(context.Context))
 	shutdowntest.TestTask(t, func() func(context.Context) error { return w.run },
 		shutdowntest.InHand(w.give), shutdowntest.Hanging(w.hang))
 }
 
-func TestTaskAccepts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { accept(t, worker{}) })
+func TestTaskPasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { testWorker(t, worker{}) })
 }
 
 func TestTaskInRealTime(t *testing.T) {
@@ -93,20 +93,20 @@ func TestTaskInRealTime(t *testing.T) {
 		return func(ctx context.Context) error { n.Add(1); <-ctx.Done(); return nil }
 	})
 	if got := n.Load(); got != 4 {
-		t.Errorf("it was started %d times, want 4", got)
+		t.Errorf("the task was started %d times, want 4", got)
 	}
 }
 
-// In real time a task returns a moment after the end of its context, never at that instant.
-func TestTaskIsCutInRealTime(t *testing.T) { accept(t, worker{}) }
+// In real time a task returns a moment after the end of its context, unlike in a bubble.
+func TestTaskWithDeadlineInRealTime(t *testing.T) { testWorker(t, worker{}) }
 
-// The server of this module is a task.
-func TestTaskAcceptsAServer(t *testing.T) {
+// The task of httpdrain passes.
+func TestTaskPassesForAServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l *shutdowntest.Listener
 		shutdowntest.TestTask(t, func() func(context.Context) error {
 			l = shutdowntest.Listen(t)
-			return httpdrain.Serve(&http.Server{Handler: takesSome(time.Second)}, httpdrain.Listener(l))
+			return httpdrain.Serve(&http.Server{Handler: slowHandler(time.Second)}, httpdrain.Listener(l))
 		}, shutdowntest.InHand(func() func() error {
 			failed := make(chan error, 1)
 			client := l.Client()
@@ -124,67 +124,67 @@ func TestTaskAcceptsAServer(t *testing.T) {
 	})
 }
 
-func TestTaskRejects(t *testing.T) {
-	over := make(chan struct{})
+func TestTaskFails(t *testing.T) {
+	release := make(chan struct{})
 	for _, tt := range []struct {
 		name  string
 		test  func(t shutdowntest.TB)
 		wants []string
 	}{
-		{"one that cuts the work in hand", func(t shutdowntest.TB) { accept(t, worker{abandons: true}) }, []string{"with work in hand: the work was not finished: the job was cut"}},
-		{"one that is not to be cut", func(t shutdowntest.TB) { accept(t, worker{deaf: true}) }, []string{`with work that hangs: task "task"`}},
+		{"a task that gives up its work", func(t shutdowntest.TB) { testWorker(t, worker{abandons: true}) }, []string{"with work in hand: the work was not finished: the job was not finished"}},
+		{"a task that does not give up at its deadline", func(t shutdowntest.TB) { testWorker(t, worker{ignores: true}) }, []string{`with work that hangs: task "task"`}},
 		{
-			"one that returns at once", func(t shutdowntest.TB) {
+			"a task that returns at once", func(t shutdowntest.TB) {
 				shutdowntest.TestTask(t, func() func(context.Context) error { return func(context.Context) error { return nil } })
-			}, []string{"told to stop: it has returned before"},
+			}, []string{"told to stop: the task returned before"},
 		},
 		{
-			// and would never take the work that it is given
-			"one that returns at once, with work in hand", func(t shutdowntest.TB) {
+			// It would never take the work that it is given.
+			"a task that returns at once, with work in hand", func(t shutdowntest.TB) {
 				w := worker{jobs: make(chan func(context.Context))}
 				shutdowntest.TestTask(t, func() func(context.Context) error { return func(context.Context) error { return errMine } },
 					shutdowntest.InHand(w.give), shutdowntest.Hanging(w.hang))
-			}, []string{"told to stop: it has returned before", "told before it began: "},
+			}, []string{"told to stop: the task returned before", "told to stop before it starts: "},
 		},
 		{
-			"one of which nobody tells whether it has finished its work", func(t shutdowntest.TB) {
+			"a task with an InHand that returns nil", func(t shutdowntest.TB) {
 				shutdowntest.TestTask(t, func() func(context.Context) error {
 					return func(ctx context.Context) error { <-ctx.Done(); return nil }
 				},
 					shutdowntest.InHand(func() func() error { return nil }))
-			}, []string{"with work in hand: InHand was given a function that returns nil"},
+			}, []string{"with work in hand: the function given to InHand returned nil"},
 		},
 		{
-			"one that fails because it was stopped", func(t shutdowntest.TB) {
+			"a task that fails when it is told to stop", func(t shutdowntest.TB) {
 				shutdowntest.TestTask(t, func() func(context.Context) error {
 					return func(ctx context.Context) error { <-ctx.Done(); return errMine }
 				})
-			}, []string{"told to stop: ", "the context given to Run has ended: ", "told at once: ", "told before it began: "},
+			}, []string{"told to stop: ", "the context given to Run has ended: ", "told to stop at once: ", "told to stop before it starts: "},
 		},
 		{
-			"one that is deaf", func(t shutdowntest.TB) {
-				shutdowntest.TestTask(t, func() func(context.Context) error { return func(context.Context) error { <-over; return nil } })
+			"a task that ignores its context", func(t shutdowntest.TB) {
+				shutdowntest.TestTask(t, func() func(context.Context) error { return func(context.Context) error { <-release; return nil } })
 			}, []string{"is abandoned", "still running"},
 		},
 		{
-			"one that leaks", func(t shutdowntest.TB) {
+			"a task that leaks", func(t shutdowntest.TB) {
 				shutdowntest.TestTask(t, func() func(context.Context) error {
-					return func(ctx context.Context) error { go func() { <-over }(); <-ctx.Done(); return nil }
+					return func(ctx context.Context) error { go func() { <-release }(); <-ctx.Done(); return nil }
 				})
 			}, []string{"left 1 goroutines behind"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				over = make(chan struct{})
+				release = make(chan struct{})
 				r := new(recorder)
 				tt.test(r)
-				close(over)
+				close(release)
 				r.end()
 				all := strings.Join(r.failures, "\n")
 				for _, want := range tt.wants {
 					if !strings.Contains(strings.ReplaceAll(all, "was abandoned", "is abandoned"), want) {
-						t.Errorf("the failures have no %q:\n%s", want, all)
+						t.Errorf("no failure contains %q:\n%s", want, all)
 					}
 				}
 			})
@@ -192,8 +192,8 @@ func TestTaskRejects(t *testing.T) {
 	}
 }
 
-// Without a function there would be nothing that could fail.
-func TestTaskOptionWithoutAFunction(t *testing.T) {
+// Without a function the options would check nothing.
+func TestTaskOptionsPanicOnNil(t *testing.T) {
 	for name, option := range map[string]func(){
 		"InHand":  func() { shutdowntest.InHand(nil) },
 		"Hanging": func() { shutdowntest.Hanging(nil) },

@@ -13,8 +13,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// TB is what is needed of a test. A *testing.T has it, and so has a *testing.B. Where there
-// are Logf and FailNow too, they are used.
+// TB has the methods of a test that this package needs. *testing.T and *testing.B implement it. The
+// package also uses Logf, FailNow and Deadline if t has them.
 type TB interface {
 	Helper()
 	Errorf(format string, args ...any)
@@ -26,32 +26,32 @@ var (
 	_ TB = (*testing.B)(nil)
 )
 
-// grace is that of a Coordinator of New. It is enough for a program with nothing stuck on
-// a machine that is busy, and not too long to wait for one that has.
+// grace is the grace period of New. It is long enough for a program without stuck steps on a busy
+// machine, and short enough to wait for a stuck step.
 const grace = 5 * time.Second
 
-// New is a Coordinator for a test: it hears no signal of the operating system, has a grace
-// period of 5 s, and logs to t, if that has Logf, but never after the test's end. A third
-// signal, or Exit, does not end the test's process; but Exit returns nowhere, and ends the
-// goroutine that calls it, so that a test calls it on one of its own. The fields may be
-// changed.
+// New returns a Coordinator for a test. It has a grace period of 5 s, gets no signals from the
+// operating system, and logs to t until the test ends, if t has Logf. Its fields may be changed.
+//
+// A third signal, or Exit, does not end the test's process. Exit does not return: it ends the
+// calling goroutine. A test has to call it on a goroutine other than its own.
 func New(t TB) *shutdown.Coordinator {
 	c := &shutdown.Coordinator{Grace: grace, Slog: logger(t)}
 	notify.Use(c, notify.Double{
 		Listen:  func([]os.Signal) (<-chan os.Signal, func()) { return make(chan os.Signal), func() {} },
 		HoldOff: func([]os.Signal) func() { return func() {} },
-		Exit:    newEnding(c).exit,
+		Exit:    newExiter(c).exit,
 	})
 	return c
 }
 
-// logger writes to t until it ends.
+// logger returns a logger that writes to t.
 func logger(t TB) *slog.Logger {
 	began := time.Now()
 	return slog.New(slog.NewTextHandler(writerTo(t), &slog.HandlerOptions{
 		Level: slog.LevelDebug,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && a.Key == slog.TimeKey { // the hour of a test says little, in a bubble nothing
+			if len(groups) == 0 && a.Key == slog.TimeKey { // show the time since the start, not the time of day
 				return slog.String("at", "+"+a.Value.Time().Sub(began).Round(100*time.Microsecond).String())
 			}
 			return a
@@ -59,11 +59,12 @@ func logger(t TB) *slog.Logger {
 	}))
 }
 
-// A testLog is a test's log, which must not be written to when the test has ended.
+// A testLog writes to the log of a test. It drops what is written after the test has ended, when
+// Logf would panic.
 type testLog struct {
-	logf func(string, ...any)
-	mu   sync.Mutex
-	over bool
+	logf  func(string, ...any)
+	mu    sync.Mutex
+	ended bool
 }
 
 func writerTo(t TB) io.Writer {
@@ -75,7 +76,7 @@ func writerTo(t TB) io.Writer {
 	t.Cleanup(func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.over = true
+		w.ended = true
 	})
 	return w
 }
@@ -83,13 +84,13 @@ func writerTo(t TB) io.Writer {
 func (w *testLog) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.over {
+	if !w.ended {
 		w.logf("%s", strings.TrimSuffix(string(p), "\n"))
 	}
 	return len(p), nil
 }
 
-// failNow ends the test if it can, for what leaves nothing to go on with.
+// failNow reports an error, and ends the test if t has FailNow.
 func failNow(t TB, format string, args ...any) {
 	t.Helper()
 	t.Errorf(format, args...)

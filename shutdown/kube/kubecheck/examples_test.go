@@ -19,8 +19,8 @@ const (
 	worker = "../../../examples/worker/deploy"
 )
 
-// budgetOf has the flags for the example as each manifest configures it: told of 30 s, the
-// program keeps 2 s back, and drains for what the wait leaves.
+// budgetOf has the budget of the example in each manifest. Its grace period is 28 s: 30 s less the
+// margin of 2 s.
 var budgetOf = map[string]struct {
 	mode, delay       string
 	preStop, required float64
@@ -31,7 +31,7 @@ var budgetOf = map[string]struct {
 	"exec.yaml":    {"handshake-exec", "5s", 5, 28},
 }
 
-// The manifests of the example fit its budget, without a finding.
+// The manifests of examples/http-server fit its budget, without a finding.
 func TestExamplesFit(t *testing.T) {
 	files, err := filepath.Glob(deploy + "/*.yaml")
 	if err != nil || len(files) != len(budgetOf) {
@@ -61,8 +61,9 @@ func TestExamplesFit(t *testing.T) {
 	}
 }
 
-// The worker's, too: it has no traffic, and so neither a hook nor a delay.
-func TestTheWorkersManifestsFit(t *testing.T) {
+// The manifests of examples/worker fit its budget. It gets no requests, so it has neither a hook nor
+// a delay.
+func TestWorkerExampleFits(t *testing.T) {
 	for _, file := range []string{"deployment.yaml", "job.yaml"} {
 		t.Run(file, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer
@@ -75,9 +76,8 @@ func TestTheWorkersManifestsFit(t *testing.T) {
 	}
 }
 
-// All objects, not only the workloads, are what Kubernetes has, and what they name in one
-// another is there.
-func TestExamplesAreWhatKubernetesHas(t *testing.T) {
+// All objects of the manifests decode strictly, and their references to each other are valid.
+func TestExamplesAreValid(t *testing.T) {
 	for file, want := range budgetOf {
 		t.Run(file, func(t *testing.T) {
 			var d appsv1.Deployment
@@ -96,11 +96,11 @@ func TestExamplesAreWhatKubernetesHas(t *testing.T) {
 				ports[p.Name] = p.ContainerPort
 			}
 			if ports["http"] != 8080 || ports["admin"] != 9090 || s.Spec.Ports[0].TargetPort.StrVal != "http" {
-				t.Errorf("ports %v, of the service %v", ports, s.Spec.Ports)
+				t.Errorf("ports of the container %v, of the Service %v", ports, s.Spec.Ports)
 			}
 			for path, probe := range map[string]*corev1.Probe{"/readyz": c.ReadinessProbe, "/livez": c.LivenessProbe} {
 				if probe == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port.StrVal != "admin" {
-					t.Errorf("the probe of %s: %v", path, probe)
+					t.Errorf("probe for %s = %v, want path %[1]s and port admin", path, probe)
 				}
 			}
 			env := map[string]string{}
@@ -128,7 +128,7 @@ func decodeAll(t *testing.T, file string, into map[string]any) {
 		}
 		object, ok := into[head.Kind]
 		if !ok {
-			t.Fatalf("kind %q is there twice, or not wanted", head.Kind)
+			t.Fatalf("kind %q occurs twice, or is unexpected", head.Kind)
 		}
 		delete(into, head.Kind)
 		if err := yaml.UnmarshalStrict([]byte(doc), object); err != nil {
@@ -136,6 +136,6 @@ func decodeAll(t *testing.T, file string, into map[string]any) {
 		}
 	}
 	if len(into) > 0 {
-		t.Errorf("not there: %v", into)
+		t.Errorf("missing objects: %v", into)
 	}
 }

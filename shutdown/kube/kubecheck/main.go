@@ -1,10 +1,10 @@
-// Command kubecheck compares what a program needs in order to end with what its Kubernetes
-// manifests give it: the grace period, the preStop hook, the signal.
+// Command kubecheck checks that a program stops before Kubernetes kills it. It compares the time
+// that the program needs with the grace period, the preStop hook and the signal in its manifests.
 //
 //	kubecheck -delay 5s -drain 20s -prestop-port 9090 deploy/
 //	app -print-plan | kubecheck -plan - deploy/
 //
-// Nothing is sent anywhere: it reads files. See README.md for the findings.
+// It only reads files, and makes no network connection. README.md lists the findings.
 package main
 
 import (
@@ -22,8 +22,8 @@ import (
 // The exit statuses.
 const (
 	exitOK       = 0
-	exitFindings = 1 // errors, and with -strict warnings
-	exitBadInput = 2 // what was given could not be read or understood
+	exitFindings = 1 // errors; with -strict also warnings
+	exitBadInput = 2 // an input or argument could not be read or understood
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
@@ -34,7 +34,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "kubecheck: %v\n(kubecheck -h lists the flags)\n", err)
+		fmt.Fprintf(stderr, "kubecheck: %v\nRun kubecheck -h for the list of flags.\n", err)
 		return exitBadInput
 	}
 	r := checkAll(o.budget, manifest.Read(o.files, stdin))
@@ -45,29 +45,29 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return r.status(o, stderr)
 }
 
-// A report is what one run has found.
+// A report is the result of a run.
 type report struct {
 	results   []check.Result
-	passed    map[string]int // objects that are no workloads, by kind
+	skipped   map[string]int // objects that are not workloads, by kind
 	files     int
 	workloads int
-	known     int // of these, all but the kinds that are not known here
+	known     int // workloads of a known kind
 	badInput  bool
 }
 
 func checkAll(b check.Budget, inputs []manifest.Input) *report {
-	r := &report{passed: map[string]int{}}
+	r := &report{skipped: map[string]int{}}
 	for _, in := range inputs {
 		found := slices.ContainsFunc(in.Files, func(f manifest.File) bool { return len(f.Workloads) > 0 })
 		broken := slices.ContainsFunc(in.Files, func(f manifest.File) bool { return len(f.Errs) > 0 })
 		for _, f := range in.Files {
 			r.file(b, f)
 			if found && len(f.Workloads)+len(f.Errs) == 0 {
-				r.nothing(f.Name, check.FilePassedOver, "nothing here makes pods: there is "+contents(f.Passed))
+				r.noWorkload(f.Name, check.FilePassedOver, f.Skipped)
 			}
 		}
 		if !found && !broken {
-			r.nothing(in.Name, check.NoWorkload, "nothing here makes pods: there is "+contents(passed(in.Files)))
+			r.noWorkload(in.Name, check.NoWorkload, skipped(in.Files))
 		}
 	}
 	return r
@@ -83,8 +83,8 @@ func (r *report) file(b check.Budget, f manifest.File) {
 		}
 		r.results = append(r.results, b.Workload(w)...)
 	}
-	for _, kind := range f.Passed {
-		r.passed[kind]++
+	for _, kind := range f.Skipped {
+		r.skipped[kind]++
 	}
 	for _, err := range f.Errs {
 		r.badInput = true
@@ -92,21 +92,25 @@ func (r *report) file(b check.Budget, f manifest.File) {
 	}
 }
 
-func (r *report) nothing(name string, code check.Code, message string) {
+func (r *report) noWorkload(name string, code check.Code, skipped []string) {
 	result := check.Result{File: name}
-	result.Add(code, message, "nothing, if that is meant; else name the files of the Deployments, StatefulSets, DaemonSets, ReplicaSets, Jobs, CronJobs and Pods")
+	message := "no workload, and no other object"
+	if len(skipped) > 0 {
+		message = "no workload, only " + kinds(count(skipped))
+	}
+	result.Add(code, message, "nothing, if this is intended; otherwise name the files with the Deployments, StatefulSets, DaemonSets, ReplicaSets, Jobs, CronJobs and Pods")
 	r.results = append(r.results, result)
 }
 
-func passed(files []manifest.File) []string {
+func skipped(files []manifest.File) []string {
 	var all []string
 	for _, f := range files {
-		all = append(all, f.Passed...)
+		all = append(all, f.Skipped...)
 	}
 	return all
 }
 
-// status is the exit status, with a word about why it is bad where no finding says so.
+// status returns the exit status. It writes an error if no finding explains the status.
 func (r *report) status(o *options, stderr io.Writer) int {
 	worst, checked := check.Note, false
 	for i := range r.results {
@@ -117,7 +121,7 @@ func (r *report) status(o *options, stderr io.Writer) int {
 	case r.badInput:
 		return exitBadInput
 	case o.budget.Container != "" && r.known > 0 && !checked && worst < check.Error:
-		fmt.Fprintf(stderr, "kubecheck: no workload has a container %s: nothing was checked\n", o.budget.Container)
+		fmt.Fprintf(stderr, "kubecheck: no workload has a container named %s: nothing was checked\n", o.budget.Container)
 		return exitBadInput
 	case worst == check.Error, worst == check.Warning && o.strict:
 		return exitFindings

@@ -29,7 +29,7 @@ const (
 	unknown  = "apiVersion: extensions/v1beta1\nkind: Deployment\n"
 )
 
-// command runs the command in a folder with these files.
+// command runs kubecheck in a directory with these files.
 func command(t *testing.T, files map[string]string, stdin string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -56,65 +56,65 @@ func TestExitStatus(t *testing.T) {
 		stdin string
 		want  int
 	}{
-		"ok":                                     {"fits.yaml", "", 0},
-		"a warning":                              {"tight.yaml", "", 0},
-		"a warning, strictly":                    {"-strict tight.yaml", "", 1},
-		"a note, strictly":                       {"-strict dir", "", 0},
-		"an error":                               {"short.yaml", "", 1},
-		"one of several":                         {"fits.yaml short.yaml", "", 1},
-		"standard input":                         {"-", tooShort, 1},
-		"several documents":                      {"-", fits + "---\n" + service + "---\n" + tooShort, 1},
-		"no workload":                            {"service.yaml", "", 0},
-		"no workload, strictly":                  {"-strict service.yaml", "", 1},
-		"no workload in a directory, strictly":   {"-strict services", "", 1},
-		"nothing, strictly":                      {"-strict empty.yaml", "", 1},
-		"a workload that is not known":           {"rollout.yaml", "", 0},
-		"one beside another, strictly":           {"-strict -", fits + "---\n" + rollout, 1},
-		"a container, where none is known":       {"-container app rollout.yaml", "", 0},
-		"not YAML":                               {"fits.yaml bad.yaml", "", 2},
-		"an unknown API":                         {"unknown.yaml", "", 2},
-		"bad input and an error":                 {"bad.yaml short.yaml", "", 2},
-		"no such file":                           {"none.yaml", "", 2},
-		"no such container":                      {"-container web fits.yaml", "", 2},
-		"no file":                                {"", "", 2},
-		"an unknown flag":                        {"-no fits.yaml", "", 2},
-		"a duration without a unit":              {"-delay 5 fits.yaml", "", 2},
-		"a negative duration":                    {"-drain -5s fits.yaml", "", 2},
-		"a port out of range":                    {"-prestop-port 65536 fits.yaml", "", 2},
-		"a port that is none":                    {"-prestop-port 80x fits.yaml", "", 2},
-		"a signal that is none":                  {"-signals SIG_X fits.yaml", "", 2},
-		"an output format that is none":          {"-o yaml fits.yaml", "", 2},
-		"no such plan":                           {"-plan none.json fits.yaml", "", 2},
-		"standard input for two":                 {"-plan - -", "{}", 2},
-		"flags after the files":                  {"tight.yaml -strict", "", 1},
-		"a flag behind --":                       {"tight.yaml -- -strict", "", 2},
-		"help":                                   {"-h", "", 0},
-		"margin":                                 {"-margin 6s -strict fits.yaml", "", 1},
-		"drain":                                  {"-drain 31s fits.yaml", "", 1},
-		"cleanup in place of drain":              {"-cleanup 5s -margin 0s -strict fits.yaml", "", 0},
-		"cleanup beside drain":                   {"-drain 25s -cleanup 6s fits.yaml", "", 1},
-		"the delay is part of the default":       {"-delay 5s -strict fits.yaml", "", 0},
-		"a delay beside drain":                   {"-delay 6s -drain 25s fits.yaml", "", 1},
-		"a plan":                                 {"-plan - fits.yaml", `{"drain_seconds": 31}`, 1},
-		"a flag wins over the plan":              {"-plan - -drain 5s fits.yaml", `{"drain_seconds": 31}`, 0},
-		"the drain follows from the plan":        {"-plan - -strict -margin 0s fits.yaml", `{"grace_seconds": 32}`, 0},
-		"and is too long":                        {"-plan - fits.yaml", `{"grace_seconds": 32.5}`, 1},
-		"a hook's sleep is no part of it":        {"-plan - -strict fits.yaml", `{"grace_seconds": 40, "pre_stop_seconds": 10}`, 0},
-		"the program gives up too late":          {"-plan - -strict -drain 5s fits.yaml", `{"drain_seconds": 31}`, 1},
-		"a plan with a fraction":                 {"-plan - -strict fits.yaml", `{"drain_seconds": 28.5}`, 1},
-		"a plan with an unknown field":           {"-plan - fits.yaml", `{"drain": 5}`, 2},
-		"a plan with a field in another case":    {"-plan - fits.yaml", `{"Drain_seconds": 5}`, 2},
-		"a plan with a field twice":              {"-plan - fits.yaml", `{"drain_seconds": 5, "drain_seconds": 6}`, 2},
-		"a plan with a string":                   {"-plan - fits.yaml", `{"drain_seconds": "5"}`, 2},
-		"a plan with a negative time":            {"-plan - fits.yaml", `{"drain_seconds": -5}`, 2},
-		"a plan with a port out of range":        {"-plan - fits.yaml", `{"prestop": {"port": 65536}}`, 2},
-		"a plan that is null":                    {"-plan - fits.yaml", `null`, 2},
-		"a plan that goes on":                    {"-plan - fits.yaml", `{} {}`, 2},
-		"a plan with a signal that is none":      {"-plan - fits.yaml", `{"signals": ["-"]}`, 2},
-		"a plan with no signals, strictly":       {"-plan - -strict fits.yaml", `{"signals": []}`, 1},
-		"signals, strictly":                      {"-signals TERM,int -strict fits.yaml", "", 0},
-		"another signal, strictly":               {"-signals SIGINT -strict fits.yaml", "", 1},
-		"a plan with more seconds than there is": {"-plan - fits.yaml", `{"drain_seconds": 1e300}`, 2},
+		"ok":                                  {"fits.yaml", "", 0},
+		"a warning":                           {"tight.yaml", "", 0},
+		"a warning, -strict":                  {"-strict tight.yaml", "", 1},
+		"a note, -strict":                     {"-strict dir", "", 0},
+		"an error":                            {"short.yaml", "", 1},
+		"an error in one of several":          {"fits.yaml short.yaml", "", 1},
+		"standard input":                      {"-", tooShort, 1},
+		"several documents":                   {"-", fits + "---\n" + service + "---\n" + tooShort, 1},
+		"no workload":                         {"service.yaml", "", 0},
+		"no workload, -strict":                {"-strict service.yaml", "", 1},
+		"no workload in a directory, -strict": {"-strict services", "", 1},
+		"an empty file, -strict":              {"-strict empty.yaml", "", 1},
+		"an unknown workload":                 {"rollout.yaml", "", 0},
+		"an unknown and a known workload, -strict":  {"-strict -", fits + "---\n" + rollout, 1},
+		"a container, and only an unknown workload": {"-container app rollout.yaml", "", 0},
+		"not YAML":                             {"fits.yaml bad.yaml", "", 2},
+		"an unknown API":                       {"unknown.yaml", "", 2},
+		"bad input and an error":               {"bad.yaml short.yaml", "", 2},
+		"no such file":                         {"none.yaml", "", 2},
+		"no such container":                    {"-container web fits.yaml", "", 2},
+		"no file":                              {"", "", 2},
+		"an unknown flag":                      {"-no fits.yaml", "", 2},
+		"a duration without a unit":            {"-delay 5 fits.yaml", "", 2},
+		"a negative duration":                  {"-drain -5s fits.yaml", "", 2},
+		"a port out of range":                  {"-prestop-port 65536 fits.yaml", "", 2},
+		"an invalid port":                      {"-prestop-port 80x fits.yaml", "", 2},
+		"an invalid signal":                    {"-signals SIG_X fits.yaml", "", 2},
+		"an invalid output format":             {"-o yaml fits.yaml", "", 2},
+		"no such plan":                         {"-plan none.json fits.yaml", "", 2},
+		"standard input twice":                 {"-plan - -", "{}", 2},
+		"flags after the files":                {"tight.yaml -strict", "", 1},
+		"a flag after --":                      {"tight.yaml -- -strict", "", 2},
+		"help":                                 {"-h", "", 0},
+		"margin":                               {"-margin 6s -strict fits.yaml", "", 1},
+		"drain":                                {"-drain 31s fits.yaml", "", 1},
+		"cleanup without drain":                {"-cleanup 5s -margin 0s -strict fits.yaml", "", 0},
+		"cleanup and drain":                    {"-drain 25s -cleanup 6s fits.yaml", "", 1},
+		"the default drain is less the delay":  {"-delay 5s -strict fits.yaml", "", 0},
+		"delay and drain":                      {"-delay 6s -drain 25s fits.yaml", "", 1},
+		"a plan":                               {"-plan - fits.yaml", `{"drain_seconds": 31}`, 1},
+		"a flag overrides the plan":            {"-plan - -drain 5s fits.yaml", `{"drain_seconds": 31}`, 0},
+		"the drain follows from grace_seconds": {"-plan - -strict -margin 0s fits.yaml", `{"grace_seconds": 32}`, 0},
+		"the drain follows from grace_seconds and is too long":       {"-plan - fits.yaml", `{"grace_seconds": 32.5}`, 1},
+		"the drain follows from grace_seconds less pre_stop_seconds": {"-plan - -strict fits.yaml", `{"grace_seconds": 40, "pre_stop_seconds": 10}`, 0},
+		"the program's grace period is longer than the pod's":        {"-plan - -strict -drain 5s fits.yaml", `{"drain_seconds": 31}`, 1},
+		"a plan with a fraction":                                     {"-plan - -strict fits.yaml", `{"drain_seconds": 28.5}`, 1},
+		"a plan with an unknown field":                               {"-plan - fits.yaml", `{"drain": 5}`, 2},
+		"a plan with a field in the wrong case":                      {"-plan - fits.yaml", `{"Drain_seconds": 5}`, 2},
+		"a plan with a field twice":                                  {"-plan - fits.yaml", `{"drain_seconds": 5, "drain_seconds": 6}`, 2},
+		"a plan with a string":                                       {"-plan - fits.yaml", `{"drain_seconds": "5"}`, 2},
+		"a plan with a negative time":                                {"-plan - fits.yaml", `{"drain_seconds": -5}`, 2},
+		"a plan with a port out of range":                            {"-plan - fits.yaml", `{"prestop": {"port": 65536}}`, 2},
+		"a plan that is null":                                        {"-plan - fits.yaml", `null`, 2},
+		"a plan with a second object":                                {"-plan - fits.yaml", `{} {}`, 2},
+		"a plan with an invalid signal":                              {"-plan - fits.yaml", `{"signals": ["-"]}`, 2},
+		"a plan without signals, -strict":                            {"-plan - -strict fits.yaml", `{"signals": []}`, 1},
+		"signals, -strict":                                           {"-signals TERM,int -strict fits.yaml", "", 0},
+		"signals without SIGTERM, -strict":                           {"-signals SIGINT -strict fits.yaml", "", 1},
+		"a plan with too many seconds":                               {"-plan - fits.yaml", `{"drain_seconds": 1e300}`, 2},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
-// The whole plan means what the flags mean.
+// The plan has the same meaning as the flags.
 func TestPlanIsTheFlags(t *testing.T) {
 	const all = `{"container": "app", "grace_seconds": 28, "grace_source": "environment", "pre_stop_seconds": 0, "delay_seconds": 5, "drain_seconds": 19.5, "cleanup_seconds": 1, "margin_seconds": 3,
 		"prestop": {"path": "/bye", "port": 9091, "port_name": "ops", "exec": "/app bye"}, "signals": ["SIGTERM", "SIGHUP"]}`
@@ -144,16 +144,17 @@ func TestPlanIsTheFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromFlags.budget.Grace = fromPlan.budget.Grace // which no flag says
+	fromFlags.budget.Grace = fromPlan.budget.Grace // there is no flag for it
 	if diff := cmp.Diff(fromFlags.budget, fromPlan.budget); diff != "" {
-		t.Errorf("budget of the flags -, of the plan +:\n%s", diff)
+		t.Errorf("budget (-flags +plan):\n%s", diff)
 	}
 	if got, want := fromPlan.budget.Grace.Seconds(), 25.5; got != want {
 		t.Errorf("grace %v, want %v", got, want)
 	}
 }
 
-// What a shutdown.Plan marshals to, as TestThePlanInJSON of package shutdown has it.
+// kubecheck reads the JSON of a shutdown.Plan. The plans are those of TestThePlanInJSON in package
+// shutdown.
 func TestThePlanOfAProgram(t *testing.T) {
 	for _, printed := range []string{
 		`{"grace_seconds":30,"grace_source":"field","pre_stop_seconds":0,"delay_seconds":5,"drain_seconds":1.001,"cleanup_seconds":0,"margin_seconds":2}`,
@@ -166,7 +167,7 @@ func TestThePlanOfAProgram(t *testing.T) {
 		}
 		b := o.budget
 		if b.Grace != 6001*time.Millisecond || b.Delay.Seconds() != 5 || b.Drain != 1001*time.Millisecond || b.Cleanup != 0 || b.Margin.Seconds() != 2 {
-			t.Errorf("%s\nbudget %+v, want a limit of 6.001 s, of which a delay of 5 s", printed, b)
+			t.Errorf("%s\nbudget %+v, want a grace period of 6.001s with a delay of 5s", printed, b)
 		}
 	}
 }
@@ -207,14 +208,14 @@ func TestJSON(t *testing.T) {
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("records, want -, got +:\n%s", diff)
+		t.Errorf("records (-want +got):\n%s", diff)
 	}
 }
 
-func TestJSONOfNothingIsAList(t *testing.T) {
+func TestJSONWithoutFindings(t *testing.T) {
 	_, stdout, _ := command(t, map[string]string{"ok.yaml": fits}, "", "-o", "json", "ok.yaml")
 	if !strings.Contains(stdout, `"findings": []`) {
-		t.Errorf("want an empty list of findings:\n%s", stdout)
+		t.Errorf("no empty list of findings in:\n%s", stdout)
 	}
 }
 
@@ -225,17 +226,17 @@ error    Pod/short  app        none  20s    0s       25s       -5s       -
 ok       Pod/fits   app        none  30s    0s       25s       5s        -
 
 -, document 1, Pod/short, app
-  error    grace-too-short: preStop 0s + delay 5s + drain 20s + cleanup 0s = 25s of 20s: killed 5s before the program has ended
-           to do: spec.terminationGracePeriodSeconds: 27 (25s and a margin of 2s), or let the program take less
+  error    grace-too-short: preStop 0s + delay 5s + drain 20s + cleanup 0s = 25s of 20s: killed 5s before the program exits
+           fix: spec.terminationGracePeriodSeconds: 27 (25s and a margin of 2s), or shorten the program's stop
 
-1 file, 2 workloads: 1 ok, 0 warn, 1 error; passed over: 1 Service
+1 file, 2 workloads: 1 ok, 0 warn, 1 error; skipped: 1 Service
 `
 	if diff := cmp.Diff(want, stdout); diff != "" || status != exitFindings || stderr != "" {
-		t.Errorf("status %d, stderr %q, table, want -, got +:\n%s", status, stderr, diff)
+		t.Errorf("status %d, stderr %q, table (-want +got):\n%s", status, stderr, diff)
 	}
 }
 
-// The codes of files, each with one that has it and one that narrowly does not.
+// Each code about files is tested with files that have it, and with files that only just do not.
 func TestCodesOfFiles(t *testing.T) {
 	has := map[check.Code]map[string]string{
 		check.Unreadable:      {"dir/a.yaml": "a: [", "dir/b.yaml": fits},
@@ -255,16 +256,16 @@ func TestCodesOfFiles(t *testing.T) {
 		t.Run(string(code), func(t *testing.T) {
 			quoted := `"code": "` + string(code) + `"`
 			if _, out, _ := command(t, has[code], "", "-o", "json", "dir"); strings.Count(out, quoted) != 1 {
-				t.Errorf("%v:\n%s\nwant %s once", has[code], out, code)
+				t.Errorf("files %v:\n%s\nwant %s once", has[code], out, code)
 			}
 			if _, out, _ := command(t, not[code], "", "-o", "json", "dir"); strings.Contains(out, quoted) {
-				t.Errorf("%v:\n%s\nwant no %s", not[code], out, code)
+				t.Errorf("files %v:\n%s\nwant no %s", not[code], out, code)
 			}
 		})
 	}
 }
 
-// README.md and the program have the same codes, with the same severities.
+// README.md lists all codes with their severities.
 func TestReadmeListsTheCodes(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
@@ -283,11 +284,11 @@ func TestReadmeListsTheCodes(t *testing.T) {
 		want[string(code)] = severity.String()
 	}
 	if diff := cmp.Diff(want, listed); diff != "" {
-		t.Errorf("codes of the program -, of README.md +:\n%s", diff)
+		t.Errorf("codes (-program +README.md):\n%s", diff)
 	}
 }
 
-// README.md has the flags that there are.
+// README.md lists all flags.
 func TestReadmeListsTheFlags(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {

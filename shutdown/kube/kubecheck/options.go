@@ -15,17 +15,16 @@ import (
 )
 
 const (
-	// ownGrace is shutdown.DefaultGrace, from which the drain follows where neither a flag
-	// nor the plan says how long it takes.
-	ownGrace = 25 * time.Second
-	// ownMargin is what the program keeps back from a grace period that it reads in its
-	// environment.
-	ownMargin = 2 * time.Second
-	// ownPath is where kube.Handler has the handshake.
-	ownPath = "/prestop"
+	// programGrace is shutdown.DefaultGrace. The default of the drain follows from it.
+	programGrace = 25 * time.Second
+	// programMargin is how much a Coordinator subtracts from the grace period that it finds in
+	// its environment.
+	programMargin = 2 * time.Second
+	// handshakePath is the path of the handshake in kube.Handler.
+	handshakePath = "/prestop"
 )
 
-// options is a command line.
+// options are the options of the command line.
 type options struct {
 	budget check.Budget
 	files  []string
@@ -35,26 +34,28 @@ type options struct {
 
 const usage = `usage: kubecheck [flags] FILE|DIRECTORY|- ...
 
-kubecheck compares what a program needs in order to end with what its manifests
-give it:
+kubecheck checks that a program stops before Kubernetes kills it. It compares
+the time that the program needs with the time that its manifests give it:
 
   required = preStop wait + in-process delay + drain + cleanup
   headroom = terminationGracePeriodSeconds - required
 
-It reads YAML and JSON, of one or more documents: Deployment, StatefulSet,
-DaemonSet, ReplicaSet, Job, CronJob and Pod, alone or in a List; of directories
-all *.yaml, *.yml and *.json below them; - is standard input.
+It reads the Deployments, StatefulSets, DaemonSets, ReplicaSets, Jobs, CronJobs
+and Pods in YAML and JSON files with one or more documents, and in Lists. In a
+directory it reads all files *.yaml, *.yml and *.json, recursively. - is standard
+input.
 
-The exit status is 0, 1 for errors (with -strict for warnings too), or 2 for
-input that cannot be read or understood.
+The exit status is 0 if there are no errors, 1 if there are errors (with -strict
+also for warnings), and 2 if an input cannot be read or understood.
 
-What the program needs is said by these flags, or by -plan:
+Describe the program by these flags, or by -plan. Its handshake is what package
+kube serves as /prestop: it announces the stop and responds after the delay.
 
 `
 
 const planShape = `
-The plan is a JSON object that the program prints. Every field may be absent;
-flags win over it; a field that is not listed here is an error.
+The plan is a JSON object that the program prints. Every field is optional. Flags
+override it. A field that is not listed here is an error.
 
   {"container": "app", "grace_seconds": 30, "grace_source": "environment",
    "pre_stop_seconds": 0, "delay_seconds": 5, "drain_seconds": 23, "cleanup_seconds": 0,
@@ -62,30 +63,31 @@ flags win over it; a field that is not listed here is an error.
    "prestop": {"path": "/prestop", "port": 9090, "port_name": "admin",
                "exec": "/app prestop"}}
 
-grace_seconds and pre_stop_seconds are what the program was told of its pod. The drain, if
-it is not there, is what the library would make of them.
+grace_seconds and pre_stop_seconds are the pod's grace period and the sleep of its
+hook, as the program's environment has them. The drain follows from them if
+drain_seconds is absent.
 `
 
-// parseOptions reads the arguments, and the plan if they name one. Help goes to help.
+// parseOptions parses the arguments and reads the plan. It writes the help of -h to help.
 func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, error) {
 	o := &options{}
 	var planFile, format string
-	var flags plan // only what was given
+	var flags plan // only the flags that were given
 	fs := flag.NewFlagSet("kubecheck", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	fs.Func("container", "`name` of the program's container (default: the only one, the default-container annotation's, or those whose hook is the program's)", text(&flags.Container))
-	fs.Func("delay", "`time` that the program serves on after the request to stop, such as 5s (default 0s)", duration(&flags.Delay))
-	fs.Func("drain", "`time` that it then takes to stop its tasks (default: what delay and cleanup leave of its grace period, 25s)", duration(&flags.Drain))
-	fs.Func("cleanup", "`time` that its handlers take after that (default 0s)", duration(&flags.Cleanup))
-	fs.Func("margin", "`time` that shall be left over (default 2s)", duration(&flags.Margin))
-	fs.Func("prestop-path", "`path` of the handshake for an httpGet hook, empty if the program has none (default "+ownPath+")", text(&flags.PreStop.Path))
+	fs.Func("container", "`name` of the program's container (default: the only one, the one that the annotation kubectl.kubernetes.io/default-container names, or those whose hook is the handshake)", text(&flags.Container))
+	fs.Func("delay", "`time` that the program keeps serving after the request to stop, such as 5s (default 0s)", duration(&flags.Delay))
+	fs.Func("drain", "`time` that the program needs to stop its tasks, after the delay (default: the program's grace period, 25s, less delay and cleanup)", duration(&flags.Drain))
+	fs.Func("cleanup", "`time` that the program's handlers need, after the drain (default 0s)", duration(&flags.Cleanup))
+	fs.Func("margin", "least `time` of headroom without a warning (default 2s)", duration(&flags.Margin))
+	fs.Func("prestop-path", "`path` of the handshake for an httpGet hook; empty if the program has none (default "+handshakePath+")", text(&flags.PreStop.Path))
 	fs.Func("prestop-port", "`number` of the handshake's port (default: any)", port(&flags.PreStop.Port))
 	fs.Func("prestop-port-name", "`name` of the handshake's port (default: any)", text(&flags.PreStop.PortName))
-	fs.Func("prestop-exec", "`command` of the handshake for an exec hook, such as \"/app prestop\"; more arguments may follow it (default: none)", text(&flags.PreStop.Exec))
-	fs.Func("signals", "`list` of the signals that the program listens to (default SIGTERM,SIGINT)", signals(&flags.Signals))
-	fs.StringVar(&planFile, "plan", "", "JSON `file` with all that, as the program prints it; - is standard input")
+	fs.Func("prestop-exec", "`command` of the handshake for an exec hook, such as \"/app prestop\"; more arguments may follow (default: none)", text(&flags.PreStop.Exec))
+	fs.Func("signals", "`list` of the signals that the program handles (default SIGTERM,SIGINT)", signals(&flags.Signals))
+	fs.StringVar(&planFile, "plan", "", "JSON `file` with these values, as the program prints it; - is standard input")
 	fs.StringVar(&format, "o", "table", "output `format`: table or json")
-	fs.BoolVar(&o.strict, "strict", false, "warnings count as errors do for the exit status")
+	fs.BoolVar(&o.strict, "strict", false, "exit with status 1 for warnings, too")
 
 	var err error
 	if o.files, err = parseMixed(fs, args); err != nil {
@@ -108,7 +110,7 @@ func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, err
 		return nil, fmt.Errorf("-plan %s: %w", planFile, err)
 	}
 	o.budget = p.with(flags).budget()
-	o.budget.Grace = p.limit() // flags say what is required, not when the program gives up
+	o.budget.Grace = p.limit() // flags change what is required, not the program's grace period
 	return o, nil
 }
 
@@ -121,16 +123,16 @@ func (o *options) checkFiles(planFile string) error {
 	}
 	switch {
 	case len(o.files) == 0:
-		return errors.New("name a file, a directory, or - for standard input")
+		return errors.New("no input: name a file, a directory, or - for standard input")
 	case onStdin > 1:
-		return errors.New("standard input can be read once only")
+		return errors.New("standard input can be read only once")
 	case slices.Contains(o.files, ""):
-		return errors.New("a file's name is empty")
+		return errors.New("the name of an input is empty")
 	}
 	return nil
 }
 
-// parseMixed parses flags that may stand before, between and after the arguments.
+// parseMixed parses flags before, between and after the arguments.
 func parseMixed(fs *flag.FlagSet, args []string) ([]string, error) {
 	var rest []string
 	for len(args) > 0 {
@@ -157,7 +159,7 @@ func duration(to **seconds) func(string) error {
 	return func(s string) error {
 		d, err := time.ParseDuration(s)
 		if err != nil {
-			return errors.New("want a time with its unit, such as 5s")
+			return errors.New("want a time with a unit, such as 5s")
 		}
 		seconds := seconds(d)
 		if err := seconds.check(); err != nil {
@@ -196,8 +198,8 @@ func signals(to *[]string) func(string) error {
 
 var signalName = regexp.MustCompile(`^SIG[A-Z]+[0-9]?([+-][0-9]+)?$`)
 
-// signalNames are the names as Kubernetes writes them; TERM is accepted for SIGTERM. They
-// are never nil.
+// signalNames returns the names as Kubernetes writes them: TERM becomes SIGTERM. The result is not
+// nil.
 func signalNames(names []string) ([]string, error) {
 	full := make([]string, 0, len(names))
 	for _, name := range names {

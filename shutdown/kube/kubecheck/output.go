@@ -16,10 +16,10 @@ import (
 
 var formats = map[string]func(io.Writer, *report) error{"table": writeTable, "json": writeJSON}
 
-// A record is a result in JSON. The numbers are null where no container was checked.
+// A record is a result in JSON. The numbers are null if no container was checked.
 type record struct {
 	File      string     `json:"file"`
-	Document  int        `json:"document"` // in the file, from 1; 0 for the whole
+	Document  int        `json:"document"` // in the file, from 1; 0 for the whole file
 	Kind      string     `json:"kind"`
 	Name      string     `json:"name"`
 	Container string     `json:"container"`
@@ -67,13 +67,12 @@ func recordOf(r *check.Result) record {
 
 func inSeconds(d time.Duration) *float64 { return new(d.Seconds()) }
 
-// writeTable writes a line for each container, then what there is to say of them, then the
-// sum.
+// writeTable writes a row for each container, then the findings, then a summary.
 func writeTable(w io.Writer, r *report) error {
 	var out strings.Builder
 	rows(&out, r.results)
 	for i := range r.results {
-		remarks(&out, &r.results[i])
+		findings(&out, &r.results[i])
 	}
 	fmt.Fprintf(&out, "\n%s\n", summary(r))
 	_, err := io.WriteString(w, out.String())
@@ -93,7 +92,7 @@ func rows(out *strings.Builder, results []check.Result) {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Severity().Verdict(), dash(workload(r)), dash(r.Container), dash(string(r.Mode)),
 			grace, preStop, required, headroom, r.File)
 	}
-	t.Flush() // to a strings.Builder: no error
+	t.Flush() // a strings.Builder returns no error
 }
 
 func dash(s string) string { return cmp.Or(s, "-") }
@@ -105,7 +104,7 @@ func workload(r *check.Result) string {
 	return r.Kind + "/" + r.Name
 }
 
-func remarks(out *strings.Builder, r *check.Result) {
+func findings(out *strings.Builder, r *check.Result) {
 	if len(r.Findings) == 0 {
 		return
 	}
@@ -120,7 +119,7 @@ func remarks(out *strings.Builder, r *check.Result) {
 	}
 	fmt.Fprintln(out)
 	for _, f := range r.Findings {
-		fmt.Fprintf(out, "  %-7s  %s: %s\n           to do: %s\n", f.Severity, f.Code, f.Message, f.Fix)
+		fmt.Fprintf(out, "  %-7s  %s: %s\n           fix: %s\n", f.Severity, f.Code, f.Message, f.Fix)
 	}
 }
 
@@ -130,8 +129,8 @@ func summary(r *report) string {
 		counts[r.results[i].Severity().Verdict()]++
 	}
 	text := fmt.Sprintf("%s, %s: %d ok, %d warn, %d error", plural(r.files, "file"), plural(r.workloads, "workload"), counts["ok"], counts["warn"], counts["error"])
-	if len(r.passed) > 0 {
-		text += "; passed over: " + kinds(r.passed)
+	if len(r.skipped) > 0 {
+		text += "; skipped: " + kinds(r.skipped)
 	}
 	return text
 }
@@ -143,18 +142,15 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// contents is what there is besides workloads.
-func contents(passed []string) string {
+func count(kinds []string) map[string]int {
 	counts := map[string]int{}
-	for _, kind := range passed {
+	for _, kind := range kinds {
 		counts[kind]++
 	}
-	if len(counts) == 0 {
-		return "nothing"
-	}
-	return kinds(counts)
+	return counts
 }
 
+// kinds is such as "1 ConfigMap, 2 Service".
 func kinds(counts map[string]int) string {
 	var parts []string
 	for _, kind := range slices.Sorted(maps.Keys(counts)) {

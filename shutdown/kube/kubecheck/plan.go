@@ -17,13 +17,13 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/check"
 )
 
-// A plan is what the program says of itself, in JSON or by flags. What is absent is nil.
-// The JSON of a shutdown.Plan is one, without what that does not know.
+// A plan describes the program, in JSON or by flags. Absent values are nil. The JSON of a
+// shutdown.Plan is a plan.
 type plan struct {
 	Container *string  `json:"container"`
-	Grace     *seconds `json:"grace_seconds"`    // of the platform, as the program was told
-	Source    *string  `json:"grace_source"`     // not used: where the program has its limit from
-	Told      *seconds `json:"pre_stop_seconds"` // what the program was told that a hook sleeps
+	Grace     *seconds `json:"grace_seconds"`    // the pod's grace period, as the program's environment has it
+	Source    *string  `json:"grace_source"`     // not used: the origin of the program's grace period
+	Sleep     *seconds `json:"pre_stop_seconds"` // the sleep of the hook, as the program's environment has it
 	Delay     *seconds `json:"delay_seconds"`
 	Drain     *seconds `json:"drain_seconds"`
 	Cleanup   *seconds `json:"cleanup_seconds"`
@@ -39,7 +39,7 @@ type preStop struct {
 	Exec     *string `json:"exec"`
 }
 
-// seconds is a duration that JSON has as a number of seconds.
+// seconds is a duration that is a number of seconds in JSON.
 type seconds time.Duration
 
 func (s *seconds) UnmarshalJSON(text []byte) error {
@@ -48,7 +48,7 @@ func (s *seconds) UnmarshalJSON(text []byte) error {
 		return fmt.Errorf("%s is not a number of seconds", text)
 	}
 	if math.Abs(n) > math.MaxInt32 {
-		return fmt.Errorf("%s seconds are too many", text)
+		return fmt.Errorf("%s seconds is too long", text)
 	}
 	*s = seconds(math.Round(n * float64(time.Second)))
 	return s.check()
@@ -64,7 +64,7 @@ func (s seconds) check() error {
 	return nil
 }
 
-// readPlan reads a plan, as strictly as manifests are read. Without a name it is empty.
+// readPlan reads a plan, as strictly as manifests are read. If name is empty, so is the plan.
 func readPlan(name string, stdin io.Reader) (p plan, err error) {
 	var data []byte
 	switch name {
@@ -96,7 +96,7 @@ func readPlan(name string, stdin io.Reader) (p plan, err error) {
 	return p, err
 }
 
-// with is the plan with what the flags say instead.
+// with returns the plan, overridden by the flags.
 func (p plan) with(flags plan) plan {
 	p.Container = first(flags.Container, p.Container)
 	p.Delay = first(flags.Delay, p.Delay)
@@ -127,29 +127,30 @@ func or[T any](p *T, otherwise T) T {
 	return *p
 }
 
-// limit is the program's own grace period, from the request to stop to its exit, 0 if the
-// plan does not say: the sum of its parts, or what the library makes of the platform's.
+// limit is the program's own grace period, from the request to stop to its exit, or 0 if it is
+// unknown. It is the sum of its parts, or computed from the pod's grace period as a Coordinator
+// does it.
 func (p plan) limit() time.Duration {
 	switch {
 	case p.Drain != nil:
 		return time.Duration(or(p.Delay, 0) + *p.Drain + or(p.Cleanup, 0))
 	case p.Grace != nil:
-		total := time.Duration(max(0, *p.Grace-or(p.Told, 0)))
-		return max(total-ownMargin, total/2)
+		total := time.Duration(max(0, *p.Grace-or(p.Sleep, 0)))
+		return max(total-programMargin, total/2)
 	}
 	return 0
 }
 
-// budget is the plan with the defaults of the library.
+// budget returns the plan with the defaults of package shutdown.
 func (p plan) budget() check.Budget {
 	b := check.Budget{
 		Container: or(p.Container, ""),
 		Grace:     p.limit(),
 		Delay:     time.Duration(or(p.Delay, 0)),
 		Cleanup:   time.Duration(or(p.Cleanup, 0)),
-		Margin:    time.Duration(or(p.Margin, seconds(ownMargin))),
+		Margin:    time.Duration(or(p.Margin, seconds(programMargin))),
 		PreStop: check.Handshake{
-			Path:     or(p.PreStop.Path, ownPath),
+			Path:     or(p.PreStop.Path, handshakePath),
 			Port:     or(p.PreStop.Port, 0),
 			PortName: or(p.PreStop.PortName, ""),
 			Exec:     strings.Fields(or(p.PreStop.Exec, "")),
@@ -165,7 +166,7 @@ func (p plan) budget() check.Budget {
 	if p.Drain != nil {
 		b.Drain = time.Duration(*p.Drain)
 	} else {
-		b.Drain = max(0, cmp.Or(p.limit(), ownGrace)-b.Delay-b.Cleanup)
+		b.Drain = max(0, cmp.Or(p.limit(), programGrace)-b.Delay-b.Cleanup)
 	}
 	return b
 }

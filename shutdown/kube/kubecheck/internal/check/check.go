@@ -1,16 +1,15 @@
-// Package check compares what a program needs in order to end with what a manifest gives
-// it.
+// Package check compares the time that a program needs to stop with the time that its manifest
+// gives it.
 //
-// A container's clock starts at the pod's deletion, before its preStop hook:
+// The grace period of a container begins when the pod is deleted, before the preStop hook runs:
 //
 //	required = preStop wait + in-process delay + drain + cleanup
 //	headroom = grace - required
 //
-// The in-process delay is 0 where the hook is the program's own handshake: the hook's wait
-// is that delay. A neighbour's hook does not count: each container has a clock of its own.
+// The in-process delay is 0 if the hook is the program's own handshake, because the hook waits
+// for that delay. The hooks of other containers do not count: all hooks run at the same time.
 //
-// What the rules say of Kubernetes was read in the source of version 1.34 and seen on its
-// kubelet.
+// The rules follow the source of Kubernetes 1.34, and were checked against its kubelet.
 package check
 
 import (
@@ -24,35 +23,36 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
 )
 
-// A Budget is what the program says of itself.
+// A Budget describes the stop of a program.
 type Budget struct {
-	// Container is the program's name in the pod. If empty, it is the only container, the
-	// one that the annotation kubectl.kubernetes.io/default-container names, or those
-	// whose preStop hook is the program's.
+	// Container is the name of the program's container. If it is empty, the program is the
+	// only container, the container named by the annotation
+	// kubectl.kubernetes.io/default-container, or all containers whose preStop hook is the
+	// program's handshake.
 	Container string
-	// Grace is the program's own limit from the request to stop to its exit, zero if it
-	// is not known.
+	// Grace is the program's own grace period, from the request to stop to its exit. Zero
+	// means unknown.
 	Grace time.Duration
-	// Delay is how long the program goes on serving after the request to stop. Drain and
-	// Cleanup are what comes then.
+	// Delay is how long the program keeps serving after the request to stop. Then it takes
+	// Drain to stop its tasks, and Cleanup to run its handlers.
 	Delay, Drain, Cleanup time.Duration
 	// Margin is the headroom below which the grace period is tight.
 	Margin  time.Duration
 	PreStop Handshake
-	// Signals are those that the program listens to, such as SIGTERM.
+	// Signals are the signals that the program handles, such as SIGTERM.
 	Signals []string
 }
 
-// A Handshake is how a preStop hook reaches the program. Port and PortName are not
-// compared where they are zero.
+// A Handshake is a preStop hook that announces the stop to the program and waits for its delay. A
+// zero Port or PortName matches any.
 type Handshake struct {
-	Path     string // of the httpGet, empty if there is none
+	Path     string // of an httpGet hook; empty: none
 	Port     int
 	PortName string
-	Exec     []string // the command's beginning, empty if there is none
+	Exec     []string // the first words of an exec hook; empty: none
 }
 
-// A Mode says what a container's preStop hook is.
+// A Mode is the kind of a container's preStop hook.
 type Mode string
 
 // The modes.
@@ -61,7 +61,7 @@ const (
 	Sleep         Mode = "sleep"
 	HandshakeHTTP Mode = "handshake-httpGet"
 	HandshakeExec Mode = "handshake-exec"
-	Foreign       Mode = "foreign" // something else, or a hook that does not reach the program
+	Foreign       Mode = "foreign" // any other hook, or one that does not reach the program
 )
 
 // Sums is the arithmetic of a container.
@@ -69,10 +69,11 @@ type Sums struct {
 	Grace, PreStop, Delay, Drain, Cleanup time.Duration
 }
 
-// Required is how long it takes from the pod's deletion until the program has ended.
+// Required is the time from the pod's deletion to the program's exit.
 func (s Sums) Required() time.Duration { return s.PreStop + s.Delay + s.Drain + s.Cleanup }
 
-// Headroom is what the grace period leaves. It may be negative.
+// Headroom is the time between the program's exit and the end of the grace period. It may be
+// negative.
 func (s Sums) Headroom() time.Duration { return s.Grace - s.Required() }
 
 func (s Sums) String() string {
@@ -80,13 +81,13 @@ func (s Sums) String() string {
 		Seconds(s.PreStop), Seconds(s.Delay), Seconds(s.Drain), Seconds(s.Cleanup), Seconds(s.Required()), Seconds(s.Grace))
 }
 
-// Seconds is d as manifests count: 90s, never 1m30s.
+// Seconds formats d in seconds, as manifests do: 90s, not 1m30s.
 func Seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
 }
 
-// A Result is what there is to say of one container, or of a workload or file as a whole,
-// where Container, or all but File, is empty.
+// A Result has the findings about a container. Container is empty for findings about a whole
+// workload; all fields but File and Document are empty for findings about a file.
 type Result struct {
 	File                  string
 	Document              int
@@ -96,15 +97,15 @@ type Result struct {
 	Findings              []Finding
 }
 
-// A Finding is one remark.
+// A Finding is one problem, or a fact worth knowing.
 type Finding struct {
 	Code     Code
 	Severity Severity
-	Message  string // what is so, and why it matters
-	Fix      string // what to do
+	Message  string // what is wrong, and what follows from it
+	Fix      string // what to do about it
 }
 
-// Severity is the worst of the findings.
+// Severity is that of the worst finding.
 func (r *Result) Severity() Severity {
 	worst := Note
 	for _, f := range r.Findings {
@@ -118,8 +119,8 @@ func (r *Result) Add(code Code, message, fix string) {
 	r.Findings = append(r.Findings, Finding{Code: code, Severity: severities[code], Message: message, Fix: fix})
 }
 
-// Workload checks the program's containers in w, or says why there are none. There is at
-// least one result.
+// Workload checks the program's containers in w. If there are none, it returns one result that
+// says why.
 func (b Budget) Workload(w *manifest.Workload) []Result {
 	first := Result{File: w.File, Document: w.Document, Kind: w.Kind, Name: w.Name}
 	first.faults(w)
@@ -135,7 +136,7 @@ func (b Budget) Workload(w *manifest.Workload) []Result {
 	for i, c := range containers {
 		r := Result{File: w.File, Document: w.Document, Kind: w.Kind, Name: w.Name}
 		if i == 0 {
-			r = first // what concerns the pod is said once
+			r = first // it has the findings about the pod
 		}
 		s := subject{Result: &r, budget: b, workload: w, pod: &w.Pod.Spec, container: c}
 		s.check()
@@ -144,14 +145,14 @@ func (b Budget) Workload(w *manifest.Workload) []Result {
 	return results
 }
 
-// A subject is a container of the program while it is checked.
+// A subject is the container that is being checked.
 type subject struct {
 	*Result
 	budget    Budget
 	workload  *manifest.Workload
 	pod       *corev1.PodSpec
 	container *corev1.Container
-	hookFails bool // it never gets as far as to wait
+	hookFails bool // the hook fails before it waits
 }
 
 func (s *subject) check() {
@@ -166,7 +167,7 @@ func (s *subject) check() {
 	s.neighbours()
 }
 
-// pick finds the program's containers. If there are none, it says so.
+// pick returns the program's containers. If there are none, it adds a finding.
 func (b Budget) pick(w *manifest.Workload, r *Result) []*corev1.Container {
 	const defaultContainer = "kubectl.kubernetes.io/default-container"
 	pod := &w.Pod.Spec
@@ -178,8 +179,8 @@ func (b Budget) pick(w *manifest.Workload, r *Result) []*corev1.Container {
 		if c := named(pod, b.Container); c != nil {
 			return []*corev1.Container{c}
 		}
-		r.Add(ContainerAbsent, fmt.Sprintf("no container is called %s, there is %s: not checked", b.Container, list(names(pod))),
-			"nothing, if the program is not part of this workload; else correct -container")
+		r.Add(ContainerAbsent, fmt.Sprintf("no container is named %s, only %s: not checked", b.Container, list(names(pod))),
+			"nothing, if the program is not part of this workload; otherwise correct -container")
 		return nil
 	case len(pod.Containers) == 1:
 		return []*corev1.Container{&pod.Containers[0]}
@@ -195,14 +196,14 @@ func (b Budget) pick(w *manifest.Workload, r *Result) []*corev1.Container {
 		}
 	}
 	if len(declared) == 0 {
-		r.Add(ContainerAmbiguous, fmt.Sprintf("which of %s is the program?", list(names(pod))),
-			"say it with -container, or with the annotation "+defaultContainer)
+		r.Add(ContainerAmbiguous, fmt.Sprintf("the pod has the containers %s: it is unknown which one is the program", list(names(pod))),
+			"name it with -container, or with the annotation "+defaultContainer)
 	}
 	return declared
 }
 
-// stoppable are the containers that are told to stop: the regular ones and the native
-// sidecars. Other init containers have ended by then.
+// stoppable returns the containers that run when the pod stops: the regular containers and the
+// native sidecars.
 func stoppable(pod *corev1.PodSpec) []*corev1.Container {
 	var all []*corev1.Container
 	for i := range pod.Containers {
@@ -211,7 +212,7 @@ func stoppable(pod *corev1.PodSpec) []*corev1.Container {
 	return append(all, sidecars(pod)...)
 }
 
-// sidecars are the native ones, in the order in which they start.
+// sidecars returns the native sidecars, in the order in which they start.
 func sidecars(pod *corev1.PodSpec) []*corev1.Container {
 	var all []*corev1.Container
 	for i := range pod.InitContainers {

@@ -6,25 +6,26 @@ import (
 	"strings"
 )
 
-// A Severity says how bad a finding is.
+// A Severity is how serious a finding is.
 type Severity int
 
 // The severities.
 const (
-	// Note is worth knowing.
+	// Note is for a fact worth knowing.
 	Note Severity = iota
-	// Warning works, but wastes the grace period, is tight or fragile.
+	// Warning is for a manifest that works, but wastes time, leaves too little headroom, or
+	// breaks easily.
 	Warning
-	// Error: the program would be killed before it has ended, the hook or the signal
-	// would not reach it, what is written does not mean what it seems to, or the API
-	// server rejects it.
+	// Error is for a program that is killed before it has exited, a hook or signal that does
+	// not reach it, a field that does not have the effect it seems to have, or an object that
+	// the API server rejects.
 	Error
 )
 
 // String returns note, warning or error.
 func (s Severity) String() string { return [...]string{"note", "warning", "error"}[s] }
 
-// Verdict is the severity as a verdict on a container: ok, warn or error.
+// Verdict returns ok, warn or error.
 func (s Severity) Verdict() string { return [...]string{"ok", "warn", "error"}[s] }
 
 // A Code names a rule. Codes do not change; README.md explains each.
@@ -168,7 +169,7 @@ var severities = map[Code]Severity{
 // Codes returns all codes with their severities.
 func Codes() map[Code]Severity { return maps.Clone(severities) }
 
-// list is a sentence's list: a, b and c.
+// list returns "a, b and c".
 func list(words []string) string {
 	switch n := len(words); n {
 	case 0:

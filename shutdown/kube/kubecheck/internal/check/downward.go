@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// What the downward API offers: to variables and to files, and of a container's resources.
+// The fields of the downward API: for variables, for files, and the resources of a container.
 var (
 	downwardVariables = []string{
 		"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
@@ -20,8 +20,7 @@ var (
 	}
 )
 
-// downward says where the pod asks the downward API for what it does not offer: its grace
-// period is such a thing.
+// downward finds fields that the downward API does not have, such as the grace period.
 func (r *Result) downward(pod *corev1.PodSpec) {
 	for _, containers := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
 		for i := range containers {
@@ -55,16 +54,16 @@ func (r *Result) downwardVolume(v *corev1.Volume) {
 }
 
 func (r *Result) offered(who string, field *corev1.ObjectFieldSelector, resource *corev1.ResourceFieldSelector, fields []string) {
-	const fix = "write the value a second time, from the same template; this command compares the two"
+	const fix = "write the value a second time, from the same template; kubecheck compares the two"
 	if field != nil && !slices.Contains(fields, field.FieldPath) && !subscripted(field.FieldPath) {
-		r.Add(DownwardAPI, fmt.Sprintf("%s asks the downward API for %s, which it does not offer: rejected", who, field.FieldPath), fix)
+		r.Add(DownwardAPI, fmt.Sprintf("%s: the downward API has no field %s: rejected", who, field.FieldPath), fix)
 	}
 	if resource != nil && !slices.Contains(downwardResources, resource.Resource) && !hugePages(resource.Resource) {
-		r.Add(DownwardAPI, fmt.Sprintf("%s asks the downward API for the resource %s, which it does not offer: rejected", who, resource.Resource), fix)
+		r.Add(DownwardAPI, fmt.Sprintf("%s: the downward API has no resource %s: rejected", who, resource.Resource), fix)
 	}
 }
 
-// subscripted reports whether it is one of the labels or annotations.
+// subscripted reports whether the field is a single label or annotation.
 func subscripted(field string) bool {
 	label, isLabel := strings.CutPrefix(field, "metadata.labels['")
 	annotation, isAnnotation := strings.CutPrefix(field, "metadata.annotations['")

@@ -10,14 +10,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// The variables that tell a program built with shutdown what its manifest says.
+// The variables that give package shutdown the values of its manifest.
 const (
 	graceVariable = "TERMINATION_GRACE_PERIOD_SECONDS"
 	sleepVariable = "PRESTOP_SLEEP_SECONDS"
 )
 
-// environment compares what the program is told with what is so. Nothing in Kubernetes
-// does: the downward API does not offer the grace period.
+// environment compares these variables with the manifest. Kubernetes cannot set them: the downward
+// API does not have the grace period.
 func (s *subject) environment() {
 	total, known := s.variable(graceVariable)
 	sleep, sleepKnown := s.variable(sleepVariable)
@@ -27,33 +27,33 @@ func (s *subject) environment() {
 	grace := s.Sums.Grace
 	switch {
 	case total > grace:
-		s.Add(EnvGraceAbove, fmt.Sprintf("$%s says %s, the grace period is %s: the program counts on time that it does not have", graceVariable, Seconds(total), Seconds(grace)), "write both from one value")
+		s.Add(EnvGraceAbove, fmt.Sprintf("$%s is %s, the grace period is %s: the program plans with time that it does not have", graceVariable, Seconds(total), Seconds(grace)), "set both from one value")
 	case total < grace:
-		s.Add(EnvGraceBelow, fmt.Sprintf("$%s says %s, the grace period is %s: the rest is wasted", graceVariable, Seconds(total), Seconds(grace)), "write both from one value")
+		s.Add(EnvGraceBelow, fmt.Sprintf("$%s is %s, the grace period is %s: the program does not use the rest", graceVariable, Seconds(total), Seconds(grace)), "set both from one value")
 	}
-	says := "says " + Seconds(sleep)
+	value := "is " + Seconds(sleep)
 	switch {
 	case sleep >= total:
-		s.Add(EnvInvalid, fmt.Sprintf("$%s, %s, leaves nothing of $%s, %s: the program refuses to start", sleepVariable, Seconds(sleep), graceVariable, Seconds(total)), "write what the manifest says")
+		s.Add(EnvInvalid, fmt.Sprintf("$%s is %s, $%s is %s: no time is left to stop, and the program refuses to start", sleepVariable, Seconds(sleep), graceVariable, Seconds(total)), "write the manifest's values")
 		return
 	case s.Mode == Foreign:
 		return
 	case s.lookup(sleepVariable) == nil:
-		says = "is not set"
+		value = "is not set"
 	case !sleepKnown:
 		return
 	}
 	switch actual := s.sleep(); {
 	case sleep < actual:
-		s.Add(EnvSleepBelow, fmt.Sprintf("the hook sleeps %s, and $%s %s: the program, which does not see the hook, counts on time that has passed", Seconds(actual), sleepVariable, says),
+		s.Add(EnvSleepBelow, fmt.Sprintf("the hook sleeps for %s, and $%s %s: the program plans with time that the hook has used", Seconds(actual), sleepVariable, value),
 			fmt.Sprintf("%s: %q", sleepVariable, strconv.FormatInt(ceil(actual), 10)))
 	case sleep > actual:
-		s.Add(EnvSleepAbove, fmt.Sprintf("$%s %s, the hook sleeps %s: the program gives away the difference", sleepVariable, says, Seconds(actual)), "write both from one value, or leave the variable out where there is no sleep")
+		s.Add(EnvSleepAbove, fmt.Sprintf("$%s %s, the hook sleeps for %s: the program does not use the difference", sleepVariable, value, Seconds(actual)), "set both from one value, or remove the variable if the hook does not sleep")
 	}
 }
 
-// lookup finds the container's variable of that name: the last one counts, and an empty one
-// is none, as package shutdown has it.
+// lookup returns the container's variable of that name. The last one counts. An empty one counts
+// as not set, as in package shutdown.
 func (s *subject) lookup(name string) *corev1.EnvVar {
 	for i := len(s.container.Env) - 1; i >= 0; i-- {
 		e := &s.container.Env[i]
@@ -68,7 +68,7 @@ func (s *subject) lookup(name string) *corev1.EnvVar {
 	return nil
 }
 
-// variable reads one in seconds, if it is set and stands in the manifest.
+// variable returns the value of a variable in seconds, if the manifest has it.
 func (s *subject) variable(name string) (d time.Duration, known bool) {
 	e := s.lookup(name)
 	if e == nil {
@@ -76,23 +76,23 @@ func (s *subject) variable(name string) (d time.Duration, known bool) {
 	}
 	text, ok := s.value(e)
 	if !ok {
-		s.Add(EnvNotChecked, fmt.Sprintf("$%s comes from elsewhere: not compared with the manifest", name), "write the value into the manifest, from the same template as the grace period")
+		s.Add(EnvNotChecked, fmt.Sprintf("the value of $%s is not in the manifest: not compared", name), "write the value into the manifest, from the same template as the grace period")
 		return 0, false
 	}
 	n, err := strconv.ParseFloat(text, 64)
 	n *= float64(time.Second)
 	switch {
-	case err != nil || !(n >= 0) || n > math.MaxInt64/2: // as package shutdown has it
-		s.Add(EnvInvalid, fmt.Sprintf("$%s is %q, not a number of seconds: the program refuses to start", name, text), "write a number of seconds, or leave the variable out")
+	case err != nil || !(n >= 0) || n > math.MaxInt64/2: // the same rule as in package shutdown
+		s.Add(EnvInvalid, fmt.Sprintf("$%s is %q, not a number of seconds: the program refuses to start", name, text), "write a number of seconds, or remove the variable")
 		return 0, false
 	case name == graceVariable && n < 1:
-		s.Add(EnvInvalid, fmt.Sprintf("$%s is %q, which is no time to stop: the program refuses to start", name, text), "write a number of seconds above 0, or leave the variable out")
+		s.Add(EnvInvalid, fmt.Sprintf("$%s is %q, which leaves no time to stop: the program refuses to start", name, text), "write a number of seconds above 0, or remove the variable")
 		return 0, false
 	}
 	return time.Duration(n), true
 }
 
-// value is a variable's, if the manifest has it: as such, or in an annotation of the pod.
+// value returns the value of a variable, if it is literal or an annotation of the pod.
 func (s *subject) value(e *corev1.EnvVar) (string, bool) {
 	if e.ValueFrom == nil {
 		return e.Value, !strings.Contains(e.Value, "$(")

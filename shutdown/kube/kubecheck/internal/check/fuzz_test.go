@@ -13,8 +13,8 @@ import (
 
 const lastPod = "\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: last}\nspec: {containers: [{name: app}]}\n"
 
-// Whatever a file has, decoding and checking do not panic, and what was not understood is
-// never ok.
+// For any data, decoding and checking do not panic, and an object that was not understood never has
+// the verdict ok.
 func FuzzManifest(f *testing.F) {
 	for _, rule := range rules {
 		for _, o := range rule.has {
@@ -37,7 +37,7 @@ func FuzzManifest(f *testing.F) {
 					t.Errorf("faults %v, verdict %s", w.Faults, r.Severity().Verdict())
 				}
 				if r.Sums == nil && len(r.Findings) == 0 {
-					t.Error("a workload without a container that was checked, and without a finding")
+					t.Error("no container of the workload was checked, and there is no finding")
 				}
 				if r.Sums != nil && (r.Sums.Required() < 0 || r.Sums.Headroom() < 0 && r.Severity() != check.Error) {
 					t.Errorf("verdict %s: %v", r.Severity().Verdict(), r.Sums)
@@ -52,12 +52,11 @@ func FuzzManifest(f *testing.F) {
 				t.Errorf("%v: verdict %s", err, r.Severity().Verdict())
 			}
 		}
-		nothingSwallowed(t, file, data)
+		allRead(t, file, data)
 	})
 }
 
-// roundTrip checks that what was decoded is all that Kubernetes has in such a pod: written
-// again, it is the same.
+// roundTrip checks that decoding loses nothing: encoding and decoding the pod gives the same pod.
 func roundTrip(t *testing.T, w *manifest.Workload) {
 	t.Helper()
 	object := map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": w.Pod.ObjectMeta, "spec": w.Pod.Spec}
@@ -67,23 +66,22 @@ func roundTrip(t *testing.T, w *manifest.Workload) {
 	}
 	again := manifest.Decode("x.json", data)
 	if len(again.Workloads) != 1 || len(again.Workloads[0].Faults) != 0 {
-		t.Fatalf("%s\ndecoded again: %+v", data, again)
+		t.Fatalf("%s\ndecoded: %+v", data, again)
 	}
 	second, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": again.Workloads[0].Pod.ObjectMeta, "spec": again.Workloads[0].Pod.Spec})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(data), string(second)); diff != "" {
-		t.Errorf("decoded again, want -, got +:\n%s", diff)
+		t.Errorf("after a round trip (-want +got):\n%s", diff)
 	}
 }
 
-// nothingSwallowed checks that a document after the data is found, unless there is an
-// error.
-func nothingSwallowed(t *testing.T, file manifest.File, data []byte) {
+// allRead checks that a document appended to the data is read, unless there is an error.
+func allRead(t *testing.T, file manifest.File, data []byte) {
 	t.Helper()
 	more := manifest.Decode("x.yaml", append(data[:len(data):len(data)], lastPod...))
 	if len(more.Errs) == 0 && len(more.Workloads) != len(file.Workloads)+1 {
-		t.Errorf("%d workloads, with one more document %d, and no error", len(file.Workloads), len(more.Workloads))
+		t.Errorf("%d workloads; with one more document %d workloads, and no error", len(file.Workloads), len(more.Workloads))
 	}
 }

@@ -10,16 +10,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// hook finds out what the preStop hook is, and how long it waits. A hook that fails waits
-// for nothing: SIGTERM follows at once, and all that tells of it is an event,
-// FailedPreStopHook.
+// hook finds the kind of the preStop hook, and how long it waits. If a hook fails, SIGTERM follows
+// at once, and Kubernetes only records an event, FailedPreStopHook.
 func (s *subject) hook() {
 	s.Mode = None
 	h := preStop(s.container)
 	switch {
 	case h == nil:
 	case handlers(h) != 1:
-		s.Mode = Foreign // pod says what is wrong
+		s.Mode = Foreign // pod adds a finding
 	case h.Sleep != nil:
 		s.Mode = Sleep
 		s.Sums.PreStop = max(0, seconds(h.Sleep.Seconds))
@@ -29,15 +28,15 @@ func (s *subject) hook() {
 		s.exec(h.Exec.Command)
 	default:
 		s.Mode = Foreign
-		s.Add(PreStopTCP, "a tcpSocket cannot be a hook: the kubelet fails it, and sends SIGTERM at once", "use sleep, or httpGet to the program's handshake")
+		s.Add(PreStopTCP, "a preStop hook cannot be a tcpSocket: it fails, and SIGTERM follows at once", "use sleep, or an httpGet of the program's handshake")
 	}
 	if s.Mode == HandshakeHTTP || s.Mode == HandshakeExec {
 		s.handshake()
 	}
 }
 
-// handshake makes the program's delay the hook's wait. A hook that is known to fail leaves
-// the delay to the program.
+// handshake counts the program's delay as the hook's wait. If the hook fails, the program waits
+// itself.
 func (s *subject) handshake() {
 	if !s.hookFails {
 		s.Sums.PreStop, s.Sums.Delay = s.Sums.Delay, 0
@@ -79,40 +78,40 @@ func (s *subject) httpGet(get *corev1.HTTPGetAction) {
 	case samePath && samePort:
 		s.Mode = HandshakeHTTP
 	case samePath:
-		s.Add(HandshakePort, fmt.Sprintf("the hook calls port %s, the program's handshake is on %s: there is no answer, and SIGTERM follows at once", portText(port, name), portText(own.Port, own.PortName)),
+		s.Add(HandshakePort, fmt.Sprintf("the hook calls port %s, the program's handshake is on port %s: the hook fails, and SIGTERM follows at once", portText(port, name), portText(own.Port, own.PortName)),
 			"write the port of the program's handshake, or correct -prestop-port and -prestop-port-name")
 	case own.Path != "" && samePort && (own.Port != 0 || own.PortName != ""):
-		s.Add(HandshakePath, fmt.Sprintf("the hook calls %s, the program's handshake is %s: the kubelet takes any answer, 404 too, for success, and sends SIGTERM at once", path, own.Path),
+		s.Add(HandshakePath, fmt.Sprintf("the hook calls %s, the program's handshake is %s: the kubelet treats any response, even 404, as success, and sends SIGTERM at once", path, own.Path),
 			"path: "+own.Path+", or correct -prestop-path")
 	default:
 		s.foreign("an httpGet of " + path + " on port " + portText(port, name))
 	}
 }
 
-// reachesPod reports whether the kubelet, which is on the node, reaches the pod by this
-// host. The pod's address is the default.
-func (s *subject) reachesPod(host string, ours bool) bool {
+// reachesPod reports whether the kubelet, which runs on the node, reaches the pod by this host.
+// The default is the pod's address.
+func (s *subject) reachesPod(host string, isHandshake bool) bool {
 	addr, _ := netip.ParseAddr(host)
 	local := host == "localhost" || addr.IsLoopback()
 	switch {
 	case host == "" && s.pod.HostNetwork:
-		s.Add(HostNetwork, "with hostNetwork and no host the kubelet's httpGet never reaches the pod, and SIGTERM follows at once (kubernetes#134285, open in 1.37)", "httpGet.host: 127.0.0.1")
-		if ours {
+		s.Add(HostNetwork, "with hostNetwork and without a host, an httpGet hook does not reach the pod, and SIGTERM follows at once (kubernetes#134285, open in 1.37)", "httpGet.host: 127.0.0.1")
+		if isHandshake {
 			s.Mode, s.hookFails = HandshakeHTTP, true
 		}
 		return false
 	case host == "", local && s.pod.HostNetwork:
 		return true
 	case local:
-		s.Add(PreStopHost, fmt.Sprintf("host %s is the node's own, since it is the kubelet that calls: the pod is not reached", host), "leave host out: it is the pod's address then")
+		s.Add(PreStopHost, fmt.Sprintf("the kubelet sends the request, so %s is the node and not the pod", host), "remove host: the default is the pod's address")
 	default:
-		s.Add(PreStopHost, fmt.Sprintf("the hook calls %s, not the pod", host), "leave host out: it is the pod's address then")
+		s.Add(PreStopHost, fmt.Sprintf("the hook calls %s, not the pod", host), "remove host: the default is the pod's address")
 	}
 	return false
 }
 
-// port resolves the port of a hook as the kubelet does: a name among the ports of the same
-// container.
+// port resolves the port of a hook as the kubelet does: a name has to be one of the container's own
+// ports.
 func (s *subject) port(p intstr.IntOrString) (port int, name string, ok bool) {
 	if p.Type == intstr.Int {
 		i := slices.IndexFunc(s.container.Ports, func(c corev1.ContainerPort) bool { return c.ContainerPort == p.IntVal })
@@ -127,14 +126,14 @@ func (s *subject) port(p intstr.IntOrString) (port int, name string, ok bool) {
 		}
 	}
 	if validPort(p) {
-		s.Add(PreStopPortName, fmt.Sprintf("no port of the container is called %s: the hook fails, and SIGTERM follows at once", p.StrVal),
-			fmt.Sprintf("add to the container's ports one with name: %s, or write the number", p.StrVal))
+		s.Add(PreStopPortName, fmt.Sprintf("no port of the container is named %s: the hook fails, and SIGTERM follows at once", p.StrVal),
+			fmt.Sprintf("name one of the container's ports %s, or write the number", p.StrVal))
 	}
 	return 0, "", false
 }
 
-// validPort follows the API server: a number from 1 to 65535, or a name, which has a
-// letter.
+// validPort has the API server's rule: a number from 1 to 65535, or a name of at most 15 characters
+// with a letter.
 func validPort(p intstr.IntOrString) bool {
 	if p.Type == intstr.Int {
 		return p.IntVal > 0 && p.IntVal <= 65535
@@ -152,12 +151,12 @@ func portText(port int, name string) string {
 	return fmt.Sprintf("%d (%s)", port, name)
 }
 
-// exec tells a sleep, the program's own handshake and all else apart.
+// exec decides whether an exec hook is a sleep, the program's handshake, or something else.
 func (s *subject) exec(argv []string) {
 	own := s.budget.PreStop.Exec
 	s.Mode = Foreign
 	if len(argv) == 0 {
-		return // pod says that it is rejected
+		return // pod adds a finding
 	}
 	script, viaShell := shellScript(argv)
 	words := argv
@@ -179,16 +178,16 @@ func (s *subject) exec(argv []string) {
 	}
 	switch {
 	case oneString(argv):
-		s.Add(ExecOneString, fmt.Sprintf("%q is taken for the name of a file, since no shell splits it: the hook fails, and SIGTERM follows at once", argv[len(argv)-1]),
-			"write each word as an element of its own; or, with a shell, -c before the script")
+		s.Add(ExecOneString, fmt.Sprintf("%q is used as the name of a file, since no shell splits it: the hook fails, and SIGTERM follows at once", argv[len(argv)-1]),
+			"write each word as an element of the list; with a shell, write -c before the script")
 	case onlySleeps:
 		s.Mode, s.Sums.PreStop = Sleep, wait
-		s.Add(ExecSleep, fmt.Sprintf("needs %s in the image: where it is missing, as in scratch and distroless, the hook fails, and SIGTERM follows at once", argv[0]),
-			fmt.Sprintf("preStop: {sleep: {seconds: %d}} needs nothing in the image (on since Kubernetes 1.30, stable in 1.34)", ceil(wait)))
+		s.Add(ExecSleep, fmt.Sprintf("the hook needs %s in the image: without it, as in scratch and distroless images, the hook fails, and SIGTERM follows at once", argv[0]),
+			fmt.Sprintf("preStop: {sleep: {seconds: %d}}, which needs nothing in the image (on by default since Kubernetes 1.30, stable in 1.34)", ceil(wait)))
 	case len(own) > 0 && hasPrefix(words, own):
 		s.Mode = HandshakeExec
 		if viaShell {
-			s.Add(ExecShell, fmt.Sprintf("needs %s in the image, which a program alone does not", argv[0]), fmt.Sprintf("command: [%s]", strings.Join(quoted(words), ", ")))
+			s.Add(ExecShell, fmt.Sprintf("the hook needs %s in the image, and could run the program directly", argv[0]), fmt.Sprintf("command: [%s]", strings.Join(quoted(words), ", ")))
 		}
 	case len(own) > 0 && len(words) > 0 && words[0] == own[0]:
 		s.Add(HandshakeCommand, fmt.Sprintf("the hook runs %s, the program's handshake is %s", strings.Join(words, " "), strings.Join(own, " ")),
@@ -200,8 +199,8 @@ func (s *subject) exec(argv []string) {
 }
 
 func (s *subject) foreign(what string) {
-	s.Add(PreStopForeign, fmt.Sprintf("the hook, %s, is not the program's handshake: how long it takes does not stand here, and is counted as %s", what, Seconds(s.Sums.PreStop)),
-		"if it is the handshake, say so (-prestop-path, -prestop-port, -prestop-exec); else see to it that it is quick")
+	s.Add(PreStopForeign, fmt.Sprintf("the hook, %s, is not the program's handshake: the time that it takes is unknown, and counted as %s", what, Seconds(s.Sums.PreStop)),
+		"if it is the handshake, set -prestop-path, -prestop-port or -prestop-exec; otherwise make sure that it is quick")
 }
 
 func hasPrefix(words, prefix []string) bool {

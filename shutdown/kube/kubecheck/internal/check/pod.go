@@ -8,22 +8,22 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
 )
 
-// pod says what the API server rejects, whichever container has it: the program does not
-// start then.
+// pod finds what the API server rejects, in all containers: the program does not start in a pod
+// that is rejected.
 func (r *Result) pod(w *manifest.Workload) {
 	pod := &w.Pod.Spec
 	for i := range pod.InitContainers {
 		c := &pod.InitContainers[i]
 		if c.Lifecycle != nil && !isSidecar(c) {
-			r.Add(PreStopInit, fmt.Sprintf("init container %s has a lifecycle: rejected, since it has ended when the pod stops", c.Name),
-				"remove it, or make the container a native sidecar with restartPolicy: Always")
+			r.Add(PreStopInit, fmt.Sprintf("init container %s has a lifecycle: rejected, since it has exited when the pod stops", c.Name),
+				"remove the lifecycle, or make the container a native sidecar with restartPolicy: Always")
 		}
 	}
 	for _, c := range stoppable(pod) {
 		r.validHooks(c, pod)
 		r.validProbes(c)
 		if c.Lifecycle != nil && c.Lifecycle.StopSignal != nil && pod.OS == nil {
-			r.Add(StopSignalOS, fmt.Sprintf("container %s has a stopSignal and the pod no os: rejected", c.Name), w.PodPath()+".os.name: linux")
+			r.Add(StopSignalOS, fmt.Sprintf("container %s has a stopSignal, and the pod has no os: rejected", c.Name), w.PodPath()+".os.name: linux")
 		}
 	}
 	r.downward(pod)
@@ -42,7 +42,7 @@ func (r *Result) validHook(container, hook string, h *corev1.LifecycleHandler, p
 		return
 	}
 	if n := handlers(h); n != 1 {
-		r.Add(HandlerCount, fmt.Sprintf("the %s of container %s has %d handlers: rejected, there has to be one", hook, container, n), "keep one of sleep, httpGet and exec")
+		r.Add(HandlerCount, fmt.Sprintf("the %s of container %s has %d handlers: rejected, exactly one is allowed", hook, container, n), "keep one of sleep, httpGet and exec")
 		return
 	}
 	switch {
@@ -58,24 +58,24 @@ func (r *Result) validHook(container, hook string, h *corev1.LifecycleHandler, p
 func (r *Result) validHTTPGet(container, hook string, get *corev1.HTTPGetAction) {
 	if !validPort(get.Port) {
 		r.Add(PreStopPort, fmt.Sprintf("the %s of container %s calls port %q: rejected, it is neither a number from 1 to 65535 nor a name", hook, container, get.Port.String()),
-			"write the number, without quotes, or the name of one of the container's ports")
+			"write the number without quotes, or the name of one of the container's ports")
 	}
 	switch get.Scheme {
 	case "", corev1.URISchemeHTTP, corev1.URISchemeHTTPS:
 	default:
-		r.Add(PreStopScheme, fmt.Sprintf("the %s of container %s has the scheme %s: rejected, it is neither HTTP nor HTTPS", hook, container, get.Scheme), "scheme: HTTP, or leave it out")
+		r.Add(PreStopScheme, fmt.Sprintf("the %s of container %s has the scheme %s: rejected, it is neither HTTP nor HTTPS", hook, container, get.Scheme), "scheme: HTTP, or remove it")
 	}
 }
 
 func (r *Result) validSleep(container string, sleep int64, pod *corev1.PodSpec) {
 	switch g := grace(pod); {
 	case sleep < 0:
-		r.Add(SleepNegative, fmt.Sprintf("container %s sleeps %d s: rejected", container, sleep), "write a positive number, or remove the hook")
+		r.Add(SleepNegative, fmt.Sprintf("the hook of container %s sleeps for %d s: rejected", container, sleep), "write a positive number, or remove the hook")
 	case seconds(sleep) > g:
-		r.Add(SleepTooLong, fmt.Sprintf("container %s sleeps %d s, the grace period is %s: rejected, the sleep may not be longer", container, sleep, Seconds(g)),
+		r.Add(SleepTooLong, fmt.Sprintf("the hook of container %s sleeps for %d s, longer than the grace period of %s: rejected", container, sleep, Seconds(g)),
 			"a shorter sleep, or a longer terminationGracePeriodSeconds")
 	case sleep == 0:
-		r.Add(SleepZero, fmt.Sprintf("container %s sleeps 0 s, which does nothing, and is rejected before Kubernetes 1.33", container), "remove the hook")
+		r.Add(SleepZero, fmt.Sprintf("the hook of container %s sleeps for 0 s: it does nothing, and is rejected before Kubernetes 1.33", container), "remove the hook")
 	}
 }
 
@@ -90,29 +90,28 @@ func (r *Result) validProbes(c *corev1.Container) {
 		g := *named.probe.TerminationGracePeriodSeconds
 		switch {
 		case named.probe == c.ReadinessProbe:
-			r.Add(ProbeGraceInvalid, fmt.Sprintf("the readinessProbe of container %s has a grace period: rejected, since it never has a container killed", c.Name), "remove it; the pod's is beside containers")
+			r.Add(ProbeGraceInvalid, fmt.Sprintf("the readinessProbe of container %s has a grace period: rejected, since this probe does not kill containers", c.Name), "remove it; the pod's grace period is beside containers")
 		case g <= 0:
-			r.Add(ProbeGraceInvalid, fmt.Sprintf("the %s of container %s has a grace period of %d: rejected", named.name, c.Name, g), "write a positive number, or leave it out: the pod's counts then")
+			r.Add(ProbeGraceInvalid, fmt.Sprintf("the %s of container %s has a grace period of %d: rejected", named.name, c.Name, g), "write a positive number, or remove it to use the pod's")
 		}
 	}
 }
 
-// neighbours says what the program's container has to do with the others: less than one
-// would think.
+// neighbours adds notes on how the other containers affect the program's stop.
 func (s *subject) neighbours() {
 	native := sidecars(s.pod)
-	var others []string // in the order in which they end: last started, first stopped
+	var others []string // in the order in which they stop: last started, first stopped
 	for i := len(native) - 1; i >= 0; i-- {
 		if native[i] == s.container {
-			s.Add(SidecarProgram, "the program is a native sidecar: its hook runs at the pod's deletion, but SIGTERM comes only when all regular containers have ended, with what they have left, or 2 s",
-				"make it a regular container; or see to it that those that end before it leave enough")
+			s.Add(SidecarProgram, "the program is a native sidecar: its hook runs at the pod's deletion, but SIGTERM comes only after all regular containers have exited; the program then has the rest of the grace period, at least 2 s",
+				"make it a regular container, or make sure that the other containers leave enough time")
 			continue
 		}
 		others = append(others, native[i].Name)
 	}
 	if len(others) > 0 {
-		s.Add(NativeSidecars, fmt.Sprintf("%s, native, get SIGTERM one after the other in this order when the regular containers have ended, with what those have left, or 2 s", list(others)),
-			"nothing: what the program needs for its drain is there until it has ended; but their own hooks run at once")
+		s.Add(NativeSidecars, fmt.Sprintf("native sidecars get SIGTERM after the regular containers have exited, one after the other, in this order: %s; they have the rest of the grace period, at least 2 s", list(others)),
+			"nothing: the program can use them until it has exited; only their hooks run at the pod's deletion")
 	}
 	for _, c := range stoppable(s.pod) {
 		if c == s.container {
@@ -120,8 +119,8 @@ func (s *subject) neighbours() {
 		}
 		other := subject{Result: &Result{Sums: &Sums{}}, workload: s.workload, pod: s.pod, container: c}
 		if other.hook(); other.Sums.PreStop > s.Sums.PreStop {
-			s.Add(NeighbourSlow, fmt.Sprintf("the hook of %s waits for %s: that takes nothing from the program, whose hook and clock run at the same time", c.Name, Seconds(other.Sums.PreStop)),
-				"nothing; the pod ends with the last of its containers")
+			s.Add(NeighbourSlow, fmt.Sprintf("the hook of %s waits for %s, longer than the program's: the program loses no time, since both hooks run at the same time", c.Name, Seconds(other.Sums.PreStop)),
+				"nothing; the pod ends with its last container")
 		}
 	}
 }

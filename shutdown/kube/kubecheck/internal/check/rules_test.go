@@ -12,8 +12,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
 )
 
-// An object is a manifest with a pod of one container, app, that fits the budget exactly
-// with its margin: each case writes what it is about. The fields are YAML in flow style.
+// An object is a manifest of a pod with one container, app. By default its headroom is exactly the
+// margin. The fields are YAML in flow style.
 type object struct {
 	kind        string // default Deployment
 	grace       string // default terminationGracePeriodSeconds: 27
@@ -91,7 +91,7 @@ const (
 	sleepVar = "PRESTOP_SLEEP_SECONDS"
 )
 
-// rules has for each code manifests that have it and ones that narrowly do not.
+// rules has, for each code, manifests that have it and manifests that only just do not.
 var rules = map[check.Code]struct{ has, not []object }{
 	check.WrongType: {
 		has: []object{
@@ -413,7 +413,7 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: env(literal(graceVar, ""))},
 			{app: env(literal(sleepVar, ""))},
 			{app: env(literal(sleepVar, "0"))},
-			{app: env(fieldRef(graceVar, "metadata.annotations['grace']"))}, // there is none: it is empty
+			{app: env(fieldRef(graceVar, "metadata.annotations['grace']"))}, // the annotation does not exist, so the value is empty
 			{app: env(literal(graceVar, "27"))},
 			{app: env(literal("OTHER", "27s"))},
 			{app: env(literal(graceVar, "0.5"))},
@@ -467,7 +467,7 @@ func TestRules(t *testing.T) {
 			for _, o := range rule.has {
 				results := o.check(t)
 				if got := codes(results); !slices.Contains(got, code) {
-					t.Errorf("%s\nfindings %v, want %s among them", o.yaml(), got, code)
+					t.Errorf("%s\nfindings %v, want %s", o.yaml(), got, code)
 				}
 				wellFormed(t, results)
 			}
@@ -476,18 +476,18 @@ func TestRules(t *testing.T) {
 				if got := codes(results); slices.Contains(got, code) {
 					t.Errorf("%s\nfindings %v, want no %s", o.yaml(), got, code)
 				} else if slices.Contains(got, check.WrongType) {
-					t.Errorf("%s\nfindings %v: not decoded, so nothing is shown", o.yaml(), got)
+					t.Errorf("%s\nfindings %v: the object was not decoded, so the case shows nothing", o.yaml(), got)
 				}
 				wellFormed(t, results)
 			}
 			if len(rule.has) == 0 || len(rule.not) == 0 {
-				t.Error("want manifests that have it, and ones that do not")
+				t.Error("the rule lacks manifests that have the code, or manifests that do not")
 			}
 		})
 	}
 }
 
-// wellFormed checks what holds of all results.
+// wellFormed checks properties that all results have.
 func wellFormed(t *testing.T, results []check.Result) {
 	t.Helper()
 	for _, r := range results {
@@ -500,7 +500,7 @@ func wellFormed(t *testing.T, results []check.Result) {
 				t.Errorf("%s: severity %v, want %v", f.Code, f.Severity, check.Codes()[f.Code])
 			}
 			if seen[f.Message] {
-				t.Errorf("said twice: %s", f.Message)
+				t.Errorf("message occurs twice: %s", f.Message)
 			}
 			seen[f.Message] = true
 		}
@@ -508,12 +508,12 @@ func wellFormed(t *testing.T, results []check.Result) {
 			t.Errorf("%s: %v, %v", r.Severity(), r.Sums, r.Findings)
 		}
 		if r.Sums == nil && len(r.Findings) == 0 {
-			t.Error("a container was not checked, and nothing says so")
+			t.Error("a container was not checked, and there is no finding")
 		}
 	}
 }
 
-// The codes of files are the command's, and tested there.
+// The codes about files are tested with the command.
 func TestEveryCodeHasARuleTest(t *testing.T) {
 	ofFiles := []check.Code{check.Unreadable, check.UnknownAPI, check.UnknownWorkload, check.NoWorkload, check.FilePassedOver}
 	for code := range check.Codes() {
@@ -530,28 +530,28 @@ func TestVerdictsAndSums(t *testing.T) {
 		verdict                    string
 		preStop, delay, grace, sum float64
 	}{
-		"no hook":                        {object{}, check.None, "ok", 0, 5, 27, 25},
-		"sleep instead of a delay":       {object{app: hook("sleep: {seconds: 5}"), budget: noDelay}, check.Sleep, "ok", 5, 0, 27, 25},
-		"sleep and a delay":              {object{app: hook("sleep: {seconds: 2}"), grace: "terminationGracePeriodSeconds: 40"}, check.Sleep, "warn", 2, 5, 40, 27},
-		"sleep of the image's shell":     {object{app: command(`sh, -c, "sleep 1.5"`), budget: noDelay}, check.Sleep, "warn", 1.5, 0, 27, 21.5},
-		"handshake by httpGet":           {object{app: admin + ", " + hook(getAdmin)}, check.HandshakeHTTP, "ok", 5, 0, 27, 25},
-		"handshake by exec":              {object{app: command("/app, prestop")}, check.HandshakeExec, "ok", 5, 0, 27, 25},
-		"a handshake that does not work": {object{app: admin + ", " + hook(getAdmin), pod: "hostNetwork: true"}, check.HandshakeHTTP, "error", 0, 5, 27, 25},
-		"another hook":                   {object{app: command("nginx, -s, quit")}, check.Foreign, "warn", 0, 5, 27, 25},
-		"another hook that sleeps first": {object{app: command(`sh, -c, "sleep 2; nginx -s quit"`)}, check.Foreign, "warn", 2, 5, 27, 27},
-		"another hook that sleeps last":  {object{app: command(`sh, -c, "date; sleep 2"`)}, check.Foreign, "warn", 2, 5, 27, 27},
-		"one that sleeps or does not":    {object{app: command(`sh, -c, "test -f x && sleep 2"`)}, check.Foreign, "warn", 0, 5, 27, 25},
-		"one that sleeps if it must":     {object{app: command(`sh, -c, "if test -f x\nthen\nsleep 2\nfi"`)}, check.Foreign, "warn", 0, 5, 27, 25},
-		"one that sleeps beside it":      {object{app: command(`sh, -c, "sleep 2 & date"`)}, check.Foreign, "warn", 0, 5, 27, 25},
-		"the default grace":              {object{grace: "hostNetwork: false"}, check.None, "ok", 0, 5, 30, 25},
-		"a negative grace":               {object{grace: "terminationGracePeriodSeconds: -5"}, check.None, "error", 0, 5, 1, 25},
-		"a Pod":                          {object{kind: "Pod"}, check.None, "ok", 0, 5, 27, 25},
-		"a StatefulSet":                  {object{kind: "StatefulSet"}, check.None, "ok", 0, 5, 27, 25},
-		"a DaemonSet":                    {object{kind: "DaemonSet"}, check.None, "ok", 0, 5, 27, 25},
-		"a ReplicaSet":                   {object{kind: "ReplicaSet"}, check.None, "ok", 0, 5, 27, 25},
-		"a CronJob":                      {object{kind: "CronJob", budget: noDelay}, check.None, "ok", 0, 0, 27, 20},
-		"a slow neighbour":               {object{others: "{name: proxy, " + hook("sleep: {seconds: 26}") + "}", annotations: "kubectl.kubernetes.io/default-container: app"}, check.None, "ok", 0, 5, 27, 25},
-		"cleanup counts":                 {object{budget: func(b *check.Budget) { b.Cleanup = 2 * time.Second }}, check.None, "warn", 0, 5, 27, 27},
+		"no hook":                                    {object{}, check.None, "ok", 0, 5, 27, 25},
+		"sleep instead of a delay":                   {object{app: hook("sleep: {seconds: 5}"), budget: noDelay}, check.Sleep, "ok", 5, 0, 27, 25},
+		"sleep and a delay":                          {object{app: hook("sleep: {seconds: 2}"), grace: "terminationGracePeriodSeconds: 40"}, check.Sleep, "warn", 2, 5, 40, 27},
+		"sleep by a shell":                           {object{app: command(`sh, -c, "sleep 1.5"`), budget: noDelay}, check.Sleep, "warn", 1.5, 0, 27, 21.5},
+		"handshake by httpGet":                       {object{app: admin + ", " + hook(getAdmin)}, check.HandshakeHTTP, "ok", 5, 0, 27, 25},
+		"handshake by exec":                          {object{app: command("/app, prestop")}, check.HandshakeExec, "ok", 5, 0, 27, 25},
+		"a handshake that fails":                     {object{app: admin + ", " + hook(getAdmin), pod: "hostNetwork: true"}, check.HandshakeHTTP, "error", 0, 5, 27, 25},
+		"another hook":                               {object{app: command("nginx, -s, quit")}, check.Foreign, "warn", 0, 5, 27, 25},
+		"another hook that sleeps first":             {object{app: command(`sh, -c, "sleep 2; nginx -s quit"`)}, check.Foreign, "warn", 2, 5, 27, 27},
+		"another hook that sleeps last":              {object{app: command(`sh, -c, "date; sleep 2"`)}, check.Foreign, "warn", 2, 5, 27, 27},
+		"another hook that may sleep":                {object{app: command(`sh, -c, "test -f x && sleep 2"`)}, check.Foreign, "warn", 0, 5, 27, 25},
+		"another hook that sleeps conditionally":     {object{app: command(`sh, -c, "if test -f x\nthen\nsleep 2\nfi"`)}, check.Foreign, "warn", 0, 5, 27, 25},
+		"another hook that sleeps in the background": {object{app: command(`sh, -c, "sleep 2 & date"`)}, check.Foreign, "warn", 0, 5, 27, 25},
+		"the default grace":                          {object{grace: "hostNetwork: false"}, check.None, "ok", 0, 5, 30, 25},
+		"a negative grace":                           {object{grace: "terminationGracePeriodSeconds: -5"}, check.None, "error", 0, 5, 1, 25},
+		"a Pod":                                      {object{kind: "Pod"}, check.None, "ok", 0, 5, 27, 25},
+		"a StatefulSet":                              {object{kind: "StatefulSet"}, check.None, "ok", 0, 5, 27, 25},
+		"a DaemonSet":                                {object{kind: "DaemonSet"}, check.None, "ok", 0, 5, 27, 25},
+		"a ReplicaSet":                               {object{kind: "ReplicaSet"}, check.None, "ok", 0, 5, 27, 25},
+		"a CronJob":                                  {object{kind: "CronJob", budget: noDelay}, check.None, "ok", 0, 0, 27, 20},
+		"a slow neighbour":                           {object{others: "{name: proxy, " + hook("sleep: {seconds: 26}") + "}", annotations: "kubectl.kubernetes.io/default-container: app"}, check.None, "ok", 0, 5, 27, 25},
+		"cleanup counts":                             {object{budget: func(b *check.Budget) { b.Cleanup = 2 * time.Second }}, check.None, "warn", 0, 5, 27, 27},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -571,8 +571,8 @@ func TestVerdictsAndSums(t *testing.T) {
 	}
 }
 
-// Where two containers have the handshake, both are the program's, and what concerns the
-// pod is said once.
+// If two containers have the handshake, both are the program's. Findings about the pod are reported
+// once.
 func TestTwoContainersOfTheProgram(t *testing.T) {
 	o := object{
 		app:    admin + ", " + hook(getAdmin),
@@ -580,7 +580,7 @@ func TestTwoContainersOfTheProgram(t *testing.T) {
 	}
 	results := o.check(t)
 	if len(results) != 2 || results[0].Container != "app" || results[1].Container != "second" {
-		t.Fatalf("results %+v, want those of app and second", results)
+		t.Fatalf("results %+v, want one for app and one for second", results)
 	}
 	if got := codes(results); len(got) != 1 || got[0] != check.HandlerCount {
 		t.Errorf("findings %v, want %s once", got, check.HandlerCount)

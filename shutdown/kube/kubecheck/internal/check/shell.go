@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// shells are those that run a script given by -c.
+// shells are the shells that run the script given by -c.
 var shells = []string{"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"}
 
-// inits forward signals to their child.
+// inits are the init programs that forward signals to their child.
 var inits = []string{"tini", "dumb-init", "catatonit"}
 
-// withoutShell returns what follows the shell in argv, if it begins with one.
+// withoutShell returns the arguments of the shell, if argv begins with one.
 func withoutShell(argv []string) (args []string, ok bool) {
 	argv = unwrap(argv)
 	if len(argv) == 0 || !slices.Contains(shells, path.Base(argv[0])) {
@@ -21,7 +21,7 @@ func withoutShell(argv []string) (args []string, ok bool) {
 	return argv[1:], true
 }
 
-// unwrap returns what env or busybox at the beginning of argv runs.
+// unwrap removes env and busybox from the beginning of argv.
 func unwrap(argv []string) []string {
 	if len(argv) > 1 && path.Base(argv[0]) == "env" {
 		argv = argv[1:]
@@ -48,8 +48,8 @@ func shellScript(argv []string) (script string, ok bool) {
 	return rest[0], true
 }
 
-// shellOptions returns what follows the options, and whether -c is one of them. The options
-// may be one word, and -o has its name as the next: -euo pipefail -c.
+// shellOptions returns the arguments after the options, and whether -c is one of the options.
+// Options may be combined, and -o takes the next argument: -euo pipefail -c.
 func shellOptions(args []string) (rest []string, c bool) {
 	for i := 0; i < len(args); i++ {
 		switch arg := args[i]; {
@@ -70,7 +70,7 @@ func shellOptions(args []string) (rest []string, c bool) {
 	return nil, c
 }
 
-// oneString reports whether argv is a command line that nothing splits.
+// oneString reports whether argv is a command line in one string, which no shell splits.
 func oneString(argv []string) bool {
 	args, isShell := withoutShell(argv)
 	if _, script := shellScript(argv); isShell && !script {
@@ -79,14 +79,14 @@ func oneString(argv []string) bool {
 	return len(argv) == 1 && strings.ContainsAny(argv[0], " \t")
 }
 
-// A command of a script, with what comes before and after it: an operator, or nothing.
+// A command of a script, with the operators before and after it, which may be empty.
 type command struct {
 	words         []string
 	before, after string
 }
 
-// split is not the shell's grammar, but enough of it to tell one command from several, and
-// to find the words at their beginnings. What it does not know is a word.
+// split splits a script into commands. It does not implement the grammar of a shell, only enough to
+// separate commands and to find their first words. It treats unknown syntax as words.
 func split(script string) []command {
 	var all []command
 	var words []string
@@ -152,8 +152,7 @@ func split(script string) []command {
 	return all
 }
 
-// replacesShell reports whether the script hands the process over with exec, or takes the
-// signal itself with trap.
+// replacesShell reports whether the script replaces the shell by exec, or handles SIGTERM by trap.
 func replacesShell(script string) bool {
 	for _, c := range split(script) {
 		words := c.words
@@ -173,7 +172,7 @@ func replacesShell(script string) bool {
 	return false
 }
 
-// trapsTERM reports whether a trap with these arguments does something for SIGTERM.
+// trapsTERM reports whether a trap with these arguments handles SIGTERM.
 func trapsTERM(args []string) bool {
 	if args[0] == "--" {
 		args = args[1:]
@@ -183,7 +182,7 @@ func trapsTERM(args []string) bool {
 	})
 }
 
-// isPrefix reports whether a command may follow the word: a keyword or an assignment.
+// isPrefix reports whether the word is a keyword or an assignment that a command may follow.
 func isPrefix(word string) bool {
 	switch word {
 	case "then", "else", "do", "{", "!", "if", "while", "until":

@@ -9,45 +9,54 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// signals asks whether what the kubelet sends is heard.
+// signals checks that the signal of the kubelet reaches the program, and that the program handles
+// it.
 func (s *subject) signals() {
 	s.shell()
-	hears := func(signal corev1.Signal) bool { return slices.Contains(s.budget.Signals, string(signal)) }
+	handles := func(signal corev1.Signal) bool { return slices.Contains(s.budget.Signals, string(signal)) }
 	var stop *corev1.Signal
 	if s.container.Lifecycle != nil {
 		stop = s.container.Lifecycle.StopSignal
 	}
 	switch {
-	case stop != nil && !hears(*stop):
-		s.Add(StopSignal, fmt.Sprintf("stopSignal is %s, and the program listens to %s only", *stop, list(s.budget.Signals)),
-			"remove stopSignal, or let the program listen to it and correct -signals")
+	case stop != nil && !handles(*stop):
+		s.Add(StopSignal, fmt.Sprintf("stopSignal is %s, and the program handles %s", *stop, only(s.budget.Signals)),
+			"remove stopSignal, or handle it in the program and correct -signals")
 	case stop != nil && *stop != corev1.SIGTERM:
-		s.Add(StopSignalAlpha, fmt.Sprintf("stopSignal %s is sent only where the feature gate ContainerStopSignals is on (alpha in 1.33, off by default): elsewhere the kubelet sends SIGTERM or the image's STOPSIGNAL", *stop),
-			"let the program listen to both, or remove stopSignal")
+		s.Add(StopSignalAlpha, fmt.Sprintf("stopSignal %s needs the feature gate ContainerStopSignals (alpha in 1.33, off by default): without it the kubelet sends SIGTERM or the image's STOPSIGNAL", *stop),
+			"handle both signals in the program, or remove stopSignal")
 	}
-	if stop == nil && !hears(corev1.SIGTERM) {
-		s.Add(SIGTERMUnheard, fmt.Sprintf("the kubelet sends SIGTERM, and the program listens to %s only", list(s.budget.Signals)),
-			"let the program listen to SIGTERM; or nothing, if the image has STOPSIGNAL")
+	if stop == nil && !handles(corev1.SIGTERM) {
+		s.Add(SIGTERMUnheard, fmt.Sprintf("the kubelet sends SIGTERM, and the program handles %s", only(s.budget.Signals)),
+			"handle SIGTERM in the program; nothing, if the image has a STOPSIGNAL that the program handles")
 	}
 }
 
-// shell finds a shell between the runtime, which signals the first process, and the
-// program.
+// only returns "only a, b and c", or "no signals".
+func only(signals []string) string {
+	if len(signals) == 0 {
+		return "no signals"
+	}
+	return "only " + list(signals)
+}
+
+// shell finds a shell that is the first process of the container: the signal goes to that process
+// only.
 func (s *subject) shell() {
 	argv := append(slices.Clone(s.container.Command), s.container.Args...)
 	if len(s.container.Command) == 0 {
-		return // the image has the entrypoint
+		return // the image's entrypoint runs
 	}
 	argv = withoutInit(argv)
 	args, isShell := withoutShell(argv)
 	script, isScript := shellScript(argv)
 	switch {
 	case isScript && !replacesShell(script):
-		s.Add(ShellPID1, fmt.Sprintf("%s is the first process, and does not pass SIGTERM on to the program (some shells replace themselves where there is one command; not all do)", argv[0]),
-			"put exec before the program, or leave the shell out: command: [\"/app\", \"-flag\"]")
+		s.Add(ShellPID1, fmt.Sprintf("%s is the first process, and does not forward SIGTERM to the program (some shells, not all, replace themselves by a single command)", argv[0]),
+			"write exec before the program, or run it without a shell: command: [\"/app\", \"-flag\"]")
 	case isShell && !isScript && len(args) > 0:
-		s.Add(ShellScript, fmt.Sprintf("%s %s: if the program is not started with exec there, SIGTERM does not reach it", argv[0], strings.Join(args, " ")),
-			"see to it that the script ends with exec and the program")
+		s.Add(ShellScript, fmt.Sprintf("%s %s: SIGTERM does not reach the program unless the script starts it with exec", argv[0], strings.Join(args, " ")),
+			"make sure that the script starts the program with exec")
 	}
 }
 

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// maxSleep stands for sleep infinity, and bounds sums.
+// maxSleep is the value of sleep infinity, and the limit of sums.
 const maxSleep = 1 << 31 * time.Second
 
-// sleepTime is how long the command sleeps, -1 if it is not a sleep. Several times add up.
+// sleepTime returns how long the command sleeps, or -1 if it is not a sleep. Several arguments add
+// up.
 func sleepTime(words []string) time.Duration {
 	words = unwrap(words)
 	if len(words) < 2 || path.Base(words[0]) != "sleep" {
@@ -46,11 +47,11 @@ func sleepArgument(w string) (time.Duration, bool) {
 	return time.Duration(min(n*float64(unit), float64(maxSleep))), true
 }
 
-// sleepScript reports how long a script sleeps, as far as nothing else decides on that, and
-// whether it does nothing but sleep.
+// sleepScript returns how long a script sleeps, and whether it does nothing else. It counts only
+// sleeps that run in any case.
 func sleepScript(commands []command) (wait time.Duration, only bool) {
 	only = true
-	succeeds := true // the command before, whatever it is
+	succeeds := true // the previous command certainly succeeds
 	for i, c := range commands {
 		reached := c.before == "" || c.before == ";" || c.before == "\n" || c.before == "&&" && succeeds
 		d := sleepTime(c.words)
@@ -74,7 +75,7 @@ func sleepScript(commands []command) (wait time.Duration, only bool) {
 	return wait, only && wait > 0
 }
 
-// changesFlow reports whether what follows the word may run once, often or never.
+// changesFlow reports whether the commands after the word may run more than once, or not at all.
 func changesFlow(word string) bool {
 	switch word {
 	case "if", "then", "else", "elif", "while", "until", "for", "case", "select", "do", "{", "!", "function", "exit", "exec", "return":

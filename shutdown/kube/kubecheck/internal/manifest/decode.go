@@ -16,7 +16,7 @@ import (
 // maxLists bounds lists within lists, each of which is parsed again.
 const maxLists = 4
 
-// workloads has the decoder of each kind, by apiVersion and kind.
+// workloads maps apiVersion and kind to a decoder.
 var workloads = map[[2]string]func(*Workload, json.RawMessage){
 	{"v1", "Pod"}: decoder(func(o *corev1.Pod) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
 		return o.ObjectMeta, corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}
@@ -41,8 +41,8 @@ var workloads = map[[2]string]func(*Workload, json.RawMessage){
 	}),
 }
 
-// Decode decodes a file's data. It never panics, and what it does not understand is an
-// error, a fault, or among what was passed over.
+// Decode decodes the data of a file. Every object becomes a workload, an error, or an entry of
+// Skipped.
 func Decode(name string, data []byte) File {
 	f := File{Name: name}
 	docs, err := documents(name, data)
@@ -55,12 +55,12 @@ func Decode(name string, data []byte) File {
 	return f
 }
 
-// A place is where in a file an object is.
+// A place is the place of an object in a file.
 type place struct {
 	document int
-	path     string          // within the document: items[2] and the like, or empty
-	lists    int             // how many lists it is in
-	items    metav1.TypeMeta // what that list says its items are
+	path     string          // within the document, such as items[2]; may be empty
+	lists    int             // the number of lists around it
+	items    metav1.TypeMeta // the type of the items of the innermost list
 }
 
 func (f *File) fail(at place, api bool, err error) {
@@ -70,7 +70,7 @@ func (f *File) fail(at place, api bool, err error) {
 	f.Errs = append(f.Errs, &Error{File: f.Name, Document: at.document, API: api, Err: err})
 }
 
-// head is what tells objects apart.
+// head has the fields by which objects are told apart.
 type head struct {
 	APIVersion string          `json:"apiVersion"`
 	Kind       string          `json:"kind"`
@@ -78,17 +78,17 @@ type head struct {
 	Spec       json.RawMessage `json:"spec"`
 }
 
-// isForeign reports whether nothing in it looks like Kubernetes, as in a chart's values.
+// isForeign reports whether this is not a Kubernetes object, but for example a chart's values.
 func (h head) isForeign() bool {
 	return h.APIVersion == "" && h.Kind == "" && h.Metadata == nil && h.Spec == nil
 }
 
 func (f *File) object(at place, doc document) {
 	if string(doc.raw) == "null" && at.lists == 0 {
-		return // an empty document: nothing, or comments only
+		return // the document is empty or has only comments
 	}
 	if !isObject(doc.raw) {
-		f.fail(at, false, errors.New("this is not an object of Kubernetes"))
+		f.fail(at, false, errors.New("this is not a Kubernetes object"))
 		return
 	}
 	var h head
@@ -112,9 +112,9 @@ func (f *File) object(at place, doc document) {
 	case isList:
 		f.list(at, doc, items)
 	case h.isForeign() && at.lists == 0:
-		f.Passed = append(f.Passed, "not of Kubernetes")
+		f.Skipped = append(f.Skipped, "non-Kubernetes")
 	case h.APIVersion == "" || h.Kind == "":
-		f.fail(at, true, fmt.Errorf("apiVersion %q and kind %q: an object needs both", h.APIVersion, h.Kind))
+		f.fail(at, true, fmt.Errorf("apiVersion is %q and kind is %q: an object needs both", h.APIVersion, h.Kind))
 	default:
 		if err := checkKind(h.APIVersion, h.Kind); err != nil {
 			f.fail(at, true, err)
@@ -124,18 +124,18 @@ func (f *File) object(at place, doc document) {
 	}
 }
 
-// other is what is neither a workload nor a list of Kubernetes.
+// other decodes an object that is neither a workload nor a list.
 func (f *File) other(at place, doc document, h head) {
 	switch {
 	case kindTwice(doc):
-		f.fail(at, true, errors.New("apiVersion or kind is there twice: there is no telling what this is"))
+		f.fail(at, true, errors.New("apiVersion or kind occurs twice: the kind of this object is unclear"))
 	case hasPod(doc.raw):
 		f.Workloads = append(f.Workloads, Workload{
 			File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata),
-			Faults: []Fault{{Kind: UnknownWorkload, Text: fmt.Sprintf("kind %s of %s has a pod's containers, and is not known here: not checked", h.Kind, h.APIVersion)}},
+			Faults: []Fault{{Kind: UnknownWorkload, Text: fmt.Sprintf("kubecheck does not know kind %s of %s, which has a pod's containers: not checked", h.Kind, h.APIVersion)}},
 		})
 	default:
-		f.Passed = append(f.Passed, qualified(h.APIVersion, h.Kind))
+		f.Skipped = append(f.Skipped, qualified(h.APIVersion, h.Kind))
 	}
 }
 
@@ -149,7 +149,7 @@ func (f *File) list(at place, doc document, items metav1.TypeMeta) {
 	strict, err := kjson.UnmarshalStrict(doc.raw, &list)
 	problems := append(doc.duplicates[:len(doc.duplicates):len(doc.duplicates)], texts(append(strict, err))...)
 	if at.lists == maxLists {
-		problems = append(problems, fmt.Sprintf("lists within lists, more than %d deep", maxLists))
+		problems = append(problems, fmt.Sprintf("lists are nested more than %d deep", maxLists))
 	}
 	if len(problems) > 0 {
 		f.fail(at, false, errors.New(strings.Join(problems, "; ")))
@@ -164,7 +164,7 @@ func (f *File) list(at place, doc document, items metav1.TypeMeta) {
 	}
 }
 
-// decoder decodes objects of type T strictly; template finds the pods in them.
+// decoder returns a strict decoder for objects of type T. template returns an object's pod template.
 func decoder[T any](template func(*T) (metav1.ObjectMeta, corev1.PodTemplateSpec)) func(*Workload, json.RawMessage) {
 	return func(w *Workload, raw json.RawMessage) {
 		var object T
@@ -184,11 +184,11 @@ func decoder[T any](template func(*T) (metav1.ObjectMeta, corev1.PodTemplateSpec
 	}
 }
 
-// looseName is the name in metadata of an object that may be faulty.
+// looseName returns the name in the metadata of an object that may have faults.
 func looseName(metadata json.RawMessage) string {
 	var meta struct {
 		Name string `json:"name"`
 	}
-	_ = json.Unmarshal(metadata, &meta) // without a name then
+	_ = json.Unmarshal(metadata, &meta) // on an error the name is empty
 	return meta.Name
 }

@@ -17,11 +17,11 @@ const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: 
 
 const merged = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - &c {name: app, image: a}\n"
 
-// A summary is what the tests compare of a file.
+// A summary has the parts of a File that the tests compare.
 type summary struct {
-	Workloads []string // kind/name of those that were decoded
-	Faulty    []string // of those that were not, or not without faults
-	Passed    []string
+	Workloads []string // kind/name of the workloads without faults
+	Faulty    []string // kind/name and text of each fault
+	Skipped   []string
 	Errs      []string
 }
 
@@ -37,7 +37,7 @@ func summarize(f manifest.File) summary {
 		}
 		s.Workloads = append(s.Workloads, name)
 	}
-	s.Passed = f.Passed
+	s.Skipped = f.Skipped
 	for _, err := range f.Errs {
 		s.Errs = append(s.Errs, err.Error())
 	}
@@ -61,14 +61,14 @@ func TestDecode(t *testing.T) {
 			summary{Workloads: []string{"Pod/a@1", "Pod/b-*@2"}},
 		},
 		"JSON":           {`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"\ud83d\ude00\/"}}`, summary{Workloads: []string{"Pod/😀/@1"}}},
-		"JSON documents": {`{"apiVersion":"v1","kind":"Pod"} {"apiVersion":"v1","kind":"Service"}`, summary{Workloads: []string{"Pod/@1"}, Passed: []string{"Service"}}},
+		"JSON documents": {`{"apiVersion":"v1","kind":"Pod"} {"apiVersion":"v1","kind":"Service"}`, summary{Workloads: []string{"Pod/@1"}, Skipped: []string{"Service"}}},
 		"other kinds": {
 			"apiVersion: argoproj.io/v1alpha1\nkind: Rollout\n---\napiVersion: networking.k8s.io/v1\nkind: Ingress\n---\napiVersion: batch.volcano.sh/v1alpha1\nkind: Job\n---\nreplicas: 3\n",
-			summary{Passed: []string{"Rollout.argoproj.io", "Ingress", "Job.batch.volcano.sh", "not of Kubernetes"}},
+			summary{Skipped: []string{"Rollout.argoproj.io", "Ingress", "Job.batch.volcano.sh", "non-Kubernetes"}},
 		},
 		"a List": {
 			"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: a}}\n- {apiVersion: v1, kind: Service}\n",
-			summary{Workloads: []string{"Pod/a@1"}, Passed: []string{"Service"}},
+			summary{Workloads: []string{"Pod/a@1"}, Skipped: []string{"Service"}},
 		},
 		"a list of one kind": {
 			"apiVersion: apps/v1\nkind: DeploymentList\nitems: [{metadata: {name: a}}]",
@@ -76,69 +76,69 @@ func TestDecode(t *testing.T) {
 		},
 		"anchors": {"x: &s {name: app}\napiVersion: v1\nkind: Pod\nspec: {containers: [*s]}", summary{Faulty: []string{`Pod/@1 unknown field "x"`}}},
 
-		"a merge key, and a key that overrides what it brings": {
+		"a key that overrides a merged key": {
 			merged + "  - {<<: *c, name: b}\n", summary{Workloads: []string{"Pod/a@1"}},
 		},
-		"a merge key behind what it overrides": {
+		"a merge key that overrides a key before it": {
 			merged + "  - {name: b, <<: *c}\n",
-			summary{Faulty: []string{"Pod/a@1 a merge key, <<, overrides a key before it, since it stands behind that"}},
+			summary{Faulty: []string{"Pod/a@1 the merge key << overrides a key before it: write it first"}},
 		},
-		"a merge key, and a key twice": {
+		"a merge key and a duplicate key": {
 			merged + "  - {<<: *c, name: b, name: c}\n", summary{Faulty: []string{`Pod/a@1 line 7: key "name" already set in map`}},
 		},
 		"text that looks like a merge key": {
 			merged + "  - {<<: *c, name: b, args: [\"x: {<<: y}\"]}\n", summary{Workloads: []string{"Pod/a@1"}},
 		},
 
-		"what follows a document without a separator": {
+		"a second document without a separator": {
 			"{apiVersion: v1, kind: Pod}\n{apiVersion: v1, kind: Pod}",
 			summary{Workloads: []string{"Pod/@1"}, Errs: []string{"x.yaml: document 2: yaml: line 1: did not find expected <document start>"}},
 		},
 		"a template": {
 			"apiVersion: v1\nkind: Pod\n{{ if .Values.x }}\n",
-			summary{Errs: []string{"x.yaml: document 1: yaml: line 4: could not find expected ':' (this looks like a template: check what is rendered of it)"}},
+			summary{Errs: []string{"x.yaml: document 1: yaml: line 4: could not find expected ':' (this looks like a template: render it first)"}},
 		},
-		"an array":             {"- apiVersion: v1", summary{Errs: []string{"x.yaml: document 1: this is not an object of Kubernetes"}}},
-		"text":                 {"text", summary{Errs: []string{"x.yaml: document 1: this is not an object of Kubernetes"}}},
-		"not text":             {"a: \x00\x01", summary{Errs: []string{"x.yaml: document 1: yaml: control characters are not allowed"}}},
-		"an old API":           {"apiVersion: extensions/v1beta1\nkind: Deployment", summary{Errs: []string{"x.yaml: document 1: there is no kind Deployment in extensions/v1beta1: want kind Deployment of apps/v1"}}},
-		"a misspelled kind":    {"apiVersion: apps/v1\nkind: deployment", summary{Errs: []string{"x.yaml: document 1: there is no kind deployment in apps/v1: want kind Deployment of apps/v1"}}},
-		"a kind that is none":  {"apiVersion: apps/v1\nkind: Deploymnet", summary{Errs: []string{"x.yaml: document 1: there is no kind Deploymnet in apps/v1"}}},
-		"a group that is none": {"apiVersion: app/v1\nkind: Deployment", summary{Errs: []string{"x.yaml: document 1: there is no group app: those that others bring have a dot"}}},
-		"other kinds that are there": {
+		"an array":          {"- apiVersion: v1", summary{Errs: []string{"x.yaml: document 1: this is not a Kubernetes object"}}},
+		"text":              {"text", summary{Errs: []string{"x.yaml: document 1: this is not a Kubernetes object"}}},
+		"not text":          {"a: \x00\x01", summary{Errs: []string{"x.yaml: document 1: yaml: control characters are not allowed"}}},
+		"an old API":        {"apiVersion: extensions/v1beta1\nkind: Deployment", summary{Errs: []string{"x.yaml: document 1: there is no kind Deployment in extensions/v1beta1: want kind Deployment of apps/v1"}}},
+		"a misspelled kind": {"apiVersion: apps/v1\nkind: deployment", summary{Errs: []string{"x.yaml: document 1: there is no kind deployment in apps/v1: want kind Deployment of apps/v1"}}},
+		"an unknown kind":   {"apiVersion: apps/v1\nkind: Deploymnet", summary{Errs: []string{"x.yaml: document 1: there is no kind Deploymnet in apps/v1"}}},
+		"an unknown group":  {"apiVersion: app/v1\nkind: Deployment", summary{Errs: []string{"x.yaml: document 1: there is no group app: custom groups have a dot in their name"}}},
+		"other kinds of the same groups": {
 			"apiVersion: apps/v1\nkind: ControllerRevision\n---\napiVersion: policy/v1\nkind: PodDisruptionBudget\n",
-			summary{Passed: []string{"ControllerRevision", "PodDisruptionBudget"}},
+			summary{Skipped: []string{"ControllerRevision", "PodDisruptionBudget"}},
 		},
-		"a kind that has pods": {
+		"an unknown kind with pods": {
 			"apiVersion: v1\nkind: ReplicationController\nmetadata: {name: a}\nspec: {replicas: x, template: {spec: {containers: [{name: app}]}}}",
-			summary{Faulty: []string{"ReplicationController/a@1 kind ReplicationController of v1 has a pod's containers, and is not known here: not checked"}},
+			summary{Faulty: []string{"ReplicationController/a@1 kubecheck does not know kind ReplicationController of v1, which has a pod's containers: not checked"}},
 		},
-		"a kind twice": {
+		"two kinds": {
 			"kind: Pod\napiVersion: v1\nkind: Service",
-			summary{Errs: []string{"x.yaml: document 1: apiVersion or kind is there twice: there is no telling what this is"}},
+			summary{Errs: []string{"x.yaml: document 1: apiVersion or kind occurs twice: the kind of this object is unclear"}},
 		},
-		"a kind twice, in JSON": {
+		"two kinds, in JSON": {
 			`{"apiVersion":"v1","kind":"Pod","kind":"Service"}`,
-			summary{Errs: []string{"x.yaml: document 1: apiVersion or kind is there twice: there is no telling what this is"}},
+			summary{Errs: []string{"x.yaml: document 1: apiVersion or kind occurs twice: the kind of this object is unclear"}},
 		},
-		"another group":       {"apiVersion: v1\nkind: Job", summary{Errs: []string{"x.yaml: document 1: there is no kind Job in v1: want kind Job of batch/v1"}}},
-		"no kind":             {"apiVersion: v1\nKind: Pod", summary{Errs: []string{`x.yaml: document 1: apiVersion "v1" and kind "": an object needs both`}}},
-		"neither, but a spec": {"spec: {containers: []}", summary{Errs: []string{`x.yaml: document 1: apiVersion "" and kind "": an object needs both`}}},
-		"an item that is nothing": {
+		"another group":                      {"apiVersion: v1\nkind: Job", summary{Errs: []string{"x.yaml: document 1: there is no kind Job in v1: want kind Job of batch/v1"}}},
+		"no kind":                            {"apiVersion: v1\nKind: Pod", summary{Errs: []string{`x.yaml: document 1: apiVersion is "v1" and kind is "": an object needs both`}}},
+		"a spec without apiVersion and kind": {"spec: {containers: []}", summary{Errs: []string{`x.yaml: document 1: apiVersion is "" and kind is "": an object needs both`}}},
+		"a null item": {
 			"apiVersion: v1\nkind: List\nitems: [null, {apiVersion: v1, kind: pod}]",
-			summary{Errs: []string{"x.yaml: document 1: items[0]: this is not an object of Kubernetes", "x.yaml: document 1: items[1]: there is no kind pod in v1: want kind Pod of v1"}},
+			summary{Errs: []string{"x.yaml: document 1: items[0]: this is not a Kubernetes object", "x.yaml: document 1: items[1]: there is no kind pod in v1: want kind Pod of v1"}},
 		},
-		"a list that has something else": {
+		"a list with an unknown field": {
 			"apiVersion: v1\nkind: List\nitem: []",
 			summary{Errs: []string{`x.yaml: document 1: unknown field "item"`}},
 		},
-		"a list with items twice": {
+		"a list with duplicate items": {
 			"apiVersion: v1\nkind: List\nitems: []\nitems: []",
 			summary{Errs: []string{`x.yaml: document 1: line 4: key "items" already set in map`}},
 		},
 
-		"a key twice, in YAML": {pod + "kind: Pod\n", summary{Faulty: []string{`Pod/a@1 line 5: key "kind" already set in map`}}},
-		"a key twice, in JSON": {
+		"a duplicate key, in YAML": {pod + "kind: Pod\n", summary{Faulty: []string{`Pod/a@1 line 5: key "kind" already set in map`}}},
+		"a duplicate key, in JSON": {
 			`{"apiVersion":"v1","kind":"Pod","spec":{"hostNetwork":true,"hostNetwork":false}}`,
 			summary{Faulty: []string{`Pod/@1 duplicate field "spec.hostNetwork"`}},
 		},
@@ -146,24 +146,24 @@ func TestDecode(t *testing.T) {
 			"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{nmae: app}]}}}",
 			summary{Faulty: []string{`Deployment/a@1 unknown field "spec.template.spec.containers[0].nmae"`}},
 		},
-		"another case": {"apiVersion: v1\nkind: Pod\nSpec: {}", summary{Faulty: []string{`Pod/@1 unknown field "Spec"`}}},
+		"a field in the wrong case": {"apiVersion: v1\nkind: Pod\nSpec: {}", summary{Faulty: []string{`Pod/@1 unknown field "Spec"`}}},
 		"a wrong type": {
 			"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {terminationGracePeriodSeconds: 30s}",
-			summary{Faulty: []string{"Pod/a@1 spec.terminationGracePeriodSeconds: a string where a whole number belongs"}},
+			summary{Faulty: []string{"Pod/a@1 spec.terminationGracePeriodSeconds: got a string, want a whole number"}},
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			got := summarize(manifest.Decode("x.yaml", []byte(tt.data)))
 			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("Decode(%q), want -, got +:\n%s", tt.data, diff)
+				t.Errorf("Decode(%q) (-want +got):\n%s", tt.data, diff)
 			}
 		})
 	}
 }
 
-// Of a key that is there twice Kubernetes takes the last, in YAML as in JSON.
-func TestTheLastOfTwoCounts(t *testing.T) {
+// The last of two equal keys counts, as in Kubernetes, in YAML and in JSON.
+func TestLastDuplicateCounts(t *testing.T) {
 	for _, data := range []string{
 		pod + "spec: {terminationGracePeriodSeconds: 5, containers: [{name: app}]}\n",
 		"apiVersion: v1\nkind: Pod\nspec: {terminationGracePeriodSeconds: 30, terminationGracePeriodSeconds: 5}",
@@ -175,12 +175,12 @@ func TestTheLastOfTwoCounts(t *testing.T) {
 			continue
 		}
 		if g := f.Workloads[0].Pod.Spec.TerminationGracePeriodSeconds; g == nil || *g != 5 {
-			t.Errorf("%s\na grace period of %v, want 5", data, g)
+			t.Errorf("%s\ngrace period %v, want 5", data, g)
 		}
 	}
 }
 
-func TestListsWithinLists(t *testing.T) {
+func TestNestedLists(t *testing.T) {
 	list := func(depth int) string {
 		data := `{"apiVersion":"v1","kind":"Pod"}`
 		for range depth {
@@ -234,7 +234,7 @@ func TestRead(t *testing.T) {
 	}
 	want := []string{"a.yaml: 1, 0 errors", "broken.yaml: 0, 1 errors", "link.yaml: 1, 0 errors", "sub/b.YML: 1, 0 errors", "sub/c.json: 0, 0 errors"}
 	if diff := cmp.Diff(want, names); diff != "" {
-		t.Errorf("files of the directory, want -, got +:\n%s", diff)
+		t.Errorf("files of the directory (-want +got):\n%s", diff)
 	}
 	if f := inputs[1].Files[0]; f.Name != "-" || len(f.Workloads) != 1 {
 		t.Errorf("standard input: %+v, want a workload", f)
@@ -244,7 +244,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// documents are as many Deployments.
+// documents returns n Deployments.
 func documents(n int) []byte {
 	var b strings.Builder
 	for i := range n {
@@ -292,7 +292,7 @@ spec:
             limits: {memory: 64Mi}
 `
 
-// It takes well under a second; the bound is for machines that do other things as well.
+// Decoding takes well under a second. The bound allows for a busy machine.
 func TestThousandDocuments(t *testing.T) {
 	const bound = 10 * time.Second
 	data := documents(1000)

@@ -14,12 +14,11 @@ import (
 // A document is one object of a file, as JSON.
 type document struct {
 	raw        json.RawMessage
-	duplicates []string // keys that are there twice, in words
+	duplicates []string // messages about duplicate keys
 }
 
-// documents are those of the data, which is YAML or JSON, each of one or more documents.
-// Where there is an error, what comes after it is not read: there is no telling where the
-// next document begins.
+// documents splits the data, which is YAML or JSON, into documents. It stops at the first error,
+// since it cannot find the beginning of the next document.
 func documents(name string, data []byte) ([]document, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	var inJSON error
@@ -36,7 +35,7 @@ func documents(name string, data []byte) ([]document, error) {
 	case inJSON != nil && strings.EqualFold(filepath.Ext(name), ".json"):
 		return nil, inJSON
 	case bytes.Contains(data, []byte("{{")):
-		return docs, fmt.Errorf("%w (this looks like a template: check what is rendered of it)", err)
+		return docs, fmt.Errorf("%w (this looks like a template: render it first)", err)
 	}
 	return docs, err
 }
@@ -60,7 +59,7 @@ func jsonDocuments(data []byte) ([]document, error) {
 	}
 }
 
-// jsonable gives the maps in a value keys that JSON can have.
+// jsonable converts the keys of all maps in a value to strings, which JSON needs.
 func jsonable(value any) (any, error) {
 	switch value := value.(type) {
 	case map[any]any:
@@ -86,7 +85,7 @@ func jsonable(value any) (any, error) {
 	return value, nil
 }
 
-// keyText has the text of a key as Kubernetes writes it: 1: is "1":, and on: is "true":.
+// keyText converts a key to a string as Kubernetes does: 1 becomes "1", and on becomes "true".
 func keyText(key any) (string, error) {
 	switch key := key.(type) {
 	case string:

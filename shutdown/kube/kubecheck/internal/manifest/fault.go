@@ -8,7 +8,7 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// strictFault is one of the errors that strict decoding adds.
+// strictFault turns an error of strict decoding into a fault.
 func strictFault(err error) Fault {
 	f := Fault{Kind: UnknownField, Text: err.Error()}
 	if strings.HasPrefix(f.Text, "duplicate") {
@@ -20,11 +20,11 @@ func strictFault(err error) Fault {
 	return f
 }
 
-// wrongType is the text of the error for a value that its field cannot hold. Its type is
-// internal to sigs.k8s.io/json.
+// wrongType matches the error for a value of the wrong type. The type of that error is internal to
+// sigs.k8s.io/json.
 var wrongType = regexp.MustCompile(`^json: cannot unmarshal (.+) into Go struct field [^.\s]+\.(\S+) of type (\S+)$`)
 
-// typeFault is the error of a value that its field cannot hold.
+// typeFault turns the error for a value of the wrong type into a fault.
 func typeFault(err error) Fault {
 	f := Fault{Kind: WrongType, Text: plain(err)}
 	if m := wrongType.FindStringSubmatch(err.Error()); m != nil {
@@ -43,10 +43,10 @@ func texts(errs []error) []string {
 	return all
 }
 
-// plain is the error in terms of the manifest rather than of Go.
+// plain is the text of an error in terms of the manifest, not of Go.
 func plain(err error) string {
 	if m := wrongType.FindStringSubmatch(err.Error()); m != nil {
-		return m[2] + ": " + article(m[1]) + " where " + typeName(m[3]) + " belongs"
+		return m[2] + ": got " + article(m[1]) + ", want " + typeName(m[3])
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
 }

@@ -10,8 +10,8 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// listOf reports whether this is a list, and of what: nothing for the List of v1, whose
-// items say it themselves.
+// listOf reports whether this is a list, and the type of its items. The type is empty for a List of
+// v1, whose items have their own.
 func listOf(apiVersion, kind string) (items metav1.TypeMeta, ok bool) {
 	if apiVersion == "v1" && kind == "List" {
 		return items, true
@@ -23,9 +23,9 @@ func listOf(apiVersion, kind string) (items metav1.TypeMeta, ok bool) {
 	return metav1.TypeMeta{APIVersion: apiVersion, Kind: item}, true
 }
 
-// checkKind returns an error for what is meant to be a workload but is none that
-// Kubernetes has: it must not be passed over like another kind. Other groups may have
-// kinds of the same name (Kruise's StatefulSet, Volcano's Job).
+// checkKind returns an error for an object that is meant to be a workload, but whose apiVersion and
+// kind do not exist in Kubernetes. Such an object must not be skipped like other kinds. Groups with
+// a dot may have kinds of the same name (Kruise's StatefulSet, Volcano's Job).
 func checkKind(apiVersion, kind string) error {
 	group, _, found := strings.Cut(apiVersion, "/")
 	if !found {
@@ -35,7 +35,7 @@ func checkKind(apiVersion, kind string) error {
 	case strings.Contains(group, "."):
 		return nil
 	case !slices.Contains([]string{"", "apps", "batch", "extensions", "autoscaling", "policy"}, group):
-		return fmt.Errorf("there is no group %s: those that others bring have a dot", group)
+		return fmt.Errorf("there is no group %s: custom groups have a dot in their name", group)
 	}
 	for known := range workloads {
 		if strings.EqualFold(kind, known[1]) || strings.EqualFold(kind, known[1]+"s") || strings.EqualFold(kind, known[1]+"List") {
@@ -48,7 +48,7 @@ func checkKind(apiVersion, kind string) error {
 	return nil
 }
 
-// kindTwice reports whether an object says twice what it is.
+// kindTwice reports whether an object has two kinds or two apiVersions.
 func kindTwice(doc document) bool {
 	for _, text := range doc.duplicates {
 		if strings.Contains(text, `key "kind"`) || strings.Contains(text, `key "apiVersion"`) {
@@ -63,9 +63,8 @@ func kindTwice(doc document) bool {
 	})
 }
 
-// hasPod reports whether an object of an unknown kind has the containers of a pod where the
-// kinds of Kubernetes have them: Argo's Rollout, Knative's Service, a kind that is
-// misspelled.
+// hasPod reports whether an object of an unknown kind has a pod's containers in one of the usual
+// places, as Argo's Rollout, Knative's Service or a misspelled kind does.
 func hasPod(raw json.RawMessage) bool {
 	type template struct {
 		Spec struct {
@@ -84,11 +83,11 @@ func hasPod(raw json.RawMessage) bool {
 			} `json:"jobTemplate"`
 		} `json:"spec"`
 	}
-	_ = json.Unmarshal(raw, &o) // what has another type is not a pod's
+	_ = json.Unmarshal(raw, &o) // a field of another type is not a pod's
 	return len(o.Spec.Containers)+len(o.Spec.Template.Spec.Containers)+len(o.Spec.JobTemplate.Spec.Template.Spec.Containers)+len(o.Template.Spec.Containers) > 0
 }
 
-// qualified is the kind with its group, if that is not one of Kubernetes' own.
+// qualified returns the kind, with its group if that is not one of Kubernetes.
 func qualified(apiVersion, kind string) string {
 	group, _, _ := strings.Cut(apiVersion, "/")
 	if strings.Contains(group, ".") && !strings.HasSuffix(group, ".k8s.io") {

@@ -1,9 +1,9 @@
-// Package manifest reads the workloads of Kubernetes out of files.
+// Package manifest reads Kubernetes workloads from files.
 //
-// It is as strict as the API server with field validation: a field that does not exist, is
-// there twice or has another type is a fault of the workload, since what it says is not
-// what Kubernetes would do. What cannot be read at all is an error of the file. Nothing is
-// passed over in silence: kinds that are not workloads are listed.
+// It is as strict as the API server with field validation: a field that does not exist, occurs
+// twice or has the wrong type is a fault of the workload. A document that cannot be read is an
+// error of the file. Objects that are not workloads are listed by kind, so that no object is
+// ignored silently.
 package manifest
 
 import (
@@ -12,18 +12,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// An Input is what one argument of the command line brought: a file, a directory or
-// standard input.
+// An Input is an argument of the command line: a file, a directory or standard input.
 type Input struct {
 	Name  string
 	Files []File
 }
 
-// A File is what was found in one file.
+// A File is the contents of one file.
 type File struct {
-	Name      string // as given, or below the directory that was given; - is standard input
+	Name      string // the path; - is standard input
 	Workloads []Workload
-	Passed    []string // the kinds of the other objects, in order, such as Service or Rollout.argoproj.io
+	Skipped   []string // the kinds of the other objects, in order, such as Service or Rollout.argoproj.io
 	Errs      []*Error
 }
 
@@ -33,13 +32,13 @@ type Workload struct {
 	Document int // in the file, from 1
 	Kind     string
 	Name     string
-	// Pod is the template of its pods. It is nil where the object could not be decoded,
-	// and Faults say why.
+	// Pod is the template of its pods. It is nil if the object could not be decoded; Faults
+	// then says why.
 	Pod    *corev1.PodTemplateSpec
 	Faults []Fault
 }
 
-// PodPath is where the pod's spec is within the object, for messages.
+// PodPath is the path of the pod's spec within the object.
 func (w *Workload) PodPath() string {
 	switch w.Kind {
 	case "Pod":
@@ -53,15 +52,15 @@ func (w *Workload) PodPath() string {
 // IsJob reports whether its pods run to completion.
 func (w *Workload) IsJob() bool { return w.Kind == "Job" || w.Kind == "CronJob" }
 
-// A Fault is something in an object that the API server would reject, or why it was not
-// decoded.
+// A Fault is a part of an object that the API server would reject, or the reason why the object
+// was not decoded.
 type Fault struct {
 	Kind  FaultKind
-	Field string // its path, such as spec.template.spec.containers[0].lifecycle; "" if not known
-	Text  string // one sentence
+	Field string // its path, such as spec.template.spec.containers[0].lifecycle; empty if unknown
+	Text  string
 }
 
-// A FaultKind says what is wrong with a field.
+// A FaultKind is the kind of a fault.
 type FaultKind int
 
 // The kinds of faults.
@@ -69,14 +68,14 @@ const (
 	UnknownField FaultKind = iota
 	DuplicateField
 	WrongType
-	UnknownWorkload // it has a pod's containers, but its kind is not known here
+	UnknownWorkload // an object with a pod's containers, whose kind is unknown
 )
 
-// An Error says why something could not be read.
+// An Error is the reason why a file or document could not be read.
 type Error struct {
 	File     string
-	Document int // from 1; 0 for the file as a whole
-	// API is true where it is an object whose apiVersion or kind Kubernetes does not have.
+	Document int // from 1; 0 for the whole file
+	// API is true for an object whose apiVersion or kind does not exist in Kubernetes.
 	API bool
 	Err error
 }

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// Stdin stands for standard input among the arguments.
+// Stdin is the argument for standard input.
 const Stdin = "-"
 
-// Read reads what the arguments name: files, standard input for Stdin, and of directories,
-// recursively, the files *.yaml, *.yml and *.json. Directories whose name begins with a
-// dot are left out, and links to directories are not followed.
+// Read reads the inputs that the arguments name. Of a directory it reads the files *.yaml, *.yml
+// and *.json, recursively. It skips directories whose name begins with a dot, and does not follow
+// links to directories.
 func Read(args []string, stdin io.Reader) []Input {
 	inputs := make([]Input, 0, len(args))
 	for _, arg := range args {
@@ -58,8 +58,8 @@ func isManifest(path string) bool {
 	return false
 }
 
-// isFile follows a link. One that leads nowhere counts as a file, so that it is reported. A
-// pipe in a directory is none: to read it could wait for ever.
+// isFile reports whether path is a regular file or a link to one. It returns true for a broken
+// link, so that the link is reported, and false for a pipe, which might block the reader for ever.
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err != nil || info.Mode().IsRegular()

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v2"
 )
 
-// A parsed is a document of YAML, with what JSON can have.
+// A parsed is a YAML document, converted to values that JSON can represent.
 type parsed struct {
 	value      any
 	duplicates []string
@@ -20,7 +20,7 @@ func yamlDocuments(data []byte) ([]document, error) {
 	all, err := parse(data, true)
 	for _, p := range all {
 		if len(p.duplicates) > 0 {
-			lookAgain(all, data)
+			correctDuplicates(all, data)
 			break
 		}
 	}
@@ -35,8 +35,8 @@ func yamlDocuments(data []byte) ([]document, error) {
 	return docs, err
 }
 
-// parse uses the parser that Kubernetes does, but its Decoder: Unmarshal ignores what
-// follows the first document, even where that is not separated by anything.
+// parse uses the parser that Kubernetes uses. It uses the parser's Decoder, since Unmarshal ignores
+// everything after the first document, even without a separator.
 func parse(data []byte, strict bool) ([]parsed, error) {
 	var all []parsed
 	d := yaml.NewDecoder(bytes.NewReader(data))
@@ -60,17 +60,17 @@ func parse(data []byte, strict bool) ([]parsed, error) {
 	}
 }
 
-// mergeKey is the key << where it brings a mapping's keys into another.
+// mergeKey matches the merge key <<, which copies the keys of one mapping into another.
 var mergeKey = regexp.MustCompile(`(^|[\s{,])<<(\s*:)`)
 
-// notMerged is a key like any other, in place of a merge key.
+// notMerged is an ordinary key that replaces the merge key.
 const notMerged = "<<<"
 
-// lookAgain corrects what the strict parser says of keys that are there twice. It keeps the
-// first value, where Kubernetes takes the last. And it counts what a merge key has brought,
-// which the mapping's own keys are there to override. That is a fault only where it does not
-// come about, because the merge key stands behind them.
-func lookAgain(all []parsed, data []byte) {
+// correctDuplicates corrects two results of the strict parser. For a duplicate key the parser keeps
+// the first value, and Kubernetes the last. And the parser reports a key that overrides a merged
+// one as a duplicate, although it is not. It is a fault only if the merge key follows the key and
+// overrides it in turn.
+func correctDuplicates(all []parsed, data []byte) {
 	last, _ := parse(data, false)
 	unmerged := unmerge(data)
 	twice, _ := parse(unmerged, true)
@@ -78,14 +78,14 @@ func lookAgain(all []parsed, data []byte) {
 	for i := range min(len(all), len(last), len(twice), len(own)) {
 		all[i] = parsed{last[i].value, twice[i].duplicates}
 		if !keeps(last[i].value, own[i].value) {
-			all[i].duplicates = append(all[i].duplicates, "a merge key, <<, overrides a key before it, since it stands behind that")
+			all[i].duplicates = append(all[i].duplicates, "the merge key << overrides a key before it: write it first")
 		}
 	}
 }
 
 func unmerge(data []byte) []byte { return mergeKey.ReplaceAll(data, []byte("$1"+notMerged+"$2")) }
 
-// keeps reports whether a value has what stands in it, besides what is merged into it.
+// keeps reports whether no key of the unmerged value was overridden by a merge key.
 func keeps(value, unmerged any) bool {
 	switch own := unmerged.(type) {
 	case map[string]any:

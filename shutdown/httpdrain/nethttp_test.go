@@ -19,8 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What users rely on in net/http is the same here: each case is run on a bare http.Server
-// and on one that is drained, and every byte is compared.
+// httpdrain does not change what clients receive. Each case runs on a plain http.Server and on one
+// served by httpdrain, and all bytes are compared.
 func TestSameAsNetHTTP(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte(strings.Repeat("file ", 20000)), 0o600); err != nil {
@@ -82,7 +82,7 @@ func TestSameAsNetHTTP(t *testing.T) {
 			w.Header().Set("A", "1")
 			w.Header().Set(http.TrailerPrefix+"B", "2")
 		}},
-		{"too much for the length", get, func(w http.ResponseWriter, _ *http.Request) {
+		{"a body longer than Content-Length", get, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "2")
 			_, err := io.WriteString(w, "xyz")
 			_, err2 := io.WriteString(w, "xy")
@@ -120,7 +120,7 @@ func TestSameAsNetHTTP(t *testing.T) {
 			note(w, rc.SetReadDeadline(time.Now().Add(time.Hour)), rc.SetWriteDeadline(time.Now().Add(time.Hour)),
 				rc.EnableFullDuplex(), rc.Flush())
 		}},
-		{"a write deadline that is over", get, func(w http.ResponseWriter, _ *http.Request) {
+		{"a write deadline that has passed", get, func(w http.ResponseWriter, _ *http.Request) {
 			rc := http.NewResponseController(w)
 			_ = rc.SetWriteDeadline(time.Now().Add(-time.Hour))
 			_, _ = w.Write([]byte("x"))
@@ -129,30 +129,30 @@ func TestSameAsNetHTTP(t *testing.T) {
 			}
 		}},
 		{"timeout handler", get, func(w http.ResponseWriter, r *http.Request) {
-			// The end of what the client sends would end the request's context as well.
-			over := make(chan struct{})
-			defer close(over)
-			http.TimeoutHandler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }),
+			// Without WithoutCancel, the client's half-close would end the request's context as well.
+			returned := make(chan struct{})
+			defer close(returned)
+			http.TimeoutHandler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-returned }),
 				time.Millisecond, "too late").ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
 		}},
-		{"the connection's header of its own", get + get, func(w http.ResponseWriter, _ *http.Request) {
+		{"Connection: close by the handler", get + get, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Connection", "close")
 			_, _ = io.WriteString(w, "x")
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bare := bareServer(t, serverFor(tt.handler))
+			plain := plainServer(t, serverFor(tt.handler))
 			drained := start(t, serverFor(tt.handler))
-			want, got := exchange(t, bare, tt.send), exchange(t, drained.addr, tt.send)
+			want, got := exchange(t, plain, tt.send), exchange(t, drained.addr, tt.send)
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("what the client reads (-net/http +httpdrain):\n%s", diff)
+				t.Errorf("bytes that the client reads (-net/http +httpdrain):\n%s", diff)
 			}
 		})
 	}
 }
 
-// The one thing that is not: http.MaxBytesReader does not find net/http's own writer, and
-// so cannot have it close the connection. It is closed all the same where much is left.
+// The one difference: http.MaxBytesReader does not recognize the wrapped ResponseWriter, and so
+// does not close the connection. net/http closes it anyway if much of the body is unread.
 func TestMaxBytesReader(t *testing.T) {
 	s := start(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 10))
@@ -179,7 +179,7 @@ func serverFor(h http.HandlerFunc) *http.Server {
 	return srv
 }
 
-func bareServer(t *testing.T, srv *http.Server) (addr string) {
+func plainServer(t *testing.T, srv *http.Server) (addr string) {
 	t.Helper()
 	l := listen(t)
 	done := make(chan struct{})
@@ -188,7 +188,7 @@ func bareServer(t *testing.T, srv *http.Server) (addr string) {
 	return l.Addr().String()
 }
 
-// note adds what was seen to the body.
+// note writes the values to the body.
 func note(w io.Writer, seen ...any) {
 	for _, s := range seen {
 		fmt.Fprintf(w, "%v\n", s)
@@ -197,11 +197,11 @@ func note(w io.Writer, seen ...any) {
 
 var date = regexp.MustCompile(`(?m)^(Date|Last-Modified): .*$`)
 
-// exchange sends bytes and returns all that is answered.
+// exchange sends bytes and returns all bytes that the server sends.
 func exchange(t *testing.T, addr, send string) string {
 	t.Helper()
 	c := dial(t, "tcp", addr)
-	_, _ = io.WriteString(c.conn, send) // the server may have closed it before the end
+	_, _ = io.WriteString(c.conn, send) // the server may close the connection before all is sent
 	if !strings.Contains(send, "Expect") {
 		_ = c.conn.(*net.TCPConn).CloseWrite()
 	} else {
@@ -211,7 +211,7 @@ func exchange(t *testing.T, addr, send string) string {
 	return date.ReplaceAllString(string(b), "$1: -")
 }
 
-// interfaces are the optional ones that w has.
+// interfaces reports which optional interfaces w has.
 func interfaces(w http.ResponseWriter) []any {
 	_, flusher := w.(http.Flusher)
 	_, flushError := w.(interface{ FlushError() error })
@@ -229,8 +229,8 @@ func interfaces(w http.ResponseWriter) []any {
 	}
 }
 
-// The same with HTTP/2, TLS and the hooks.
-func TestSameOverTLS(t *testing.T) {
+// With TLS and HTTP/2, too, httpdrain changes neither the response nor what the hooks see.
+func TestSameAsNetHTTPOverTLS(t *testing.T) {
 	for _, p := range []*http.Protocols{protocols(http1), protocols(http2)} {
 		t.Run(p.String(), func(t *testing.T) {
 			var seen [2]string
@@ -301,7 +301,7 @@ func TestSameOverTLS(t *testing.T) {
 	}
 }
 
-// What a handler has put into its header may be the same for all its requests.
+// A handler may use one slice for the headers of all its requests. httpdrain does not change it.
 func TestConnectionHeaderOfTheHandler(t *testing.T) {
 	shared := []string{"Keep-Alive", "X-Own"}
 	g := newGate(t)
@@ -317,11 +317,11 @@ func TestConnectionHeaderOfTheHandler(t *testing.T) {
 	g.releaseAfter(s.stop)
 	for _, c := range clients {
 		if res, _ := c.answer(); !res.Close {
-			t.Error("no Connection: close on an answer after the stop")
+			t.Error("no Connection: close in a response after the stop")
 		}
 	}
 	s.drained()
 	if diff := cmp.Diff([]string{"Keep-Alive", "X-Own"}, shared); diff != "" {
-		t.Errorf("the handler's own value (-before +after):\n%s", diff)
+		t.Errorf("the handler's slice (-before +after):\n%s", diff)
 	}
 }

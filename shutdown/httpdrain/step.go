@@ -1,0 +1,34 @@
+package httpdrain
+
+import (
+	"context"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/tree"
+)
+
+// These functions are all that this package uses of internal/tree.
+
+// inStep reports whether ctx belongs to a step, which limits the time of the task's stop.
+func inStep(ctx context.Context) bool { return tree.From(ctx) != nil }
+
+// inProgram reports whether the step of ctx belongs to a Coordinator, which announces its stop.
+func inProgram(ctx context.Context) bool { return !tree.From(ctx).Tree().Alone() }
+
+// describe has progress called for the progress lines of the step of ctx, with no lock held.
+func describe(ctx context.Context, progress func() string) { tree.Describe(ctx, progress) }
+
+// margin is the time between the deadline and the end of a step with this budget.
+func margin(budget time.Duration) time.Duration { return tree.Margin(budget) }
+
+// never is longer than any wait.
+const never = tree.Never
+
+// isStepKey reports whether key is the key under which a context holds its step.
+func isStepKey(key any) bool { return tree.IsKey(key) }
+
+// endedByStop reports whether ctx has ended because its step was told to stop.
+func endedByStop(ctx context.Context) bool {
+	told := tree.From(ctx).Told
+	return told != nil && told.Err() != nil && tree.In(context.Cause(ctx), context.Cause(told))
+}
