@@ -1,6 +1,6 @@
 # The checks are defined once, in .ci/run, which needs nothing but bash and Go.
 
-CHECKS := version test race vet staticcheck lastcallvet words format tidy alone cross fuzz
+CHECKS := version test race vet staticcheck lastcallvet words prose format tidy alone cross fuzz
 
 .DEFAULT_GOAL := help
 .PHONY: help run strict random campaign mutants cover bench ci fix $(CHECKS)
