@@ -464,7 +464,7 @@ func (m *model) checkStuck(t *told) {
 	if !strings.Contains(t.Site, "campaign/") {
 		m.found("stuck", "the site of %s is %q", t.Name, t.Site)
 	}
-	// What it did before the end of its context counts: its stacks are taken a little later.
+	// Only an act before the deadline counts: the stacks are taken a little later.
 	if t.seen.Does == deaf && t.seen.acts && t.seen.actsAt < t.end-tree.Margin(t.Took) && !t.seen.Bare && t.Took > 0 && !strings.Contains(t.Stack, ").stuck") {
 		m.found("stuck", "the stack of %s does not say where it is: %q", t.Name, t.Stack)
 	}
