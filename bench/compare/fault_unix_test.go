@@ -30,7 +30,7 @@ func TestLastcallPassesItsFaults(t *testing.T) {
 }
 
 // A process that does not end is killed, and the table says so.
-func TestWhatHangsIsKilled(t *testing.T) {
+func TestAHangingProcessIsKilled(t *testing.T) {
 	f := handlerFaults[slices.IndexFunc(handlerFaults, func(f fault) bool { return f.name == "stuck" })]
 	o, err := f.putTo(handlersChild, bareSlice)
 	if err != nil {
@@ -43,7 +43,7 @@ func TestWhatHangsIsKilled(t *testing.T) {
 
 // A program that knows the names of its handlers logs them with their errors, with any library. So
 // a missing name is due to the library.
-func TestProgramsNameWhatFails(t *testing.T) {
+func TestProgramsNameTheHandlerAtFault(t *testing.T) {
 	f := handlerFaults[slices.IndexFunc(handlerFaults, func(f fault) bool { return f.name == "slow" })]
 	for _, library := range handlerLibraries {
 		t.Run(library, func(t *testing.T) {

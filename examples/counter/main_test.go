@@ -188,7 +188,7 @@ func TestBadFlagsAreSaidAtOnce(t *testing.T) {
 	}
 }
 
-func TestTheHelpAndTheReadmeTellOfEachWay(t *testing.T) {
+func TestTheHelpAndTheReadmeHaveEachWay(t *testing.T) {
 	code, help, _ := play(t, "-h")
 	if code != 0 {
 		t.Errorf("exit status %d for -h, want 0", code)

@@ -340,7 +340,7 @@ func (m *model) checkFloors() {
 }
 
 // leastInAnyPlan returns the least minimum that a step has in its turn, for any early closing or
-// unregistration of what was registered before the end of the delay. All minimums may be reduced by
+// unregistration of handlers before the end of the delay. All minimums may be reduced by
 // late registrations, and by a step that closes another one and has no time left for it.
 func (m *model) leastInAnyPlan() func(*seen) time.Duration {
 	n, sum := 1, s

@@ -16,7 +16,7 @@ import (
 
 // A closing is a call of one of them.
 type closing struct {
-	reg      *seen  // what was closed:
+	reg      *seen  // the handler or scope that was closed:
 	sc       *scope // either of them
 	hand     bool   // by the function that Release returned
 	maker    *actor // the actor that made it, if that actor closes it

@@ -104,7 +104,7 @@ type event struct {
 	At     time.Duration
 	What   what
 	N      int           // which handler, scope or task; which cause, signal or code
-	Sub    *actor        // what is registered or begun
+	Sub    *actor        // the step that is registered or begun
 	Scope  *entry        // what is made
 	Within time.Duration // of a context: its deadline; 0: none
 	Ctx    *strange

@@ -20,7 +20,7 @@ type tally struct {
 	leaks    int
 	shut     int            // errors of Task.Shutdown
 	closed   int            // of a Close
-	handed   int            // of what was released
+	handed   int            // calls of functions that Release returned
 	taken    int            // handlers that were unregistered
 	inner    int            // programs within steps of others
 	alone    int            // of those, without a Run
@@ -61,7 +61,7 @@ func (t *tally) count(o *observation) {
 	for _, sn := range o.seen {
 		t.taken += ifelse(sn.won, 1, 0)
 		if maker := o.named(sn.maker); maker != nil && sn.home.at > o.start && sn.calls > 0 {
-			t.made[maker.what()]++
+			t.made[maker.kindName()]++
 		}
 		for _, c := range sn.shuts {
 			t.shut += ifelse(c.err != nil && c.err != c.ended, 1, 0)
@@ -70,8 +70,8 @@ func (t *tally) count(o *observation) {
 	t.leaks += len(o.report.Leaks)
 }
 
-// what returns the kind of a step, with different names for the two kinds of tasks.
-func (sn *seen) what() string { return ifelse(sn.started, "started task", sn.kind.String()) }
+// kindName returns the kind of a step, with different names for the two kinds of tasks.
+func (sn *seen) kindName() string { return ifelse(sn.started, "started task", sn.kind.String()) }
 
 // named returns the record of an actor, or nil if there is none.
 func (o *observation) named(a *actor) *seen {

@@ -75,7 +75,7 @@ type observation struct {
 	code       int
 	began      time.Duration   // t0
 	returned   time.Duration   // Run
-	changes    []time.Duration // of what is registered
+	changes    []time.Duration // the times of registrations and removals
 	exits      []exit
 	closings   []*closing
 	descents   []*descent

@@ -45,7 +45,7 @@ func TestFind(t *testing.T) {
 		{"a comment between asterisks", "a.go", "package a\n\n/* It was\n * given up. */\n", []string{"3 was given up"}},
 		{"comments that are apart", "a.go", "package a\n\n// It was given\n\n// up.\n", nil},
 		{"a string", "a.go", "package a\n\nconst c = \"%s was promised %v\"\n", []string{"3 promised"}},
-		{"a raw string", "a.go", "package a\n\nconst c = `\nmore was to be told`\n", []string{"4 more was to be told"}},
+		{"a raw string", "a.go", "package a\n\nconst c = `\nit was to end`\n", []string{"4 was to end"}},
 		{"an identifier", "a.go", "package a\n\nfunc promise() {}\n", []string{"3 promise"}},
 		{"a word of an identifier", "a.go", "package a\n\nfunc checkAllowances(timeOwed int) {}\n", []string{"3 Allowances", "3 Owed"}},
 		{"words of an identifier", "a.go", "package a\n\nfunc TestTheCut() {}\n", []string{"3 The Cut"}},
