@@ -1,6 +1,6 @@
 # The checks are defined once, in .ci/run, which needs nothing but bash and Go.
 
-CHECKS := version test race vet staticcheck lastcallvet format tidy alone cross fuzz docs
+CHECKS := version test race vet staticcheck lastcallvet words prose format tidy alone cross fuzz docs
 
 .DEFAULT_GOAL := help
 .PHONY: help run strict random campaign mutants cover bench ci fix $(CHECKS)
@@ -12,34 +12,34 @@ help: ## this list
 	@echo
 	@bash .ci/run help
 
-run: ## start the example server; Ctrl-C shows how it ends
+run: ## start the example server; Ctrl-C stops it
 	go run ./examples/http-server
 
-strict: ## 100 runs of each way to be stuck: the exit is within the grace period and 50 ms (a quarter of an hour, on a quiet machine)
+strict: ## 100 runs of each kind of stuck step: the exit is at most 50 ms after the grace period (15 minutes, on a quiet machine)
 	go test -tags strict -run ProcessStrict -v -timeout 1h -parallel 8 ./shutdown
 
-random: ## 1 000 runs of examples/counter, ended at random moments: its file is right after each
+random: ## 1 000 runs of examples/counter that end at random moments: the file is right after each
 	go test -run Random -v ./examples/counter -runs 1000
 
-# How many random programs the campaign plays, and the seed of the first.
+# The number of random programs of the campaign, and the seed of the first.
 PROGRAMS ?= 100000
 SEED ?= 1
 
-campaign: ## random programs with random faults, against a model of the promises (PROGRAMS=100000 SEED=1: some minutes)
+campaign: ## random programs with random faults, checked by a model of the documentation (PROGRAMS=100000 SEED=1: some minutes)
 	go test -run Campaign -v -timeout 0 ./internal/campaign -campaign.n $(PROGRAMS) -campaign.seed $(SEED)
 
-mutants: ## faults that are put into the core one by one: the campaign has to find each (some minutes)
+mutants: ## the campaign must find each of many faults that are put into the core (some minutes)
 	go test -tags mutants -run Mutants -v -timeout 1h ./internal/campaign
 
-# Programs that the tests start count where they end by an exit; docs/unreached.md has the rest.
-cover: ## how much of the core its tests reach
+# A program that a test starts is counted if it ends by an exit. docs/unreached.md has the others.
+cover: ## the share of the core that its tests reach
 	go test -coverpkg=./signals,./group,./internal/site,./internal/stacks,./internal/known,./internal/tree,./internal/notify,./shutdown -coverprofile=coverage.out ./signals ./group ./internal/... ./shutdown/...
 	go tool cover -func=coverage.out | tail -1
 
-bench: ## speed and faults beside other libraries; writes bench/RESULTS.md (some minutes, on a quiet machine)
+bench: ## costs and faults, compared with other libraries; writes bench/RESULTS.md (some minutes, on a quiet machine)
 	go run ./bench/compare
 
-ci: ## every check below, in that order
+ci: ## every check below, in this order
 	@bash .ci/run
 
 $(CHECKS) fix:

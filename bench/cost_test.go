@@ -15,13 +15,13 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// What these tests hold on to is what got lost without anybody noticing: an allocation or a
-// goroutine for each, and a change after which all costs several times as much. Time is only
-// ever compared with that of another library in the same process.
+// These tests find costs that come back unnoticed: an allocation or a goroutine for each handler
+// or task, and a change that makes something several times slower. They compare times only with
+// those of another library in the same process.
 
 func TestAHandlerIsOneAllocation(t *testing.T) {
 	c := quiet()
-	c.Register(empty) // makes what the Coordinator has once
+	c.Register(empty) // allocates the Coordinator's own parts first
 	if got := testing.AllocsPerRun(1000, func() { c.Register(empty) }); got != 1 {
 		t.Errorf("%v allocations for a registration, want 1", got)
 	}
@@ -30,7 +30,7 @@ func TestAHandlerIsOneAllocation(t *testing.T) {
 func TestToRunAHandlerIsNoAllocation(t *testing.T) {
 	const few, many = 100, 20_100
 	more := int64(drainAllocs(t, many)) - int64(drainAllocs(t, few))
-	if most := int64(many-few) / 100; more > most { // the report may grow, and what else runs may allocate
+	if most := int64(many-few) / 100; more > most { // the report may grow, and the runtime may allocate
 		t.Errorf("%d allocations more for %d handlers more, want at most %d", more, many-few, most)
 	}
 }
@@ -95,8 +95,8 @@ func TestATaskIsFewAllocations(t *testing.T) {
 	}
 }
 
-// A drain takes a tenth of what fx's lifecycle does. Once it takes half of it, something is
-// wrong on any machine.
+// A drain takes a tenth of the time of fx's lifecycle. If it takes half of that time, something is
+// wrong, on any machine.
 func TestADrainIsFasterThanFx(t *testing.T) {
 	const n = 20_000
 	neverMoreThan(t, 0.5, "fx's lifecycle", func() time.Duration {
@@ -117,9 +117,9 @@ func TestADrainIsFasterThanFx(t *testing.T) {
 	})
 }
 
-// What stops side by side takes some times as long as the same in order, since each is a
-// goroutine. When each member that began looked at all those that ran, 20 000 took a thousand
-// times as long, with the lock held.
+// Handlers that stop side by side take a few times as long as the same handlers in order, because
+// each has a goroutine. In an older version each handler that began scanned all those that ran: then
+// 20 000 took a thousand times as long, with the lock held.
 func TestSideBySideIsNotMuchSlowerThanInOrder(t *testing.T) {
 	const n = 20_000
 	inOrder := func() time.Duration {
@@ -170,9 +170,9 @@ func (noTest) Logf(string, ...any)   {}
 func (noTest) Errorf(string, ...any) {}
 func (noTest) FailNow()              {}
 
-// A group takes up to twice as long as run.Group does for the same, one task after the other.
-// When the end of a task did not fit on the stack that its goroutine begins with, it was more
-// than three times.
+// A group takes up to twice as long as run.Group to stop its tasks one after the other. It took
+// more than three times as long when the end of a task needed a larger stack than a new goroutine
+// has.
 func TestAGroupIsNotMuchSlowerThanOklogRun(t *testing.T) {
 	neverMoreThan(t, 3, "run.Group, in order", func() time.Duration {
 		return timed(func() error { runTasks(t); return nil })
@@ -199,8 +199,8 @@ func runTasks(t *testing.T) {
 	}
 }
 
-// neverMoreThan compares the fastest of several rounds, in which the two take turns. Only what
-// is too slow each time that it is tried is too slow.
+// neverMoreThan compares the fastest of several rounds, in which the two take turns. It fails only
+// if every attempt is too slow.
 func neverMoreThan(t *testing.T, factor float64, what string, ours, theirs func() time.Duration) {
 	const attempts, rounds = 5, 10
 	if raced {

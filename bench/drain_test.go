@@ -25,8 +25,8 @@ func quiet() *shutdown.Coordinator {
 	}
 }
 
-// BenchmarkRegister is the cost of one registration: of a thousand, and of millions,
-// where it is the heap's growth that is measured for the most part.
+// BenchmarkRegister measures one registration of a thousand, and one of millions. The latter is
+// mostly the growth of the heap.
 func BenchmarkRegister(b *testing.B) {
 	b.Run("thousand", func(b *testing.B) {
 		b.ReportAllocs()
@@ -47,8 +47,8 @@ func BenchmarkRegister(b *testing.B) {
 	})
 }
 
-// BenchmarkDrain is what a handler costs at the end: its deadline, isolation, label and
-// timing, with the report.
+// BenchmarkDrain measures a handler in the drain: its deadline, isolation, label, times and line in
+// the report.
 func BenchmarkDrain(b *testing.B) {
 	for _, n := range []int{1, 10, 100, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -70,7 +70,7 @@ func BenchmarkDrain(b *testing.B) {
 	}
 }
 
-// BenchmarkDrainFx is the same work by fx's lifecycle.
+// BenchmarkDrainFx measures the same work with fx's lifecycle.
 func BenchmarkDrainFx(b *testing.B) {
 	for _, n := range []int{1, 10, 100, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

@@ -9,7 +9,7 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 )
 
-// The tasks wait on their contexts; one stops the group once it runs.
+// The tasks wait for the end of their contexts. One of them stops the group as soon as it runs.
 const benchTasks = 100
 
 func BenchmarkGroup100(b *testing.B)           { benchGroup(b, false) }
@@ -29,8 +29,8 @@ func benchGroup(b *testing.B, concurrent bool) {
 	}
 }
 
-// BenchmarkOklogRun100 is run.Group's own way, the counterpart of a concurrent group:
-// it tells all actors and then waits for all. They bring their own contexts.
+// BenchmarkOklogRun100 uses run.Group as it is, to compare with a concurrent group: it interrupts
+// all actors and then waits for all. The actors have contexts of their own.
 func BenchmarkOklogRun100(b *testing.B) {
 	benchOklogRun(b, func(g *run.Group) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -38,7 +38,7 @@ func BenchmarkOklogRun100(b *testing.B) {
 	})
 }
 
-// BenchmarkOklogRun100InOrder has each actor awaited before the next is told.
+// BenchmarkOklogRun100InOrder waits for each actor before it interrupts the next.
 func BenchmarkOklogRun100InOrder(b *testing.B) { benchOklogRun(b, addInOrder) }
 
 func addInOrder(g *run.Group) {

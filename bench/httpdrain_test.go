@@ -8,8 +8,8 @@ import (
 	"github.com/lastcall-go/lastcall/bench/internal/httpcost"
 )
 
-// BenchmarkRequest is a request of a kept-alive client on the loopback interface, through
-// net/http alone and through httpdrain.
+// BenchmarkRequest measures a request of a kept-alive client on the loopback interface, with
+// net/http alone and with httpdrain.
 func BenchmarkRequest(b *testing.B) {
 	for _, drained := range []bool{false, true} {
 		b.Run(server(drained), func(b *testing.B) {
@@ -40,8 +40,8 @@ func server(drained bool) string {
 	return "net-http"
 }
 
-// BenchmarkLag is the time from the last response that a client has read to the return of
-// httpdrain's task, beside that of http.Server.Shutdown.
+// BenchmarkLag measures the time from the last response that a client has read to the return of
+// httpdrain's task, and the same time for http.Server.Shutdown.
 func BenchmarkLag(b *testing.B) {
 	for _, protocol := range httpcost.Protocols {
 		for _, drained := range []bool{false, true} {

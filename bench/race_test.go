@@ -2,5 +2,5 @@
 
 package bench_test
 
-// The race detector costs each library something else.
+// The race detector slows down each library by a different factor.
 const raced = true

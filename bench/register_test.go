@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// BenchmarkCaller is the part of a registration that no library can do cheaper: to ask
-// the runtime where it was made.
+// BenchmarkCaller measures the part of a registration that no library can do faster: to ask the
+// runtime for the call site.
 func BenchmarkCaller(b *testing.B) {
 	var pc [1]uintptr
 	for b.Loop() {
@@ -17,8 +17,8 @@ func BenchmarkCaller(b *testing.B) {
 	}
 }
 
-// BenchmarkLabel is the part of a task's start that gives its goroutine a profiler label of
-// its own, by which it is found when it is stuck.
+// BenchmarkLabel measures the part of a task's start that gives its goroutine a profiler label. A
+// scan finds a stuck task by its label.
 func BenchmarkLabel(b *testing.B) {
 	defer pprof.SetGoroutineLabels(context.Background())
 	b.ReportAllocs()

@@ -12,7 +12,7 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// From kill to Done, in this process. Setting up and stopping is not counted.
+// The time from kill to Done, in this process, without the time to set up and to stop.
 func BenchmarkSignalToDone(b *testing.B)        { benchSignal(b, signals.NotifyContext) }
 func BenchmarkNotifyContextToDone(b *testing.B) { benchSignal(b, signal.NotifyContext) }
 

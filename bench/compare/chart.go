@@ -91,7 +91,7 @@ func (c chart) write(dir string) error {
 	return os.WriteFile(filepath.Join(dir, c.file), fontFamily.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")), 0o644)
 }
 
-// fontFamily is one that not every system has, with nothing to take instead.
+// fontFamily is a font that some systems lack. The plot names no alternative to it.
 var fontFamily = regexp.MustCompile(`font-family:[^;]*;`)
 
 func sans(size float64) font.Font {
@@ -133,8 +133,8 @@ func (c chart) addLines(p *plot.Plot) (ends []end, err error) {
 	return ends, nil
 }
 
-// drawNames puts the names to the right of the lines' ends, with a thin line to each that had to
-// move to not cover another.
+// drawNames puts the names to the right of the ends of the lines. A name that was moved so as not to
+// cover another one is joined to its line.
 func drawNames(c draw.Canvas, p *plot.Plot, data draw.Canvas, ends []end) {
 	trX, trY := p.Transforms(&data)
 	slices.SortFunc(ends, func(a, b end) int { return int(math.Copysign(1, a.at.Y-b.at.Y)) })

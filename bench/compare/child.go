@@ -17,7 +17,7 @@ const costChild = "cost"
 
 // child is the main function of a process that this one has started.
 func child(args []string) error {
-	time.AfterFunc(10*patience, func() { os.Exit(1) }) // whoever started it may be gone
+	time.AfterFunc(10*patience, func() { os.Exit(1) }) // its parent may have ended
 	switch args[0] {
 	case signalChild:
 		return signalItself(os.Stdout)

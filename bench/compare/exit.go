@@ -23,7 +23,7 @@ const (
 // programFolders are the folders of exitPrograms.
 var programFolders = map[string]string{lastcall: "lastcall", byHand: "hand", fxName: "fx"}
 
-// holdExits builds the programs, and measures how long each takes from SIGTERM to its end.
+// holdExits builds the programs and measures the time of each from SIGTERM to its end.
 func holdExits(ctx context.Context, repetitions int, progress func(string)) (*results, error) {
 	dir, err := os.MkdirTemp("", "lastcall-compare-")
 	if err != nil {
@@ -36,8 +36,8 @@ func holdExits(ctx context.Context, repetitions int, progress func(string)) (*re
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build %s...: %w\n%s", exitPrograms, err, out)
 	}
-	// A deployment has copies, and those exit sooner than the files that the linker has just
-	// written: by a third, on the machine on which this was tried, with Linux.
+	// Deployed programs are copies. Copies exit sooner than the files that the linker wrote: by a
+	// third, on the Linux machine on which this was tried.
 	if err := os.CopyFS(installed, os.DirFS(built)); err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func measureExit(program string) (cost, error) {
 	if ready {
 		err = cmd.Process.Signal(syscall.SIGTERM)
 	} else {
-		err = errors.Join(errors.New("the program did not say that it is ready"), cmd.Process.Kill())
+		err = errors.Join(errors.New("the program did not print that it is ready"), cmd.Process.Kill())
 	}
 	state, waited := cmd.Process.Wait() // not cmd.Wait, which closes the pipe as well
 	took := time.Since(start)

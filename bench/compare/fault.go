@@ -17,67 +17,67 @@ import (
 	"time"
 )
 
-// What the children are given, and what ends those that would not end by themselves.
+// The limits of the children.
 const (
 	bound       = time.Second            // for the whole stop, where a library can be given one
 	patience    = 3 * time.Second        // after that the child is killed
 	betweenSigs = 300 * time.Millisecond // further apart than duplicates are
-	unasked     = 700 * time.Millisecond // what a task's fault does by itself must have happened by then
+	unasked     = 700 * time.Millisecond // by then a fault that needs no signal has happened
 	atOnce      = 4                      // children; most of them only wait
 )
 
-// A fault is what goes wrong in the middle one of three handlers or tasks.
+// A fault is the misbehaviour of the second of three handlers or tasks.
 type fault struct {
 	name    string
 	title   string
 	does    string
-	signals int           // how many SIGTERMs there are
-	after   time.Duration // from the beginning to the first of them
-	wants   string        // what else should have run, "" if nothing
-	polite  bool          // it is no failure
+	signals int           // the number of SIGTERMs
+	after   time.Duration // from the start to the first of them
+	wants   string        // a handler or task that should run too, "" if none
+	polite  bool          // it is not a failure
 }
 
 var handlerFaults = []fault{
-	{name: "slow", title: "A slow handler in the middle", does: "It would take 10 s, and returns when its context ends.", signals: 1},
+	{name: "slow", title: "A slow handler in the middle", does: "It needs 10 s, but returns when its context ends.", signals: 1},
 	{name: "panic", title: "A handler panics", signals: 1},
 	{name: "goexit", title: "A handler calls runtime.Goexit", does: "As t.FailNow does.", signals: 1},
-	{name: "stuck", title: "A handler is stuck", does: "It waits for a mutex that nobody unlocks, and its context is nothing to it.", signals: 1},
+	{name: "stuck", title: "A handler is stuck", does: "It ignores its context and waits for a mutex that nobody unlocks.", signals: 1},
 	{name: "register", title: "A handler registers another", signals: 1, wants: "late", polite: true},
-	{name: "sigterm", title: "A handler is stuck, and there are three SIGTERMs", does: "0.3 s apart from each other.", signals: 3},
+	{name: "sigterm", title: "A handler is stuck, and there are three SIGTERMs", does: "The SIGTERMs come 0.3 s apart.", signals: 3},
 }
 
 var taskFaults = []fault{
-	{name: "slow", title: "A task takes its time to stop", does: "0.3 s after it has been told.", signals: 1, polite: true},
-	{name: "deaf", title: "A task is deaf", does: "It waits for a mutex that nobody unlocks, and its context is nothing to it.", signals: 1},
-	{name: "panic", title: "A task panics", does: "There is no signal, until 0.7 s have passed.", signals: 1, after: unasked},
-	{name: "goexit", title: "A task calls runtime.Goexit", does: "There is no signal, until 0.7 s have passed.", signals: 1, after: unasked},
-	{name: "add", title: "A task adds another while all run", does: "The SIGTERM comes after 0.7 s.", signals: 1, after: unasked, wants: "late", polite: true},
-	{name: "sigterm", title: "A task is deaf, and there are three SIGTERMs", does: "0.3 s apart from each other.", signals: 3},
+	{name: "slow", title: "A task takes its time to stop", does: "It returns 0.3 s after it was told to stop.", signals: 1, polite: true},
+	{name: "deaf", title: "A task is deaf", does: "It ignores its context and waits for a mutex that nobody unlocks.", signals: 1},
+	{name: "panic", title: "A task panics", does: "The SIGTERM comes 0.7 s after the start.", signals: 1, after: unasked},
+	{name: "goexit", title: "A task calls runtime.Goexit", does: "The SIGTERM comes 0.7 s after the start.", signals: 1, after: unasked},
+	{name: "add", title: "A task adds another while all run", does: "The SIGTERM comes 0.7 s after the start.", signals: 1, after: unasked, wants: "late", polite: true},
+	{name: "sigterm", title: "A task is deaf, and there are three SIGTERMs", does: "The SIGTERMs come 0.3 s apart.", signals: 3},
 }
 
-// The one that is at fault. Its name, which is also its type's, is looked for in what the
-// process has written; it stands nowhere else.
+// The names of the three handlers or tasks. The output of the process is searched for the name of
+// the culprit, which is also the name of its type and occurs nowhere else.
 const (
 	culprit = "ledger"
 	newest  = "listener"
 	oldest  = "database"
 )
 
-// An outcome is what was seen of a child.
+// An outcome is the end of a child, as its parent saw it.
 type outcome struct {
 	Ended   []string      // in this order; of handlers, those that ran
-	Extra   bool          // what the fault wanted has run
-	Again   bool          // the culprit was begun once more
+	Extra   bool          // the handler or task of wants has run
+	Again   bool          // the culprit was started again
 	Asked   bool          // it did not end before the first signal
 	Took    time.Duration // from the first signal, or from the beginning if it ended before that
 	Killed  bool
 	Status  string
-	Failure bool // the status tells of a failure
+	Failure bool // the exit status is that of a failure
 	Named   bool
 	output  string
 }
 
-// others is how many of the two that are not at fault have ended.
+// others returns how many of the two others have ended.
 func (o *outcome) others() (n int) {
 	for _, name := range o.Ended {
 		if name == newest || name == oldest {
@@ -87,7 +87,7 @@ func (o *outcome) others() (n int) {
 	return n
 }
 
-// putTo starts a child for a library and a fault, and watches it.
+// putTo starts a child with a library and a fault, and watches it.
 func (f fault) putTo(kind, library string) (*outcome, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -103,7 +103,7 @@ func (f fault) putTo(kind, library string) (*outcome, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	// What ends the child whatever becomes of it.
+	// This ends the child in any case.
 	killer := time.AfterFunc(2*patience, func() { _ = cmd.Process.Kill() })
 	defer killer.Stop()
 	o := &outcome{}
@@ -121,7 +121,7 @@ func (f fault) putTo(kind, library string) (*outcome, error) {
 	return o, nil
 }
 
-// A watch reads what a child says, and sends it the signals.
+// A watch reads the output of a child and sends the signals.
 type watch struct {
 	fault
 	*outcome
@@ -190,7 +190,7 @@ func (w *watch) end(now time.Time) {
 	}
 }
 
-// judge tells from how the process ended and what it wrote.
+// judge sets the fields that follow from the exit status and the output.
 func (o *outcome) judge(state *os.ProcessState, output string) {
 	o.output = output
 	o.Named = strings.Contains(output, culprit)
@@ -198,10 +198,10 @@ func (o *outcome) judge(state *os.ProcessState, output string) {
 	o.Failure = !state.Success()
 }
 
-// A verdict compares an outcome with lastcall's: in what it is better, and in what worse.
+// A verdict lists the points in which an outcome is better or worse than lastcall's.
 type verdict struct{ better, worse []string }
 
-// aLittle is a difference in time that tells nothing.
+// aLittle is a difference in time that does not count.
 const aLittle = 250 * time.Millisecond
 
 func (o *outcome) beside(ours *outcome, f fault) (v verdict) {
@@ -224,8 +224,8 @@ func (o *outcome) beside(ours *outcome, f fault) (v verdict) {
 	switch {
 	case o.Killed || ours.Killed:
 	case o.Again:
-		compare("restarts it", true, ours.Again) // which is no failure, and nothing to end for
-	case o.Asked != ours.Asked: // their times are counted from something else
+		compare("restarts it", true, ours.Again) // so there is no failure, and no reason to end
+	case o.Asked != ours.Asked: // their times are counted from different moments
 		compare("goes on", f.polite && o.Asked, f.polite && ours.Asked)
 		compare("noticed", !f.polite && ours.Asked, !f.polite && o.Asked)
 		compare("status", !f.polite && o.Failure, !f.polite && ours.Failure)
@@ -236,14 +236,14 @@ func (o *outcome) beside(ours *outcome, f fault) (v verdict) {
 	return v
 }
 
-// A trial is one fault put to every library.
+// A trial is one fault, given to every library.
 type trial struct {
 	fault
 	libraries []string // lastcall first
 	outcomes  map[string]*outcome
 }
 
-// try puts all faults to all libraries.
+// try gives all faults to all libraries.
 func try(ctx context.Context, kind string, faults []fault, libraries []string, progress func(string)) ([]*trial, error) {
 	var trials []*trial
 	var mu sync.Mutex
@@ -274,12 +274,12 @@ func try(ctx context.Context, kind string, faults []fault, libraries []string, p
 	return trials, errors.Join(failed, context.Cause(ctx))
 }
 
-// The rest is what the children do.
+// The functions below run in the children.
 
 // say tells the parent.
 func say(what ...string) { fmt.Println(strings.Join(what, " ")) }
 
-// misbehave is the fault of a handler or a task. Its caller stands in the traceback.
+// misbehave is the fault of a handler or a task. Its caller is in the traceback.
 func (l *ledger) misbehave() error {
 	switch l.fault {
 	case "panic":
@@ -304,7 +304,7 @@ func ended(name string) func(context.Context) error {
 	}
 }
 
-// leave ends the child as a program that logs its error does.
+// leave ends the child like a program that logs its error.
 func leave(err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		log.Fatal(err)

@@ -21,8 +21,8 @@ import (
 const handlersChild = "handlers"
 
 // A program registers the handlers, in this order, waits for SIGTERM, runs them in its way,
-// and ends the process, with a message if something went wrong. It is what one would write
-// with the library, with all that this offers against the fault.
+// and ends the process, with a message if something went wrong. It is written as a user of the
+// library would write it, with everything that the library offers against the fault.
 type program func(handlers []namedHandler, onRegister func(registrar))
 
 type namedHandler struct {
@@ -53,7 +53,7 @@ func handlerFault(library, fault string) {
 	}, func(r registrar) { l.more = r })
 }
 
-// A ledger is what the handler or task at fault belongs to.
+// A ledger has the handler or task at fault as a method.
 type ledger struct {
 	fault string
 	more  registrar
@@ -101,7 +101,7 @@ func withFx(handlers []namedHandler, onRegister func(registrar)) {
 	})).Run()
 }
 
-// untilSignal is how most programs wait; the second signal is lost, because stop is
+// untilSignal waits as most programs do. The second signal has no effect, because stop is
 // deferred.
 func untilSignal() (ctx context.Context, stop func()) {
 	ctx, stop = signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -197,8 +197,8 @@ func withSlice(handlers []namedHandler, onRegister func(registrar)) {
 	os.Exit(code)
 }
 
-// withCleanup runs handlers as a test does at its end: that is what Cleanup is for, and no
-// program can have it but by this detour.
+// withCleanup runs handlers as a test does at its end. Cleanup exists for tests, so a program needs
+// this detour to use it.
 func withCleanup(handlers []namedHandler, onRegister func(registrar)) {
 	ctx, stop := untilSignal()
 	defer stop()

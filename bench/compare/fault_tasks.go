@@ -56,7 +56,7 @@ func waitsAndEnds(name string) task {
 	}
 }
 
-// serve is the task at fault. What it does by itself begins a little later than its start.
+// serve is the task at fault. A fault that needs no signal happens a little after the start.
 func (l *ledger) serve(ctx context.Context) error {
 	if l.begun.Add(1) > 1 {
 		say("again", culprit)
@@ -136,7 +136,7 @@ func tasksWithConc(tasks []namedTask, onAdd func(registrar)) {
 	leave(p.Wait())
 }
 
-// tasksWithSuture has suture's own log, and its report of what did not stop.
+// tasksWithSuture has suture's own log and its report of services that did not stop.
 func tasksWithSuture(tasks []namedTask, onAdd func(registrar)) {
 	ctx, stop := untilSignal()
 	defer stop()

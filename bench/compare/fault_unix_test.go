@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// What lastcall does about each fault, as a process of its own. The others' part of the
-// table is no test: it says what happened.
+// This tests lastcall with each fault, in a process of its own. The behaviour of other libraries is
+// only recorded in the table.
 func TestLastcallPassesItsFaults(t *testing.T) {
 	for kind, faults := range map[string][]fault{handlersChild: handlerFaults, tasksChild: taskFaults} {
 		for _, f := range faults {
@@ -29,8 +29,8 @@ func TestLastcallPassesItsFaults(t *testing.T) {
 	}
 }
 
-// A process that does not end is killed, and that is what the table then says.
-func TestWhatHangsIsKilled(t *testing.T) {
+// A process that does not end is killed, and the table says so.
+func TestAHangingProcessIsKilled(t *testing.T) {
 	f := handlerFaults[slices.IndexFunc(handlerFaults, func(f fault) bool { return f.name == "stuck" })]
 	o, err := f.putTo(handlersChild, bareSlice)
 	if err != nil {
@@ -41,9 +41,9 @@ func TestWhatHangsIsKilled(t *testing.T) {
 	}
 }
 
-// A program that knows the names of its handlers logs them with their errors, whichever library
-// it uses: what is not named is the library's doing.
-func TestProgramsNameWhatFails(t *testing.T) {
+// A program that knows the names of its handlers logs them with their errors, with any library. So
+// a missing name is due to the library.
+func TestProgramsNameTheHandlerAtFault(t *testing.T) {
 	f := handlerFaults[slices.IndexFunc(handlerFaults, func(f fault) bool { return f.name == "slow" })]
 	for _, library := range handlerLibraries {
 		t.Run(library, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestExitsAreMeasured(t *testing.T) {
 // A program that does not come up, and one that fails, have no time to exit.
 func TestOnlyACleanExitIsMeasured(t *testing.T) {
 	for _, test := range []struct{ script, want string }{
-		{"exit 0", "did not say that it is ready"},
+		{"exit 0", "did not print that it is ready"},
 		{"trap 'exit 3' TERM; echo ready; sleep 5 & wait", "exit status 3"},
 	} {
 		program := filepath.Join(t.TempDir(), "program")

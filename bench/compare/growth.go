@@ -11,8 +11,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A growth is what lastcall takes for more and more of something: it must be in
-// proportion.
+// A growth measures the cost of lastcall at increasing sizes. It must grow in proportion.
 type growth struct {
 	name    string
 	sizes   []int
@@ -26,14 +25,14 @@ const (
 	heapAfter  measure = "memory, drained"
 )
 
-// growthMeasures are those that are shown, where they have been measured.
+// growthMeasures are the measures in the table.
 var growthMeasures = []measure{makeTime, drainTime, reportTime, heap, heapAfter}
 
 func growths(quick bool) []*growth {
 	all := []*growth{
 		{name: "handlers", sizes: []int{10_000, 100_000, 1_000_000}, measure: growHandlers},
-		{name: "scopes, each in the one before", sizes: []int{1000, 3000, 10_000}, measure: growDepth},
-		{name: "scopes beside each other, with a handler each", sizes: []int{10_000, 30_000, 100_000}, measure: growBreadth},
+		{name: "scopes, each inside the one before", sizes: []int{1000, 3000, 10_000}, measure: growDepth},
+		{name: "scopes side by side, with a handler each", sizes: []int{10_000, 30_000, 100_000}, measure: growBreadth},
 		{name: "tasks", sizes: []int{1000, 10_000, 100_000}, measure: growTasks},
 	}
 	if quick {
@@ -63,7 +62,7 @@ func (g *growth) hold(ctx context.Context, repetitions int, progress func(string
 	return nil
 }
 
-// of is the median for each of n.
+// of returns the median for each of n.
 func (g *growth) of(n int, m measure) float64 {
 	var values []float64
 	for _, c := range g.costs[n] {
@@ -74,7 +73,7 @@ func (g *growth) of(n int, m measure) float64 {
 	return median(values)
 }
 
-// exponent is that of the whole, for all n.
+// exponent returns the exponent of growth over all sizes.
 func (g *growth) exponent(m measure) float64 {
 	var xs, ys []float64
 	for _, n := range g.sizes {
@@ -140,7 +139,7 @@ func growStack(n int, fill func(*shutdown.Coordinator)) (cost, error) {
 	}, nil
 }
 
-// emptyDrain is what it takes to run a Coordinator that has nothing to drain.
+// emptyDrain measures the drain of a Coordinator without handlers.
 func emptyDrain() float64 {
 	var took []float64
 	for range 9 {
@@ -153,7 +152,7 @@ func emptyDrain() float64 {
 	return median(took)
 }
 
-// growTasks has all tasks run at the same time: until then is what it takes to make them.
+// growTasks measures the time until all tasks run, and then the drain.
 func growTasks(n int) (cost, error) {
 	defer settle(runtime.NumGoroutine())
 	var begun sync.WaitGroup

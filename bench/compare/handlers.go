@@ -20,7 +20,7 @@ type handler = func(context.Context) error
 
 func empty(context.Context) error { return nil }
 
-// A stack is where handlers are registered, and drained.
+// A stack registers handlers and drains them.
 type stack struct {
 	register func(handler)
 	ready    func() error // after the last registration; nil where there is nothing to do
@@ -37,7 +37,7 @@ const (
 	leastName    = "the least"
 	bareSlice    = "bare slice"
 	perHandler   = 5 * time.Second
-	handlersEach = 20_000 // handlers that a repetition has at least, in as many stacks as it takes
+	handlersEach = 20_000 // the least number of handlers in a repetition, in several stacks if needed
 )
 
 var stacks = map[string]func() stack{
@@ -141,7 +141,7 @@ func newFx() stack {
 	}
 }
 
-// newAfterFunc waits for its handlers, which the context package does not.
+// newAfterFunc waits for its handlers. The context package does not.
 func newAfterFunc() stack {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
@@ -161,7 +161,7 @@ func newAfterFunc() stack {
 	}
 }
 
-// newWithTimeout is what one writes to not wait for ever for a handler.
+// newWithTimeout is the usual code that does not wait for a stuck handler.
 func newWithTimeout() stack {
 	var handlers []handler
 	return stack{
@@ -205,8 +205,8 @@ func newBareSlice() stack {
 	}
 }
 
-// measureCleanup registers in a benchmark, whose end runs what is registered. Only one can
-// be under way at a time, so that each is measured by itself.
+// measureCleanup registers handlers in a benchmark, which runs them when it ends. Only one benchmark
+// can run at a time, so each is measured alone.
 func measureCleanup(n, times int) cost {
 	sum := cost{}
 	for range times {

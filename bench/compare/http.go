@@ -11,7 +11,7 @@ import (
 const (
 	drained = "httpdrain"
 	netHTTP = "net/http"
-	again   = "net/http, again" // a second server, of the same kind: its difference is chance
+	again   = "net/http, again" // a second server of the same kind, whose difference is chance
 
 	requestsEachTurn = 50
 	requestsForAlloc = 10_000
@@ -22,8 +22,8 @@ func requestContest(turns int) contest {
 }
 
 // holdRequests runs the servers side by side and sends some requests to each in turn, on a
-// connection that stays open. A turn takes about a millisecond: other work of the machine that
-// lasts longer hits all, and so the difference, a small part of the whole, can be seen.
+// connection that stays open. A turn takes about a millisecond. Other work of the machine lasts
+// longer and affects all, so that even their small difference can be measured.
 func holdRequests(ctx context.Context, turns int, progress func(string)) (r *results, err error) {
 	r = &results{requestContest(turns), make(map[key][]cost)}
 	send := make(map[string]func(n int) error)
@@ -40,7 +40,7 @@ func holdRequests(ctx context.Context, turns int, progress func(string)) (r *res
 			}
 		}()
 		progress(r.title + ", " + name)
-		if err := requests(requestsForAlloc / 10); err != nil { // it has to start
+		if err := requests(requestsForAlloc / 10); err != nil { // to warm up
 			return nil, err
 		}
 		m := startMeter()
@@ -69,7 +69,7 @@ func holdRequests(ctx context.Context, turns int, progress func(string)) (r *res
 	return r, nil
 }
 
-// lagContest has a size for each protocol, which is its index.
+// lagContest has a size for each protocol: the index of the protocol.
 func lagContest(repetitions int) contest {
 	c := contest{title: "lag, protocol", names: []string{drained, netHTTP}, measure: measureLag}
 	for n := range httpcost.Protocols {

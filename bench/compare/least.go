@@ -15,17 +15,17 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A listed handler is one of a list, with the place at which it was registered.
+// A listed handler is an element of a list, with its call site.
 type listed struct {
 	handler handler
 	site    [1]uintptr
 	older   *listed
 }
 
-// newLeast does nothing but what lastcall's answer to “where was it, and how long did it take?”
-// needs of the runtime and of memory, as it would be written for that alone: the call site of
-// each handler; then a lock, the clock, a profiler's label and a line in the report. There is
-// no deadline, no promise, no isolation, and nobody who would go on.
+// newLeast makes the simplest list that can say where each handler was registered and how long it
+// took. For each handler it keeps the call site, takes a lock, reads the clock, sets a profiler
+// label and writes a line of the report. It has no deadlines, no minimums and no isolation, and it
+// cannot go on without a stuck handler.
 func newLeast() stack {
 	var mu sync.Mutex
 	var newest *listed
@@ -62,9 +62,9 @@ func newLeast() stack {
 	}
 }
 
-// runLeast is oklog/run in order, with what is needed to say of a task that it is stuck, where it
-// was added and how long it took, and nothing else: its call site, a profiler's label of its own,
-// the clock, and a panic that does not end the process. Nothing looks at that.
+// runLeast is oklog/run in order, with the data that a report about a stuck task needs: its call
+// site, a profiler label, its times, and a recover, so that a panic does not end the process.
+// Nothing reads the data.
 func runLeast(tasks []task) error {
 	type told struct {
 		site [1]uintptr

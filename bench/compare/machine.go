@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// machine is what the figures depend on.
+// machine describes the hardware and the system, on which the figures depend.
 func machine() string {
 	return cpu() + ", " + count(runtime.NumCPU()) + " processors, " + system() + ", " + runtime.Version() + " " + runtime.GOARCH
 }
@@ -27,7 +27,7 @@ func system() string {
 	return runtime.GOOS
 }
 
-// field is the first value of a key in a file that has one on each line.
+// field returns the first value of a key in a file with one key on each line.
 func field(file, key string) string {
 	f, err := os.Open(file)
 	if err != nil {
@@ -46,8 +46,7 @@ func field(file, key string) string {
 	return ""
 }
 
-// load is the average number of processes that wanted to run in the last minute, where
-// the system tells.
+// load returns the load average of the last minute, if the system reports it.
 func load() string {
 	content, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -57,7 +56,7 @@ func load() string {
 	return first
 }
 
-// compared are the modules of which something is measured.
+// compared are the modules that are measured.
 var compared = []string{
 	"go.uber.org/fx",
 	"github.com/oklog/run",
@@ -67,7 +66,7 @@ var compared = []string{
 	"gopkg.in/tomb.v2",
 }
 
-// versions are those that this program was built with.
+// versions returns the versions of these modules in this binary.
 func versions() []string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -1,12 +1,12 @@
-// Command compare measures lastcall beside what one would use instead, puts the same faults
-// to all of them, and writes what came out as RESULTS.md, with pictures.
+// Command compare measures lastcall and other libraries for the same purpose, gives all of them the
+// same faults, and writes the results to RESULTS.md, with pictures.
 //
 //	go run ./bench/compare           # some minutes; writes to the folder bench
-//	go run ./bench/compare -quick    # about one minute, with fewer sizes and repetitions
+//	go run ./bench/compare -quick    # about two minutes, with fewer sizes and repetitions
 //
-// Nothing of what it writes is written down beforehand: tables, verdicts and pictures come from
-// the run. It works on the loopback interface and on processes of its own only, and builds some of
-// them with the go command. The machine should have nothing else to do.
+// All tables, verdicts and pictures come from the run. The command uses only the loopback interface
+// and processes that it starts, some of which it builds with the go command. Nothing else should run
+// on the machine.
 package main
 
 import (
@@ -39,14 +39,14 @@ func main() {
 	}
 }
 
-// A report is all that has been found out.
+// A report holds all results.
 type report struct {
 	quick                          bool
 	began                          time.Time
 	took                           time.Duration
 	loadBefore, loadAfter          string
 	exits, handlers, tasks, signal *results
-	request, lag, looks            *results
+	request, lag, scans            *results
 	growths                        []*growth
 	handlerTrials, taskTrials      []*trial
 }
@@ -62,7 +62,7 @@ func compare(ctx context.Context, args []string, stderr io.Writer) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unknown argument %q", flags.Arg(0))
 	}
-	if info, err := os.Stat(*dir); err != nil || !info.IsDir() { // before minutes are spent for nothing
+	if info, err := os.Stat(*dir); err != nil || !info.IsDir() { // now, and not after minutes of measuring
 		return fmt.Errorf("-o %s is not a folder: run this in the root of the repository, or name another one", *dir)
 	}
 	if runtime.GOOS == "windows" {
@@ -80,15 +80,15 @@ func compare(ctx context.Context, args []string, stderr io.Writer) error {
 
 func measureAll(ctx context.Context, quick bool, progress func(string)) (r *report, err error) {
 	r = &report{quick: quick, began: time.Now(), loadBefore: load()}
-	// A median has an interval of confidence from six repetitions on.
+	// With fewer than six repetitions a median has no confidence interval.
 	handlers := []size{{1, 25}, {10, 25}, {100, 25}, {100_000, 11}, {1_000_000, 3}}
 	tasks := []size{{1, 15}, {100, 25}, {10_000, 9}}
-	looks := []size{{10, 15}, {1000, 9}, {10_000, 5}, {100_000, 3}}
+	scans := []size{{10, 15}, {1000, 9}, {10_000, 5}, {100_000, 3}}
 	exits, repetitions, requests, lags, grown := 100, 15, 4000, 9, 5
 	if quick {
 		handlers = []size{{1, 7}, {10, 7}, {100, 7}, {100_000, 6}}
 		tasks = []size{{1, 3}, {100, 7}, {10_000, 3}}
-		looks = []size{{10, 3}, {1000, 3}, {10_000, 3}}
+		scans = []size{{10, 3}, {1000, 3}, {10_000, 3}}
 		exits, repetitions, requests, lags, grown = 20, 6, 400, 1, 1
 	}
 	if r.exits, err = holdExits(ctx, exits, progress); err != nil {
@@ -101,7 +101,7 @@ func measureAll(ctx context.Context, quick bool, progress func(string)) (r *repo
 		{handlerContest(handlers), &r.handlers},
 		{taskContest(tasks), &r.tasks},
 		{lagContest(lags), &r.lag},
-		{lookContest(looks), &r.looks},
+		{scanContest(scans), &r.scans},
 	} {
 		if *c.results, err = c.hold(ctx, progress); err != nil {
 			return nil, err
@@ -140,11 +140,11 @@ func (r *report) write(dir string) error {
 
 func (r *report) charts() []chart {
 	return []chart{
-		{"register.svg", "To register a handler", "handlers", "time for each", r.handlers, registerTime},
-		{"drain.svg", "To run an empty handler at the end", "handlers", "time for each", r.handlers, drainTime},
+		{"register.svg", "Registering a handler", "handlers", "time for each", r.handlers, registerTime},
+		{"drain.svg", "Running an empty handler in the drain", "handlers", "time for each", r.handlers, drainTime},
 		{"tasks.svg", "Tasks, from start to stopped", "tasks", "time for each", r.tasks, runTime},
 	}
 }
 
-// protocol is the name of a size of the lag's contest.
+// protocol names a size of the lag contest.
 func protocol(n int) string { return httpcost.Protocols[n] }

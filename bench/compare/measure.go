@@ -10,7 +10,7 @@ import (
 	"golang.org/x/perf/benchmath"
 )
 
-// A cost is what one repetition has measured, for one handler or task.
+// A cost is the result of one repetition, for one handler or task.
 type cost map[measure]float64
 
 type measure string
@@ -30,10 +30,10 @@ const (
 	requestTime    measure = "request"
 	requestAllocs  measure = "request, allocations"
 	lagTime        measure = "lag"
-	lookTime       measure = "look"
+	scanTime       measure = "scan"
 )
 
-// A contest is the same work done by several libraries, at several sizes.
+// A contest is work that several libraries do at several sizes.
 type contest struct {
 	title   string
 	names   []string // the first one is lastcall's
@@ -41,11 +41,11 @@ type contest struct {
 	measure func(name string, n int) (cost, error)
 }
 
-// A size is how many handlers or tasks there are, and how often it is all repeated.
+// A size is a number of handlers or tasks, and the number of repetitions.
 type size struct{ n, repetitions int }
 
-// results are the repetitions of every contestant at every size, in the order in which they
-// were made: those with the same index were made one right after the other.
+// results holds the repetitions of every contestant at every size, in order. Repetitions with the
+// same index ran directly one after the other.
 type results struct {
 	contest
 	costs map[key][]cost
@@ -56,8 +56,8 @@ type key struct {
 	n    int
 }
 
-// hold makes all measurements. The contestants take turns, each repetition begins with
-// another one, and what the machine does beside them hits all of them alike.
+// hold makes all measurements. The contestants take turns, and each repetition begins with another
+// one, so that other work on the machine affects all of them alike.
 func (c contest) hold(ctx context.Context, progress func(string)) (*results, error) {
 	r := &results{c, make(map[key][]cost)}
 	for _, s := range c.sizes {
@@ -80,7 +80,7 @@ func (c contest) hold(ctx context.Context, progress func(string)) (*results, err
 	return r, nil
 }
 
-// of are the values of one measure.
+// of returns the values of one measure.
 func (r *results) of(name string, n int, m measure) []float64 {
 	var values []float64
 	for _, c := range r.costs[key{name, n}] {
@@ -91,13 +91,13 @@ func (r *results) of(name string, n int, m measure) []float64 {
 	return values
 }
 
-// ratio is the median of what name costs, divided by what base does in the same
-// repetition. It is NaN if one of them has not been measured.
+// ratio returns the median of the ratios of the cost of name to that of base in the same repetition.
+// It is NaN if one of them was not measured.
 func (r *results) ratio(name, base string, n int, m measure) float64 {
 	return median(quotients(r.of(name, n, m), r.of(base, n, m)))
 }
 
-// A meter is read before and after what is measured.
+// A meter measures time and allocations between its start and its stop.
 type meter struct {
 	start  time.Time
 	allocs uint64
@@ -127,7 +127,7 @@ func weigh() scale {
 	return scale{int(m.HeapAlloc + m.StackInuse), runtime.NumGoroutine()}
 }
 
-// more is what has come since before, for each of n.
+// more returns the increase since before, for each of n.
 func (s scale) more(before scale, n int) cost {
 	return cost{
 		heap:       max(0, float64(s.bytes-before.bytes)/float64(n)),
@@ -166,7 +166,7 @@ func quantile(values []float64, q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
 }
 
-// quotients are those of values with the same index.
+// quotients divides values with the same index.
 func quotients(of, by []float64) []float64 {
 	var q []float64
 	for n := range min(len(of), len(by)) {
@@ -175,8 +175,8 @@ func quotients(of, by []float64) []float64 {
 	return q
 }
 
-// alike reports whether two samples may differ by chance only, by the test of benchstat. Of
-// so few that no difference could be seen, it does not say so.
+// alike reports whether two samples may differ only by chance, by the test of benchstat. It is false
+// for samples that are too small for the test.
 func alike(a, b []float64) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return false
@@ -185,8 +185,8 @@ func alike(a, b []float64) bool {
 	return c.P >= c.Alpha && len(c.Warnings) == 0
 }
 
-// middle is the median, and the interval in which it lies with a probability of 95 %: an infinite
-// one for fewer than six values.
+// middle returns the median and its 95 % confidence interval, which is infinite for fewer than six
+// values.
 func middle(values []float64) benchmath.Summary {
 	if len(values) == 0 {
 		return benchmath.Summary{Center: math.NaN(), Lo: math.Inf(-1), Hi: math.Inf(1)}
@@ -198,7 +198,7 @@ func sample(values []float64) *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds)
 }
 
-// differences are those of values with the same index.
+// differences subtracts values with the same index.
 func differences(of, from []float64) []float64 {
 	var d []float64
 	for n := range min(len(of), len(from)) {

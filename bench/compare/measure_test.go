@@ -120,15 +120,15 @@ func TestTheContestantsWork(t *testing.T) {
 				}
 			}
 			if _, ok := r.costs[key{name, 10}][0][heap]; !ok {
-				t.Errorf("%s has not been weighed", name)
+				t.Errorf("%s has no memory measured", name)
 			}
 		}
 	}
 }
 
-func TestALookSeesWhatATaskHasStarted(t *testing.T) {
-	for _, name := range lookContest(nil).names {
-		if c, err := measureLook(name, 100); err != nil || c[lookTime] <= 0 {
+func TestAScanFindsTheGoroutinesOfATask(t *testing.T) {
+	for _, name := range scanContest(nil).names {
+		if c, err := measureScan(name, 100); err != nil || c[scanTime] <= 0 {
 			t.Errorf("%s: %v, %v", name, c, err)
 		}
 	}

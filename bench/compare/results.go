@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// markdown is RESULTS.md.
+// markdown returns the text of RESULTS.md.
 func (r *report) markdown() string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -15,38 +15,38 @@ func (r *report) markdown() string {
 	if r.quick {
 		how = " -quick"
 	}
-	p("# What lastcall costs, and what it does about faults\n")
-	p("Written by `go run ./bench/compare%s` on %s, in %s. Not edited: run it again instead.\n", how, r.began.Format(time.DateOnly), r.took.Round(time.Second))
+	p("# The cost of lastcall, and how it handles faults\n")
+	p("Written by `go run ./bench/compare%s` on %s, in %s. Do not edit it: run the command again.\n", how, r.began.Format(time.DateOnly), r.took.Round(time.Second))
 	p("- Machine: %s. Load average %s before, %s after.", machine(), r.loadBefore, r.loadAfter)
-	p("- Beside this tree: %s.\n", strings.Join(versions(), ", "))
-	p("The contestants take turns. Each figure is the median of several repetitions; ± is half the distance between the quartiles. A ratio is the median of the ratios of each repetition, so that other work of the machine hits both sides. In a table, a ~ says that the difference may be chance (the Mann-Whitney U test of benchstat, p ≥ 0.05; three repetitions cannot show that). Read the ratios: nanoseconds are those of this machine on that day.\n")
+	p("- Compared with: %s.\n", strings.Join(versions(), ", "))
+	p("The contestants take turns. Each figure is the median of several repetitions; ± is half the distance between the quartiles. A ratio is the median of the ratios of each repetition, so that other work on the machine affects both sides. In a table, ~ means that the difference may be chance (the Mann-Whitney U test of benchstat, p ≥ 0.05, which needs more than three repetitions). Compare the ratios rather than the nanoseconds, which depend on the machine.\n")
 	p("## Targets\n")
-	p("Behind each median stands the interval in which it lies with a probability of 95 %%. A ~ says that the limit is within that interval: the run was too noisy, or too short, to answer.\n\n%s", r.targets())
+	p("After each median comes its 95 %% confidence interval. A ~ means that the limit lies inside that interval: the run was too noisy or too short for an answer.\n\n%s", r.targets())
 	p("## Small programs\n")
 	p("### From SIGTERM to the exit of a process\n")
 	p("The [programs](compare/exit) serve HTTP and have %d handlers that do nothing. No request is in flight. lastcall and fx write their logs. Each signal goes to a new process.\n\n%s", exitHandlers, r.exits.table(exitTime, nanoseconds))
-	p("### To register a handler and run it\n")
-	p("All that a program does for it, divided by the number of handlers: registrations, and the whole drain of a new Coordinator, with its report. Of fx it is Append and Stop, without Start. Handlers are measured in processes of their own, which have no other goroutines than main's.\n\n%s", r.handlers.table(wholeTime, nanoseconds, 1, 10, 100))
+	p("### Registering a handler and running it\n")
+	p("The time for all registrations and the whole drain of a new Coordinator, with its report, divided by the number of handlers. For fx it is Append and Stop, without Start. Each measurement runs in a process of its own, whose only goroutine is main's.\n\n%s", r.handlers.table(wholeTime, nanoseconds, 1, 10, 100))
 	p("## Many handlers\n")
-	p("lastcall gives each handler a deadline, isolation from panics and Goexit, a profiler label, and a line in the report with its time. It runs them newest first. The log of fxtest.Lifecycle is discarded; fx.App has none. *The least* is no library: it is a list that keeps the call site of each handler, and for each reads the clock, takes a lock, sets the label and writes a line of the report. It shows what the runtime and memory take for those alone.\n")
+	p("lastcall gives each handler a deadline, isolation from panics and Goexit, a profiler label, and a line in the report with its time. It runs them newest first. The log of fxtest.Lifecycle is discarded, and fx.App has none. *The least* is not a library. It is a list that keeps the call site of each handler, reads the clock, takes a lock, sets the label and writes a line of the report. It shows the cost of these alone.\n")
 	p("![to register a handler](register.svg)\n\n![to run a handler](drain.svg)\n")
-	p("### To register one\n\n%s", r.handlers.table(registerTime, nanoseconds, r.handlers.large()...))
-	p("### To run one\n\n%s", r.handlers.table(drainTime, nanoseconds, r.handlers.large()...))
+	p("### Registering one\n\n%s", r.handlers.table(registerTime, nanoseconds, r.handlers.large()...))
+	p("### Running one\n\n%s", r.handlers.table(drainTime, nanoseconds, r.handlers.large()...))
 	p("### Allocations, memory and goroutines for each of %s\n\n%s", count(r.handlers.largest()), r.handlerWeights())
 	p("## Tasks\n")
-	p("The tasks wait for the end of their contexts. The last one returns at once and so stops the others. lastcall and “in order” stop one after the other, newest first, and wait for each; all others tell all tasks at once. *The least, in order* is oklog/run with the call site of each task, a profiler label, the clock and a recover: what it takes to say of a task that it is stuck.\n")
+	p("The tasks wait for the end of their contexts. The last one returns at once and so stops the others. lastcall and “in order” stop them one after the other, newest first, and wait for each. All others tell all tasks at once. *The least, in order* is oklog/run with the call site of each task, a profiler label, the clock and a recover, which a report about a stuck task needs.\n")
 	p("![tasks from start to stopped](tasks.svg)\n")
 	p("### From start to stopped, for each\n\n%s", r.tasks.table(runTime, nanoseconds))
 	p("### Allocations, memory and goroutines for each of %s that wait\n\n%s", count(r.tasks.largest()), r.taskWeights())
-	p("## Signals\n\nFrom the sending of a SIGTERM to the end of the context, in a process of its own.\n\n%s", r.signal.table(doneTime, nanoseconds))
-	p("## HTTP\n\nA request on a kept-alive connection of the loopback interface, in turns of %s. The target is about the median of the differences between two turns. The second server of net/http is there to show how much of a difference is chance.\n\n%s", count(requestsEachTurn), r.requests())
-	p("From the last response that a client has read to the end of the drain, beside `http.Server.Shutdown`, median and longest:\n\n%s", r.lags())
-	p("## Growth\n\nWhat lastcall takes for each, of the fewest and of the most, and the exponent of all sizes together: 1 means in proportion. To make tasks ends when all run; to drain them ends when all have stopped. The time of an empty drain is subtracted from that of the others. Memory is measured before the drain, and after it with the report.\n\n%s", r.growthTable())
-	p("## Scans of goroutines\n\nA scan of all goroutines finds those that steps have left behind, and what a stuck step waits for. It happens when a step is stuck, and at the end of a drain unless the number of goroutines shows that there is nothing to find. A scan by wait state stops all goroutines meanwhile, so there is none where there are more than 10 000. The time of one, where a task has started that many:\n\n%s", r.looksTable())
+	p("## Signals\n\nThe time from the call that sends SIGTERM to the end of the context, in a process of its own.\n\n%s", r.signal.table(doneTime, nanoseconds))
+	p("## HTTP\n\nA request on a kept-alive connection of the loopback interface, in turns of %s requests. The target concerns the median of the differences between two turns. The second server of net/http shows how much of a difference is chance.\n\n%s", count(requestsEachTurn), r.requests())
+	p("The time from the last response that a client has read to the end of the drain, and of `http.Server.Shutdown`, median and longest:\n\n%s", r.lags())
+	p("## Growth\n\nThe cost for each one at the smallest and the largest size, and the exponent of growth over all sizes: 1 means in proportion. Tasks are made when all run, and drained when all have stopped. The time of an empty drain is subtracted. Memory is measured before the drain, and after it with the report.\n\n%s", r.growthTable())
+	p("## Scans of goroutines\n\nA scan of all goroutines finds leaks, and the reason why a step is stuck. There is a scan when a step is stuck. There is another at the end of a drain, unless the number of goroutines shows that nothing leaked. A scan by wait state stops all goroutines while it runs, so it is left out for more than 10 000. The time of one scan, after a task has started this many goroutines:\n\n%s", r.scansTable())
 	p("## Where others cost less\n\n%s", r.cheaper())
 	p("## Faults\n")
-	p("Three handlers or tasks, `%s`, `%s` and `%s`, run in a process of their own; the one in the middle is at fault. The whole stop gets %s where the library can be told. The programs are written as one would write them with the library and `signal.NotifyContext`, and log the error that they get. A process is killed %s after the SIGTERM.\n", oldest, culprit, newest, bound, seconds(patience))
-	p("*Others* says how many of the two that are not at fault ran (handlers) or ended (tasks), in this order. *Named* says whether the output of the process has the name, or the function, of the one at fault. In *beside lastcall*, + is where the library is better, and − where it is worse.\n")
+	p("Three handlers or tasks, `%s`, `%s` and `%s`, run in a process of their own. The second is at fault. The limit of the whole stop is %s, if the library has such a limit. The programs use the library and `signal.NotifyContext` in the usual way, and log the error that they get. A process is killed %s after the SIGTERM.\n", oldest, culprit, newest, bound, seconds(patience))
+	p("*Others* says how many of the two that are not at fault ran (handlers) or ended (tasks), in this order. *Named* says whether the output of the process has the name or the function of the one at fault. In *beside lastcall*, + is where the library is better, and − where it is worse.\n")
 	for _, t := range r.handlerTrials {
 		p("%s", t.markdown("handlers"))
 	}
@@ -58,7 +58,7 @@ func (r *report) markdown() string {
 
 func (r *results) largest() int { return r.sizes[len(r.sizes)-1].n }
 
-// large are the sizes that have no table of their own.
+// large returns the sizes for the tables of many handlers.
 func (r *results) large() (sizes []int) {
 	for _, s := range r.sizes {
 		if s.n >= many {
@@ -90,7 +90,7 @@ func (r *results) table(m measure, unit func(float64) string, sizes ...int) stri
 	return table(rows)
 }
 
-// beside is the ratio to the first contestant, with a ~ if there may be no difference.
+// beside returns the ratio to the first contestant, with a ~ if there may be no difference.
 func (r *results) beside(name string, n int, m measure) string {
 	ratio := times(r.ratio(name, r.names[0], n, m))
 	if name != r.names[0] && alike(r.of(name, n, m), r.of(r.names[0], n, m)) {

@@ -25,8 +25,8 @@ var notifiers = map[string]func(context.Context, ...os.Signal) (context.Context,
 	notifyContext: signal.NotifyContext,
 }
 
-// holdSignals has children measure: a signal that this process sends to itself could hit the
-// user's Ctrl-C. In each, the contestants take turns at every signal.
+// holdSignals measures in children, so that the signals cannot be confused with the user's Ctrl-C. In
+// each child the contestants take turns at every signal.
 func holdSignals(ctx context.Context, repetitions int, progress func(string)) (*results, error) {
 	r := &results{
 		contest{title: "signal", names: []string{lastcall, notifyContext}, sizes: []size{{1, repetitions}}},
@@ -55,8 +55,7 @@ func holdSignals(ctx context.Context, repetitions int, progress func(string)) (*
 	return r, nil
 }
 
-// signalItself prints how long it takes from a signal's sending to the context's end, in
-// nanoseconds.
+// signalItself prints the nanoseconds from the call that sends a signal to the end of the context.
 func signalItself(w io.Writer) error {
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {
@@ -64,7 +63,7 @@ func signalItself(w io.Writer) error {
 	}
 	took := make(map[string][]float64)
 	for range signalsEachChild {
-		for name, notify := range notifiers { // in an order that changes
+		for name, notify := range notifiers { // in random order
 			ctx, stop := notify(context.Background(), syscall.SIGTERM)
 			start := time.Now()
 			if err := self.Signal(syscall.SIGTERM); err != nil {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/perf/benchmath"
 )
 
-// A target is what the design asks for.
+// A target is a limit that the design sets.
 type target struct {
 	what, want, measured string
 	holds                answer
@@ -24,8 +24,8 @@ const (
 
 func (a answer) String() string { return [...]string{"**no**", "~", "yes"}[a] }
 
-// atMost answers by the interval in which the median lies with a probability of 95 %: where the
-// limit lies within that, noise forbids an answer.
+// atMost compares the limit with the 95 % interval of the median. If the limit lies inside, the
+// measurements are too noisy for an answer.
 func atMost(limit float64, s benchmath.Summary) answer {
 	switch {
 	case s.Hi <= limit:
@@ -40,7 +40,7 @@ func atLeast(limit float64, s benchmath.Summary) answer {
 	return atMost(-limit, benchmath.Summary{Lo: -s.Hi, Hi: -s.Lo})
 }
 
-// exactly answers for what noise does not touch.
+// exactly is the answer for a value without noise.
 func exactly(holds bool) answer {
 	if holds {
 		return yes
@@ -48,7 +48,7 @@ func exactly(holds bool) answer {
 	return no
 }
 
-// interval shows a median with the interval that answers.
+// interval formats a median with its interval.
 func interval(s benchmath.Summary, unit func(float64) string) string {
 	if math.IsInf(s.Lo, 0) || math.IsInf(s.Hi, 0) {
 		return unit(s.Center)
@@ -56,7 +56,7 @@ func interval(s benchmath.Summary, unit func(float64) string) string {
 	return fmt.Sprintf("%s (%s to %s)", unit(s.Center), unit(s.Lo), unit(s.Hi))
 }
 
-// targets says which hold, in this run.
+// targets is the table of targets, with the answers of this run.
 func (r *report) targets() string {
 	rows := [][]string{{"", "target", "measured", "holds"}}
 	for _, t := range r.all() {
@@ -66,7 +66,7 @@ func (r *report) targets() string {
 }
 
 func (r *report) all() (targets []target) {
-	// ratio is a target for what lastcall costs, as a multiple of what base does.
+	// ratio adds a target for the cost of lastcall as a multiple of the cost of base.
 	ratio := func(what string, of *results, base string, n int, m measure, limit float64) {
 		s := middle(quotients(of.of(lastcall, n, m), of.of(base, n, m)))
 		want := fmt.Sprintf("at most %s %s", times(limit), base)
@@ -93,21 +93,21 @@ func (r *report) all() (targets []target) {
 	return append(targets, r.stuck()...)
 }
 
-// more is what a request takes more than through net/http alone.
+// more returns the extra time of a request, compared with net/http alone.
 func (r *report) more(name string) benchmath.Summary {
 	return middle(differences(r.request.of(name, 1, requestTime), r.request.of(netHTTP, 1, requestTime)))
 }
 
-// many is how many handlers the targets for large programs are about.
+// many is the number of handlers in the targets for large programs.
 const many = 100_000
 
-// stuck is the exit with a stuck handler.
+// stuck returns the target for the exit with a stuck handler.
 func (r *report) stuck() (targets []target) {
 	for _, t := range r.handlerTrials {
 		if o := t.outcomes[lastcall]; t.name == "stuck" && o != nil {
 			const most = 0.05
 			targets = append(targets, target{
-				"exit with a stuck handler", "at Grace, and 50 ms at most",
+				"exit with a stuck handler", "at most 50 ms after Grace",
 				fmt.Sprintf("%s, of a Grace of %s", seconds(o.Took), seconds(bound)),
 				exactly(!o.Killed && o.Took.Seconds() <= bound.Seconds()+most),
 			})

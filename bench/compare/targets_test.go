@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// fake is a report with figures of which all targets hold: each is measured six times, which is
-// enough for an interval.
+// fake is a report in which all targets hold. Each value was measured six times, which is enough
+// for an interval.
 func fake() *report {
 	one := func(c contest, costs map[key]cost) *results {
 		r := &results{c, make(map[key][]cost)}
@@ -38,7 +38,7 @@ func fake() *report {
 		signal:  one(contest{names: []string{lastcall, notifyContext}, sizes: []size{{1, 6}}}, map[key]cost{{lastcall, 1}: {doneTime: 11}, {notifyContext, 1}: {doneTime: 10}}),
 		request: one(requestContest(6), map[key]cost{{drained, 1}: {requestTime: 5100, requestAllocs: 12.05}, {netHTTP, 1}: {requestTime: 5000, requestAllocs: 12}, {again, 1}: {requestTime: 5000, requestAllocs: 12}}),
 		lag:     one(lagContest(1), nil),
-		looks:   one(lookContest([]size{{10, 1}}), map[key]cost{{byLabel, 10}: {lookTime: 583_000}, {byState, 10}: {lookTime: 77_000}}),
+		scans:   one(scanContest([]size{{10, 1}}), map[key]cost{{byLabel, 10}: {scanTime: 583_000}, {byState, 10}: {scanTime: 77_000}}),
 	}
 	for kind, faults := range map[string][]fault{handlersChild: handlerFaults, tasksChild: taskFaults} {
 		for _, f := range faults {
@@ -123,7 +123,7 @@ func TestNoiseForbidsAnAnswer(t *testing.T) {
 		{[]float64{1, 1.1, 1.2, 1.3, 1.4, 1.5}, yes, no, "1.25× (1× to 1.5×)"},
 		{[]float64{3, 3.1, 3.2, 3.3, 3.4, 3.5}, no, yes, "3.25× (3× to 3.5×)"},
 		{[]float64{1, 1, 1, 3, 3, 3}, unclear, unclear, "2× (1× to 3×)"},
-		{[]float64{1, 1, 1}, unclear, unclear, "1×"}, // of three, nothing is known
+		{[]float64{1, 1, 1}, unclear, unclear, "1×"}, // three values have no interval
 		{nil, unclear, unclear, "–"},
 	} {
 		s := middle(test.values)
@@ -151,7 +151,7 @@ func TestMarkdown(t *testing.T) {
 		}
 	}
 	if strings.Contains(got, "NaN") || strings.Contains(got, "%!") {
-		t.Errorf("a figure is none in\n%s", got)
+		t.Errorf("a figure is missing in\n%s", got)
 	}
 	for _, line := range strings.Split(got, "\n") {
 		if strings.HasSuffix(line, " ") {

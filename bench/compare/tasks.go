@@ -32,7 +32,7 @@ const (
 	concName     = "sourcegraph/conc"
 	sutureName   = "suture v4"
 	tombName     = "tomb.v2"
-	tasksEach    = 10_000 // tasks that a repetition has at least
+	tasksEach    = 10_000 // the least number of tasks in a repetition
 )
 
 var crews = map[string]crew{
@@ -85,7 +85,7 @@ func measureTasks(name string, n int) (cost, error) {
 	return c, nil
 }
 
-// measureIdle weighs a crew whose tasks all wait.
+// measureIdle measures the memory of a crew whose tasks all wait.
 func measureIdle(run crew, n int) cost {
 	var begun, stopped sync.WaitGroup
 	begun.Add(n)
@@ -103,7 +103,7 @@ func measureIdle(run crew, n int) cost {
 		return errStop
 	}
 	before := weigh()
-	before.goroutines++ // the one that runs the crew, for all of which n count
+	before.goroutines++ // one runs the crew, and does not count
 	stopped.Go(func() { _ = run(tasks) })
 	begun.Wait()
 	c := weigh().more(before, n)
@@ -120,7 +120,7 @@ func runLastcall(tasks []task, concurrent bool) error {
 	return g.Run(context.Background())
 }
 
-// runOklog is run.Group's own way: it tells all actors, and then waits for all of them.
+// runOklog uses run.Group as it is: it interrupts all actors and then waits for all.
 func runOklog(tasks []task) error {
 	var g run.Group
 	for _, t := range tasks {
@@ -130,7 +130,7 @@ func runOklog(tasks []task) error {
 	return g.Run()
 }
 
-// runOklogInOrder has each actor awaited before the next is told, which is what lastcall does.
+// runOklogInOrder waits for each actor before it interrupts the next, as lastcall does.
 func runOklogInOrder(tasks []task) error {
 	var g run.Group
 	for _, t := range tasks {
@@ -175,8 +175,8 @@ func runTomb(tasks []task) error {
 	return t.Wait()
 }
 
-// runSuture ends its context where others end by an error: a service that fails is
-// restarted.
+// runSuture ends the context instead of returning an error, because suture restarts a service that
+// fails.
 func runSuture(tasks []task) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -17,7 +17,7 @@ func count(n int) string {
 	return s
 }
 
-// nanoseconds has three digits, and the unit that goes with them.
+// nanoseconds formats a time with three digits and a unit.
 func nanoseconds(ns float64) string {
 	units := []string{"ns", "µs", "ms", "s"}
 	for len(units) > 1 && ns >= 999.5 {
@@ -28,7 +28,7 @@ func nanoseconds(ns float64) string {
 
 func byteCount(n float64) string { return count(int(math.Round(n))) + " B" }
 
-// digits are three of them, without zeros at the end.
+// digits formats a number with three digits, without trailing zeros.
 func digits(v float64) string {
 	switch {
 	case math.IsNaN(v):
@@ -47,7 +47,7 @@ func digits(v float64) string {
 
 func percent(part float64) string { return "±" + strconv.Itoa(int(math.Round(100*part))) + " %" }
 
-// times is a ratio.
+// times formats a ratio.
 func times(ratio float64) string {
 	if math.IsNaN(ratio) {
 		return "–"
@@ -67,7 +67,7 @@ func yesNo(b bool) string {
 	return "**no**"
 }
 
-// table is one of Markdown, whose columns are aligned in the source as well.
+// table is a Markdown table whose columns are aligned in the source as well.
 func table(rows [][]string) string {
 	width := make([]int, len(rows[0]))
 	for _, row := range rows {

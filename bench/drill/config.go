@@ -41,14 +41,14 @@ type config struct {
 func (c *config) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet("drill", flag.ContinueOnError)
 	fs.Func("mode", "`how` the server is stopped: direct, rolling, haproxy, or several with commas (default direct)", c.setModes)
-	fs.BoolVar(&c.control, "control", false, "hold each drill on a plain http.Server with Shutdown too, which must lose some")
+	fs.BoolVar(&c.control, "control", false, "run each drill on a plain http.Server with Shutdown too; it must lose requests")
 	fs.IntVar(&c.runs, "runs", 1, "hold each drill `n` times")
 	fs.StringVar(&c.page, "o", "", "write one self-contained HTML page to `file`")
 	fs.BoolVar(&c.json, "json", false, "print the results as JSON")
 
 	fs.StringVar(&c.url, "url", "http://127.0.0.1:{{.Port}}/", "`URL` that requests are POSTed to; https verifies no certificate")
-	fs.StringVar(&c.ready, "ready-url", "", "`URL` that answers 2xx while the server is ready; without it, ready is who accepts connections")
-	fs.StringVar(&c.stream, "stream-url", "", "`URL` of an answer to GET that goes on for long; without it there are no streams")
+	fs.StringVar(&c.ready, "ready-url", "", "`URL` that answers 2xx while the server is ready; without it, a server is ready when it accepts connections")
+	fs.StringVar(&c.stream, "stream-url", "", "`URL` whose GET has a long answer; without it there are no streams")
 	fs.StringVar(&c.body, "body", "{{.ID}}", "body of a request, as a `template`; {{.ID}} is unique and also in the header X-Request-Id")
 	fs.StringVar(&c.executed, "executed", "", "`files` (a pattern) in which the server leaves the id of each request that it executes; - is its output")
 
@@ -65,7 +65,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, "the `time` after which an answer counts as lost")
 	fs.DurationVar(&c.startLimit, "start", 30*time.Second, "the most `time` that the server may take to be ready")
 	fs.DurationVar(&c.stopLimit, "limit", 30*time.Second, "the most `time` from SIGTERM to the exit; then the server is killed")
-	fs.DurationVar(&c.polled, "poll", 100*time.Millisecond, "the `time` between two looks at -ready-url; two that fail take a server out")
+	fs.DurationVar(&c.polled, "poll", 100*time.Millisecond, "the `time` between two checks of -ready-url; after two failures a server is taken out")
 	return fs
 }
 
@@ -146,7 +146,7 @@ func (c *config) check(fs *flag.FlagSet) error {
 	return c.checkTemplates()
 }
 
-// checkTemplates finds in advance what would stop the first drill.
+// checkTemplates finds errors in templates before the first drill.
 func (c *config) checkTemplates() error {
 	v := vars{Port: 1, AdminPort: 2, Dir: "/"}
 	for _, arg := range c.command {

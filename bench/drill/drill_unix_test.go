@@ -27,8 +27,8 @@ func held(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// TestTheControlLosesRequests is what makes a drill that finds nothing worth something.
-// What is lost is a matter of microseconds, so it may take more than one try.
+// TestTheControlLosesRequests shows that the load finds losses where there are some. A loss depends on
+// microseconds, so the test may need more than one try.
 func TestTheControlLosesRequests(t *testing.T) {
 	const tries = 20
 	for _, m := range []mode{direct, rolling, haproxy} {
@@ -67,7 +67,7 @@ func drillControl(t *testing.T, m mode) *Result {
 	return r
 }
 
-// checkControl looks at what does not depend on luck.
+// checkControl checks the results that do not depend on luck.
 func checkControl(t *testing.T, r *Result) {
 	t.Helper()
 	stops := 2
@@ -82,11 +82,11 @@ func checkControl(t *testing.T, r *Result) {
 			t.Errorf("stop: %+v", st)
 		}
 		if (st.LastAnswer != nil) && r.Mode == haproxy {
-			t.Errorf("behind a proxy it is known who answered last: %+v", st)
+			t.Errorf("behind a proxy the instance that answered last is known: %+v", st)
 		}
 	}
 	if r.Executed == nil {
-		t.Errorf("what was executed is not known, though the control leaves a record:\n%v", r)
+		t.Errorf("the executed requests are unknown, though the control leaves a record:\n%v", r)
 	}
 	if r.Sent != r.Answered+r.Lost || r.Lost != len(r.Losses) || r.Sent != len(r.events) {
 		t.Errorf("%d sent, %d answered, %d lost, %d losses, %d events", r.Sent, r.Answered, r.Lost, len(r.Losses), len(r.events))

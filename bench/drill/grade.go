@@ -6,21 +6,22 @@ import (
 	"time"
 )
 
-// maxLag is how long a process may take to end when there is nothing more to serve. It
-// leaves a second for connections that rest (whose clients may be about to use them) and
-// one for what a program has to close.
+// maxLag is the longest time from the last answer to the exit that is not graded down. It allows one
+// second for idle connections, whose clients may be about to use them, and one second for
+// the program's own cleanup.
 const maxLag = 2 * time.Second
 
-// grade looks at the worst first:
+// grade checks the worst case first:
 //
-//	F  a process had to be killed, or ended with a status that says that it failed
-//	D  requests were executed, and their answers lost: sending them again does them twice
+//	F  a process had to be killed, or its exit status is that of a failure
+//	D  requests were executed and their answers lost: a client that tries again has them
+//	   executed twice
 //	C  requests were lost
-//	B  nothing was lost, but the end took longer than it had to, or connections were
-//	   refused before the clients had been led elsewhere
+//	B  nothing was lost, but the stop took longer than necessary, or connections were
+//	   refused before their clients knew of the other server
 //	A  none of these
 //
-// The reasons are all that apply.
+// All reasons that apply are listed.
 func (r *Result) grade() {
 	r.Grade, r.Reasons = "A", []string{}
 	add := func(grade, reason string, args ...any) {
@@ -47,10 +48,10 @@ func (r *Result) grade() {
 		}
 	}
 	if r.Mode == rolling && r.TurnedAway > 0 {
-		add("B", "%d connections were refused and went to the other server: it closes its listener before it is seen not to be ready", r.TurnedAway)
+		add("B", "%d connections were refused and went to the other server: it closes its listener before the readiness check notices", r.TurnedAway)
 	}
 	if len(r.Reasons) == 0 {
-		r.Reasons = append(r.Reasons, "nothing was lost, and nothing was waited for in vain")
+		r.Reasons = append(r.Reasons, "nothing was lost, and no time was wasted")
 	}
 }
 
@@ -61,7 +62,7 @@ func were(n int) string {
 	return fmt.Sprintf("%d requests were", n)
 }
 
-// passed tells whether nothing was lost and every process ended well.
+// passed reports whether nothing was lost and every process ended by itself and with success.
 func (r *Result) passed() bool { return r.Grade <= "B" }
 
 // kindsText names the kinds, the most frequent first.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// conn is a client's connection with HTTP/1.1. It is written by hand because net/http's
-// client sends some requests again by itself, and hides on which connection.
+// conn is a client's connection with HTTP/1.1. It does not use net/http, whose client sends some
+// requests a second time and does not tell on which connection.
 type conn struct {
 	net.Conn
 	tcp *net.TCPConn // below TLS
@@ -46,9 +46,9 @@ func dial(ctx context.Context, t *target, timeout time.Duration) (*conn, error) 
 	return &conn{Conn: c, tcp: tcp, r: bufio.NewReader(c)}, nil
 }
 
-// usable looks whether the server has closed a connection that was at rest, or said that it
-// will. A client that did not look would count as lost what it need not have sent. What is
-// left between the look and the request is the race that every client has.
+// usable reports whether an idle connection is still open. A client that does not check this loses
+// requests that it need not have sent. Between the check and the request the server can still
+// close the connection: no client can avoid this race.
 func (c *conn) usable() bool {
 	_ = c.SetReadDeadline(time.Time{})
 	return c.r.Buffered() == 0 && quiet(c.tcp)

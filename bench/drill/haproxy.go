@@ -35,8 +35,8 @@ func newHAProxy(backends []*instance, poll time.Duration, dir string) (*instance
 	return i, os.WriteFile(filepath.Join(dir, "haproxy.cfg"), []byte(cfg), 0o600)
 }
 
-// haproxyConfig keeps to haproxy's defaults where it can, because those are what people
-// run; POST requests are not sent again.
+// haproxyConfig uses haproxy's defaults where possible, because most users do. POST requests are not
+// sent again.
 func haproxyConfig(port int, backends []*instance, poll time.Duration) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, `global
@@ -73,8 +73,8 @@ backend servers
 	return b.String(), nil
 }
 
-// haproxyCheck writes how readiness is asked for, and returns what each server line needs
-// for it. Without a URL haproxy checks that it can connect.
+// haproxyCheck writes the readiness check and returns the options that each server line needs for
+// it. Without a URL haproxy checks that it can connect.
 func haproxyCheck(b *strings.Builder, ready string) (options string, err error) {
 	if ready == "" {
 		return "", nil

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A fate is what became of a request: answered, or how it was lost.
+// A fate says that a request was answered, or how it was lost.
 type fate uint8
 
 const (
@@ -31,7 +31,7 @@ func (f fate) String() string {
 	return [fates]string{"answered", "refused", "reset", "EOF", "cut", "5xx", "timeout", "other"}[f]
 }
 
-// fateOf tells how a request was lost. began means that some of the answer had come.
+// fateOf returns how a request was lost. began means that a part of the answer had arrived.
 func fateOf(err error, began bool) fate {
 	var timeout net.Error
 	switch {
@@ -93,15 +93,15 @@ type closing struct {
 	at     time.Duration
 }
 
-// A journal is what one client has seen. It belongs to its goroutine until that has ended.
+// A journal has the events of one client. Only the client's goroutine uses it, until that has ended.
 type journal struct {
 	events   []event
 	losses   []Loss
 	closings []closing
 }
 
-// insecure accepts every certificate: a drill looks at how a server ends, and servers on
-// the loopback interface rarely have a certificate that anybody signed.
+// insecure accepts every certificate. A drill tests how a server stops, and on the loopback
+// interface most servers have a certificate that nobody signed.
 func insecure() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
 
 // prototype is a request as it goes over the wire, with the places where its id goes.
@@ -110,9 +110,8 @@ type prototype struct {
 	ids   []int // offsets
 }
 
-// idPlaceholder has the length of every id, so that a body's length does not vary. Ids are
-// of fixed length for another reason too: none is the beginning of another, which keeps
-// the search for them in files simple.
+// idPlaceholder is as long as every id. With ids of the same length all bodies have the same length,
+// and no id is the beginning of another, which keeps the search for ids in files simple.
 const (
 	idFormat      = "drill-%010d"
 	idPlaceholder = "drill-0000000000"

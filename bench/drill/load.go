@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// retryPause keeps clients from being busy with connections that are refused, or streams
-// that end, at once.
+// retryPause slows down clients whose connections are refused, or whose streams end, at once.
 const retryPause = 10 * time.Millisecond
 
 // A load is many clients that send requests until they are told to leave or the load is
@@ -28,7 +27,7 @@ type load struct {
 	shared  *http.Client // of the clients with HTTP/2
 	ids     atomic.Int64
 
-	// For those who look on while it runs.
+	// These counters are for the progress line.
 	answered, lost, inFlight atomic.Int64
 }
 
@@ -61,7 +60,7 @@ func (l *load) begin(h2 bool) {
 	}
 }
 
-// hold adds connections that say nothing, to a target that is an instance.
+// hold opens connections to an instance on which nothing is sent.
 func (l *load) hold(t *target) {
 	for range l.cfg.idle {
 		l.client(func(j *journal) { l.rest(j, t, false) })
@@ -142,7 +141,7 @@ func (l *load) http1(j *journal, cl class, think time.Duration) {
 	}
 }
 
-// pause is exponential, as arrivals that know nothing of each other are.
+// pause takes a time with an exponential distribution, as between independent arrivals.
 func pause(mean time.Duration) time.Duration {
 	return time.Duration(rand.ExpFloat64() * float64(mean))
 }
@@ -178,7 +177,7 @@ func (l *load) connect(j *journal, cl class, t *target, conns []*conn) (_ *targe
 	return nil, true
 }
 
-// send makes one request and notes what became of it.
+// send makes one request and records its fate.
 func (l *load) send(j *journal, cl class, t *target, c *conn) (last, unsent bool) {
 	id := l.id()
 	l.inFlight.Add(1)
@@ -209,7 +208,7 @@ func (l *load) note(j *journal, e event, id string, err error) {
 	j.losses = append(j.losses, Loss{ID: id, At: millis(e.end), Client: e.class.String(), Kind: e.fate.String(), Error: text})
 }
 
-// newHTTP2 speaks nothing else, so that a server without it is found out.
+// newHTTP2 makes a client that cannot fall back to HTTP/1.1, so that a server without HTTP/2 is noticed.
 func newHTTP2(timeout time.Duration, encrypted bool) *http.Client {
 	tr := &http.Transport{TLSClientConfig: insecure(), Protocols: new(http.Protocols)}
 	tr.Protocols.SetHTTP2(encrypted)
@@ -218,8 +217,8 @@ func newHTTP2(timeout time.Duration, encrypted bool) *http.Client {
 }
 
 // http2 is a client that shares its connections. A request that the server has refused
-// with GOAWAY or REFUSED_STREAM is sent again by net/http: HTTP/2 promises that it was not
-// looked at.
+// with GOAWAY or REFUSED_STREAM is sent again by net/http: HTTP/2 guarantees that it was
+// not processed.
 func (l *load) http2(j *journal, client *http.Client) {
 	for turn := rand.IntN(len(l.targets)); !l.over(); turn++ {
 		t := l.pick(turn)

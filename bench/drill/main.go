@@ -1,11 +1,11 @@
-// Command drill stops an HTTP server under load, and tells what its clients noticed.
+// Command drill stops an HTTP server under load and reports which requests were lost.
 //
 //	go run ./bench/drill                              # examples/http-server of this repository
 //	go run ./bench/drill -o drill.html -control       # beside a plain http.Server, as a page
 //	go run ./bench/drill [flags] -- ./server args     # any server, in any language
 //
-// It starts the server, waits until it is ready, puts load on it, sends SIGTERM, and goes
-// on until the process has ended. README.md says what is counted and how it is graded.
+// It starts the server, waits until it is ready, sends requests, sends SIGTERM, and keeps sending
+// requests until the process has ended. README.md explains the counts and the grades.
 //
 // # Modes
 //
@@ -16,20 +16,20 @@
 //
 // # Arguments of the command
 //
-// In the command's arguments, -url, -ready-url, -stream-url and -executed these stand for
-// what differs between instances:
+// In the command's arguments, -url, -ready-url, -stream-url and -executed these names are replaced
+// by the values of the instance:
 //
 //	{{.Port}}       a free port, also in $PORT
 //	{{.AdminPort}}  another one, also in $ADMIN_PORT
 //	{{.Dir}}        a folder that is removed at the end, also in $DRILL_DIR
 //
-// An instance that is restarted gets the same again.
+// A restarted instance gets the same values.
 //
 // # Exit status
 //
 //	0  nothing was lost, and every process ended in time and with status 0
 //	1  something was lost, or a process ended late or with another status
-//	2  the drill could not be held: wrong usage, a server that does not start, a control
+//	2  there was no drill: wrong usage, a server that does not start, a control
 //	   that lost nothing
 package main
 
@@ -71,8 +71,8 @@ func drill(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// holdAll holds every drill that was asked for and writes the reports; ok means that no
-// subject lost anything or was late.
+// holdAll runs every drill of the command line and writes the reports. ok means that no subject lost
+// a request or was late.
 func holdAll(ctx context.Context, args []string, stdout, stderr io.Writer) (ok bool, err error) {
 	cfg, err := parseConfig(args, stderr)
 	if err != nil {
@@ -123,8 +123,8 @@ func holdAll(ctx context.Context, args []string, stdout, stderr io.Writer) (ok b
 	return verdict(results)
 }
 
-// verdict is the exit status of all drills together. A control that lost nothing makes
-// the others worthless: the load did not reach the moments in which requests are lost.
+// verdict is the exit status of all drills together. If the control lost nothing, the other results
+// mean nothing either: the load did not hit the moments in which requests are lost.
 func verdict(results []*Result) (ok bool, err error) {
 	ok = true
 	controls, lost := map[mode]bool{}, map[mode]bool{}

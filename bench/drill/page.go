@@ -19,7 +19,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"round": func(m millis) time.Duration { return round(m.duration()) },
 }).Parse(pageHTML))
 
-// A page is an HTML file that appears when it is complete. The nil *page is no page.
+// A page is an HTML file that appears when it is complete. The nil *page writes nothing.
 type page struct {
 	path string
 	tmp  *os.File
@@ -44,7 +44,7 @@ func createPage(path string) (*page, error) {
 	return &page{path, tmp}, nil
 }
 
-// Close removes what was not written.
+// Close removes the file if it is incomplete.
 func (p *page) Close() {
 	if p != nil {
 		_ = p.tmp.Close()
@@ -96,8 +96,8 @@ func (p *page) write(results []*Result, now time.Time) error {
 	return nil
 }
 
-// pictures are the whole session and, where much happens within a moment, each stop. On
-// the right there is some room for the name of the last mark.
+// pictures draws the whole session and, if much happens in a short time, each stop. On the right
+// there is room for the name of the last mark.
 func (r *Result) pictures() ([]picture, error) {
 	took := r.Took.duration()
 	whole, err := r.picture(0, took+took/12)
@@ -120,8 +120,7 @@ func (r *Result) pictures() ([]picture, error) {
 	return all, nil
 }
 
-// busyUntil is the exit or, where that comes long after the last answer, the beginning of
-// that time.
+// busyUntil is the exit, or the last answer if the exit comes long after it.
 func (st Stop) busyUntil() time.Duration {
 	if (st.Exit - st.quiet).duration() > time.Second {
 		return st.quiet.duration()
@@ -129,8 +128,7 @@ func (st Stop) busyUntil() time.Duration {
 	return st.Exit.duration()
 }
 
-// templateCount is count for what a template has: an int, or a pointer to one that is not
-// nil.
+// templateCount is count for the values of a template: an int, or a pointer to one, not nil.
 func templateCount(n any) string {
 	if p, ok := n.(*int); ok {
 		return count(*p)

@@ -38,8 +38,8 @@ const (
 	buckets       = 160 // over the whole width
 )
 
-// picture draws what happened from one instant to another: requests per second, in flight
-// and lost, one below the other, with a mark for each event of the stops.
+// picture draws a part of a session: requests per second, in flight and lost, one below the other,
+// with a mark for each event of the stops.
 func (r *Result) picture(from, to time.Duration) (template.HTML, error) {
 	s := r.sample(from, to)
 	x := r.axis(to - from)
@@ -136,8 +136,8 @@ func (label labelled) Ticks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// instants are the ticks of time, with labels or without: round numbers, and zero among them,
-// which the usual ones need not have.
+// instants are the ticks of time, with labels or without: round numbers that include zero, which the
+// usual ticks may omit.
 type instants bool
 
 func (labels instants) Ticks(low, high float64) (ticks []plot.Tick) {
@@ -182,7 +182,7 @@ type samples struct {
 
 func (r *Result) sample(from, to time.Duration) *samples {
 	width := max((to-from)/buckets, time.Millisecond)
-	// A bucket begins at the first SIGTERM, so that nothing it led to is drawn before it.
+	// A bucket begins at the first SIGTERM, so that its effects are not drawn before it.
 	if early := (r.axis(to-from).zero - from) % width; early > 0 {
 		from -= width - early
 	}
@@ -205,7 +205,7 @@ func (r *Result) sample(from, to time.Duration) *samples {
 	return s
 }
 
-// A change is of the number of requests in flight.
+// A change is a change of the number of requests in flight.
 type change struct {
 	at time.Duration
 	by int

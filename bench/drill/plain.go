@@ -17,8 +17,8 @@ import (
 // plainEnv makes this program the control instead of the drill.
 const plainEnv = "LASTCALL_DRILL_PLAIN"
 
-// plain is the control: an http.Server that ends as its documentation says, with Shutdown
-// and a time limit. It does not use this library on purpose. It returns the exit status.
+// plain is the control: an http.Server that stops as its documentation says, with Shutdown and a time
+// limit. It does not use this library. It returns the exit status.
 func plain(args []string) int {
 	fs := flag.NewFlagSet("plain", flag.ContinueOnError)
 	addr := fs.String("addr", "127.0.0.1:8080", "`host:port` to serve on")
@@ -58,7 +58,7 @@ func servePlain(addr, executed string) error {
 	defer cancel()
 	err = srv.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil // what is left is cut, as in many programs
+		return nil // the other requests are cut off, as in many programs
 	}
 	return err
 }

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// An instance is one place of a server: a pair of ports, a folder, and the process that
-// runs there now. Its methods are for one goroutine; ended and died for any.
+// An instance is a pair of ports, a folder, and the server process that uses them now. One goroutine
+// calls its methods. Any goroutine may use ended and died.
 type instance struct {
 	name    string
 	subject *subject
@@ -63,7 +63,7 @@ func (i *instance) expand(m mode) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// freePorts holds all of them before it lets one go, so that they differ.
+// freePorts opens all ports before it closes one, so that they differ.
 func freePorts(ports ...*int) error {
 	for _, p := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -79,7 +79,7 @@ func freePorts(ports ...*int) error {
 func (i *instance) output() string { return filepath.Join(i.vars.Dir, "output") }
 
 // start starts the process. It is killed when ctx ends. Its output goes to a file rather
-// than through a pipe: a reader that lags behind would hold up what is measured.
+// than through a pipe, because a slow reader of a pipe would delay the server.
 func (i *instance) start(ctx context.Context) error {
 	out, err := os.OpenFile(i.output(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -129,7 +129,7 @@ func (i *instance) endedEarly() error {
 	return i.withOutput(fmt.Errorf("%s ended by itself: %v", i.name, i.cmd.ProcessState))
 }
 
-// withOutput adds the end of what the process has written.
+// withOutput adds the end of the process's output to an error.
 func (i *instance) withOutput(err error) error {
 	const lines = 10
 	out, readErr := os.ReadFile(i.output())
@@ -141,8 +141,7 @@ func (i *instance) withOutput(err error) error {
 	return fmt.Errorf("%w; its output ends with\n\t%s", err, strings.Join(all[max(0, len(all)-lines):], "\n\t"))
 }
 
-// probes asks for readiness on a connection of its own each time, as kubelets and load
-// balancers do.
+// probes opens a new connection for each readiness check, as kubelets and load balancers do.
 var probes = &http.Client{
 	Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: insecure()},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -168,8 +167,8 @@ func (i *instance) isReady(ctx context.Context) bool {
 // accepts connects and hangs up.
 func accepts(ctx context.Context, url string) bool { return knock(ctx, url) == nil }
 
-// refuses reports that nobody listens. Other failures to connect come from a queue that is
-// full.
+// refuses reports whether connections are refused because nobody listens. Other failures to connect
+// come from a full queue.
 func refuses(ctx context.Context, url string) bool {
 	return errors.Is(knock(ctx, url), syscall.ECONNREFUSED)
 }
@@ -196,8 +195,8 @@ func hostPort(s string) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// terminate sends SIGTERM, waits, and sends SIGKILL after limit. killed tells whether it
-// came to that.
+// terminate sends SIGTERM, waits, and sends SIGKILL after limit. killed reports whether it sent
+// SIGKILL.
 func (i *instance) terminate(limit time.Duration) (killed bool, err error) {
 	err = i.cmd.Process.Signal(syscall.SIGTERM)
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -212,7 +211,7 @@ func (i *instance) terminate(limit time.Duration) (killed bool, err error) {
 	}
 }
 
-// kill ends the process, if there is one, and what it has started, and waits for it.
+// kill ends the process, if there is one, and the processes that it started, and waits for it.
 func (i *instance) kill() {
 	if i.ended == nil {
 		return
@@ -221,9 +220,9 @@ func (i *instance) kill() {
 	<-i.ended
 }
 
-// status is how the process ended, and whether that is a good end. Besides 0 that is the
-// end by SIGTERM, or the number by which shells and virtual machines tell of it: whether
-// something was lost shows elsewhere.
+// status describes how the process ended, and whether that counts as success: with status 0, by
+// SIGTERM, or with the number by which shells and virtual machines report SIGTERM. Lost requests
+// are counted elsewhere.
 func (i *instance) status() (text string, good bool) {
 	state := i.cmd.ProcessState
 	terminated := state.ExitCode() == 128+int(syscall.SIGTERM) || state.String() == "signal: terminated"

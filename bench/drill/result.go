@@ -21,7 +21,7 @@ func (m millis) MarshalJSON() ([]byte, error) {
 
 func (m millis) duration() time.Duration { return time.Duration(m) }
 
-// A Result is what came out of one session. Its times count from Began.
+// A Result is the result of one session. Its times count from Began.
 type Result struct {
 	Subject string    `json:"subject"`
 	Control bool      `json:"control,omitempty"`
@@ -51,7 +51,7 @@ type Result struct {
 	events []event
 }
 
-// ClientCount is the part of one kind of client.
+// ClientCount has the counts of one kind of client.
 type ClientCount struct {
 	Client   string `json:"client"`
 	Sent     int    `json:"sent"`
@@ -59,7 +59,7 @@ type ClientCount struct {
 	Lost     int    `json:"lost"`
 }
 
-// Latency is of the requests that were answered, streams left out.
+// Latency covers the requests that were answered, without streams.
 type Latency struct {
 	P50 millis `json:"p50_ms"`
 	P99 millis `json:"p99_ms"`
@@ -70,17 +70,16 @@ type Latency struct {
 type Stop struct {
 	Instance string  `json:"instance"`
 	Signal   millis  `json:"signal_ms"`
-	NotReady *millis `json:"not_ready_ms"` // the first look at readiness that failed; nil: none
+	NotReady *millis `json:"not_ready_ms"` // the first readiness check that failed; nil: none
 	Closed   *millis `json:"closed_ms"`    // the first connection that was refused; nil: none before the exit
 	Exit     millis  `json:"exit_ms"`
-	// LastAnswer is the last response that came from this instance; nil: none after the
-	// signal, or not to be known behind a proxy.
+	// LastAnswer is the last response of this instance. It is nil if there was none after the
+	// signal, and behind a proxy, where nobody knows which instance answered.
 	LastAnswer *millis `json:"last_answer_ms"`
-	// Lag is the time until the exit in which there was nothing more to serve: from the
-	// last answer, answers that were cut included, or from the closing of the listener if
-	// that came later.
+	// Lag is the time from the last answer to the exit. An answer that was cut off counts as one.
+	// If the listener was closed later, Lag counts from then.
 	Lag    millis `json:"lag_ms"`
-	quiet  millis // since when nothing was answered, streams that were cut left out
+	quiet  millis // since when nothing was answered, without streams that were cut off
 	Status string `json:"status"`
 	Good   bool   `json:"status_good"`
 	Killed bool   `json:"killed"`
@@ -150,8 +149,7 @@ func (r *Result) count() {
 	}
 }
 
-// requestsLost leaves streams out: to cut one takes no luck, so that it says nothing about
-// the load.
+// requestsLost leaves out streams. Any stop cuts them off, so they say nothing about the load.
 func (r *Result) requestsLost() (n int) {
 	for _, c := range r.Clients {
 		if c.Client != stream.String() {
@@ -180,8 +178,8 @@ func quantile(sorted []time.Duration, q float64) millis {
 	return millis(sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)])
 }
 
-// measure finds the last answer and the lag; known tells whether events say which target
-// has answered.
+// measure finds the last answer and the lag. known reports whether the events name the target that
+// answered.
 func (st *Stop) measure(events []event, target int, known bool) {
 	st.quiet = st.Signal
 	if st.Closed != nil {
@@ -249,7 +247,7 @@ func (r *Result) findExecuted(patterns []string) error {
 		files = append(files, found...)
 	}
 	if len(files) == 0 {
-		r.note("what was executed is not known: there is no file " + patterns[0])
+		r.note("unknown which requests were executed: there is no file " + patterns[0])
 		return nil
 	}
 	lost := map[string]*Loss{}
@@ -272,7 +270,7 @@ func (r *Result) findExecuted(patterns []string) error {
 	return nil
 }
 
-// ids yields what looks like an id in content.
+// ids yields each text in content that has the form of an id.
 func ids(content []byte) func(yield func(string) bool) {
 	prefix := []byte(idPlaceholder[:6])
 	return func(yield func(string) bool) {

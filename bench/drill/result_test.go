@@ -23,10 +23,10 @@ func TestGrade(t *testing.T) {
 		grade   string
 		reasons []string
 	}{
-		{"nothing to say", Result{Stops: []Stop{good}, Executed: &none}, "A", []string{"nothing was lost, and nothing was waited for in vain"}},
+		{"nothing to say", Result{Stops: []Stop{good}, Executed: &none}, "A", []string{"nothing was lost, and no time was wasted"}},
 		{"slow to end", Result{Stops: with(func(s *Stop) { s.Lag = 2001 * ms })}, "B", []string{"server ended 2s after there was nothing more to serve"}},
-		{"refused in a rolling restart", Result{Mode: rolling, Stops: []Stop{good}, TurnedAway: 2}, "B", []string{"2 connections were refused and went to the other server: it closes its listener before it is seen not to be ready"}},
-		{"refused at the end is as it must be", Result{Mode: direct, Stops: []Stop{good}, TurnedAway: 2}, "A", []string{"nothing was lost, and nothing was waited for in vain"}},
+		{"refused in a rolling restart", Result{Mode: rolling, Stops: []Stop{good}, TurnedAway: 2}, "B", []string{"2 connections were refused and went to the other server: it closes its listener before the readiness check notices"}},
+		{"refused after the end of the only server", Result{Mode: direct, Stops: []Stop{good}, TurnedAway: 2}, "A", []string{"nothing was lost, and no time was wasted"}},
 		{"lost", Result{Stops: []Stop{good}, Lost: 1, Kinds: map[string]int{"EOF": 1}, Executed: &none}, "C", []string{"1 request was lost: 1 EOF"}},
 		{"executed and lost", Result{Stops: []Stop{good}, Lost: 9, Kinds: map[string]int{"EOF": 4, "cut": 5}, Executed: &three}, "D", []string{"3 requests were executed, but the answer was lost", "9 requests were lost: 5 cut, 4 EOF"}},
 		{"failed", Result{Stops: with(func(s *Stop) { s.Good, s.Status = false, "exit status 1" })}, "F", []string{"server ended with exit status 1"}},

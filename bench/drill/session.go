@@ -28,8 +28,8 @@ type session struct {
 	result    *Result
 }
 
-// hold starts everything, drills, and leaves nothing behind. An error means that there was
-// no drill.
+// hold starts everything, runs the drill, and removes everything. An error means that there was no
+// drill.
 func (s *session) hold(ctx context.Context) (*Result, error) {
 	defer s.progress.end()
 	ctx, cancel := context.WithCancel(ctx)
@@ -207,7 +207,7 @@ func (s *session) drill(ctx context.Context) error {
 		if err := s.startInstance(ctx, s.instances[n]); err != nil {
 			return err
 		}
-		// Whoever balances has to notice, and the instance to get its share.
+		// The balancer has to notice, and then the instance gets its share of the load.
 		s.progress.stage(s.instances[n].name + " ready again")
 		if err := s.wait(ctx, 5*s.cfg.polled+s.cfg.load/4, 0); err != nil {
 			return err
@@ -216,8 +216,8 @@ func (s *session) drill(ctx context.Context) error {
 	return s.wait(ctx, 0, int64(s.cfg.requests))
 }
 
-// wait lets the load go on for d, and until n requests are answered. It ends early with an
-// error if an instance does.
+// wait lets the load run for d, and until n requests are answered. If an instance ends early, it
+// returns an error.
 func (s *session) wait(ctx context.Context, d time.Duration, n int64) error {
 	for began := time.Now(); time.Since(began) < d || s.load.answered.Load() < n; {
 		select {
@@ -232,7 +232,7 @@ func (s *session) wait(ctx context.Context, d time.Duration, n int64) error {
 			default:
 			}
 		}
-		// A server that answers nothing at all will not do so later.
+		// A server that has not answered by now will not answer later.
 		if time.Since(began) > d+s.cfg.timeout && s.load.answered.Load() == 0 {
 			return errors.New("no request was answered")
 		}
@@ -240,11 +240,11 @@ func (s *session) wait(ctx context.Context, d time.Duration, n int64) error {
 	return nil
 }
 
-// stop sends SIGTERM to an instance and notes when what happens.
+// stop sends SIGTERM to an instance and records the time of each event.
 func (s *session) stop(ctx context.Context, n int) error {
 	i, t := s.instances[n], s.watched[n]
 	st := Stop{Instance: i.name}
-	// The first, so that nothing that the signal leads to can be seen before it.
+	// The time is taken before the signal is sent, so that no effect can come before it.
 	t.leaving.Store(s.mode == direct)
 	signalled := time.Now()
 	st.Signal = s.since(signalled)
@@ -271,8 +271,7 @@ func (s *session) stop(ctx context.Context, n int) error {
 	return ctx.Err()
 }
 
-// first returns when it was first seen that something is the case; nil if not before the
-// exit.
+// first returns when a condition first held, or nil if it did not before the exit.
 func (s *session) first(ctx context.Context, i *instance, seen func() bool) *millis {
 	for {
 		asked := time.Now()
@@ -296,9 +295,8 @@ func (s *session) first(ctx context.Context, i *instance, seen func() bool) *mil
 
 func (s *session) since(t time.Time) millis { return millis(t.Sub(s.load.start)) }
 
-// awaitClients gives the clients of a server that has gone the time to notice. All their
-// connections are closed, so that only one that a child process of the server has kept
-// can need longer.
+// awaitClients gives the clients time to notice that their server has ended. All their connections
+// are closed. Only a connection that a child process of the server still holds can take longer.
 func (s *session) awaitClients() {
 	gone := make(chan struct{})
 	go func() { s.load.wait(); close(gone) }()

@@ -20,7 +20,7 @@ type subject struct {
 	url, ready, stream, body, executed string
 }
 
-// vars are what differs between the instances of a subject.
+// vars are the values that differ between the instances of a subject.
 type vars struct {
 	Port, AdminPort int
 	Dir             string
@@ -28,7 +28,7 @@ type vars struct {
 
 func (v vars) expand(text string) (string, error) { return render(text, v) }
 
-// expandBody leaves idPlaceholder where the id goes.
+// expandBody puts idPlaceholder in the place of the id.
 func (v vars) expandBody(text string) (string, error) {
 	return render(text, struct {
 		vars
@@ -53,7 +53,7 @@ func (v vars) env() []string {
 	return []string{fmt.Sprint("PORT=", v.Port), fmt.Sprint("ADMIN_PORT=", v.AdminPort), "DRILL_DIR=" + v.Dir}
 }
 
-// subjects returns what to drill. What has to be built for it goes to dir.
+// subjects returns the servers to drill. Those that have to be built are built in dir.
 func (c *config) subjects(ctx context.Context, dir string) ([]*subject, error) {
 	var all []*subject
 	if c.control {
@@ -98,7 +98,7 @@ func controlSubject() (*subject, error) {
 const examplePackage = "github.com/lastcall-go/lastcall/examples/http-server"
 
 // exampleDelay is long enough for two polls at the default interval to see that an
-// instance is not ready, on a machine that is busy with everything else.
+// instance is not ready, on a busy machine.
 const exampleDelay = time.Second
 
 func exampleSubject(ctx context.Context, dir string) (*subject, error) {

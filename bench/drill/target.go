@@ -22,13 +22,13 @@ type target struct {
 	post   *prototype
 	stream *prototype // nil: there are no streams
 
-	// leaving is set just before SIGTERM, in a drill where nothing comes after: clients
-	// that are told to go do not come back.
+	// leaving is set just before the SIGTERM of a drill without another server: clients that are
+	// told to leave do not come back.
 	leaving atomic.Bool
 	// down is set where a load balancer would take the target out.
 	down atomic.Bool
-	// turnedAway counts connections that were refused although that is no loss: the
-	// request had not been sent, and the client could go elsewhere or was to leave.
+	// turnedAway counts refused connections that are no loss: the request had not been sent, and
+	// the client could use the other server or should have left.
 	turnedAway atomic.Int64
 }
 
@@ -53,8 +53,8 @@ func newTarget(index int, rawURL, stream, body string) (*target, error) {
 	return t, err
 }
 
-// request is a POST with that id. net/http can send it again only where HTTP/2 says that
-// it was not looked at.
+// request is a POST with that id. net/http sends it again only if HTTP/2 says that it was
+// not processed.
 func (t *target) request(ctx context.Context, id string) *http.Request {
 	body := strings.ReplaceAll(t.body, idPlaceholder, id)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader([]byte(body)))
@@ -66,8 +66,8 @@ func (t *target) request(ctx context.Context, id string) *http.Request {
 	return req
 }
 
-// fall is how many looks in a row must fail until a load balancer takes a server out. A
-// single one may be an accident; haproxy and Kubernetes have 3 by default.
+// fall is the number of successive checks that must fail before a load balancer takes a server out. A
+// single failure may be an accident. haproxy and Kubernetes have 3 by default.
 const fall = 2
 
 // watch polls readiness and keeps down up to date.

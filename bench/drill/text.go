@@ -111,7 +111,7 @@ func count(n int) string {
 	return s
 }
 
-// round leaves three digits or so: more than that is noise.
+// round leaves about three digits. More would be noise.
 func round(d time.Duration) time.Duration {
 	for unit := time.Second; unit > time.Microsecond; unit /= 10 {
 		if d >= 10*unit {
@@ -121,8 +121,8 @@ func round(d time.Duration) time.Duration {
 	return d.Round(time.Microsecond)
 }
 
-// progress tells on standard error how a session goes: on a terminal in one line that is
-// rewritten, elsewhere in a line for each stage.
+// progress shows the state of a session on standard error: on a terminal in one line that is
+// rewritten, otherwise in a line for each stage.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -164,7 +164,7 @@ func (p *progress) follow(r *Result, l *load) {
 	}()
 }
 
-// stage is what happens from now on.
+// stage starts a new stage.
 func (p *progress) stage(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -30,10 +30,10 @@ type options struct {
 	only            map[string]*bool
 }
 
-// run checks packages. It does what multichecker does, but reads the
-// dependencies from the build cache and not from source, which takes a tenth of
-// the time: facts are kept for packages of the module alone. Tests are not
-// loaded, since nothing is reported in them.
+// run checks packages. It works like multichecker, but reads dependencies from
+// the build cache instead of their source, which takes a tenth of the time. Only
+// packages of the module have facts. Tests are not loaded, because nothing is
+// reported in them.
 func run(args []string, stdout, stderr io.Writer) int {
 	opts, patterns, err := parse(args, stderr)
 	if err != nil {
@@ -88,7 +88,7 @@ func parse(args []string, stderr io.Writer) (options, []string, error) {
 	fs.IntVar(&opts.context, "c", -1, "print `N` lines of context with a finding")
 	fs.StringVar(&opts.tags, "tags", "", "build `tags`, separated by commas")
 	for _, a := range checks.All {
-		opts.only[a.Name] = fs.Bool(a.Name, false, "run this check, and only those named; "+a.Name+"=false leaves it out")
+		opts.only[a.Name] = fs.Bool(a.Name, false, "run only this check and others named like it; "+a.Name+"=false leaves it out")
 	}
 	if err := fs.Parse(args); err != nil {
 		return opts, nil, err
@@ -107,7 +107,7 @@ func parse(args []string, stderr io.Writer) (options, []string, error) {
 	return opts, fs.Args(), nil
 }
 
-// enabled lists the checks that the flags leave.
+// enabled lists the checks that the flags select.
 func (o options) enabled() []*analysis.Analyzer {
 	named := false
 	for _, on := range o.only {
@@ -136,8 +136,7 @@ func analyze(opts options, patterns []string) (graph *checker.Graph, broken []er
 	for _, p := range named {
 		wanted[p.ID] = true
 	}
-	// What the packages of the module import from it is analyzed too, for its
-	// facts.
+	// Packages of the module that these import are analyzed too, for their facts.
 	all := patterns
 	for p := range packages.Postorder(named) {
 		if own(p) && !wanted[p.ID] {

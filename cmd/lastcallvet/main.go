@@ -3,8 +3,9 @@
 //	go run github.com/lastcall-go/lastcall/cmd/lastcallvet@latest ./...
 //	go vet -vettool=$(which lastcallvet) ./...
 //
-// It knows shutdown, in any Go program: what happens to requests, buffers and
-// traces at the end of the process. The checks and their codes are described in
+// It works for any Go program, with or without this library, and knows what happens
+// to requests, buffers and traces at the end of the process. The checks and their
+// codes are described in
 // https://github.com/lastcall-go/lastcall/tree/main/docs/lastcallvet.
 package main
 
@@ -39,7 +40,7 @@ func ofTools(args []string) bool {
 	return args[0] == "help" || args[0] == "-flags" || strings.HasPrefix(args[0], "-V")
 }
 
-// unitOf is the file with which go vet describes a package.
+// unitOf returns the file in which go vet describes a package.
 func unitOf(args []string) (string, bool) {
 	if len(args) == 0 || !strings.HasSuffix(args[len(args)-1], ".cfg") {
 		return "", false
@@ -48,8 +49,8 @@ func unitOf(args []string) (string, bool) {
 }
 
 // dependency reports whether go vet asks only for the facts of a package of the
-// standard library or of a dependency. There are none (see package flow), and
-// no need to analyze it to say so.
+// standard library or of a dependency. Such a package has no facts (see package
+// flow), so it is not analyzed.
 func dependency(file string) bool {
 	data, err := os.ReadFile(file)
 	if err != nil {

@@ -89,7 +89,7 @@ func call(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), errs.String()
 }
 
-// expect checks a call for its status and for how often its output has a text.
+// expect checks the status of a call and how often its output has a text.
 func expect(t *testing.T, status int, text string, n int, args ...string) {
 	t.Helper()
 	got, stdout, stderr := call(t, args...)
@@ -135,7 +135,7 @@ func TestTags(t *testing.T) {
 	expect(t, statusFindings, "deadctx: ", 1, "-tags=special", "./...")
 }
 
-// The package of the cause is not named, and has to be looked at all the same.
+// The cause is in a package that the command line does not name.
 func TestCauseElsewhere(t *testing.T) {
 	module(t, map[string]string{"lib/lib.go": wrapper, "cmd/main.go": caller})
 	expect(t, statusFindings, "unbounded: lib.Stop (http.Server.Shutdown)", 1, "./cmd")
@@ -179,7 +179,7 @@ func TestOddCode(t *testing.T) {
 	expect(t, statusFindings, "not checked", 0, "./...")
 }
 
-// The compiler sees what cgo made of a file, and the person what he wrote.
+// cgo rewrites a file for the compiler. The finding must name the user's line.
 func TestCgo(t *testing.T) {
 	cc := os.Getenv("CC")
 	if cc == "" {
@@ -195,7 +195,7 @@ func TestCgo(t *testing.T) {
 	expect(t, statusFindings, "m.go:16:9: deadctx: ", 1, "./...")
 }
 
-// build makes the command, for what the go command calls.
+// build compiles the command, for tests in which the go command calls it.
 func build(t *testing.T) string {
 	t.Helper()
 	exe := filepath.Join(t.TempDir(), "lastcallvet")

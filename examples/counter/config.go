@@ -28,9 +28,9 @@ func parseConfig(args []string, out io.Writer) (config, error) {
 	fs.SetOutput(io.Discard)
 	fs.Func("file", "keep the count in this `file` (default "+defaultFile()+")", text(&c.file))
 	fs.Func("end", "end in this `way` (default "+wait+")", oneOf(&c.end))
-	fs.Func("after", "count so many `times` before that (default 10)", number(&c.after))
-	fs.Func("every", "count once in this `time` (default 200ms)", duration(&c.every))
-	fs.Func("checkpoint", "save also every so many `times` (default 0: only at the end)", number(&c.checkpoint))
+	fs.Func("after", "the number of `counts` before that (default 10)", number(&c.after))
+	fs.Func("every", "the `time` between two counts (default 200ms)", duration(&c.every))
+	fs.Func("checkpoint", "also save after each of this many `counts` (default 0: only at the end)", number(&c.checkpoint))
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fs.SetOutput(out)
@@ -51,10 +51,10 @@ func parseConfig(args []string, out io.Writer) (config, error) {
 }
 
 func usage(fs *flag.FlagSet) {
-	fmt.Fprintln(fs.Output(), "Usage: counter [flags]\n\nIt counts, and goes on where it ended the last time.")
+	fmt.Fprintln(fs.Output(), "Usage: counter [flags]\n\nIt counts, and continues from the count of its last run.")
 	fmt.Fprintln(fs.Output())
 	fs.PrintDefaults()
-	fmt.Fprintln(fs.Output(), "\nThe ways to end, the exit status, and whether the handlers run, of which one saves the count:")
+	fmt.Fprintln(fs.Output(), "\nThe ways to end, the exit status, and whether the handlers run (one of them saves the count):")
 	fmt.Fprintln(fs.Output())
 	for _, w := range ways {
 		fmt.Fprintf(fs.Output(), "  %-10s  %-37s  %3d  %s\n", w.name, w.what, w.status, yesNo(w.runs))
@@ -111,8 +111,8 @@ func duration(to *time.Duration) func(string) error {
 	}
 }
 
-// defaultFile lies in the user's cache; where there is no home directory, as in many
-// containers, in the temporary one.
+// defaultFile is in the user's cache. If there is no home directory, as in many containers, it is in
+// the temporary directory.
 func defaultFile() string {
 	dir, err := os.UserCacheDir()
 	if err != nil {

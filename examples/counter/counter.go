@@ -26,7 +26,7 @@ type counter struct {
 
 // load reads the file, if it is there, and has the count saved at the end.
 func (c *counter) load(path string) error {
-	// Saving replaces the file. Of a symbolic link it should be the file behind it.
+	// A save replaces the file. If the path is a symbolic link, it should replace the link's target.
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
@@ -34,7 +34,7 @@ func (c *counter) load(path string) error {
 	if err != nil {
 		return fmt.Errorf("count %s: %w", path, err)
 	}
-	// Registered first, it is given up last, when the count has been saved.
+	// The lock is registered first, so it is released last, after the count has been saved.
 	shutdown.Register(shutdown.Closer(lock), shutdown.Name("lock"))
 
 	n, err := read(path)
@@ -42,7 +42,7 @@ func (c *counter) load(path string) error {
 		return err
 	}
 	c.n, c.path = n, path
-	// That it cannot be saved is better known now than when there is something to lose.
+	// A save that fails now loses nothing. The first one at the end would lose the count.
 	if err := c.save(context.Background()); err != nil {
 		return err
 	}
@@ -54,14 +54,14 @@ func (c *counter) add() (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.n == math.MaxInt64 {
-		return 0, fmt.Errorf("count %s: %d is the last number there is", c.path, c.n)
+		return 0, fmt.Errorf("count %s: %d is the largest possible count", c.path, c.n)
 	}
 	c.n++
 	return c.n, nil
 }
 
-// save is a handler, and can be called before. It does not look at its context: there is
-// no time at which half of it would be of use.
+// save is a handler, and may be called earlier. It ignores its context: half of a save would be of no
+// use.
 func (c *counter) save(context.Context) error {
 	c.mu.Lock()
 	n := c.n
@@ -74,8 +74,8 @@ func (c *counter) save(context.Context) error {
 	return nil
 }
 
-// read returns the count in a file, 0 if there is none. What is not a count is an error,
-// so that it is not overwritten.
+// read returns the count in a file, 0 if there is no file. Any other content is an error, so that it
+// is not overwritten.
 func read(path string) (int64, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -85,14 +85,14 @@ func read(path string) (int64, error) {
 		return 0, err
 	}
 	defer f.Close()
-	const most = 64 // more than any number has digits
+	const most = 64 // more digits than any count has
 	text, err := io.ReadAll(io.LimitReader(f, most))
 	if err != nil {
 		return 0, err
 	}
 	n, err := strconv.ParseInt(string(bytes.TrimSpace(text)), 10, 64)
 	if err != nil || n < 0 || len(text) == most {
-		return 0, fmt.Errorf("count %s is left as it is: %.20q is not a count; move it away to begin with 0", path, text)
+		return 0, fmt.Errorf("count %s: %.20q is not a count; the file was left as it is; move it away to begin with 0", path, text)
 	}
 	return n, nil
 }

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// lockFile keeps a second counter away, which would overwrite what the first has
-// counted. The system gives the lock back, however the process ends. The file itself
-// stays: who removed it would let two in that opened it before and after.
+// lockFile stops a second counter, which would overwrite the count of the first. The system releases
+// the lock when the process ends, in any way. The file stays. If it were removed, one process could
+// lock the old file and another one a new file.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {

@@ -4,8 +4,8 @@ package main
 
 import "os"
 
-// Nothing keeps a second counter away where this is built: package syscall has no lock
-// that every such system knows.
+// Nothing stops a second counter on these systems: package syscall has no lock that works on all of
+// them.
 func lockFile(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 }

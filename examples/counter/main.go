@@ -1,11 +1,11 @@
-// Command counter counts, and goes on where it ended the last time. It is the classic of
+// Command counter counts, and continues from the count of its last run. It is the classic example of
 // Python's atexit: a counter that loads itself from a file and registers its own save.
 //
 //	go run ./examples/counter                # until Ctrl-C
 //	go run ./examples/counter -end panic     # or any other way; -h lists them
 //
-// The count is right after every end that runs handlers. After one that does not, which
-// no program can prevent, the file has the last count that was saved, never half of one.
+// The count is right after every end that runs handlers. After the other ends, which no program can
+// prevent, the file has the last count that was saved, never half of one.
 package main
 
 import (
@@ -50,8 +50,8 @@ func run(ctx context.Context, cfg config) error {
 	return cfg.end.end(ctx)
 }
 
-// step counts one, and says so. Every so often it saves, which is not needed for an end
-// that runs handlers: it bounds what the others lose.
+// step counts one and prints the count. With -checkpoint it also saves from time to time. An end that
+// runs handlers does not need that, but the other ends then lose less.
 func step(ctx context.Context, i, checkpoint int) error {
 	n, err := count.add()
 	if err != nil {

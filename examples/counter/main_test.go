@@ -16,12 +16,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// runMain makes the test binary the program itself, which is thus tested as a process of
-// its own without being built a second time, and with the race detector where the tests
-// have it.
+// runMain makes the test binary run the program. So the tests can start it as a process without
+// building it, and with the race detector if they have it.
 const runMain = "COUNTER_TEST_RUN_MAIN"
 
-// maxLife bounds a process: only one that does not end by itself gets there.
+// maxLife is the limit of a process that does not end by itself.
 const maxLife = 2 * time.Minute
 
 func TestMain(m *testing.M) {
@@ -31,7 +30,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// command is the program, which lives until the test is over at the latest.
+// command returns the program as a command. It is killed at the end of the test at the latest.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), maxLife)
@@ -54,7 +53,7 @@ func play(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return status(cmd.ProcessState), out.String(), errs.String()
 }
 
-// newFile is a file for a count, which is not there if the content is "".
+// newFile returns the path of a file with the content. There is no file if the content is "".
 func newFile(t *testing.T, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "count")
@@ -71,7 +70,7 @@ func put(t *testing.T, path, content string) {
 	}
 }
 
-// holds compares what a file has.
+// holds checks the content of a file.
 func holds(t *testing.T, path, want string) {
 	t.Helper()
 	if got, err := os.ReadFile(path); string(got) != want {
@@ -122,7 +121,7 @@ func TestACheckpointBoundsTheLoss(t *testing.T) {
 	holds(t, path, "6\n")
 }
 
-// What is wrong with a file is said, and the file is left alone.
+// A file with other content is named in an error, and stays as it is.
 func TestABadFile(t *testing.T) {
 	for name, content := range map[string]string{
 		"text":     "a diary\n",
@@ -147,7 +146,7 @@ func TestABadFile(t *testing.T) {
 func TestTheLastNumber(t *testing.T) {
 	path := newFile(t, "9223372036854775806\n")
 	code, stdout, stderr := play(t, "-file", path, "-end", "return", "-every", "0")
-	if code != 1 || !strings.Contains(stdout, "\n9223372036854775807\nsaved ") || !strings.Contains(stderr, "the last number") {
+	if code != 1 || !strings.Contains(stdout, "\n9223372036854775807\nsaved ") || !strings.Contains(stderr, "the largest possible count") {
 		t.Errorf("exit status %d, said %q, want 1 and an error\n%s", code, stdout, stderr)
 	}
 	holds(t, path, "9223372036854775807\n")
@@ -189,7 +188,7 @@ func TestBadFlagsAreSaidAtOnce(t *testing.T) {
 	}
 }
 
-func TestTheHelpAndTheReadmeTellOfEachWay(t *testing.T) {
+func TestTheHelpAndTheReadmeHaveEachWay(t *testing.T) {
 	code, help, _ := play(t, "-h")
 	if code != 0 {
 		t.Errorf("exit status %d for -h, want 0", code)

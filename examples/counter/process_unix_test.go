@@ -23,9 +23,9 @@ type process struct {
 	out    *bufio.Scanner
 	pipe   io.Closer
 	errs   bytes.Buffer
-	saved  int64 // the last count that it said it has saved
-	told   int64 // the last count that it said, or the first that it has saved
-	counts int   // how many it said
+	saved  int64 // the last count that it printed as saved
+	told   int64 // the last count that it printed, or the first that it saved
+	counts int   // how many counts it printed
 }
 
 func start(t *testing.T, args ...string) *process {
@@ -45,8 +45,8 @@ func start(t *testing.T, args ...string) *process {
 	return p
 }
 
-// heedIgnored catches the signals that are ignored in this process, as in a script's
-// background job, since children would inherit that.
+// heedIgnored catches the signals that this process ignores, as in a script's background job. Children
+// would ignore them too.
 var heedIgnored = sync.OnceFunc(func() {
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE} {
 		if signal.Ignored(sig) {
@@ -55,7 +55,7 @@ var heedIgnored = sync.OnceFunc(func() {
 	}
 })
 
-// read takes in a line of the program's, if there is another.
+// read reads the next line of the program, if there is one.
 func (p *process) read(t *testing.T) bool {
 	t.Helper()
 	if !p.out.Scan() {
@@ -77,7 +77,7 @@ func (p *process) read(t *testing.T) bool {
 	return true
 }
 
-// until reads on until it has counted so often, or has ended.
+// until reads until the program has printed n counts or has ended.
 func (p *process) until(t *testing.T, counts int) {
 	t.Helper()
 	for p.counts < counts && p.read(t) {
@@ -93,7 +93,7 @@ func (p *process) wait(t *testing.T) int {
 	return status(p.cmd.ProcessState)
 }
 
-// signal is lost on one that has ended, which then tells by itself how.
+// signal sends a signal. If the program has ended already, its exit status shows how.
 func (p *process) signal(sig os.Signal) { _ = p.cmd.Process.Signal(sig) }
 
 func TestEachSignal(t *testing.T) {
@@ -142,7 +142,7 @@ func hasRow(t *testing.T, row string) {
 	}
 }
 
-// The disk is full, or the like, when it matters.
+// The file cannot be saved at the end, as on a full disk.
 func TestASaveThatFailsTellsTheCount(t *testing.T) {
 	path := newFile(t, "7\n")
 	p := start(t, "-file", path, "-every", "1ms")

@@ -20,16 +20,16 @@ var (
 	seed = flag.Uint64("seed", rand.Uint64(), "of TestRandomEnds")
 )
 
-// moment is long enough for the second signal to come anywhere in the program's end.
+// moment is long enough that the second signal can come at any time during the stop.
 const moment = 3 * time.Millisecond
 
-// An ending is a way for the program to end, or signals to end it with.
+// An ending is a way in which the program ends by itself, or the signals that end it.
 type ending struct {
 	name    string
 	way     string // "" to wait for the signals
 	signals []os.Signal
 	orderly bool  // handlers run: the count is exact
-	status  []int // what is possible
+	status  []int // the possible values
 }
 
 func byWay(name string) ending {
@@ -37,8 +37,8 @@ func byWay(name string) ending {
 	return ending{name: name, way: name, orderly: w.runs, status: []int{w.status}}
 }
 
-// A signal that comes before main is called ends the process as if there were no main,
-// which then has not counted: 130 and 143.
+// A signal that comes before main is called ends the process with status 130 or 143, before it has
+// counted.
 var endings = []ending{
 	byWay("return"),
 	byWay("error"),
@@ -56,12 +56,12 @@ var endings = []ending{
 	byWay("fatal"),
 }
 
-// The program is ended at random moments, again and again on the same file. After each
-// run it must hold what was counted; after one that could not save, the last count that
-// was saved, or the one that was being saved. No verdict depends on the moment.
+// TestRandomEnds ends the program at random moments, many times on the same file. After each run the
+// file must have the right count. If the run could not save, the file must have the last count that
+// was saved, or the one that was being saved. The result does not depend on the moment.
 //
-// A SIGKILL leaves what was written, so this tells nothing of a machine that goes down:
-// the syncs in replace are for that.
+// After a SIGKILL the system still writes the data to the disk. So this does not test a machine that
+// loses power. The syncs in replace are for that case.
 func TestRandomEnds(t *testing.T) {
 	const files = 4 // at once
 	sum := &tally{ends: map[string]int{}}
@@ -76,7 +76,7 @@ func TestRandomEnds(t *testing.T) {
 				}
 				if !t.Failed() {
 					c.next(byWay("return"))
-					alone(t, c.path) // what a crash left was used up
+					alone(t, c.path) // the next save has used the file of an interrupted one
 				}
 			})
 		}
@@ -84,7 +84,7 @@ func TestRandomEnds(t *testing.T) {
 	t.Logf("seed %d: %s", *seed, sum)
 }
 
-// A chain is runs on one file, one after the other.
+// A chain is a series of runs on one file.
 type chain struct {
 	t    *testing.T
 	rand *rand.Rand
@@ -122,10 +122,10 @@ func (c *chain) next(e ending) {
 	c.old = got
 }
 
-// allows tells whether the file may have this after the run.
+// allows reports whether the file may have this count after the run.
 func (c *chain) allows(e ending, p *process, got, checkpoint int64) bool {
 	last, saved := p.told, p.saved
-	if saved < 0 { // it ended before it said anything, and has not counted
+	if saved < 0 { // it ended before it printed anything, and has not counted
 		last, saved = c.old, c.old
 	}
 	if e.orderly {
@@ -141,7 +141,7 @@ func (c *chain) fail(e ending, p *process, format string, args ...any) {
 		*seed, e.name, p.cmd.Args[1:], fmt.Sprintf(format, args...), c.old, p.told, p.saved, &p.errs)
 }
 
-// A tally tells which ends there were, and how many came in the middle of a save.
+// A tally counts the ends, and how many of them came in the middle of a save.
 type tally struct {
 	mu            sync.Mutex
 	ends          map[string]int

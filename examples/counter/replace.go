@@ -5,11 +5,11 @@ import (
 	"path/filepath"
 )
 
-// replace gives a file new content in one step: after whatever end, of the process or of
-// the machine, the file has the old content or the new, and the new if replace returned.
+// replace gives a file new content in one step. After any end of the process or of the machine, the
+// file has either the old or the new content, and the new content if replace has returned.
 func replace(path string, content []byte) error {
-	// In the same folder, since only within a file system a rename is one step. Always
-	// the same name, so that what a crash leaves behind is used up by the next save.
+	// The new file is in the same folder, because a rename is one step only within a file system. Its
+	// name is always the same, so that the next save uses the file that a crash has left.
 	temp := path + ".new"
 	err := write(temp, content)
 	if err == nil {
@@ -19,11 +19,11 @@ func replace(path string, content []byte) error {
 		_ = os.Remove(temp)
 		return err
 	}
-	return syncDir(filepath.Dir(path)) // the rename, too, is only in memory until then
+	return syncDir(filepath.Dir(path)) // until then the rename is only in memory too
 }
 
-// write returns when the content is on the disk. A rename can get there before what was
-// written: without the Sync, a machine that goes down leaves an empty file.
+// write returns when the content is on the disk. Without the Sync, the rename could reach the disk
+// before the content, and a crash of the machine would leave an empty file.
 func write(path string, content []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package main
 
-// A folder cannot be synced here; Windows writes a rename to its journal by itself.
+// Windows cannot sync a folder. It writes a rename to its journal without that.
 func syncDir(string) error { return nil }

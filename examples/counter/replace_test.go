@@ -41,7 +41,7 @@ func TestReplaceThatFailsKeepsTheOld(t *testing.T) {
 	})
 }
 
-// alone fails if there is anything else where the file is, but for its lock.
+// alone fails if the folder of the file has anything but the file and its lock.
 func alone(t *testing.T, path string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(path))

@@ -16,7 +16,7 @@ func syncDir(path string) error {
 	defer d.Close()
 	err = d.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		return nil // some network file systems have no such thing
+		return nil // some network file systems cannot sync a folder
 	}
 	return err
 }

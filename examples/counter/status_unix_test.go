@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// status is an exit status as a shell tells it.
+// status returns an exit status as a shell reports it.
 func status(p *os.ProcessState) int {
 	if s, ok := p.Sys().(syscall.WaitStatus); ok && s.Signaled() {
 		return 128 + int(s.Signal())

@@ -12,20 +12,20 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A way is one in which the program can end. What it says of status and handlers is
-// tested, and is the table in README.md.
+// A way is a way in which the program can end. Its status and whether the handlers run are tested, and
+// are in the table in README.md.
 type way struct {
 	name   string
-	what   string // that it does
-	status int    // the exit status that follows, as a shell tells it
-	runs   bool   // the handlers
+	what   string // what the program does
+	status int    // the exit status, as a shell reports it
+	runs   bool   // whether the handlers run
 	end    func(context.Context) error
 }
 
-// wait is the name of the way that the program does not choose by itself.
+// wait is the way in which the program waits for a signal.
 const wait = "wait"
 
-// ways are those that run the handlers, then those that do not.
+// ways has first the ways that run the handlers, then the others.
 var ways = []way{
 	{wait, "counts until Ctrl-C or SIGTERM", 0, true, nil},
 	{"return", "main returns nil", 0, true, func(context.Context) error { return nil }},
@@ -73,8 +73,8 @@ func goroutine(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// fatal makes one of those errors that cannot be recovered from. Concurrent writes to a
-// map would be another, if they met.
+// fatal makes a fatal error of the runtime, which cannot be recovered from. Concurrent writes to a map
+// would cause one too, but not each time.
 func fatal(context.Context) error {
 	new(sync.Mutex).Unlock()
 	return nil
@@ -88,6 +88,6 @@ func kill(ctx context.Context) error {
 	if err := self.Kill(); err != nil {
 		return err
 	}
-	<-ctx.Done() // it takes a moment
+	<-ctx.Done() // the stop takes a moment
 	return ctx.Err()
 }

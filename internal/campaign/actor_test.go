@@ -12,9 +12,9 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// This file is what actors do, and what happens beside them.
+// This file performs the acts of actors, and the events beside them.
 
-// begins notes the start of an actor.
+// begins records the start of an actor.
 func (w *world) begins(sn *seen, work context.Context) {
 	err, left := work.Err(), time.Duration(-1)
 	d, ok := work.Deadline()
@@ -30,7 +30,7 @@ func (w *world) begins(sn *seen, work context.Context) {
 	})
 }
 
-// waits waits until main or a task is told, or for as long as it likes.
+// waits waits until main or a task is told to stop, or until it returns alone.
 func (w *world) waits(sn *seen, ctx context.Context) {
 	if sn.fromTheStart() {
 		w.runsOne(sn, sn.inside(ctx))
@@ -48,7 +48,7 @@ func (w *world) waits(sn *seen, ctx context.Context) {
 	}
 }
 
-// performs is the rest. before is what the actor has to return if it fails in no other way.
+// performs does the rest. before is the error of the actor if it does not fail in another way.
 func (w *world) performs(sn *seen, work context.Context, before error) error {
 	w.callsBack(sn, work)
 	w.note(func() { sn.acts, sn.actsAt = true, w.now() })
@@ -61,8 +61,8 @@ func (w *world) performs(sn *seen, work context.Context, before error) error {
 		case <-work.Done():
 			err := work.Err()
 			deadline, ok := work.Deadline()
-			c := &cut{w.now(), ok && !time.Now().Before(deadline), err, context.Cause(work)}
-			w.note(func() { sn.cut = c })
+			c := &contextEnd{w.now(), ok && !time.Now().Before(deadline), err, context.Cause(work)}
+			w.note(func() { sn.ended = c })
 			switch {
 			case sn.Way%2 == 1:
 				err = c.cause
@@ -120,8 +120,8 @@ func (w *world) performs(sn *seen, work context.Context, before error) error {
 	return w.ends(sn, work, byReturn, before)
 }
 
-// A failure is the error of one actor. Were it the same for all, a step might return the
-// very cause for which it was asked to stop, which is no error.
+// A failure is the error of one actor. If all actors had the same error, a step might return the cause
+// of its stop, which counts as no error.
 type failure struct{ of string }
 
 func (f failure) Error() string { return f.of + " fails" }
@@ -140,7 +140,7 @@ func (w *world) isReleased() bool {
 	}
 }
 
-// ends notes the end of an actor, and whether that makes the program stop.
+// ends records the end of an actor, and whether it stops the program.
 func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 	d, ok := work.Deadline()
 	late, expired := ok && time.Now().After(d), errors.Is(work.Err(), context.DeadlineExceeded)
@@ -152,7 +152,7 @@ func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 	bad := sn.bad()
 	switch {
 	case sn.kind == shutdown.KindMain:
-		// What it has returned is held against the end of the context that Run was given.
+		// Its result is compared with the error of the context of Run.
 		until := ifelse(err == nil, 0, w.p.Ctx.until(w.obs.start))
 		w.heldUp(stimulus{cause: ifelse(bad || late, err, nil), why: mainReturned}, max(0, until-w.now()))
 	case sn.kind == shutdown.KindTask && sn.started && !sn.told:
@@ -163,7 +163,7 @@ func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 	return err
 }
 
-// bad reports whether the result is a failure, also where it comes in time.
+// bad reports whether the result is a failure even if it comes in time.
 func (sn *seen) bad() bool {
 	var sig *signals.Error
 	var code *shutdown.ExitError
@@ -183,8 +183,8 @@ func (sn *seen) bad() bool {
 //go:noinline
 func (w *world) leak() { <-w.release }
 
-// stuck is stuck in one of the ways that a bubble can bear: in a mutex, a system call or a
-// loop its clock would stand still.
+// stuck blocks in one of the ways in which the clock of a bubble still advances. It would stop for a
+// mutex, a system call or a loop.
 //
 //go:noinline
 func (w *world) stuck(way int) {
@@ -218,7 +218,7 @@ func (w *world) panics(way int) {
 	case 1:
 		panic(nil) //nolint // it is a *runtime.PanicNilError
 	case 2:
-		panic(context.Canceled) // no polite answer
+		panic(context.Canceled) // this is a failure
 	case 3: // while a Goexit is under way: the goroutine ends even though it is recovered
 		defer panic(errBoom)
 		runtime.Goexit()
@@ -233,10 +233,10 @@ func (w *world) exits(code int) {
 	w.c.Exit(code)
 }
 
-// callsBack is what an actor does with the Coordinator.
+// callsBack makes the actor's calls of the Coordinator.
 func (w *world) callsBack(sn *seen, work context.Context) {
 	if w.isReleased() {
-		return // what there is to judge has been noted
+		return // everything is recorded already
 	}
 	switch sn.Does {
 	case stops:
@@ -269,8 +269,8 @@ func (w *world) callsBack(sn *seen, work context.Context) {
 	case unregisters:
 		w.changes()
 		w.unregistersOne(sn)
-	case looks:
-		w.looks()
+	case asks:
+		w.asksForReport()
 	case shuts:
 		w.shutsOne(sn, work)
 	case quiesces:
@@ -278,7 +278,7 @@ func (w *world) callsBack(sn *seen, work context.Context) {
 	}
 }
 
-// waitsFor calls what may wait for long.
+// waitsFor makes a call that may take long.
 func (w *world) waitsFor(f func()) {
 	w.note(func() { w.obs.pending++ })
 	defer w.note(func() { w.obs.pending-- })
@@ -299,7 +299,7 @@ var causes = []struct {
 	{&shutdown.ExitError{Code: 5, Err: errStop}, true},
 }
 
-// fire has an event happen.
+// fire makes an event happen.
 func (w *world) fire(e *event) {
 	ctx := context.Background()
 	switch e.What {
@@ -333,7 +333,7 @@ func (w *world) fire(e *event) {
 			w.waitsFor(func() { w.shuts(nil, task, ctx, e.Within, e.Ctx) })
 		}
 	case looked:
-		w.looks()
+		w.asksForReport()
 	case addedTask:
 		if w.p.Tasks != nil {
 			w.addTask(&w.g, e.Sub, nil)
@@ -343,7 +343,7 @@ func (w *world) fire(e *event) {
 	}
 }
 
-// meddle changes the stack, or ends a part of it early.
+// meddle changes the stack, or closes a part of it early.
 func (w *world) meddle(ctx context.Context, e *event) {
 	var reg *seen
 	var sc *scope
@@ -373,7 +373,7 @@ func (w *world) meddle(ctx context.Context, e *event) {
 	}
 }
 
-// settles notes that sn has begun by now, or never will.
+// settles records that sn has begun by now, or will never begin.
 func (w *world) settles(sn *seen) {
 	at := w.now()
 	w.note(func() {

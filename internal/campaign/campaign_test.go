@@ -17,20 +17,20 @@ var (
 	first    = flag.Uint64("campaign.seed", 0, "the seed of the first of them; with -campaign.n 0, of the only one")
 )
 
-// A panic of the core, or a bubble that stands still, ends the process: the traceback tells
-// the seed, which is a label of the goroutine that plays the program.
+// A panic of the core ends the process, and so does a bubble that hangs. The goroutine that plays the
+// program has the seed as a label, so the traceback shows it.
 func TestMain(m *testing.M) {
 	debug.SetTraceback("all")
 	_ = os.Setenv("GODEBUG", strings.TrimPrefix(os.Getenv("GODEBUG")+",tracebacklabels=1", ","))
 	goleak.VerifyTestMain(m)
 }
 
-// A few thousand programs take some seconds; a slow machine, or the race detector, gets by
-// with fewer.
+// A few thousand programs take some seconds. On a slow machine, or with the race detector, fewer of
+// them are played.
 const (
 	briefly   = 4000
 	briefTime = 10 * time.Second
-	// In so many programs everything happens that the tally counts.
+	// This number of programs is enough for everything in the tally to happen.
 	someLength = 1000
 )
 
@@ -59,7 +59,7 @@ func TestCampaign(t *testing.T) {
 	t.Logf("%d programs from seed %d in %v: %v", played, from, time.Since(began).Round(time.Millisecond), total)
 }
 
-// explain tells of a program that fails, and of a smaller one.
+// explain describes a program that fails, and a smaller one that fails too.
 func explain(t *testing.T, p *program, f *fault, findings []string) string {
 	small, smaller := shrink(p, func(q *program) []string { return judge(play(t, q, f)) })
 	text := fmt.Sprintf("seed %d:\n  ", p.Seed) + strings.Join(findings, "\n  ") + "\n"

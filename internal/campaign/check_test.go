@@ -9,9 +9,9 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// This file is the promises that are about more than one step.
+// This file checks the guarantees that concern several steps.
 
-// A row is what a step's event and its line in the report have in common.
+// A row has the values that occur both in a step's event and in its line of the report.
 type row struct {
 	name        string
 	start, took time.Duration
@@ -19,7 +19,7 @@ type row struct {
 	err         error
 }
 
-// checkEvents holds the events against the report.
+// checkEvents compares the events with the report.
 func (m *model) checkEvents() {
 	ended := make(map[row]int)
 	var begun []string
@@ -62,15 +62,14 @@ func (m *model) checkEvents() {
 	m.checkWaiting()
 }
 
-// beganAfterTheStop reports whether there was to be an event for the beginning of what has
-// ended here.
+// beganAfterTheStop reports whether there must be an event for the beginning of a step that ended.
 func (m *model) beganAfterTheStop(e shutdown.StepEnded) bool {
 	sn := m.byName[e.Name]
 	return e.Kind == shutdown.KindHandler && e.Outcome != outcomeSkipped && sn.begin > m.stop && !m.released(sn)
 }
 
-// checkWaiting holds that each step that is waited for has a line after 1, 2, 5 and 10 s, and then
-// each 10 s, and that no line comes at another time.
+// checkWaiting checks that there is a line about each running step after 1, 2, 5 and 10 s, and then
+// every 10 s, and that there is none at other times.
 func (m *model) checkWaiting() {
 	type line struct {
 		name string
@@ -99,7 +98,7 @@ func (m *model) checkWaiting() {
 	}
 	for _, t := range m.steps {
 		if t.Kind != shutdown.KindHandler || t.Outcome != shutdown.OutcomeAbandoned || t.seen.Does == closes || t.seen.Does == hands || t.seen.Does == makes || t.seen.Does == shuts {
-			continue // what waits for others, or may not be waited for
+			continue // a step that waits for others, or that nobody may be waiting for
 		}
 		for at := s; at < t.Took; at += s {
 			if rings(at) && !lines[line{t.Name, at}] && t.begin+at > m.delayEnd && t.begin+at < m.drained {
@@ -114,7 +113,7 @@ func rings(after time.Duration) bool {
 	return slices.Contains([]time.Duration{s, 2 * s, 5 * s}, after) || after > 0 && after%(10*s) == 0
 }
 
-// checkSignals holds that a second signal presses, and a third one ends the process.
+// checkSignals checks the effects of a second and of a third signal.
 func (m *model) checkSignals() {
 	heard := m.heard()
 	forced := 0
@@ -125,21 +124,21 @@ func (m *model) checkSignals() {
 	}
 	n := len(heard)
 	if n > 1 && heard[n-1].at == m.drained {
-		return // at the very instant
+		return // at the same instant
 	}
 	if m.report.Forced != (n > 1) || forced > 1 || (forced == 1) != m.report.Forced {
 		m.found("signals", "%d signals count, and Forced is %t, with %d events", n, m.report.Forced, forced)
 	}
 	switch at := slices.IndexFunc(m.exits, func(e exit) bool { return e.at <= m.returned }); {
-	case n < 3 && at >= 0 && m.codes == nil: // a step that was given up may call Exit at the very end
+	case n < 3 && at >= 0 && m.codes == nil: // an abandoned step may call Exit just before the end
 		m.found("signals", "the process ended at %v, by %d signals", m.exits[at].at, n)
 	case n >= 3 && (at < 0 || m.exits[at].at > heard[2].at+100*ms || m.exits[at].code != 128+int(heard[2].sig)):
 		m.found("signals", "the third signal came at %v, and the process ended so: %v", heard[2].at, m.exits)
 	}
 }
 
-// checkForced holds that a second signal ends the contexts of what runs, and leaves each step
-// no more than its promise.
+// checkForced checks that a second signal ends the contexts of the running steps, and that each step
+// then has at most its minimum.
 func (m *model) checkForced() {
 	forced := m.forced
 	if forced < 0 {
@@ -152,10 +151,10 @@ func (m *model) checkForced() {
 	for _, t := range m.steps {
 		from := max(t.begin, forced)
 		most := atMost(max(floor, t.seen.Reserve), t.seen.Timeout)
-		if t.Kind == shutdown.KindTask && !t.seen.started { // those of a group share what main may take
+		if t.Kind == shutdown.KindTask && !t.seen.started { // the tasks of a group share the budget of main
 			most = atMost(max(s, t.seen.Reserve), t.seen.Timeout)
 		}
-		if t.end > forced && t.end-from > most && !(m.vague(t.seen) && t.seen.shuts != nil) { // that abandons nothing, and its group has no turn for it
+		if t.end > forced && t.end-from > most && !(m.vague(t.seen) && t.seen.shuts != nil) { // Shutdown abandons nothing, and the group does not stop it
 			m.found("forced", "%s had %v from %v on, want at most %v", t.Name, t.end-from, from, most)
 		}
 		if m.obeysAt(t.seen, forced) && t.begin < forced && t.end > forced && (t.Kind != shutdown.KindMain || m.p.Tasks == nil) {
@@ -164,12 +163,12 @@ func (m *model) checkForced() {
 	}
 }
 
-// lookAgain is the most that may pass from the last handler's end to the drain's: what looks
-// like a leak is looked at again.
+// lookAgain is the longest time from the end of the last handler to that of the drain. The core scans
+// several times before it reports a leak.
 const lookAgain = 10 * ms
 
-// checkTurns holds that no hold is refused before main is over, and no handler before all are;
-// and that one that was closed does not begin after that.
+// checkTurns checks that no hold is refused before main is over, and no handler before everything is
+// over. It also checks that a closed handler does not begin after the Close.
 func (m *model) checkTurns() {
 	mainEnd := ifelse(m.p.Alone, m.stop, m.drained)
 	for _, t := range m.steps {
@@ -197,8 +196,8 @@ func (m *model) checkTurns() {
 	}
 }
 
-// holdsTheTurn reports whether what has made the scope that sn is in, on the stack, was what the drain
-// was waiting for: then the scope had not had its turn.
+// holdsTheTurn reports whether the drain was waiting for the step that made the scope of sn. Then the
+// scope had not had its turn.
 func (m *model) holdsTheTurn(sn *seen) bool {
 	maker := m.observation.named(sn.maker)
 	if maker == nil || sn.home.maker != sn.maker || sn.home.parent != m.top || sn.at != sn.home.at || m.over(maker, sn.at) {
@@ -207,21 +206,21 @@ func (m *model) holdsTheTurn(sn *seen) bool {
 	return maker.kind == shutdown.KindMain || maker.kind == shutdown.KindHandler && maker.home == m.top && !m.early(maker)
 }
 
-// A span is from when a child of a scope began until it was over.
+// A span is the time from the beginning of a child of a scope to its end.
 type span struct {
 	at         time.Duration // when it was registered
 	order      int
 	begin, end time.Duration
-	first      time.Duration // when it may have begun at the earliest, if somebody has closed a part of it
+	first      time.Duration // the earliest time at which it may have begun, if a part of it was closed
 	name       string
-	maker      *actor // that has registered it, nil if none
+	maker      *actor // the actor that registered it, nil if none
 }
 
-// checkOrder holds that what is registered last is over first, that tasks stop newest
-// first, and that main and what it waits for is over before all handlers begin.
+// checkOrder checks that handlers run newest first, that tasks stop newest first, and that main and
+// its holds are over before the first handler begins.
 func (m *model) checkOrder() {
 	main := m.delayEnd
-	tasks := make(map[string][]span) // by the group that they are in
+	tasks := make(map[string][]span) // by their group
 	for _, t := range m.steps {
 		switch {
 		case t.Kind == shutdown.KindMain, t.Kind == shutdown.KindHold:
@@ -243,8 +242,7 @@ func (m *model) checkOrder() {
 	m.spanOf(m.top)
 }
 
-// spanOf checks a scope and returns its span, with ok false if nothing in it began in its
-// turn.
+// spanOf checks a scope and returns its span. ok is false if no part of it began in its turn.
 func (m *model) spanOf(sc *scope) (all span, ok bool) {
 	var spans []span
 	for _, c := range sc.children {
@@ -265,7 +263,7 @@ func (m *model) spanOf(sc *scope) (all span, ok bool) {
 		all.begin, all.first, all.end = min(all.begin, sp.begin), min(all.first, sp.first), max(all.end, sp.end)
 	}
 	for _, t := range m.steps {
-		if sc.around(t.seen.home) && m.early(t.seen) { // perhaps in its turn all the same
+		if sc.around(t.seen.home) && m.early(t.seen) { // but perhaps in its turn
 			all.first = min(all.first, t.begin)
 		}
 	}
@@ -298,7 +296,7 @@ func (m *model) checkSpans(spans []span) {
 	for _, older := range spans {
 		for _, newer := range spans {
 			if older.at == newer.at && (newer.at > m.start || older.maker != nil && newer.maker != nil) {
-				continue // by steps that run side by side: who was first?
+				continue // by steps that run side by side, in unknown order
 			}
 			if older.order < newer.order && newer.at < older.first && newer.end > older.begin {
 				m.found("order", "%s, which is newer, was over at %v, and %s began at %v", newer.name, newer.end, older.name, older.begin)
@@ -307,77 +305,77 @@ func (m *model) checkSpans(spans []span) {
 	}
 }
 
-// checkFloors holds that every step has its promise, where nobody changes the plan after it
-// was made, and that none has more than it asked for.
+// checkFloors checks that every step has its minimum, if the plan does not change, and that none has
+// more than its Timeout.
 func (m *model) checkFloors() {
 	if m.changesThePlan() {
-		m.checkAllowances(m.leastInAnyPlan())
+		m.checkBudgets(m.leastInAnyPlan())
 		return
 	}
 	left, main, floor := m.left(), m.mainIsToCome(), m.floor()
-	owed := m.owed(m.top, floor)
+	sum := m.minimumOf(m.top, floor)
 	if main {
-		owed += floor
+		sum += floor
 	}
 	scale := 1.0
-	if most := 0.9 * float64(left); float64(owed) > most {
-		scale = most / float64(owed)
+	if most := 0.9 * float64(left); float64(sum) > most {
+		scale = most / float64(sum)
 	}
 	scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d)*scale) - time.Microsecond }
-	m.checkAllowances(func(sn *seen) time.Duration {
+	m.checkBudgets(func(sn *seen) time.Duration {
 		if limited(sn) {
-			return 1 // there may be less to divide
+			return 1 // a Timeout of a scope may leave less
 		}
-		return scaled(promise(sn.actor, floor))
+		return scaled(minimum(sn.actor, floor))
 	})
 	for _, e := range m.events {
 		if e, ok := e.Event.(shutdown.StepBegan); ok && e.Kind == shutdown.KindMain {
-			// To the microsecond, which rounding and the few nanoseconds of a floor may cost.
-			want := left - time.Duration(float64(owed-floor)*scale)
+			// A difference of a microsecond may come from rounding.
+			want := left - time.Duration(float64(sum-floor)*scale)
 			if d := budget(e) - want; d > time.Microsecond || d < -time.Microsecond {
-				m.found("allowance", "main may take %v, want %v", budget(e), want)
+				m.found("budget", "main may take %v, want %v", budget(e), want)
 			}
 		}
 	}
 }
 
-// leastInAnyPlan is the least that a step has in its turn, however what was registered before the delay
-// was over is taken away or closed early. Late registrations may reduce all minimums, and so may what
-// a step was closing that has no time left for it.
+// leastInAnyPlan returns the least minimum that a step has in its turn, for any early closing or
+// unregistration of handlers before the end of the delay. All minimums may be reduced by
+// late registrations, and by a step that closes another one and has no time left for it.
 func (m *model) leastInAnyPlan() func(*seen) time.Duration {
-	n, owed := 1, s
+	n, sum := 1, s
 	late := !m.new || slices.ContainsFunc(m.closings, func(c *closing) bool {
 		return (c.caller != nil || c.slack > 0) && (!c.back || c.end > c.at || c.err != nil)
 	})
 	var walk func(*scope)
 	walk = func(sc *scope) {
 		late = late || sc.at >= m.delayEnd
-		owed += sc.Reserve
+		sum += sc.Reserve
 		for _, c := range sc.children {
 			switch {
 			case c.scope != nil:
 				walk(c.scope)
 			case !c.seen.refused:
 				late = late || c.seen.at >= m.delayEnd
-				owed += promise(c.seen.actor, s)
+				sum += minimum(c.seen.actor, s)
 				n++
 			}
 		}
 	}
 	walk(m.top)
-	floor, scale := min(s, m.left()/time.Duration(2*n)), min(1, 0.9*float64(m.left())/float64(owed))
+	floor, scale := min(s, m.left()/time.Duration(2*n)), min(1, 0.9*float64(m.left())/float64(sum))
 	return func(sn *seen) time.Duration {
 		if late || m.early(sn) || limited(sn) {
 			return 0
 		}
-		return time.Duration(float64(promise(sn.actor, floor))*scale) - time.Microsecond
+		return time.Duration(float64(minimum(sn.actor, floor))*scale) - time.Microsecond
 	}
 }
 
-// left is what there is of the grace period when the delay is over.
+// left is the rest of the grace period when the delay is over.
 func (m *model) left() time.Duration { return m.began + m.report.Grace - m.delayEnd }
 
-// mainIsToCome reports whether there is main, or a hold, to wait for then.
+// mainIsToCome reports whether main, or a hold, is still running then.
 func (m *model) mainIsToCome() bool {
 	return slices.ContainsFunc(m.events, func(n noted) bool {
 		e, ok := n.Event.(shutdown.StepBegan)
@@ -385,7 +383,7 @@ func (m *model) mainIsToCome() bool {
 	})
 }
 
-// floor is the least that each step is promised then.
+// floor is the floor of all minimums, fixed at that time.
 func (m *model) floor() time.Duration {
 	n := m.count(m.top)
 	if m.mainIsToCome() {
@@ -394,9 +392,9 @@ func (m *model) floor() time.Duration {
 	return min(s, m.left()/time.Duration(2*max(n, 1)))
 }
 
-// checkAllowances compares what handlers and started tasks may take with the least that is
-// promised to them, and with their Timeout.
-func (m *model) checkAllowances(least func(*seen) time.Duration) {
+// checkBudgets compares the budgets of handlers and started tasks with their minimums and their
+// Timeouts.
+func (m *model) checkBudgets(least func(*seen) time.Duration) {
 	for _, n := range m.events {
 		e, ok := n.Event.(shutdown.StepBegan)
 		if !ok {
@@ -409,24 +407,24 @@ func (m *model) checkAllowances(least func(*seen) time.Duration) {
 		if sn == nil || sn.home == nil {
 			continue
 		}
-		if want := least(sn); n.at >= m.delayEnd && budget(e) < want { // before, somebody has closed it
-			m.found("floor", "%s may take %v, and was promised %v", e.Name, budget(e), want)
+		if want := least(sn); n.at >= m.delayEnd && budget(e) < want { // an earlier one was closed early
+			m.found("floor", "%s may take %v, and its minimum is %v", e.Name, budget(e), want)
 		}
-		// Where somebody else closes it, that may be bounded in the instant of its begin.
+		// If somebody closes it, the limit may come at the instant of its beginning.
 		shortened := !m.new && m.early(sn)
 		if d := sn.left - (budget(e) - margin(budget(e))); sn.kind == shutdown.KindHandler && sn.calls > 0 && (d > time.Microsecond || d < -time.Microsecond && !shortened) {
-			m.found("cut", "%s may take %v, and its deadline is %v ahead", e.Name, budget(e), sn.left)
+			m.found("deadline", "%s may take %v, and its deadline is %v ahead", e.Name, budget(e), sn.left)
 		}
 	}
 }
 
-// margin is the time between the end of a step's context and when the step is given up.
-func margin(allowance time.Duration) time.Duration {
-	return min(max(allowance*5/100, 25*ms), allowance/2, 500*ms)
+// margin is the time from the deadline of a step to its end.
+func margin(budget time.Duration) time.Duration {
+	return min(max(budget*5/100, 25*ms), budget/2, 500*ms)
 }
 
-// changesThePlan reports whether anything is registered, taken away or run early when the
-// delay is over, or later. What had happened by then has only made the plan another one.
+// changesThePlan reports whether anything is registered, removed or closed early at the end of the
+// delay or later. Earlier changes do not count: the plan is made after them.
 func (m *model) changesThePlan() bool {
 	if slices.ContainsFunc(m.changes, func(at time.Duration) bool { return at >= m.delayEnd }) {
 		return true
@@ -446,12 +444,12 @@ func (m *model) changesThePlan() bool {
 	})
 }
 
-// gone reports whether sn was in the plan no longer when the delay was over.
+// gone reports whether sn was no longer in the plan at the end of the delay.
 func (m *model) gone(sn *seen) bool {
 	return sn.refused || sn.won || sn.over && sn.end < m.delayEnd || m.gaveUpBefore(sn)
 }
 
-// plan is what there was to come of a scope when the delay was over.
+// plan returns the children of a scope that had not ended at the end of the delay.
 func (m *model) plan(sc *scope) []child {
 	return slices.DeleteFunc(slices.Clone(sc.children), func(c child) bool {
 		if c.scope != nil {
@@ -461,8 +459,8 @@ func (m *model) plan(sc *scope) []child {
 	})
 }
 
-// count is how many steps a scope has one after the other: of one whose entries run side by
-// side, as many as the largest.
+// count returns the number of steps that a scope runs one after the other. If its entries run side by
+// side, that is the number of the largest entry.
 func (m *model) count(sc *scope) (n int) {
 	for _, c := range m.plan(sc) {
 		k := 1
@@ -474,21 +472,21 @@ func (m *model) count(sc *scope) (n int) {
 	return n
 }
 
-// owed is what a scope is promised.
-func (m *model) owed(sc *scope, floor time.Duration) (sum time.Duration) {
+// minimumOf is the minimum of a scope, before scaling.
+func (m *model) minimumOf(sc *scope, floor time.Duration) (sum time.Duration) {
 	for _, c := range m.plan(sc) {
 		var d time.Duration
 		if c.scope == nil {
-			d = promise(c.seen.actor, floor)
+			d = minimum(c.seen.actor, floor)
 		} else {
-			d = m.owed(c.scope, floor)
+			d = m.minimumOf(c.scope, floor)
 		}
 		sum = ifelse(sc.Concurrent, max(sum, d), sum+d)
 	}
 	return atMost(max(sum, sc.Reserve), sc.Timeout)
 }
 
-func promise(a *actor, floor time.Duration) time.Duration {
+func minimum(a *actor, floor time.Duration) time.Duration {
 	return atMost(max(floor, a.Reserve), a.Timeout)
 }
 
@@ -508,7 +506,7 @@ func (m *model) checkCode() {
 		}
 	}
 	if n := len(m.codes); n > 0 && m.codes[0].at == m.drained || n > 1 && m.codes[0].at == m.codes[1].at {
-		return // at the very instant
+		return // at the same instant
 	}
 	if m.tied(m.stop) || slices.ContainsFunc(m.stops, func(s stimulus) bool { return s.maybe && s.at <= m.stop }) {
 		return
@@ -548,7 +546,7 @@ func (m *model) checkCode() {
 	}
 }
 
-// checkLeft counts the goroutines that are left, and looks for their names.
+// checkLeft counts the goroutines that leaked, and looks for their names in the report.
 func (m *model) checkLeft() {
 	for _, l := range m.report.Leaks {
 		if sn := m.byName[l.Step]; sn == nil || (!sn.leak || l.Count != 1) && !m.heldUp(sn) {
@@ -568,8 +566,8 @@ func (m *model) checkLeft() {
 	}
 }
 
-// groupsGoOn reports whether a group may still run, with goroutines of its own: the step that runs it
-// had been abandoned before, or it has a task that nobody has told to stop.
+// groupsGoOn reports whether a group may still run, with goroutines of its own: because the step that
+// runs it was abandoned, or because nobody has told one of its tasks to stop.
 func (m *model) groupsGoOn() bool {
 	return slices.ContainsFunc(m.seen, func(sn *seen) bool {
 		return sn.task != nil && (m.over(m.groupOf(sn), sn.begin) || sn.calls > 0 && !sn.over && !sn.told)
@@ -578,7 +576,7 @@ func (m *model) groupsGoOn() bool {
 	})
 }
 
-// given reports whether sn was given up by name.
+// given reports whether the report has sn as abandoned.
 func (m *model) given(sn *seen) bool {
 	return slices.ContainsFunc(m.events, func(n noted) bool {
 		e, ok := n.Event.(shutdown.StepEnded)
@@ -593,11 +591,11 @@ func nameOf(e shutdown.StepEnded, p *program) string {
 	return e.Name
 }
 
-// checkLeak looks for a goroutine that a task or a handler has left behind, if there was
-// time to look.
+// checkLeak checks that a leaked goroutine of a task or a handler is reported, if there was time for a
+// scan.
 func (m *model) checkLeak(sn *seen) {
 	looked := m.began+m.report.Grace-m.drained > 20*ms
-	if m.released(sn) && sn.end >= m.drained-lookAgain { // it was not waited for, and may have ended after the look
+	if m.released(sn) && sn.end >= m.drained-lookAgain { // nobody waited for it, and it may have ended after the scan
 		looked = false
 	}
 	named := slices.ContainsFunc(m.report.Leaks, func(l shutdown.Leak) bool { return l.Step == sn.Name && l.Count > 0 })

@@ -11,30 +11,29 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// This file is what ends a part of the stack early: Registration.Close, Scope.Close, and what
-// Scope.Release has returned.
+// This file closes parts of the stack early: with Registration.Close, Scope.Close, and the function
+// that Scope.Release returns.
 
 // A closing is a call of one of them.
 type closing struct {
-	reg     *seen  // what was closed:
-	sc      *scope // either of them
-	hand    bool   // by what Release has returned
-	maker   *actor // the actor that has made it, if that is what closes it
-	at, end time.Duration
-	slack   time.Duration // for so long its context may have held it up
-	back    bool          // it has returned
-	limit   time.Duration // the deadline that it was given, 0 if there was none ahead
-	caller  *seen         // the actor that calls it, nil if none
-	by      *seen         // whose context it has, nil if that is of no step
-	cut     time.Duration // of that when it had returned, 0 if it was not known even then
-	err     error
+	reg      *seen  // the handler or scope that was closed:
+	sc       *scope // either of them
+	hand     bool   // by the function that Release returned
+	maker    *actor // the actor that made it, if that actor closes it
+	at, end  time.Duration
+	slack    time.Duration // how long its context may have blocked
+	back     bool          // it has returned
+	limit    time.Duration // the deadline that it was given, 0 if there was none ahead
+	caller   *seen         // the actor that calls it, nil if none
+	by       *seen         // whose context it has, nil if that is of no step
+	deadline time.Duration // of that context when the call had returned, 0 if unknown even then
+	err      error
 }
 
-// leftToItsTurn begins the error of a Close for which no time was left. What it was to close is as
-// it was before.
+// leftToItsTurn begins the error of a Close that had no time left. Such a Close changes nothing.
 const leftToItsTurn = "shutdown: no time is left to close it here"
 
-// closer is the key of the actor of a world that closes something, with this context.
+// closer is the key of a context value: the actor of a world that closes something with this context.
 type closer struct{ *world }
 
 // closes closes a handler or a scope. The context is the work context of the actor by, if that
@@ -62,7 +61,7 @@ func (w *world) closes(c *closing, by *seen, ctx context.Context, d time.Duratio
 		}
 	})
 	err := f(how.of(w, ctx))
-	cut, ok := work.Deadline()
+	deadline, ok := work.Deadline()
 	refused := errors.Is(err, shutdown.ErrInProgress) || err != nil && strings.HasPrefix(err.Error(), leftToItsTurn)
 	w.note(func() {
 		switch {
@@ -76,7 +75,7 @@ func (w *world) closes(c *closing, by *seen, ctx context.Context, d time.Duratio
 		}
 		c.back, c.end, c.err = true, w.now(), err
 		if ok {
-			c.cut = cut.Sub(w.base)
+			c.deadline = deadline.Sub(w.base)
 		}
 	})
 	if c.reg != nil && !refused && !errors.Is(err, shutdown.ErrGrace) {
@@ -84,7 +83,7 @@ func (w *world) closes(c *closing, by *seen, ctx context.Context, d time.Duratio
 	}
 }
 
-// closerOf is the function to call.
+// closerOf returns the function to call.
 func (w *world) closerOf(c *closing) func(context.Context) error {
 	switch {
 	case c.reg != nil:
@@ -102,8 +101,8 @@ func (w *world) closerOf(c *closing) func(context.Context) error {
 	return f
 }
 
-// releases releases a scope, and keeps what it gets for whoever comes next. Nothing comes of
-// doing it again.
+// releases releases a scope and keeps the function that it gets, for another actor. To release it
+// again has no effect.
 func (w *world) releases(sc *scope) func(context.Context) error {
 	w.note(func() {
 		if !sc.released {
@@ -120,7 +119,7 @@ func (w *world) releases(sc *scope) func(context.Context) error {
 	return f
 }
 
-// length is how long what is closed takes, or its first handler.
+// length returns how long the closed handler takes, or the first handler of the closed scope.
 func (c *closing) length() time.Duration {
 	switch {
 	case c.reg != nil:
@@ -131,7 +130,7 @@ func (c *closing) length() time.Duration {
 	return 0
 }
 
-// closesOne is the act of an actor. It gives its own context away, or none.
+// closesOne is the act of an actor. It passes its own context, or another one.
 func (w *world) closesOne(sn *seen, work context.Context) {
 	c := &closing{hand: sn.Does == hands, caller: sn}
 	w.note(func() {
@@ -156,7 +155,7 @@ func (w *world) closesOne(sn *seen, work context.Context) {
 		}
 	}
 	if w.isReleased() {
-		return // what there is to judge has been noted
+		return // everything is recorded already
 	}
 	w.changes()
 	if c.sc != nil || c.reg != nil {
@@ -164,7 +163,7 @@ func (w *world) closesOne(sn *seen, work context.Context) {
 	}
 }
 
-// into is the scope that an actor registers on: the one it is in, another one, or the stack.
+// into returns the scope on which an actor registers: its own, another one, or the stack.
 func (w *world) into(sn *seen) (in *scope) {
 	in = w.obs.top
 	w.note(func() {
@@ -180,8 +179,8 @@ func (w *world) into(sn *seen) (in *scope) {
 	return in
 }
 
-// makesOne is the act of an actor that makes a scope, and leaves it there, closes it, or releases
-// it. Of what it has released it calls what it gets, or leaves that to others.
+// makesOne is the act of an actor that makes a scope. It then leaves it, closes it, or releases it. If
+// it releases it, it calls the returned function or leaves that to others.
 func (w *world) makesOne(sn *seen, work context.Context) {
 	w.changes()
 	sc := w.makes(sn.Scope, w.into(sn), sn.actor)
@@ -208,8 +207,8 @@ func ends(events []noted) map[string]noted {
 	return ends
 }
 
-// checkClosings holds that a Close ends in time, has run what it closes, newest first, and
-// returns the errors of just that.
+// checkClosings checks that a Close ends in time, has run its handlers newest first, and returns the
+// errors of these handlers and no others.
 func (m *model) checkClosings() {
 	for _, c := range m.closings {
 		if c.slack == never {
@@ -222,7 +221,7 @@ func (m *model) checkClosings() {
 		if c.back {
 			m.checkErrors(c)
 		}
-		// What waits is the one that runs them, if the others do not wait for it.
+		// The Close that runs the handlers waits for them. The others may not wait for it.
 		waits := !m.new && (!c.back || c.end > c.at)
 		if c.slack == 0 && (waits || m.first(c)) && !errors.Is(c.err, shutdown.ErrInProgress) {
 			m.checkClosed(c)
@@ -240,7 +239,7 @@ func (c *closing) String() string {
 	return "Close of " + c.sc.name()
 }
 
-// first reports whether nothing can have closed before what c closes.
+// first reports whether no other call can have closed the same before c.
 func (m *model) first(c *closing) bool {
 	if c.sc == nil || c.at >= m.delayEnd || c.sc.released != c.hand || len(c.failures()) == 0 && c.err != nil {
 		return false
@@ -255,7 +254,7 @@ func (m *model) first(c *closing) bool {
 	})
 }
 
-// latest is when a Close has to be over that begins then.
+// latest returns the time at which a Close that begins at from must be over.
 func (m *model) latest(c *closing, from time.Duration) time.Duration {
 	latest := from + m.p.Grace
 	if c.limit > 0 {
@@ -265,13 +264,13 @@ func (m *model) latest(c *closing, from time.Duration) time.Duration {
 	case m.new && c.by == nil && c.caller != nil && c.limit == 0 && !m.over(c.caller, from):
 		// The step is found by its goroutine.
 		latest = max(latest, ifelse(c.caller.kind == shutdown.KindHandler, c.caller.begin+c.caller.left+500*ms, m.began+m.report.Grace))
-	case c.by == nil || c.cut == 0 || m.over(c.by, from):
-	case from >= c.cut: // it has half of what is left to the step
-		latest = min(latest, c.cut+500*ms)
+	case c.by == nil || c.deadline == 0 || m.over(c.by, from):
+	case from >= c.deadline: // it has half of the step's remaining time
+		latest = min(latest, c.deadline+500*ms)
 	case c.limit > 0:
-		latest = min(latest, c.cut)
+		latest = min(latest, c.deadline)
 	default:
-		latest = c.cut
+		latest = c.deadline
 	}
 	if from < m.drained {
 		latest = min(latest, m.began+m.report.Grace)
@@ -282,7 +281,7 @@ func (m *model) latest(c *closing, from time.Duration) time.Duration {
 	return latest
 }
 
-// over reports whether sn has had its outcome then.
+// over reports whether sn had its outcome by then.
 func (m *model) over(sn *seen, at time.Duration) bool {
 	end, ok := m.ends[ifelse(sn.kind == shutdown.KindMain, "main", sn.Name)]
 	return ok && end.at <= at
@@ -290,7 +289,7 @@ func (m *model) over(sn *seen, at time.Duration) bool {
 
 var stepInError = regexp.MustCompile(`(?:handler|task) "([^"]+)"`)
 
-// failures is the names of the steps in what a Close has returned.
+// failures returns the names of the steps in the error of a Close.
 func (c *closing) failures() (names []string) {
 	if c.err == nil {
 		return nil
@@ -301,7 +300,7 @@ func (c *closing) failures() (names []string) {
 	return names
 }
 
-// checkErrors holds what a Close has returned against the failures of what it closes.
+// checkErrors compares the error of a Close with the failures of the handlers that it closed.
 func (m *model) checkErrors(c *closing) {
 	names := c.failures()
 	for i, name := range names {
@@ -319,12 +318,12 @@ func (m *model) checkErrors(c *closing) {
 	}
 }
 
-// includes reports whether sn is what was closed, or in it.
+// includes reports whether sn was closed by c, or is in a scope that was.
 func (c *closing) includes(sn *seen) bool {
 	return c.reg != nil && c.reg.actor == sn.actor || c.sc != nil && c.sc.around(sn.home)
 }
 
-// runs reports whether nobody but c runs sn, if c runs anything.
+// runs reports whether c, if it runs anything, is the only call that runs sn.
 func (c *closing) runs(sn *seen) bool {
 	if !c.includes(sn) || c.sc != nil && (sn.closed || sn.started) {
 		return false
@@ -340,8 +339,8 @@ func (c *closing) runs(sn *seen) bool {
 	return true
 }
 
-// waitsForCaller reports whether this Close may have returned before sn was over: what has
-// called it runs in what it closes, and sn has its turn after that, or beside it.
+// waitsForCaller reports whether this Close may have returned before sn was over, because its caller
+// is one of the steps that it closes, and sn runs after the caller or beside it.
 func (c *closing) waitsForCaller(sn *seen) bool {
 	if c.by == nil || c.sc == nil || !c.sc.around(c.by.home) {
 		return false
@@ -354,7 +353,7 @@ func (c *closing) waitsForCaller(sn *seen) bool {
 	return sn.order < c.by.order
 }
 
-// checkClosed is for a Close that has run what there was.
+// checkClosed checks a Close that has run all its handlers.
 func (m *model) checkClosed(c *closing) {
 	names := c.failures()
 	var spans []span
@@ -375,7 +374,7 @@ func (m *model) checkClosed(c *closing) {
 		case sn.begin < c.at || c.back && sn.begin > c.end || sn.started && sn.end < c.at:
 			continue
 		case c.back && sn.over && sn.bad() && sn.end < c.end && !failed:
-			m.found("close", "%s, which %v has run, has not ended well, but so: %+v", sn.Name, c, e)
+			m.found("close", "%s, which %v has run, has failed, and its event is %+v", sn.Name, c, e)
 		case c.back && failed != slices.Contains(names, sn.Name) && !c.waitsForCaller(sn):
 			m.found("close", "%v returned %v, and %s was %v", c, c.err, sn.Name, e.Outcome)
 		}

@@ -9,12 +9,12 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// This file is contexts of users' own types.
+// This file has contexts of a type that is not of package context.
 
-// A strange says what a context is like that is no context of package context's.
+// A strange describes such a context.
 type strange struct {
-	Hidden bool          // it shows nothing of what it is made of: whoever derives from it has to start a goroutine
-	After  time.Duration // when its methods begin to block, from when it is made
+	Hidden bool          // it hides the context that it wraps, so that deriving from it needs a goroutine
+	After  time.Duration // the time after which its methods begin to block
 	Blocks time.Duration // for how long; 0: not at all, negative: for ever
 }
 
@@ -32,8 +32,8 @@ func (s *strange) String() string {
 // never is later than everything.
 const never = time.Duration(math.MaxInt64) / 2
 
-// A userContext asks the Coordinator whatever it is asked, and may block before it answers. It
-// never does for package context and for the campaign itself: what blocks there would be them.
+// A userContext calls the Coordinator in each of its methods, and may block there. It does neither
+// when package context or the campaign itself calls it, since they would block.
 type userContext struct {
 	context.Context
 	w           *world
@@ -41,7 +41,7 @@ type userContext struct {
 	from, until time.Duration
 }
 
-// of makes a context of a user's own type, if there is one to make.
+// of wraps a context as s describes. A nil s leaves it as it is.
 func (s *strange) of(w *world, ctx context.Context) context.Context {
 	if s == nil {
 		return ctx
@@ -81,7 +81,7 @@ func (c *userContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// asked asks the Coordinator, and blocks.
+// asked calls the Coordinator, and blocks.
 func (c *userContext) asked() {
 	c.w.c.Ready()
 	now := c.w.now()
@@ -96,7 +96,7 @@ func (c *userContext) asked() {
 	}
 }
 
-// plain is the context without what the user has put around it.
+// plain returns the wrapped context.
 func plain(ctx context.Context) context.Context {
 	switch c := ctx.(type) {
 	case *userContext:
@@ -107,7 +107,7 @@ func plain(ctx context.Context) context.Context {
 	return ctx
 }
 
-// slack is how long a call may be held up by its context, if it begins now.
+// slack returns how long a call that begins now may be blocked by its context.
 func (s *strange) slack() time.Duration {
 	switch {
 	case s == nil:
@@ -118,7 +118,7 @@ func (s *strange) slack() time.Duration {
 	return s.Blocks
 }
 
-// until is when a context that was made at this time blocks no more; before it may at any time.
+// until returns the time after which a context that was made at this time does not block any more.
 func (s *strange) until(made time.Duration) time.Duration {
 	switch {
 	case s == nil || s.Blocks == 0:
@@ -129,7 +129,7 @@ func (s *strange) until(made time.Duration) time.Duration {
 	return made + s.After + s.Blocks
 }
 
-// causeOf is what package context says of the end of ctx, which has ended.
+// causeOf returns the cause that package context has for ctx, which has ended.
 func (s *strange) causeOf(ctx context.Context) error {
 	if s != nil && s.Hidden {
 		return plain(ctx).Err()
@@ -137,7 +137,7 @@ func (s *strange) causeOf(ctx context.Context) error {
 	return context.Cause(plain(ctx))
 }
 
-// around is the key of what descends from a step of the world.
+// around is the key of a value in all contexts of a step of the world.
 type around struct{ *world }
 
 // A marked is a context of a step for the program that it runs.
@@ -155,15 +155,15 @@ func (m marked) Value(key any) any {
 	return m.Context.Value(key)
 }
 
-// vague reports whether a context may have held up the end of main, or of a task of a group, or that
-// it was told of the stop.
+// vague reports whether a context may have delayed the end of main, or of a task of a group, or the
+// moment when it was told to stop.
 func (m *model) vague(sn *seen) bool {
 	switch {
 	case sn.kind == shutdown.KindMain:
 		return sn.over && sn.err != nil && sn.end < m.p.Ctx.until(m.start)
 	case sn.task == nil:
 		return false
-	case m.over(m.groupOf(sn), sn.begin): // its group runs in a step that has been given up
+	case m.over(m.groupOf(sn), sn.begin): // its group runs in an abandoned step
 		return true
 	case sn.in == nil:
 		return m.p.Group.slack() > 0
@@ -171,12 +171,12 @@ func (m *model) vague(sn *seen) bool {
 	return sn.in.Inner.Ctx.slack() > 0 || m.vague(sn.in)
 }
 
-// heldUp reports whether a context that sn has given away may hold up goroutines of it.
+// heldUp reports whether a context that sn passed on may block goroutines of sn.
 func (m *model) heldUp(sn *seen) bool {
 	return m.vague(sn) || sn.Inner != nil && sn.Inner.Ctx.slack() > 0 || sn.inner != nil && sn.inner.p.Ctx != nil
 }
 
-// obeysAt reports whether sn waits for the end of its context then, and for nothing else.
+// obeysAt reports whether sn waits only for the end of its context at that time.
 func (m *model) obeysAt(sn *seen, at time.Duration) bool {
 	return sn.Does == obeys && sn.acts && sn.actsAt <= at && !m.vague(sn)
 }

@@ -1,21 +1,20 @@
 // Package campaign holds no code but its tests: a campaign of random programs against the
 // packages group and shutdown.
 //
-// A program is tasks, holds, scopes, handlers and what happens to them: signals, requests
-// to stop, registrations, at random times. Its steps misbehave in each way there is: they
-// are slow or deaf, fail, panic, call Goexit or Exit, leave goroutines behind, and call the
-// Coordinator back. It runs in a synctest bubble, where the hour that a deaf step would
-// take costs nothing and every instant is exact. What happened, as the steps have seen it
-// and as the report and the events tell it, is then held against a model of the promises
-// that the documentation makes, which knows nothing of how they are kept.
+// A program has tasks, holds, scopes and handlers, and events at random times: signals, requests to
+// stop, registrations. Its steps misbehave in every possible way. They are slow, ignore their
+// contexts, fail, panic, call Goexit or Exit, leave goroutines behind, and call methods of the
+// Coordinator. The program runs in a synctest bubble, where an hour takes no time and every instant
+// is exact. Its steps record what they see. A model of the documentation's guarantees then checks
+// these records, the report and the events. The model shares no code with the implementation.
 //
-// A program that breaks one is made smaller, element by element, and printed with its seed:
+// If a program breaks a guarantee, the campaign makes it smaller, element by element, and prints it
+// with its seed:
 //
-//	go test ./internal/campaign                                  # some thousand programs
-//	make campaign PROGRAMS=1000000                               # as many as one likes
+//	go test ./internal/campaign                                  # a few thousand programs
+//	make campaign PROGRAMS=1000000                               # more of them
 //	go test -run Campaign ./internal/campaign -campaign.seed 17  # this one
 //
-// That the model finds faults is tested, too: with faults that are put into what it
-// observes (mutation_test.go), and with faults in the source of the core, which `make
-// mutants` compiles into it one by one (mutants_test.go).
+// Tests show that the model finds faults: with false records (mutation_test.go), and with faults in
+// the source of the core, which `make mutants` compiles one by one (mutants_test.go).
 package campaign

@@ -9,9 +9,9 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// This file is the promises to a group and its tasks.
+// This file checks the guarantees for groups and their tasks.
 
-// checkGroup holds that main hears of each of its tasks that did not end well.
+// checkGroup checks that the group of main reports each task that failed.
 func (m *model) checkGroup() {
 	main := m.main()
 	if m.p.Group.slack() > 0 || main == nil || !main.over || main.how != byReturn {
@@ -30,14 +30,14 @@ func (m *model) checkGroup() {
 	}
 }
 
-// checkGroupStop holds that main's group stops when main is told, or one of its tasks ends
-// that may not or fails, and for nothing else.
+// checkGroupStop checks that main's group stops when main is told to, when a task fails, and when a
+// task without MayFinish ends, and at no other time.
 func (m *model) checkGroupStop() {
 	if m.p.Group.slack() > 0 {
 		return
 	}
-	want, promise := m.delayEnd, "group"
-	var newest *seen // of the tasks that are to be told then
+	want, guarantee := m.delayEnd, "group"
+	var newest *seen // of the tasks that must be told then
 	for _, sn := range m.seen {
 		alone := false // it has ended without an error after t0
 		if sn.ofMain() && m.new && (sn.over || sn.alone > 0) {
@@ -47,7 +47,7 @@ func (m *model) checkGroupStop() {
 			case !known:
 				return
 			case alone && !sn.Mild && sn.shuts == nil && sn.Inner == nil && !sn.late && (sn.alone > 0 || !sn.bad()):
-				promise = "alone"
+				guarantee = "alone"
 				continue
 			}
 		}
@@ -58,7 +58,7 @@ func (m *model) checkGroupStop() {
 		case !sn.ofMain():
 		case sn.shuts != nil && sn.over && sn.ignoring():
 		case sn.shuts != nil, sn.Inner != nil, m.isLate(sn):
-			return // its end may be somebody else's affair
+			return // somebody else may have waited for its end
 		case sn.over && (sn.bad() || !sn.Mild):
 			want = min(want, sn.end)
 		}
@@ -68,20 +68,20 @@ func (m *model) checkGroupStop() {
 			continue
 		}
 		if sn.told && sn.toldAt < want && sn.shuts == nil && sn.alone == 0 {
-			m.found(promise, "%s was told at %v, want %v", sn.Name, sn.toldAt, want)
+			m.found(guarantee, "%s was told at %v, want %v", sn.Name, sn.toldAt, want)
 		}
 		if sn.begin < want && (!sn.over || sn.end > want) {
 			newest = sn
 		}
 	}
 	if newest != nil && newest.shuts == nil && newest.alone == 0 && (newest.Alone == 0 || newest.begin+newest.Alone > want) && (!newest.told || newest.toldAt != want) {
-		m.found(promise, "%s, the newest of it, was told at %v (%t), want %v", newest.Name, newest.toldAt, newest.told, want)
+		m.found(guarantee, "%s, the newest of it, was told at %v (%t), want %v", newest.Name, newest.toldAt, newest.told, want)
 	}
 }
 
-// checkGroupEnds holds that each group ends when its last task has, stops within its grace period, tells
-// all tasks at once if they are equals, takes none when it stops, and that a pair that may finish is told
-// when its first function is back.
+// checkGroupEnds checks that each group ends with its last task, stops within its grace period, tells
+// all tasks at once if it is Concurrent, and takes no tasks while it stops. It also checks that a pair
+// with MayFinish is told when its first function returns.
 func (m *model) checkGroupEnds() {
 	if !m.new {
 		return
@@ -157,8 +157,8 @@ func (sn *seen) group() string {
 	return sn.in.Name
 }
 
-// checkShares holds that each task of main's group has its promise of what main may take, up to
-// its cut, where the group stops because main is told, and nobody presses.
+// checkShares checks that each task of main's group has its minimum of the time until main's deadline,
+// if the group stops because main is told to, and there is no second signal.
 func (m *model) checkShares() {
 	if m.p.Group.slack() > 0 {
 		return
@@ -182,16 +182,16 @@ func (m *model) checkShares() {
 			left = budget(b) - margin(budget(b))
 		case sn != nil && left > 0 && slices.Contains(tasks, sn):
 			floor := min(s, left/time.Duration(2*len(tasks)))
-			var owed time.Duration
+			var sum time.Duration
 			for _, sn := range tasks {
-				owed += promise(sn.actor, floor)
+				sum += minimum(sn.actor, floor)
 			}
-			want := promise(sn.actor, floor)
-			if most := 0.9 * float64(left); float64(owed) > most {
-				want = time.Duration(float64(want) * most / float64(owed))
+			want := minimum(sn.actor, floor)
+			if most := 0.9 * float64(left); float64(sum) > most {
+				want = time.Duration(float64(want) * most / float64(sum))
 			}
 			if budget(b) < want-time.Microsecond {
-				m.found("share", "%s may take %v, and was promised %v of the %v of main", sn.Name, budget(b), want, left)
+				m.found("share", "%s may take %v, and its minimum is %v of the %v of main", sn.Name, budget(b), want, left)
 			}
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// Each mutant is compiled into the campaign in place of the file that it changes; nothing in the
-// module is touched.
+// Each mutant is compiled into the campaign in place of the file that it changes. The files of the
+// module stay as they are.
 //
 //	go test -tags mutants -run Mutants -v -timeout 1h ./internal/campaign
 func TestMutants(t *testing.T) {

@@ -10,11 +10,11 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// This file is a program within a step of another one: a Coordinator of its own, which knows of
-// the one around nothing but the context that it is given. It is judged like any other.
+// This file runs a program inside a step of another one. It has a Coordinator of its own, which has
+// only the context from the outer one. The model judges it like any other program.
 
-// runsOne is the act of an actor that runs a program. The context may end when the actor is told,
-// when its time is over, or never.
+// runsOne is the act of an actor that runs a program. The context may end when the actor is told to
+// stop, at its deadline, or never.
 func (w *world) runsOne(sn *seen, ctx context.Context) {
 	in := &world{outer: w, base: w.base, release: w.release, fault: w.fault, held: w.held}
 	in.has(sn.Program)
@@ -25,10 +25,10 @@ func (w *world) runsOne(sn *seen, ctx context.Context) {
 	in.plays(ctx)
 }
 
-// fromTheStart reports whether an actor runs its program instead of waiting to be told.
+// fromTheStart reports whether an actor runs its program instead of waiting for the stop.
 func (a *actor) fromTheStart() bool { return a.Does == runs && a.Way < 3 }
 
-// inside is the context for the program that an actor runs.
+// inside returns the context for the program that an actor runs.
 func (a *actor) inside(ctx context.Context) context.Context {
 	if a.Way == 2 || a.Way == 4 {
 		return context.Background()
@@ -36,7 +36,7 @@ func (a *actor) inside(ctx context.Context) context.Context {
 	return ctx
 }
 
-// within notes when the context around a program ends, and makes one that can end before.
+// within records the end of the context around a program, and makes a context that can end earlier.
 func (w *world) within(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	switch {
 	case w.outer == nil:
@@ -54,13 +54,13 @@ func (w *world) within(ctx context.Context) (context.Context, context.CancelCaus
 	return context.WithCancelCause(ctx)
 }
 
-// parentEnds notes that the context of Run ends. It may be a while until the program can see that.
+// parentEnds records the end of the context of Run. The program may see it later.
 func (w *world) parentEnds(cause error) {
 	until := w.p.Ctx.until(w.obs.start)
 	w.heldUp(stimulus{cause: cause, delay: true}, max(0, until-w.now()))
 }
 
-// heldUp notes a stimulus that a context of a user's holds up for at most so long.
+// heldUp records a stimulus that the context of a user may delay.
 func (w *world) heldUp(s stimulus, slack time.Duration) {
 	if s.maybe = s.maybe || slack > 0; slack > 0 && slack < never {
 		time.AfterFunc(slack, func() { w.stimulus(s) })
@@ -68,7 +68,7 @@ func (w *world) heldUp(s stimulus, slack time.Duration) {
 	w.stimulus(s)
 }
 
-// fails notes that a task of a group has failed, which the group's context may hold up.
+// fails records that a task of a group has failed. The group's context may delay the effect.
 func (w *world) fails(sn *seen, s stimulus) {
 	var until time.Duration
 	w.note(func() {
@@ -79,7 +79,7 @@ func (w *world) fails(sn *seen, s stimulus) {
 	w.heldUp(s, max(0, until-w.now()))
 }
 
-// busy reports whether a program within has not come to its end.
+// busy reports whether an inner program is still running.
 func (w *world) busy() (yes bool) {
 	var inners []*world
 	w.note(func() { inners = slices.Clone(w.inners) })
@@ -90,7 +90,7 @@ func (w *world) busy() (yes bool) {
 	return yes
 }
 
-// lives is how many goroutines of the program, and of those within, there are.
+// lives returns the number of goroutines of the program and of its inner programs.
 func (w *world) lives() (n int) {
 	w.note(func() { n = w.obs.lives() })
 	for _, in := range w.inners {
@@ -99,7 +99,7 @@ func (w *world) lives() (n int) {
 	return n
 }
 
-// isOwn holds that a step belongs to the Coordinator whose step it is.
+// isOwn checks that a step belongs to the right Coordinator.
 func (w *world) isOwn(sn *seen, ctx context.Context) {
 	if shutdown.FromContext(ctx) != w.c {
 		w.problem("the context of %s belongs to another Coordinator", sn.Name)
@@ -117,16 +117,15 @@ func (w *world) shutsInner(sn *seen, work context.Context) {
 	in.shutsDown(sn.Ctx.of(w, work))
 }
 
-// expired reports whether sn has returned an error of which nobody can tell whether it is that of
-// its own deadline, which is a failure, or of that of the context around the program, which is what
-// it was asked with.
+// expired reports whether the error of sn has two possible reasons: its own deadline, which is a
+// failure, or the deadline of the context around the program, which asked it to stop.
 func (m *model) expired(sn *seen) bool {
 	stuck := new(group.StuckError)
 	return m.parent == context.DeadlineExceeded && sn.how == byReturn && errors.Is(sn.err, m.parent) &&
 		!(m.new && errors.As(sn.err, &stuck))
 }
 
-// shutsOuter is the act of an actor that shuts down the program around its own.
+// shutsOuter is the act of an actor that shuts down the outer program.
 func (w *world) shutsOuter(sn *seen, work context.Context) {
 	d := &descent{at: w.now(), slack: sn.Ctx.slack(), descends: work.Value(around{w.outer}) != nil}
 	w.outer.heldUp(stimulus{delay: true, why: asked}, d.slack)

@@ -13,16 +13,16 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// A model judges an observation by what the documentation promises. It shares no code with
-// what it judges.
+// A model compares an observation with the guarantees of the documentation. It shares no code with
+// the core.
 type model struct {
 	*observation
-	new      bool // it holds a program to the promises that are new
+	new      bool // it also checks newGuarantees
 	findings []string
 	ends     map[string]noted
 
 	requested shutdown.StopRequested
-	stop      time.Duration // when that was
+	stop      time.Duration // the time of that event
 	delayEnd  time.Duration // when main was told
 	drained   time.Duration
 	forced    time.Duration // when a second signal came, negative if none did
@@ -31,7 +31,7 @@ type model struct {
 	byName    map[string]*seen
 }
 
-// told is a step as the report has it.
+// told is a step of the report.
 type told struct {
 	shutdown.Step
 	seen       *seen
@@ -39,10 +39,10 @@ type told struct {
 	want       shutdown.Outcome
 }
 
-// judge returns what is wrong, each with the name of the promise before a colon.
+// judge returns the findings. Each begins with the name of the broken guarantee and a colon.
 func judge(o *observation) []string { return judgeBy(o, newCore) }
 
-// judgeBy judges by the promises that are new as well, or not.
+// judgeBy is judge with or without newGuarantees.
 func judgeBy(o *observation, new bool) []string {
 	findings := judgeOne(o, new)
 	for _, in := range o.inners {
@@ -78,13 +78,13 @@ func judgeOne(o *observation, new bool) []string {
 	m.checkEvents()
 	m.checkSignals()
 	m.checkForced()
-	m.checkCuts()
+	m.checkEnds()
 	m.checkGroup()
 	m.checkGroupStop()
 	m.checkGroupEnds()
 	m.checkShutdowns()
 	m.checkClosings()
-	m.checkLooks()
+	m.checkReports()
 	m.checkUnregister()
 	m.checkTurns()
 	m.checkOnce()
@@ -97,12 +97,12 @@ func judgeOne(o *observation, new bool) []string {
 	return m.findings
 }
 
-func (m *model) found(promise, format string, args ...any) {
-	m.findings = append(m.findings, promise+": "+fmt.Sprintf(format, args...))
+func (m *model) found(guarantee, format string, args ...any) {
+	m.findings = append(m.findings, guarantee+": "+fmt.Sprintf(format, args...))
 }
 
-// forgetReleased takes away what is told after the end of steps of a scope that was
-// released, or of a group whose context is in no hurry: somebody else waits for those.
+// forgetReleased removes events that come after the end, of steps in a released scope or in a group
+// whose context blocks. The program does not wait for these steps.
 func (m *model) forgetReleased() {
 	last := slices.IndexFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Drained); return ok })
 	m.events = slices.DeleteFunc(slices.Clone(m.events), func(n noted) bool {
@@ -114,9 +114,8 @@ func (m *model) forgetReleased() {
 	})
 }
 
-// settle gives events the times at which they happened, where they were told later: when the
-// context of Run has ended, and does not say why, that may have been for a signal, and what comes
-// is told when that is known.
+// settle corrects the times of events that were reported late. If the context of Run ends without a
+// cause, the reason may be a signal, and events are held back until that is known.
 func (m *model) settle() {
 	m.events = slices.Clone(m.events)
 	i := slices.IndexFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.StopRequested); return ok })
@@ -141,7 +140,7 @@ func (m *model) settle() {
 	}
 }
 
-// readEvents finds the frame of the stop.
+// readEvents finds the events at the beginning and the end of the stop.
 func (m *model) readEvents() bool {
 	m.settle()
 	var requests, delays, drains int
@@ -170,7 +169,7 @@ func (m *model) readEvents() bool {
 	return true
 }
 
-// main is what is known of main, nil if there is none.
+// main returns the record of main, or nil if there is none.
 func (m *model) main() *seen {
 	if m.p.Main == nil {
 		return nil
@@ -192,7 +191,7 @@ func (m *model) readSteps() {
 	}
 }
 
-// checkStop compares what stopped the program with what happened first.
+// checkStop checks that the first stimulus stopped the program.
 func (m *model) checkStop() {
 	first := -1
 	for i, s := range m.stops {
@@ -252,7 +251,7 @@ func (m *model) checkDelay() {
 		if m.stop <= quiet+m.p.Grace {
 			t0 = quiet
 		} else {
-			granted = false // it has been served
+			granted = false // it is over already
 		}
 		grace = max(t0+m.p.Grace, m.stop+min(2*s, m.p.Grace)) - t0
 	}
@@ -282,7 +281,7 @@ func (m *model) checkDelay() {
 	}
 }
 
-// checkResume holds that what was announced lasts, and can be taken back until the stop.
+// checkResume checks that an announcement lasts, and that it can be undone until the stop.
 func (m *model) checkResume() {
 	for _, a := range m.announced {
 		first := slices.ContainsFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Quiesced); return ok && n.at == a.at })
@@ -306,7 +305,7 @@ func (m *model) checkResume() {
 	}
 }
 
-// grantsDelay reports whether what stopped the program may be waited for.
+// grantsDelay reports whether the stimulus that stopped the program allows a delay.
 func (m *model) grantsDelay() bool {
 	for _, s := range m.stops {
 		if s.at == m.stop && !s.delay && !s.maybe {
@@ -316,7 +315,7 @@ func (m *model) grantsDelay() bool {
 	return true
 }
 
-// heard is the signals that count.
+// heard returns the signals that count.
 func (m *model) heard() (heard []sent) {
 	for _, s := range m.signals {
 		if s.at <= m.drained && (heard == nil || s.at-heard[len(heard)-1].at > 200*ms) {
@@ -326,7 +325,7 @@ func (m *model) heard() (heard []sent) {
 	return heard
 }
 
-// checkEnd holds the end against the grace period.
+// checkEnd checks that the program ends within the grace period.
 func (m *model) checkEnd() {
 	end := m.began + m.report.Grace
 	if m.returned > end {
@@ -347,13 +346,13 @@ func (m *model) checkEnd() {
 	}
 }
 
-// checkSteps compares each step of the report with what its function has seen.
+// checkSteps compares each step of the report with the record of its function.
 func (m *model) checkSteps() {
 	for _, t := range m.steps {
 		sn := t.seen
 		t.want = m.outcome(t)
 		if got := t.Outcome; got != t.want && !m.excused(t) {
-			m.found(m.outcomePromise(t), "%s was %v, want %v", t.Name, got, t.want)
+			m.found(m.outcomeGuarantee(t), "%s was %v, want %v", t.Name, got, t.want)
 		}
 		if t.Outcome == outcomeOK && t.Err != nil || t.Outcome != outcomeOK && t.Err == nil {
 			m.found("outcome", "%s was %v with the error %v", t.Name, t.Outcome, t.Err)
@@ -377,8 +376,8 @@ func (m *model) checkSteps() {
 	}
 }
 
-// outcome is what the step's outcome has to be, by what its function has done until it is
-// said to have ended.
+// outcome returns the outcome that the step must have, according to the record of its function up to
+// the end in the report.
 func (m *model) outcome(t *told) shutdown.Outcome {
 	sn := t.seen
 	switch {
@@ -402,14 +401,14 @@ func (m *model) outcome(t *told) shutdown.Outcome {
 	return outcomeOK
 }
 
-// excused reports whether another outcome may stand there as well.
+// excused reports whether another outcome is allowed too.
 func (m *model) excused(t *told) bool {
 	sn := t.seen
 	switch {
 	case m.new && t.Outcome == outcomeLate && sn.expired && len(sn.shuts) > 0:
 		return true // its deadline, and a Shutdown that gave up, end the same context
 	case t.Outcome == outcomeAbandoned && sn.over && sn.end == t.end:
-		return true // at the very instant
+		return true // both happened at the same instant
 	case m.vague(sn):
 		return true
 	case m.new && t.Outcome == outcomeLate && (t.want == outcomeOK || t.want == outcomeFailed) && m.mayBeLate(t):
@@ -419,7 +418,7 @@ func (m *model) excused(t *told) bool {
 	case t.want == outcomeFailed && m.expired(sn):
 		return t.Outcome == outcomeOK
 	case sn.Bare && t.Outcome == outcomeLate && t.want == outcomeOK:
-		return true // it does not know of a cut
+		return true // its context has no deadline
 	case t.want == outcomeLate && (sn.kind == shutdown.KindMain && m.p.Tasks != nil || sn.Inner != nil || sn.Does == closes || sn.Does == hands || sn.Does == makes || m.new && sn.Does == shuts):
 		// It waited for other steps.
 		return t.Outcome == ifelse(sn.bad(), outcomeFailed, outcomeOK) || t.Outcome == outcomeOK && m.expired(sn)
@@ -427,7 +426,7 @@ func (m *model) excused(t *told) bool {
 	return false
 }
 
-// early reports whether somebody may have had the step end before its turn.
+// early reports whether the step may have been closed or stopped before its turn.
 func (m *model) early(sn *seen) bool {
 	if sn.closed || sn.won || sn.shuts != nil {
 		return true
@@ -450,7 +449,7 @@ func limited(sn *seen) bool {
 	return false
 }
 
-// checkStuck looks for the name of what was abandoned, and for where it is.
+// checkStuck looks for the name of an abandoned step, and for the place where it is stuck.
 func (m *model) checkStuck(t *told) {
 	if t.Outcome == outcomeFailed && (t.Stack != "" || t.WaitsFor != "") && m.inTime(t) {
 		m.found("stuck", "%s failed within its budget, and is shown as waiting for %q", t.Name, t.WaitsFor)
@@ -465,13 +464,13 @@ func (m *model) checkStuck(t *told) {
 	if !strings.Contains(t.Site, "campaign/") {
 		m.found("stuck", "the site of %s is %q", t.Name, t.Site)
 	}
-	// What it did before the end of its context counts: its stacks are taken a little later.
+	// Only an act before the deadline counts: the stacks are taken a little later.
 	if t.seen.Does == deaf && t.seen.acts && t.seen.actsAt < t.end-tree.Margin(t.Took) && !t.seen.Bare && t.Took > 0 && !strings.Contains(t.Stack, ").stuck") {
 		m.found("stuck", "the stack of %s does not say where it is: %q", t.Name, t.Stack)
 	}
 }
 
-// checkOnce holds that each step runs and is recorded once, or not at all for a reason.
+// checkOnce checks that each step runs and is recorded once, or not at all for a reason.
 func (m *model) checkOnce() {
 	rows := make(map[*seen]int)
 	for _, t := range m.steps {
@@ -483,7 +482,7 @@ func (m *model) checkOnce() {
 		switch {
 		case sn.refused, sn.won, sn.calls == 0 && sn.kind != shutdown.KindHandler:
 			least, most = 0, 0
-		case m.released(sn): // if it was run before, the program does not wait for it
+		case m.released(sn): // the program does not wait for it if it ran before
 			least = 0
 		case m.vague(sn):
 			least = 0
@@ -514,8 +513,8 @@ func (m *model) released(sn *seen) bool {
 	return false
 }
 
-// gaveUpBefore reports whether a group or a Close gave sn up, or had no time for it, before
-// the program stopped.
+// gaveUpBefore reports whether a group or a Close abandoned sn, or had no time for it, before the
+// program stopped.
 func (m *model) gaveUpBefore(sn *seen) bool {
 	return slices.ContainsFunc(m.events, func(n noted) bool {
 		e, ok := n.Event.(shutdown.StepEnded)

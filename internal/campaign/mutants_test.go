@@ -56,7 +56,7 @@ var programMutants = []mutant{
 		in: "shutdown.Coordinator.stamp", old: "close(c.stopping)", new: "",
 	},
 	{
-		name: "a second signal does not press", breaks: "a second signal ends the contexts of the steps that stop, and leaves each its minimum",
+		name: "a second signal has no effect on steps", breaks: "a second signal ends the contexts of the steps that stop, and leaves each its minimum",
 		in: "shutdown.Coordinator.force", old: "c.tree.Force(err)", new: "_ = err",
 	},
 	{
@@ -80,7 +80,7 @@ var programMutants = []mutant{
 		in: "shutdown.Coordinator.rootOver", old: "c.took = now - c.t0", new: "_ = now",
 	},
 	{
-		name: "the program is not told of a task that fails", breaks: "a failing task of main's group stamps t0",
+		name: "a failing task does not reach the program", breaks: "a failing task of main's group stamps t0",
 		in: "shutdown.host.GroupStops", old: "if failed { c.request(now, cause{err: err}, false); return }", new: "",
 	},
 	{
@@ -112,7 +112,7 @@ var programMutants = []mutant{
 		in: "shutdown.Report.exitCode", old: "return 2", new: "return 1",
 	},
 	{
-		name: "what runs is in the report as if it were over", breaks: "a report has the steps that are over",
+		name: "a running step is in the report as if it were over", breaks: "a report has the steps that are over",
 		in: "shutdown.Coordinator.build", old: "s.Took < 0", new: "false",
 	},
 	{
@@ -140,11 +140,11 @@ var programMutants = []mutant{
 		in: "shutdown.Coordinator.stepEnded", old: "n.Kind == tree.Hold", new: "false",
 	},
 	{
-		name: "what ends before the stop is told of with the stop", breaks: "what ends before the stop is not part of the record",
+		name: "a step that ends before the stop is in the record", breaks: "a step that ends before the stop is not in the record",
 		in: "shutdown.Coordinator.recording", old: "c.phase >= delaying", new: "c.phase >= active",
 	},
 	{
-		name: "events are dropped", breaks: "Observe is told of each step",
+		name: "events are dropped", breaks: "Observe gets the events of each step",
 		in: "shutdown.queueLimit", old: "8192", new: "2",
 	},
 	{
@@ -160,7 +160,7 @@ var programMutants = []mutant{
 		in: "shutdown.due", old: "nextProgress(s.Elapsed-late-1) <= s.Elapsed", new: "true",
 	},
 	{
-		name: "no progress line", breaks: "a progress line names what is waited for",
+		name: "no progress line", breaks: "a progress line names the running steps",
 		in: "shutdown.Coordinator.watchProgress", old: "c.progress = time.AfterFunc(wait, c.showProgress)", new: "c.progress = time.AfterFunc(wait, func() {})",
 	},
 	{
@@ -208,7 +208,7 @@ var programMutants = []mutant{
 		in: "shutdown.Coordinator.close", old: "c.join(failed)", new: "c.join(failed[:0])",
 	},
 	{
-		name: "what was released is run by Close of the scope", breaks: "Close of a scope that was released does nothing",
+		name: "Close runs the handlers of a released scope", breaks: "Close of a scope that was released does nothing",
 		in: "shutdown.Scope.Close", old: "if released { return nil }", new: "_ = released",
 	},
 	{
@@ -216,7 +216,7 @@ var programMutants = []mutant{
 		in: "shutdown.Scope.Release", old: "return func(ctx context.Context) error { return s.c.close(ctx, &s.node) }", new: "return func(context.Context) error { return nil }",
 	},
 	{
-		name: "what is registered is not refused", breaks: "the Err of what comes too late is ErrDrained",
+		name: "a late registration is not refused", breaks: "the Err of a late registration is ErrDrained",
 		in: "shutdown.Scope.register", old: "s.add(&r.node, nil) != nil", new: "s.add(&r.node, nil) == nil && false",
 	},
 	{
@@ -256,7 +256,7 @@ var groupMutants = []mutant{
 		in: "group.owner.Returned", old: "host.Stopping()", new: "host == nil",
 	},
 	{
-		name: "a task that fails in its group's own stop is not told of", breaks: "a failing task of main's group stamps t0, also while that group stops by itself",
+		name: "a task that fails while its group stops by itself does not reach the program", breaks: "a failing task of main's group stamps t0, also while that group stops by itself",
 		in: "group.owner.Returned", old: "g.tellHost(now, &TaskError{n.Name(), r.Err}, true)", new: "",
 	},
 	{
@@ -268,8 +268,8 @@ var groupMutants = []mutant{
 		in: "group.owner.Returned", old: "last && g.node.Members() == 1", new: "false",
 	},
 	{
-		name: "the program is not told of the task that stops a group", breaks: "a failing task of main's group stamps t0",
-		in: "group.Group.begin", old: "g.tellHost(now, cause, first != nil)", new: "g.tellHost(cause, false)",
+		name: "the task that stops a group does not reach the program", breaks: "a failing task of main's group stamps t0",
+		in: "group.Group.begin", old: "g.tellHost(now, cause, first != nil)", new: "g.tellHost(now, cause, false)",
 	},
 	{
 		name: "a task is added when the stop has begun", breaks: "a task that is added after the stop has begun is refused",
@@ -320,7 +320,7 @@ var groupMutants = []mutant{
 		in: "group.Task.Shutdown", old: "err, _ := t.settled(); return err", new: "return nil",
 	},
 	{
-		name: "what a panic says is an excuse", breaks: "a panic with a cancellation, and what was abandoned, is no polite answer",
+		name: "a panic with a cancellation is excused", breaks: "neither a panic with a cancellation nor an abandoned step is excused",
 		in: "group.init", old: "switch err.(type) { case *PanicError, *StuckError: return true }", new: "_ = err",
 	},
 }
@@ -328,23 +328,23 @@ var groupMutants = []mutant{
 // treeMutants are in the tree of steps: order, time, who waits for whom, and what became of each.
 var treeMutants = []mutant{
 	{
-		name: "what comes late into a list that stops side by side waits", breaks: "what is registered on a concurrent scope that runs starts at once; a hold runs at once",
+		name: "a late handler of a concurrent scope waits", breaks: "a handler that is registered on a running concurrent scope starts at once; a hold runs at once",
 		in: "internal/tree.Tree.Add", old: "l.state == stopping && l.List.Concurrent && n.List == nil", new: "false",
 	},
 	{
-		name: "what was closed takes more", breaks: "what is registered on a scope that was closed or released is refused",
+		name: "a closed scope takes handlers", breaks: "a closed or released scope refuses registrations",
 		in: "internal/tree.Tree.Add", old: "l.List.closed || l.state == over", new: "l.state == over",
 	},
 	{
-		name: "what is over takes more", breaks: "what is registered on what is over is refused",
+		name: "a scope that is over takes handlers", breaks: "a scope that is over refuses registrations",
 		in: "internal/tree.Tree.Add", old: "l.List.closed || l.state == over", new: "false",
 	},
 	{
-		name: "what is registered late has no plan", breaks: "a scope that is made late has the minimums of the plan around it",
+		name: "a late registration has no plan", breaks: "a scope that is made late has the minimums of the plan around it",
 		in: "internal/tree.Tree.Add", old: "n.List.scale, n.List.floor = 1, l.List.floor", new: "n.List.scale = 1",
 	},
 	{
-		name: "what runs can be unregistered", breaks: "a task that runs cannot be taken back",
+		name: "a running task can be unregistered", breaks: "a task that runs cannot be taken back",
 		in: "internal/tree.Tree.Remove", old: "!n.Queued() || n.started", new: "!n.Queued()",
 	},
 	{
@@ -356,11 +356,11 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.Remove", old: "n.leave()", new: "",
 	},
 	{
-		name: "what was released is run by the program", breaks: "what was released runs when its function is called, and otherwise not at all",
+		name: "the program runs the handlers of a released scope", breaks: "the handlers of a released scope run only when its function is called",
 		in: "internal/tree.Tree.Detach", old: "n.leave(); n.parent, n.List.closed = nil, true", new: "n.List.closed = true",
 	},
 	{
-		name: "what was released takes more", breaks: "what is registered on a scope that was released is refused",
+		name: "a released scope takes handlers", breaks: "a released scope refuses registrations",
 		in: "internal/tree.Tree.Detach", old: "n.parent, n.List.closed = nil, true", new: "n.parent = nil",
 	},
 	{
@@ -372,7 +372,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.Each", old: "[]*Node{n.List.live, n.List.queue}", new: "[]*Node{n.List.queue}",
 	},
 	{
-		name: "what waits is no member", breaks: "a group runs while it has tasks",
+		name: "a waiting task is not a member", breaks: "a group runs while it has tasks",
 		in: "internal/tree.Node.Members", old: "n.List.size", new: "0",
 	},
 	{
@@ -412,7 +412,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.maxFloor", old: "time.Second", new: "2 * time.Second",
 	},
 	{
-		name: "the floor is all of a step's share", breaks: "the floor is half of a step's share of what is left",
+		name: "the floor is all of a step's share", breaks: "the floor is half of a step's share of the time left",
 		in: "internal/tree.planFloor", old: "2 * max(n, 1)", new: "max(n, 1)",
 	},
 	{
@@ -424,11 +424,11 @@ var treeMutants = []mutant{
 		in: "internal/tree.Margin", old: "budget/20", new: "budget/10",
 	},
 	{
-		name: "minimums may have all there is", breaks: "where the minimums exceed nine tenths of what is left, all are scaled down",
+		name: "minimums may have all there is", breaks: "if the minimums exceed nine tenths of the time left, all are scaled down",
 		in: "internal/tree.mostPlanned", old: "0.9", new: "1.0",
 	},
 	{
-		name: "the minimums are not scaled", breaks: "where the minimums exceed nine tenths of what is left, all are scaled down, and the step that runs has time",
+		name: "the minimums are not scaled", breaks: "if the minimums exceed nine tenths of the time left, all are scaled down, and the step that runs has time",
 		in: "internal/tree.Tree.fit", old: "l.List.scale*l.keeps() > most", new: "false",
 	},
 	{
@@ -452,7 +452,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.share", old: "!l.List.Concurrent", new: "true",
 	},
 	{
-		name: "who begins first takes what is too little for all", breaks: "where the minimums exceed what is left, all are scaled down",
+		name: "the first step takes more than its part of a time that is too short", breaks: "if the minimums exceed the time left, all are scaled down",
 		in: "internal/tree.Node.share", old: "all > float64(left)", new: "false",
 	},
 	{
@@ -460,11 +460,11 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.share", old: "float64(left) / all", new: "mostPlanned * float64(left) / all",
 	},
 	{
-		name: "a step has just its minimum", breaks: "a step has what is left less the minimums of those after it",
+		name: "a step has just its minimum", breaks: "a step has the time left less the minimums of the steps after it",
 		in: "internal/tree.Node.share", old: "max(least, left-duration(kept))", new: "least",
 	},
 	{
-		name: "a running step claims more than it was given", breaks: "a step that runs claims at most what is left to its end",
+		name: "a running step claims more than it was given", breaks: "a running step claims at most the time until its end",
 		in: "internal/tree.Node.remaining", old: "n.End != 0", new: "false",
 	},
 	{
@@ -472,7 +472,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.remaining", old: "scale*float64(n.Reserve)-had", new: "scale*float64(n.Reserve)",
 	},
 	{
-		name: "the innermost step is not abandoned first", breaks: "what stops within a step is over by the step's deadline",
+		name: "the innermost step is not abandoned first", breaks: "a step within another is over by the outer one's deadline",
 		in: "internal/tree.Node.innerDeadline", old: "min(n.deadline, n.dismissed.innerDeadline(now))", new: "min(n.End, n.dismissed.innerDeadline(now))",
 	},
 	{
@@ -492,7 +492,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.around", old: "p != nil && (s.linked || s.taken) && (f(p) || p.around(f))", new: "p == nil && p != nil",
 	},
 	{
-		name: "what waits for its turn is not waited for", breaks: "a scope waits for the scope in it that somebody closes",
+		name: "a scope does not wait for a closed scope in it", breaks: "a scope waits for a scope in it that somebody closes",
 		in: "internal/tree.Node.around", old: "s.linked || s.taken", new: "s.taken",
 	},
 	{
@@ -504,7 +504,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.due", old: "t.finish(&n.work, expired)", new: "",
 	},
 	{
-		name: "who is stuck is not named", breaks: "the error of what was abandoned names it",
+		name: "a stuck task is not named", breaks: "the error of an abandoned task names it",
 		in: "internal/tree.Tree.giveUp", old: "n.Name()", new: "\"\"",
 	},
 	{
@@ -512,7 +512,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.Stop", old: "n.plan(o.floor)", new: "n.plan(1)",
 	},
 	{
-		name: "a stop is not fitted", breaks: "where the minimums exceed nine tenths of what is left, all are scaled down",
+		name: "a stop is not fitted", breaks: "if the minimums exceed nine tenths of the time left, all are scaled down",
 		in: "internal/tree.Tree.Stop", old: "t.fit(n, now)", new: "",
 	},
 	{
@@ -524,15 +524,15 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.Close", old: "n.state == waiting", new: "false",
 	},
 	{
-		name: "a Close tells of what another one runs", breaks: "a second Close returns nil",
+		name: "a Close returns the errors of another one", breaks: "a second Close returns nil",
 		in: "internal/tree.Tree.Close", old: "n.state == waiting", new: "true",
 	},
 	{
-		name: "an early end of a pair is who closes it later", breaks: "what has failed before it was shut down is the group's",
+		name: "an early failure of a pair goes to a later Shutdown", breaks: "the group returns the error of a task that failed before its Shutdown",
 		in: "internal/tree.Tree.Dismiss", old: "n.state == stopping || failing", new: "n.state == stopping || failing && false",
 	},
 	{
-		name: "a Close without time skips what it closes", breaks: "what is closed when the time of the caller is over is left to its turn",
+		name: "a Close without time skips its handlers", breaks: "a Close whose caller has no time left leaves the handlers to their turn",
 		in: "internal/tree.Tree.closeBy", old: "min(c.Limit, n.limit(now)) <= now && n.hasTurn()", new: "false",
 	},
 	{
@@ -556,7 +556,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.begin", old: "t.forced != nil && n.Kind != Hold", new: "t.forced != nil",
 	},
 	{
-		name: "what a told step waits for is not bounded by it", breaks: "what stops within a step ends by its deadline, also where it began before",
+		name: "a step within a stopping one is not limited by its deadline", breaks: "a step within another ends by the outer one's deadline, even if it began to stop earlier",
 		in: "internal/tree.Tree.begin", old: "t.tighten(n, now)", new: "",
 	},
 	{
@@ -584,7 +584,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.advance", old: "li.live == nil || li.Concurrent", new: "true",
 	},
 	{
-		name: "what stops side by side stops one by one", breaks: "the handlers of a concurrent scope run side by side",
+		name: "a concurrent scope runs its handlers one after the other", breaks: "the handlers of a concurrent scope run side by side",
 		in: "internal/tree.Tree.advance", old: "li.live == nil || li.Concurrent", new: "li.live == nil",
 	},
 	{
@@ -592,7 +592,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.begin", old: "!n.called() && !n.started && n.Run != nil", new: "n.Kind == Handler && n.Timeout > 0",
 	},
 	{
-		name: "a Close does not tell of what it has abandoned", breaks: "a Close returns the errors of all that it has run, of what was abandoned too",
+		name: "a Close does not return the errors of abandoned handlers", breaks: "a Close returns the errors of all its handlers, also of abandoned ones",
 		in: "internal/tree.Tree.end", old: "o != OK", new: "o != OK && o != Abandoned",
 	},
 	{
@@ -608,7 +608,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.Tell", old: "if n.told { return }", new: "if n.told && !n.pair() {\n\t\treturn\n\t}",
 	},
 	{
-		name: "a second signal leaves what runs its budget", breaks: "after a second signal a step has just its minimum from then on",
+		name: "after a second signal a running step keeps its budget", breaks: "after a second signal a step has just its minimum from then on",
 		in: "internal/tree.Tree.Force", old: "t.tighten(nil, t.Now())", new: "",
 	},
 	{
@@ -632,7 +632,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.returned", old: "!n.pair() || n.More.back == 1", new: "true",
 	},
 	{
-		name: "a task that fails in a stop is not told of", breaks: "a failing task of main's group stamps t0, also while that group stops by itself",
+		name: "a task that fails during a stop does not reach the program", breaks: "a failing task of main's group stamps t0, also while that group stops by itself",
 		in: "internal/tree.Tree.returned", old: "inTime && l.List.Owner != nil", new: "inTime && l.state == waiting && l.List.Owner != nil",
 	},
 	{
@@ -640,11 +640,11 @@ var treeMutants = []mutant{
 		in: "internal/tree.goexited", old: "Result{How: Exit}", new: "Result{Err: Errors.Goexit, How: Goexit}",
 	},
 	{
-		name: "what returns at its deadline is in time", breaks: "what returns only because its context ends at its deadline is late",
+		name: "a step that returns at its deadline is in time", breaks: "a step that returns only because its context ends at its deadline is late",
 		in: "internal/tree.Node.judge", old: "now >= n.deadline", new: "now > n.deadline",
 	},
 	{
-		name: "what is late is not", breaks: "a step that returns after its deadline is late",
+		name: "a late step is not late", breaks: "a step that returns after its deadline is late",
 		in: "internal/tree.Node.judge", old: "now >= n.deadline", new: "false",
 	},
 	{
@@ -660,7 +660,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Node.asked", old: "e != nil && e != expired", new: "e != nil",
 	},
 	{
-		name: "what was abandoned is excused", breaks: "what a group has given up is an error, whatever the group was asked to stop with",
+		name: "an abandoned task is excused", breaks: "a task that its group has abandoned is an error, whatever the cause of the group's stop",
 		in: "internal/tree.excusedOf", old: "Errors.Failure(err)", new: "false",
 	},
 	{
@@ -688,7 +688,7 @@ var treeMutants = []mutant{
 		in: "internal/tree.Context.finish", old: "(*f)()", new: "_ = f",
 	},
 	{
-		name: "nobody looks at what is stuck", breaks: "the report has the stacks of what was abandoned",
+		name: "there is no scan for a stuck step", breaks: "the report has the stacks of an abandoned step",
 		in: "internal/tree.Tree.lookAll", old: "t.Look(nodes)", new: "_ = nodes",
 	},
 }

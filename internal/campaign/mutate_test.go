@@ -15,17 +15,17 @@ import (
 	"testing"
 )
 
-// A mutant is a fault in the source of the core. It names what it changes by the function, method,
-// constant or variable that it is in, and by an expression or statements there, in whatever way
-// those are laid out and commented, and in whatever file: moving and formatting code breaks none.
+// A mutant is a fault in the source of the core. It names the function, method, constant or variable
+// that it changes, and an expression or statements in it. Layout, comments and the file do not matter,
+// so that moving and formatting code breaks no mutant.
 type mutant struct {
 	name     string // what is wrong with it
-	breaks   string // what is promised, and does not hold any more
+	breaks   string // the guarantee that does not hold any more
 	in       string // the folder of the package and the name: group.Task.wait
-	old, new string // Go; what is changed has to be there once; new is empty where it goes
+	old, new string // Go code; old must occur exactly once; an empty new deletes it
 }
 
-// apply returns the file that the mutant changes, and what it becomes.
+// apply returns the name of the file that the mutant changes, and its new text.
 func (m mutant) apply(root string) (file string, changed []byte, err error) {
 	slash := strings.LastIndex(m.in, "/") + 1
 	dot := slash + strings.Index(m.in[slash:], ".")
@@ -57,7 +57,7 @@ func (m mutant) apply(root string) (file string, changed []byte, err error) {
 	return file, changed, nil
 }
 
-// declOf finds what is declared by that name in a package: a function, Type.method, or a constant or
+// declOf finds the declaration of a name in a package: a function, Type.method, or a constant or
 // variable outside of functions.
 func declOf(fset *token.FileSet, dir, name string) (file string, decl ast.Node, err error) {
 	pkg, err := build.ImportDir(dir, 0)
@@ -79,7 +79,7 @@ func declOf(fset *token.FileSet, dir, name string) (file string, decl ast.Node, 
 	return "", nil, fmt.Errorf("there is no %s in %s", name, dir)
 }
 
-// declared is the part of d that declares the name, nil if none does.
+// declared returns the part of d that declares the name, or nil.
 func declared(d ast.Decl, name string) ast.Node {
 	switch d := d.(type) {
 	case *ast.FuncDecl:
@@ -114,14 +114,13 @@ func receiver(t ast.Expr) string {
 	return ""
 }
 
-// A piece is an expression, or some statements, as gofmt would write them without regard to how they
-// were laid out.
+// A piece is an expression or a list of statements, printed in one canonical layout.
 type piece struct {
 	expression string
 	statements []string
 }
 
-// A place is where a piece is in the source.
+// A place is the position of a piece in the source.
 type place struct{ from, to token.Pos }
 
 func fragment(source string) (p piece, err error) {
@@ -141,7 +140,7 @@ func fragment(source string) (p piece, err error) {
 	return p, nil
 }
 
-// printed is n without its comments and line breaks.
+// printed returns the code of n without comments and line breaks.
 func printed(n ast.Node) string {
 	var b bytes.Buffer
 	if err := format.Node(&b, token.NewFileSet(), n); err != nil {
@@ -150,7 +149,7 @@ func printed(n ast.Node) string {
 	return b.String()
 }
 
-// in finds the piece. An expression that is a statement, too, is found once.
+// in finds the piece. An expression that is also a statement is found once.
 func (p piece) in(decl ast.Node) (found []place) {
 	add := func(from, to token.Pos) {
 		if at := (place{from, to}); !slices.Contains(found, at) {
@@ -174,7 +173,7 @@ func (p piece) in(decl ast.Node) (found []place) {
 	return found
 }
 
-// among finds the statements of a piece among others.
+// among finds the statements of a piece in a list of statements.
 func (p piece) among(list []ast.Stmt, found func(from, to token.Pos)) {
 	n := len(p.statements)
 	for i := range list {
@@ -191,7 +190,8 @@ func (p piece) among(list []ast.Stmt, found func(from, to token.Pos)) {
 	}
 }
 
-// Mutants that have lost their place in the source would be missed only when somebody hunts them.
+// A change of the core may remove the code that a mutant names. This test finds such mutants without
+// compiling them.
 func TestMutantsHaveTheirPlaces(t *testing.T) {
 	root := moduleRoot(t)
 	names := make(map[string]bool)

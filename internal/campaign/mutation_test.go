@@ -11,17 +11,16 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A fault is something that goes wrong: with how a step is called, or with what comes of
-// the program.
+// A fault changes how a step is called, or what was observed of the program.
 type fault struct {
 	name   string
-	breaks string // the promise that has to be found broken
-	new    bool   // only the new core keeps it
+	breaks string // the name of the guarantee that must be found broken
+	new    bool   // only the new core gives this guarantee
 	called func(*seen, func(context.Context) error) func(context.Context) error
 	see    func(*observation)
 }
 
-// maxSeeds is how many programs a fault may stay hidden in.
+// maxSeeds is the number of programs in which a fault must be found.
 const maxSeeds = 10_000
 
 var faults = []fault{
@@ -77,14 +76,14 @@ var faults = []fault{
 		setBudget(e, budget(*e)+10*s)
 		return e.Kind == shutdown.KindHandler
 	})},
-	{name: "main takes of what handlers are promised", breaks: "allowance", see: beginning(func(e *shutdown.StepBegan) bool {
+	{name: "main takes from the minimums of handlers", breaks: "budget", see: beginning(func(e *shutdown.StepBegan) bool {
 		setBudget(e, budget(*e)+100*ms)
 		return e.Kind == shutdown.KindMain
 	})},
 	{name: "an event is dropped", breaks: "events", see: dropped(func(e shutdown.Event) bool { _, ok := e.(shutdown.StepEnded); return ok })},
 	{name: "a beginning is dropped", breaks: "events", see: dropped(func(e shutdown.Event) bool { _, ok := e.(shutdown.StepBegan); return ok })},
 	{name: "a progress line is dropped", breaks: "waiting", see: dropped(func(e shutdown.Event) bool { _, ok := e.(shutdown.Waiting); return ok })},
-	{name: "the second signal is not told of", breaks: "signals", see: dropped(func(e shutdown.Event) bool { _, ok := e.(shutdown.Forced); return ok })},
+	{name: "the second signal has no event", breaks: "signals", see: dropped(func(e shutdown.Event) bool { _, ok := e.(shutdown.Forced); return ok })},
 	{name: "the second signal has no effect", breaks: "signals", see: func(o *observation) { o.report.Forced = false }},
 	{name: "the third signal has no effect", breaks: "signals", see: func(o *observation) { o.exits = nil }},
 	{name: "the third signal has another code", breaks: "signals", see: func(o *observation) {
@@ -102,10 +101,10 @@ var faults = []fault{
 			o.report.Steps = append(o.report.Steps, o.report.Steps[n-1])
 		}
 	}},
-	{name: "what is late is ok", breaks: "outcome", see: outcome(outcomeLate, outcomeOK)},
-	{name: "what was abandoned has failed", breaks: "outcome", see: outcome(outcomeAbandoned, outcomeFailed)},
-	{name: "what was skipped is ok", breaks: "outcome", see: outcome(outcomeSkipped, outcomeOK)},
-	{name: "what panicked has failed", breaks: "outcome", see: outcome(outcomePanicked, outcomeFailed)},
+	{name: "a late step is ok", breaks: "outcome", see: outcome(outcomeLate, outcomeOK)},
+	{name: "an abandoned step has failed", breaks: "outcome", see: outcome(outcomeAbandoned, outcomeFailed)},
+	{name: "a skipped step is ok", breaks: "outcome", see: outcome(outcomeSkipped, outcomeOK)},
+	{name: "a step that panicked has failed", breaks: "outcome", see: outcome(outcomePanicked, outcomeFailed)},
 	{name: "stacks are missing", breaks: "stuck", see: stepped(func(s *shutdown.Step) bool { had := s.Stack != ""; s.Stack = ""; return had })},
 	{name: "leaks are missing", breaks: "leak", see: func(o *observation) { o.report.Leaks = nil }},
 	{name: "a leak is made up", breaks: "leak", see: func(o *observation) {
@@ -146,18 +145,18 @@ var faults = []fault{
 			}
 		}
 	}},
-	{name: "the cause of a cut is another", breaks: "cause", see: func(o *observation) {
+	{name: "a context ends with another cause", breaks: "cause", see: func(o *observation) {
 		for _, sn := range o.seen {
-			if sn.cut != nil {
-				sn.cut = &cut{at: sn.cut.at, err: sn.cut.err, cause: context.Canceled}
+			if sn.ended != nil {
+				sn.ended = &contextEnd{at: sn.ended.at, err: sn.ended.err, cause: context.Canceled}
 			}
 		}
 	}},
-	{name: "a step is given up a millisecond early", breaks: "given up", see: stepped(func(s *shutdown.Step) bool {
+	{name: "a step is abandoned a millisecond early", breaks: "abandoned", see: stepped(func(s *shutdown.Step) bool {
 		s.Took -= ifelse(s.Outcome == outcomeAbandoned, ms, 0)
 		return s.Outcome == outcomeAbandoned
 	})},
-	{name: "a task has no share of what main may take", breaks: "share", see: beginning(func(e *shutdown.StepBegan) bool {
+	{name: "a task has no share of the budget of main", breaks: "share", see: beginning(func(e *shutdown.StepBegan) bool {
 		setBudget(e, ms)
 		return e.Kind == shutdown.KindTask
 	})},
@@ -171,7 +170,7 @@ var faults = []fault{
 			sn.toldAt += ms
 		}
 	}},
-	{name: "what obeys goes on after the second signal", breaks: "forced", see: func(o *observation) {
+	{name: "a step that obeys goes on after the second signal", breaks: "forced", see: func(o *observation) {
 		at := slices.IndexFunc(o.events, func(n noted) bool { _, ok := n.Event.(shutdown.Forced); return ok })
 		stepped(func(s *shutdown.Step) bool {
 			hit := at >= 0 && o.began+s.Start < o.events[at].at && o.began+s.Start+s.Took == o.events[at].at
@@ -179,7 +178,7 @@ var faults = []fault{
 			return hit
 		})(o)
 	}},
-	{name: "the second signal leaves a step its allowance", breaks: "forced", see: func(o *observation) {
+	{name: "the second signal leaves a step its budget", breaks: "forced", see: func(o *observation) {
 		if o.report.Forced {
 			stepped(func(s *shutdown.Step) bool {
 				s.Took += ifelse(s.Outcome == outcomeAbandoned, o.report.Grace, 0)
@@ -187,27 +186,27 @@ var faults = []fault{
 			})(o)
 		}
 	}},
-	{name: "the group does not tell of a task", breaks: "group", see: func(o *observation) {
+	{name: "the group does not report a task", breaks: "group", see: func(o *observation) {
 		for _, sn := range o.seen {
 			if sn.kind == shutdown.KindMain {
 				sn.err = nil
 			}
 		}
 	}},
-	{name: "a group forgets what it has returned", breaks: "one place", see: func(o *observation) {
+	{name: "a group returns nothing", breaks: "one place", see: func(o *observation) {
 		for _, sn := range o.seen {
 			sn.ranErr = nil
 		}
 	}},
-	{name: "a report changes", breaks: "look", see: func(o *observation) {
-		for _, l := range o.looks {
+	{name: "a report changes", breaks: "report", see: func(o *observation) {
+		for _, l := range o.reports {
 			if len(l.as.Steps) > 0 {
 				l.as.Steps[0].Took++
 			}
 		}
 	}},
-	{name: "a report lacks the last step", breaks: "look", see: func(o *observation) {
-		for _, l := range o.looks {
+	{name: "a report lacks the last step", breaks: "report", see: func(o *observation) {
+		for _, l := range o.reports {
 			if n := len(l.as.Steps); n > 0 {
 				l.as.Steps = l.as.Steps[:n-1]
 				*l.report = l.as
@@ -226,12 +225,12 @@ var faults = []fault{
 			o.resumes[i].done = false
 		}
 	}},
-	{name: "a Close forgets what has failed", breaks: "close", see: func(o *observation) {
+	{name: "a Close returns no error", breaks: "close", see: func(o *observation) {
 		for _, c := range o.closings {
 			c.err = nil
 		}
 	}},
-	{name: "a Close takes longer than it may", breaks: "close", see: func(o *observation) {
+	{name: "a Close takes longer than its limit", breaks: "close", see: func(o *observation) {
 		for _, c := range o.closings {
 			c.limit -= ifelse(c.limit == c.end, ms, 0)
 		}
@@ -248,13 +247,13 @@ var faults = []fault{
 		return s.Kind == shutdown.KindHandler
 	})},
 	{name: "the report ends early", breaks: "took", see: func(o *observation) { o.report.Took-- }},
-	{name: "the cut is late", breaks: "cut", see: func(o *observation) {
+	{name: "a deadline is late", breaks: "deadline", see: func(o *observation) {
 		for _, sn := range o.seen {
 			sn.left += ms
 		}
 	}},
 	{name: "t0 is late", breaks: "t0", see: func(o *observation) { o.began++ }},
-	{name: "a step of a program within is in the record around it", breaks: "steps", see: func(o *observation) {
+	{name: "a step of an inner program is in the outer record", breaks: "steps", see: func(o *observation) {
 		for _, in := range o.inners {
 			o.report.Steps = append(o.report.Steps, in.report.Steps...)
 		}
@@ -296,17 +295,17 @@ var faults = []fault{
 			c.err = ifelse(errors.Is(c.err, shutdown.ErrInProgress), nil, c.err)
 		}
 	})},
-	{name: "a deadline changes", breaks: "deadline", new: true, see: everywhere(func(o *observation) {
+	{name: "a deadline changes", breaks: "constant", new: true, see: everywhere(func(o *observation) {
 		for _, sn := range o.seen {
 			sn.moved = true
 		}
 	})},
-	{name: "what returns because of its deadline is in time", breaks: "tie", new: true, see: everywhere(func(o *observation) {
+	{name: "a step that returns because of its deadline is in time", breaks: "tie", new: true, see: everywhere(func(o *observation) {
 		for i, s := range o.report.Steps {
 			o.report.Steps[i].Outcome = ifelse(s.Outcome == outcomeLate, outcomeOK, s.Outcome)
 		}
 	})},
-	{name: "the limit of Task.Shutdown ends at the group within", breaks: "nested", new: true, see: everywhere(func(o *observation) {
+	{name: "the limit of Task.Shutdown does not reach the group within", breaks: "nested", new: true, see: everywhere(func(o *observation) {
 		for _, sn := range o.seen {
 			sn.end += ifelse(sn.in != nil, time.Hour, 0)
 		}
@@ -323,12 +322,12 @@ var faults = []fault{
 			}
 		}
 	})},
-	{name: "a Coordinator in between hides the one around", breaks: "descent", new: true, see: everywhere(func(o *observation) {
+	{name: "a Coordinator in between hides the outer one", breaks: "descent", new: true, see: everywhere(func(o *observation) {
 		for _, d := range o.descents {
 			d.err = nil
 		}
 	})},
-	{name: "what was abandoned counts as excused", breaks: "hidden", new: true, see: everywhere(func(o *observation) {
+	{name: "an abandoned task counts as excused", breaks: "hidden", new: true, see: everywhere(func(o *observation) {
 		for i, s := range o.report.Steps {
 			o.report.Steps[i].Outcome = ifelse(s.Outcome == outcomeFailed, outcomeOK, s.Outcome)
 		}
@@ -340,7 +339,7 @@ var faults = []fault{
 	})},
 }
 
-// everywhere changes what was observed of the programs within as well.
+// everywhere also changes the observations of inner programs.
 func everywhere(f func(*observation)) func(*observation) {
 	var all func(*observation)
 	all = func(o *observation) {
@@ -354,8 +353,7 @@ func everywhere(f func(*observation)) func(*observation) {
 
 func isHandler(s shutdown.Step) bool { return s.Kind == shutdown.KindHandler }
 
-// only has one handler called otherwise: the one whose name ends in 5, so that it is the
-// same each time.
+// only changes the call of one handler: the one whose name ends in 5, so that it is always the same.
 func only(f func(context.Context, func(context.Context) error) error) func(*seen, func(context.Context) error) func(context.Context) error {
 	return func(sn *seen, called func(context.Context) error) func(context.Context) error {
 		if sn.kind != shutdown.KindHandler || sn.Name[len(sn.Name)-1] != '5' {
@@ -407,18 +405,18 @@ func dropped(f func(shutdown.Event) bool) func(*observation) {
 	}
 }
 
-// broken is the first finding about a promise.
-func broken(findings []string, promise string) string {
+// broken returns the first finding about a guarantee.
+func broken(findings []string, guarantee string) string {
 	for _, f := range findings {
-		if strings.HasPrefix(f, promise+": ") {
+		if strings.HasPrefix(f, guarantee+": ") {
 			return f
 		}
 	}
 	return ""
 }
 
-// A model that finds nothing wrong with what is wrong is worth nothing. Where the core does not keep
-// a promise yet, it is a fault itself.
+// This test shows that the model finds faults. If the core does not give a guarantee yet, the core
+// itself is the fault.
 func TestFaultsAreFound(t *testing.T) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
@@ -438,9 +436,9 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 }
 
-// Each promise that is new has a fault.
-func TestNewPromisesHaveFaults(t *testing.T) {
-	for name := range newPromises {
+// Each new guarantee has a fault.
+func TestNewGuaranteesHaveFaults(t *testing.T) {
+	for name := range newGuarantees {
 		if !slices.ContainsFunc(faults, func(f fault) bool { return f.new && f.breaks == name }) {
 			t.Errorf("there is no fault that breaks %q", name)
 		}

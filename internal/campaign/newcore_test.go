@@ -9,9 +9,9 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// This file is all that has to change with the core.
+// This file has the parts that depend on the version of the core.
 
-// newCore is whether the core keeps the promises of promises_test.go.
+// newCore says that the core gives the guarantees in guarantees_test.go.
 const newCore = true
 
 // The causes of a stop that the new core has names for: shutdown.ErrReturned and
@@ -21,8 +21,7 @@ var (
 	errStopRequested = shutdown.ErrStopRequested
 )
 
-// endedTask is the name of the task of which a cause says that it has ended: err is a
-// *group.EndedError.
+// endedTask returns the name in a *group.EndedError, or an empty string.
 func endedTask(err error) string {
 	var ended *group.EndedError
 	if errors.As(err, &ended) {
@@ -42,7 +41,7 @@ const (
 	outcomeSkipped   = shutdown.OutcomeSkipped
 )
 
-// budget is what a step may take.
+// budget returns the budget of a step.
 func budget(e shutdown.StepBegan) time.Duration { return e.Budget }
 
 func setBudget(e *shutdown.StepBegan, d time.Duration) { e.Budget = d }

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// A program is what one run of the campaign plays. It is plain data, so that it can be
-// made smaller and printed.
+// A program is one run of the campaign. It is plain data, so that it can be made smaller and printed.
 type program struct {
 	Seed    uint64
 	Grace   time.Duration
@@ -38,17 +37,17 @@ type entry struct {
 type actor struct {
 	Name    string
 	Does    act
-	For     time.Duration // how long it takes, from when it is called or told to stop
-	Alone   time.Duration // of main and tasks: it does not wait to be told for longer than this; 0: for ever
+	For     time.Duration // how long it takes after it is called or told to stop
+	Alone   time.Duration // of main and tasks: the longest time that it waits to be told to stop; 0: no limit
 	Way     int           // of being stuck, or panicking
 	Code    int
 	Timeout time.Duration
 	Reserve time.Duration
 	Mild    bool          // of a task: MayFinish
-	Pair    bool          // of a task: two functions; the second one does it all when it is told to stop, the first may return alone
+	Pair    bool          // of a task: two functions; the second does everything when the task is told to stop, the first may return alone
 	Bare    bool          // of a hold: Hold, not Go
-	Within  time.Duration // of a context that it makes: its deadline; 0: none
-	Inner   *inner        // of a task: it is a group of them, and does nothing of its own
+	Within  time.Duration // the deadline of a context that it makes; 0: none
+	Inner   *inner        // of a task: it runs a group of tasks, and does nothing else
 	Sub     *actor        // what it registers or begins
 	Scope   *entry        // what it makes
 	Program *program      // what it runs, on a Coordinator of its own
@@ -62,14 +61,14 @@ type inner struct {
 	Tasks []*actor
 }
 
-// does gives a something to do that needs nothing else.
+// does sets an act of a that needs no other fields.
 func (a *actor) does(what act) { a.Does, a.Sub, a.Scope, a.Program = what, nil, nil, nil }
 
 type act int
 
 const (
 	returns     act = iota // after For, whatever its context says
-	obeys                  // after For, or when its context ends, with that's error
+	obeys                  // after For, or when its context ends, with the error of the context
 	fails                  // after For
 	panics                 // after For
 	goexits                // after For
@@ -80,12 +79,12 @@ const (
 	stops                  // calls Stop, returns after For
 	shutsDown              // calls Shutdown, returns after For
 	registers              // registers Sub on the Coordinator, returns after For
-	spawns                 // begins Sub as work that the Coordinator has to wait for, returns after For
+	spawns                 // begins Sub with Go or Hold, returns after For
 	quiesces               // calls Quiesce, returns after For
 	closes                 // closes a handler or a scope, returns after For
 	unregisters            // takes a handler away, returns after For
-	looks                  // asks for the report, returns after For
-	hands                  // calls what Release of a scope has returned, returns after For
+	asks                   // asks for the report, returns after For
+	hands                  // calls the function that Release returned, returns after For
 	shuts                  // shuts a task down, perhaps itself, returns or fails after For
 	runs                   // runs Program, returns or fails after For
 	shutsInner             // shuts down the program of another, returns after For
@@ -94,7 +93,7 @@ const (
 
 var acts = [...]string{
 	"returns", "obeys", "fails", "panics", "goexits", "deaf", "leaks", "exits", "codes",
-	"stops", "shutsDown", "registers", "spawns", "quiesces", "closes", "unregisters", "looks", "hands", "shuts",
+	"stops", "shutsDown", "registers", "spawns", "quiesces", "closes", "unregisters", "asks", "hands", "shuts",
 	"runs", "shutsInner", "makes",
 }
 
@@ -105,7 +104,7 @@ type event struct {
 	At     time.Duration
 	What   what
 	N      int           // which handler, scope or task; which cause, signal or code
-	Sub    *actor        // what is registered or begun
+	Sub    *actor        // the step that is registered or begun
 	Scope  *entry        // what is made
 	Within time.Duration // of a context: its deadline; 0: none
 	Ctx    *strange

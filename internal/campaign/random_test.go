@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// A generator makes the program of a seed. Nothing else goes into it.
+// A generator makes the program of a seed. The program depends on nothing else.
 type generator struct {
 	*rand.Rand
 	n     int  // actors so far
-	depth int  // programs around the one that it makes
-	calm  bool // nothing goes wrong by itself, and nothing takes long
+	depth int  // number of outer programs
+	calm  bool // no step fails by itself or takes long
 	taken map[time.Duration]bool
 }
 
@@ -22,7 +22,7 @@ func random(seed uint64) *program {
 	return p
 }
 
-// program makes a program, or one that an actor of another runs.
+// program makes a program, or one that an actor of another program runs.
 func (g *generator) program() *program {
 	defer func(calm bool) { g.calm = calm }(g.calm)
 	g.calm = g.chance(12)
@@ -62,10 +62,10 @@ func (g *generator) program() *program {
 			e.Actor.Way = 4
 		}
 	}
-	for range g.few(ifelse(g.depth == 0, 80, 40), 5) { // what is within may be ended by what is around it
+	for range g.few(ifelse(g.depth == 0, 80, 40), 5) { // steps of an inner program may be ended by the outer one
 		p.Events = append(p.Events, g.event())
 	}
-	for i, a := range p.Tasks { // what has begun to stop by itself is told to
+	for i, a := range p.Tasks { // tasks that have begun to stop by themselves are told to stop
 		if a.Pair && a.Alone > 0 && g.chance(50) {
 			p.Events = append(p.Events, &event{At: a.Alone + g.unique(1000), What: shutTask, N: i, Within: g.within()})
 		}
@@ -73,7 +73,7 @@ func (g *generator) program() *program {
 			p.Events = append(p.Events, &event{At: g.unique(8000), What: shutTask, N: i, Within: g.unique(3000)})
 		}
 	}
-	if g.chance(12) { // a hook that nothing follows, most often
+	if g.chance(12) { // a hook, in most cases without a stop after it
 		at := g.unique(5000)
 		p.Events = append(p.Events, &event{At: at, What: quiesced}, &event{At: at + g.unique(8000), What: resumed})
 	}
@@ -83,7 +83,7 @@ func (g *generator) program() *program {
 		again.At, again.Within = e.At+g.unique(2000), g.within()
 		p.Events = append(p.Events, &e, &again)
 	}
-	if g.chance(15) { // by hand: who is asked a third time?
+	if g.chance(15) { // a third signal, as from a terminal
 		at := g.unique(12000)
 		for i := range 2 + g.IntN(2) {
 			p.Events = append(p.Events, &event{At: at + time.Duration(i)*(250*ms+time.Duration(i)), What: signalled, N: g.IntN(2)})
@@ -92,8 +92,8 @@ func (g *generator) program() *program {
 	return p
 }
 
-// neverExits takes the calls of Exit away: without a Run they end the process, and with it the
-// program around.
+// neverExits removes the calls of Exit. Without a Run they would end the process, with the outer
+// program.
 func (p *program) neverExits() {
 	var ofActor func(*actor)
 	var ofEntry func(*entry)
@@ -138,10 +138,10 @@ func (g *generator) few(percent, most int) int {
 	return 1 + g.IntN(most)
 }
 
-// among is a number of seconds.
+// among returns a number of seconds.
 func (g *generator) among(from, to int) time.Duration { return time.Duration(from+g.IntN(to-from)) * s }
 
-// unique is an instant that no other event has, and no sum of whole milliseconds is.
+// unique returns an instant that no other event has, and that is no sum of whole milliseconds.
 func (g *generator) unique(below int) time.Duration {
 	for {
 		at := time.Duration(1+g.IntN(below))*ms + time.Duration(1+len(g.taken))*time.Microsecond
@@ -152,8 +152,8 @@ func (g *generator) unique(below int) time.Duration {
 	}
 }
 
-// within is the deadline of a context: of one in five it has passed, or it comes with the end
-// of what is waited for.
+// within returns the deadline of a context. One in five has passed, or comes at the end of the step
+// that the call waits for.
 func (g *generator) within() time.Duration {
 	switch n := g.IntN(10); {
 	case n < 5:
@@ -168,7 +168,7 @@ func (g *generator) within() time.Duration {
 	return time.Duration(1+g.IntN(30000)) * ms
 }
 
-// strange makes one in ten contexts one of a user's own type. Those that live for long may block later.
+// strange makes one in ten contexts one of another type. Those that live for long may block later.
 func (g *generator) strange(long bool) *strange {
 	if !g.chance(10) {
 		return nil
@@ -222,7 +222,7 @@ func (g *generator) actor(kind string) *actor {
 	case n < 96:
 		a.Does, a.Sub = spawns, g.simple("hold")
 	case n < 97:
-		a.Does = ifelse(g.chance(30), looks, quiesces)
+		a.Does = ifelse(g.chance(30), asks, quiesces)
 	case n < 98:
 		a.Does = ifelse(g.chance(30), hands, closes)
 	case n < 99:
@@ -265,7 +265,7 @@ func (g *generator) maker(a *actor) {
 	a.Scope = g.scope(1)
 }
 
-// simple is one that does not call back.
+// simple makes an actor that does not call the Coordinator.
 func (g *generator) simple(kind string) *actor {
 	a := g.actor(kind)
 	if a.Does > leaks {
@@ -292,7 +292,7 @@ func (g *generator) alone(a *actor, percent int) *actor {
 	return a
 }
 
-// hold is a hold, a third of them bare: those can only return, or not.
+// hold makes a hold. A third of them are calls of Hold, which can only return or be stuck.
 func (g *generator) hold() *actor {
 	a := g.actor("hold")
 	switch {
@@ -356,7 +356,7 @@ func (g *generator) entries(depth int) (es []*entry) {
 	return es
 }
 
-// scope is a scope that is so deep in others.
+// scope makes a scope at the given depth.
 func (g *generator) scope(depth int) *entry {
 	e := &entry{Concurrent: g.chance(40), Entries: g.entries(depth)}
 	if g.chance(15) {
@@ -365,7 +365,7 @@ func (g *generator) scope(depth int) *entry {
 	if g.chance(15) {
 		e.Reserve = time.Duration(1+g.IntN(6000)) * ms
 	}
-	if e.Concurrent && len(e.Entries) > 0 && e.Entries[0].Actor != nil && g.chance(40) { // of what runs beside it
+	if e.Concurrent && len(e.Entries) > 0 && e.Entries[0].Actor != nil && g.chance(40) { // of a handler that runs beside it
 		e.Entries[0].Actor.does(unregisters)
 	}
 	return e

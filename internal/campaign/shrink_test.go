@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// shrink makes a program that fails smaller, as long as the same promise is broken. It
-// takes elements away, and makes what is left plainer, until nothing more can go.
+// shrink makes a failing program smaller, as long as it breaks the same guarantee. It removes elements
+// and simplifies the others until no change is possible.
 func shrink(p *program, breaks func(*program) []string) (*program, []string) {
 	findings := breaks(p)
 	if len(findings) == 0 {
 		return p, nil
 	}
-	promise, _, _ := strings.Cut(findings[0], ":")
+	guarantee, _, _ := strings.Cut(findings[0], ":")
 	for n := 0; ; n++ {
 		smaller, found := step(p, func(q *program) []string {
 			got := breaks(q)
 			for _, f := range got {
-				if strings.HasPrefix(f, promise+":") {
+				if strings.HasPrefix(f, guarantee+":") {
 					return got
 				}
 			}
@@ -30,7 +30,7 @@ func shrink(p *program, breaks func(*program) []string) (*program, []string) {
 	}
 }
 
-// step is the first variant of p that still fails, nil if none does.
+// step returns the first variant of p that still fails, or nil.
 func step(p *program, breaks func(*program) []string) (*program, []string) {
 	for i := 0; ; i++ {
 		q := clone(p)
@@ -55,7 +55,7 @@ func clone(p *program) *program {
 	return q
 }
 
-// vary makes the i-th change to p. It returns false if there are not so many.
+// vary makes the i-th change to p. It returns false if there are fewer changes.
 func vary(p *program, i int) bool {
 	v := &variation{left: i}
 	v.program(p)
@@ -83,7 +83,7 @@ type variation struct {
 	done bool
 }
 
-// change makes the change, if there is something to change and it is the one.
+// change makes the change if it is possible and its number has come.
 func (v *variation) change(differs bool, f func()) {
 	if v.done || !differs {
 		return
@@ -151,7 +151,7 @@ func (v *variation) limits(e *entry) {
 	v.change(e.Concurrent, func() { e.Concurrent = false })
 }
 
-// scope is for one that is made at run time, if there is one.
+// scope varies a scope that is made at run time, if there is one.
 func (v *variation) scope(e *entry) {
 	if e == nil {
 		return

@@ -10,21 +10,21 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// This file is Task.Shutdown: who calls it, and that a task's error goes to one place.
+// This file calls Task.Shutdown, and checks that the error of a task is returned in one place.
 
-// A shut is a call of it.
+// A shut is a call of Task.Shutdown.
 type shut struct {
 	at, end time.Duration
 	back    bool          // it has returned
 	vague   bool          // its context may have held it up
-	limit   time.Duration // when its context ends, if there is nothing else that ends it; 0: not known
+	limit   time.Duration // when its context ends at the latest; 0: not known
 	by      *seen         // the caller, nil if no actor
 	inside  bool          // the task, or one in it, is the caller
 	err     error
 	ended   error // of the context when it had returned
 }
 
-// asLongAsItTakes is the deadline of a context that ends when the task is to.
+// asLongAsItTakes is the deadline of a context that ends when the task should end.
 const asLongAsItTakes = time.Duration(1)
 
 // within derives a context with a deadline. There is none for 0, and a negative one has passed.
@@ -35,7 +35,7 @@ func within(ctx context.Context, d time.Duration) (context.Context, context.Canc
 	return context.WithTimeout(ctx, d)
 }
 
-// shuts shuts a task down; by is the actor that does.
+// shuts shuts down a task. by is the actor that calls it.
 func (w *world) shuts(by, sn *seen, ctx context.Context, d time.Duration, how *strange) {
 	if d == asLongAsItTakes {
 		d = sn.For
@@ -84,15 +84,16 @@ func (w *world) shutsOne(sn *seen, work context.Context) {
 	}
 }
 
-// gaveUp reports whether the call has returned because its context had ended. It is not known
-// where the task may have had the same error.
+// gaveUp reports whether the call returned because its context had ended. That is not known if the
+// task may have had the same error.
 func (c *shut) gaveUp(sn *seen) (yes, known bool) {
 	yes = c.back && c.err != nil && c.err == c.ended
 	return yes, !c.vague && (!yes || sn.err != c.err)
 }
 
-// checkShutdowns holds that a call returns when the task has ended or its context has, with
-// the task's error in the one case; and that this is not lost, nor the group's as well.
+// checkShutdowns checks that a call returns when the task or the call's context has ended. If the task
+// has ended, the call returns its error. The error must not be lost, and the group must not return
+// it too.
 func (m *model) checkShutdowns() {
 	for _, sn := range m.seen {
 		if sn.task == nil || sn.calls == 0 {
@@ -115,7 +116,7 @@ func (m *model) checkShut(sn *seen, c *shut) {
 	gaveUp, known := c.gaveUp(sn)
 	stuck := new(group.StuckError)
 	if left := c.limit - c.at; left > 0 && sn.Does == obeys && (!sn.over || sn.end > c.limit-margin(left)) && !c.inside && c.at < m.returned {
-		m.found("shut", "%s, which obeys, ended at %v, and was to be cut a little before %v", sn.Name, sn.end, c.limit)
+		m.found("shut", "%s, which obeys, ended at %v; its deadline should be a little before %v", sn.Name, sn.end, c.limit)
 	}
 	if c.limit > 0 && c.back && c.end > max(c.limit, c.at) {
 		m.found("shut", "Shutdown of %s, whose context ended at %v, returned at %v", sn.Name, c.limit, c.end)
@@ -128,7 +129,7 @@ func (m *model) checkShut(sn *seen, c *shut) {
 		}
 	case m.new && !c.inside && m.waitsFor(c.by, c.at, target, false):
 		m.found("itself", "Shutdown of %s, which ended at %v, would wait for its caller: %+v", sn.Name, sn.end, *c)
-	case c.inside && m.given(sn) && m.over(sn, c.at): // it has been abandoned, and is not told any more
+	case c.inside && m.given(sn) && m.over(sn, c.at): // it was abandoned, and is not told
 	case c.inside:
 		if !c.back || c.err != nil || c.end != c.at {
 			m.found("shut", "%s shut itself down at %v: %+v", sn.Name, c.at, *c)
@@ -177,14 +178,14 @@ func (m *model) checkOnePlace(sn *seen) {
 			m.found("one place", "the error of %s is the group's, and was returned: %+v", sn.Name, *c)
 		}
 	}
-	// What has failed before it was shut down, if only one of two functions, is the group's.
+	// If a task, or one function of a pair, failed before the call, the group returns the error.
 	before := sn.aloneErr != nil && !slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.at <= sn.alone })
 	if places == 0 && (!taken || before) {
 		m.found("one place", "the error %v of %s is lost: %v", sn.err, sn.Name, of.ranErr)
 	}
 }
 
-// tasksOf is the names of the tasks of which a group says that they have failed.
+// tasksOf returns the names of the failed tasks in a group's error.
 func tasksOf(err error) (names []string) {
 	switch e := err.(type) {
 	case *group.TaskError:
@@ -197,7 +198,7 @@ func tasksOf(err error) (names []string) {
 	return names
 }
 
-// mayStop is when the group that of runs may have begun to stop, at the earliest.
+// mayStop returns the earliest time at which the group that of runs may have begun to stop.
 func (m *model) mayStop(of *seen) time.Duration {
 	at := m.delayEnd
 	if of.kind == shutdown.KindTask {
@@ -216,8 +217,8 @@ func (sn *seen) expiresAt(at time.Duration) bool {
 	return slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.vague || c.back && c.ended != nil && c.end == at })
 }
 
-// ignoring reports whether it can be told that the end of sn is not its group's affair: a
-// caller of Shutdown has waited for it.
+// ignoring reports whether the group certainly ignored the end of sn, because a caller of Shutdown
+// waited for it.
 func (sn *seen) ignoring() bool {
 	return slices.ContainsFunc(sn.shuts, func(c *shut) bool {
 		gaveUp, known := c.gaveUp(sn)

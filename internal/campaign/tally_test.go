@@ -8,8 +8,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A tally is what the programs of a campaign have come across: one in which nothing is
-// ever stuck would find nothing.
+// A tally counts what happened in the programs of a campaign. For example, a campaign in which no step
+// is ever stuck would find no fault in the handling of stuck steps.
 type tally struct {
 	outcomes [outcomeSkipped + 1]int
 	forced   int
@@ -20,7 +20,7 @@ type tally struct {
 	leaks    int
 	shut     int            // errors of Task.Shutdown
 	closed   int            // of a Close
-	handed   int            // of what was released
+	handed   int            // calls of functions that Release returned
 	taken    int            // handlers that were unregistered
 	inner    int            // programs within steps of others
 	alone    int            // of those, without a Run
@@ -61,7 +61,7 @@ func (t *tally) count(o *observation) {
 	for _, sn := range o.seen {
 		t.taken += ifelse(sn.won, 1, 0)
 		if maker := o.named(sn.maker); maker != nil && sn.home.at > o.start && sn.calls > 0 {
-			t.made[maker.what()]++
+			t.made[maker.kindName()]++
 		}
 		for _, c := range sn.shuts {
 			t.shut += ifelse(c.err != nil && c.err != c.ended, 1, 0)
@@ -70,10 +70,10 @@ func (t *tally) count(o *observation) {
 	t.leaks += len(o.report.Leaks)
 }
 
-// what is the kind of a step, with the two kinds of tasks apart.
-func (sn *seen) what() string { return ifelse(sn.started, "started task", sn.kind.String()) }
+// kindName returns the kind of a step, with different names for the two kinds of tasks.
+func (sn *seen) kindName() string { return ifelse(sn.started, "started task", sn.kind.String()) }
 
-// named is what is known of an actor, nil if nothing.
+// named returns the record of an actor, or nil if there is none.
 func (o *observation) named(a *actor) *seen {
 	if i := slices.IndexFunc(o.seen, func(sn *seen) bool { return a != nil && sn.actor == a }); i >= 0 {
 		return o.seen[i]
@@ -81,7 +81,7 @@ func (o *observation) named(a *actor) *seen {
 	return nil
 }
 
-// missing is what a campaign of some length has to have come across, and has not.
+// missing lists what should have happened in a campaign of some length, and did not.
 func (t *tally) missing() (what []string) {
 	for o, n := range t.outcomes {
 		if n == 0 {

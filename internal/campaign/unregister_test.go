@@ -7,16 +7,16 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// This file is Unregister, by the handle and by the name.
+// This file calls Unregister, with the Registration and with the name.
 
-// A taking is a call of it.
+// A taking is a call of Unregister.
 type taking struct {
 	at     time.Duration
 	won    bool
 	byName bool
 }
 
-// unregisters takes sn away. Names are unique in a program.
+// unregisters removes sn. Names are unique in a program.
 func (w *world) unregisters(sn *seen, byName bool) {
 	k := &taking{at: w.now(), byName: byName}
 	if byName {
@@ -34,7 +34,7 @@ func (w *world) unregisters(sn *seen, byName bool) {
 	})
 }
 
-// unregistersOne is what an actor does to another handler, or to itself.
+// unregistersOne is the act of an actor: it removes another handler, or itself.
 func (w *world) unregistersOne(sn *seen) {
 	target := sn
 	w.note(func() {
@@ -50,16 +50,16 @@ func (w *world) unregistersOne(sn *seen) {
 	}
 }
 
-// beside is the handlers of the scopes that are in the one that sn is in.
+// beside returns the handlers of the scopes inside the scope of sn.
 func (w *world) beside(sn *seen) []*seen {
 	return slices.DeleteFunc(slices.Clone(w.regs), func(other *seen) bool {
 		return sn.home == nil || other.home.parent != sn.home
 	})
 }
 
-// checkUnregister holds that exactly one of running and unregistering wins: whoever is refused
-// is because it runs, has run, will not run, or has been taken away by someone else. That what was
-// taken away never runs is for checkOnce.
+// checkUnregister checks that a handler either runs or is unregistered. Unregister is refused only if
+// the handler runs, has run, will not run, or was removed before. checkOnce checks that a removed
+// handler never runs.
 func (m *model) checkUnregister() {
 	for _, sn := range m.seen {
 		won := 0
@@ -67,7 +67,7 @@ func (m *model) checkUnregister() {
 			switch {
 			case k.won:
 				won++
-			case sn.kind != shutdown.KindHandler || sn.refused || k.byName && m.released(sn): // a released scope is not looked into
+			case sn.kind != shutdown.KindHandler || sn.refused || k.byName && m.released(sn): // the name is not searched in a released scope
 			case !m.lost(sn, k):
 				m.found("unregister", "%s could not be unregistered at %v (by name: %t); it began at %v, called %d times", sn.Name, k.at, k.byName, sn.begin, sn.calls)
 			}
@@ -78,7 +78,7 @@ func (m *model) checkUnregister() {
 	}
 }
 
-// lost reports whether there was nothing left to take away.
+// lost reports whether the handler could not be removed any more.
 func (m *model) lost(sn *seen, k *taking) bool {
 	if sn.calls > 0 {
 		return sn.begin <= k.at

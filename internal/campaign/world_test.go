@@ -23,22 +23,22 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A world is a bubble in which a program is played, and the notes of what its steps see.
+// A world is a bubble in which a program is played, with the records of its steps.
 type world struct {
 	p       *program
-	outer   *world // of which an actor runs this program, nil for the outermost
+	outer   *world // the world of the actor that runs this program, nil for the outermost
 	inners  []*world
 	until   time.Duration // when the context of main's group blocks no more
 	c       *shutdown.Coordinator
 	g       group.Group
-	fault   *fault // what it makes wrong, nil if nothing
+	fault   *fault // the fault to make, nil if none
 	base    time.Time
 	signals chan os.Signal
 	cancel  context.CancelCauseFunc
-	release chan struct{} // lets everything go
+	release chan struct{} // closed to release everything that is stuck
 	timers  []*time.Timer
 
-	quiets []<-chan struct{} // what Quiesce has returned
+	quiets []<-chan struct{} // the channels of Quiesce
 	scopes []*scope
 	regs   []*seen // handlers and started tasks
 	tasks  []*seen
@@ -51,14 +51,14 @@ type world struct {
 	*held
 }
 
-// held is what waits for the release of all that is stuck: on a WaitGroup, or on a condition.
+// held has a WaitGroup and a condition on which stuck actors wait for their release.
 type held struct {
 	wg       sync.WaitGroup
 	cond     *sync.Cond
 	released bool
 }
 
-// An observation is what there is to judge.
+// An observation is everything that the model judges.
 type observation struct {
 	p          *program
 	inners     []*observation // of the programs that its actors have run
@@ -75,14 +75,14 @@ type observation struct {
 	code       int
 	began      time.Duration   // t0
 	returned   time.Duration   // Run
-	changes    []time.Duration // of what is registered
+	changes    []time.Duration // the times of registrations and removals
 	exits      []exit
 	closings   []*closing
 	descents   []*descent
-	looks      []*look
+	reports    []*reportCall
 	resumes    []resume
 	announced  []announcing
-	codes      []exit // given to Exit
+	codes      []exit // passed to Exit
 	blocked    int    // goroutines that are in a context of a user's
 	goroutines int    // that were not there before
 	pending    int    // of those, which wait for a call of theirs to return
@@ -94,10 +94,10 @@ type stimulus struct {
 	at    time.Duration
 	cause error  // nil: none
 	fault bool   // the cause is a failure
-	delay bool   // it grants the delay
-	why   why    // where it has no cause, what it is
+	delay bool   // there is a delay after it
+	why   why    // what it is, if it has no cause
 	of    string // the name of the task that has ended
-	maybe bool   // it may be none: somebody else may have had the task's error
+	maybe bool   // it may not count: somebody else may have had the task's error
 }
 
 type sent struct {
@@ -139,8 +139,8 @@ type scope struct {
 	closed   bool // by somebody, perhaps before its turn
 	closes   int  // how many calls of Close were not refused
 	released bool
-	hand     func(context.Context) error // what Release has returned
-	// releasedAt is when it was released first.
+	hand     func(context.Context) error // the function that Release returned
+	// releasedAt is the time of the first release.
 	releasedAt time.Duration
 }
 
@@ -152,7 +152,7 @@ type child struct {
 	scope *scope
 }
 
-// seen is what is known of an actor.
+// seen is the record of an actor.
 type seen struct {
 	*actor
 	kind    shutdown.StepKind
@@ -162,10 +162,10 @@ type seen struct {
 	home    *scope
 	until   time.Duration // when the context of the group that it is blocks no more
 	inner   *world        // of the program that it runs
-	maker   *actor        // what has registered it, nil if no actor
+	maker   *actor        // the actor that registered it, nil if none
 	order   int           // of registration
 	at      time.Duration // of registration
-	slack   time.Duration // for so long a context may have held that up; at is when it was over
+	slack   time.Duration // how long a context may have blocked the registration, which was over at at
 	reg     *shutdown.Registration
 	task    *group.Task
 	refused bool
@@ -183,7 +183,7 @@ type seen struct {
 	begin    time.Duration
 	ctxErr   error         // of its work context at the start
 	left     time.Duration // to its deadline then; -1: none
-	acts     bool          // all that it waits for from then on is what it does
+	acts     bool          // from then on it waits only for its own act
 	actsAt   time.Duration
 	told     bool
 	toldAt   time.Duration
@@ -198,12 +198,12 @@ type seen struct {
 	moved    bool            // that was another one at its end
 	alone    time.Duration   // when the first function of a pair had returned alone; 0: it has not
 	aloneErr error           // what it returned
-	cut      *cut            // how its context ended, nil if it did not see that
+	ended    *contextEnd     // how its context ended, nil if it did not see that
 	leak     bool
 }
 
-// A cut is the end of a context while its step ran.
-type cut struct {
+// A contextEnd is the end of a context while its step ran.
+type contextEnd struct {
 	at         time.Duration
 	due        bool // the deadline has come
 	err, cause error
@@ -247,14 +247,14 @@ func playInBubble(t *testing.T, p *program, f *fault) (o *observation) {
 	return o
 }
 
-// has gives the world its program, and a Coordinator.
+// has gives the world its program and a Coordinator.
 func (w *world) has(p *program) {
 	logger := zerolog.Nop()
 	w.p, w.signals = p, make(chan os.Signal, 64)
 	w.c = &shutdown.Coordinator{Grace: p.Grace, Delay: p.Delay, Reraise: p.Reraise, Logger: &logger, Observe: w.observe}
 	if p.Ctx != nil && p.Ctx.Hidden || w.outer != nil {
-		// The end of such a context, or of one around, may be that of a signal, and events wait for
-		// it. The double delivers signals all the same.
+		// The end of such a context, or of an outer one, may come from a signal, and events wait until
+		// that is known. The double delivers signals anyway.
 		w.c.Signals = []os.Signal{}
 	}
 	w.obs.p, w.obs.top, w.obs.start, w.obs.outermost = p, &scope{entry: new(entry)}, w.now(), w.outer == nil
@@ -268,11 +268,11 @@ func (w *world) has(p *program) {
 	})
 }
 
-// observe notes an event, and what the Coordinator tells of itself then. It is called at the
-// instant of the event: a bubble's clock stands still for as long as there is one to be told of.
+// observe records an event and the state of the Coordinator. It is called at the instant of the event,
+// because the clock of a bubble does not advance while a goroutine has something to do.
 func (w *world) observe(e shutdown.Event) {
 	w.note(func() { w.obs.events = append(w.obs.events, noted{w.now(), e}) })
-	w.looks()
+	w.asksForReport()
 	var quiets []<-chan struct{}
 	switch e.(type) {
 	case shutdown.StopRequested:
@@ -328,30 +328,29 @@ func (w *world) resumes() {
 	}
 }
 
-// watch ends the process, with the program that it plays and all stacks, where the clock of a
-// bubble stands still: with a goroutine that waits for a mutex, or runs for ever, nothing in
-// the bubble would.
+// watch ends the process if the clock of a bubble stops, because a goroutine waits for a mutex or
+// runs for ever. Nothing in the bubble could end it. It prints the program and all stacks.
 func watch(p *program) *time.Timer {
 	return time.AfterFunc(maxReal, func() {
 		panic(fmt.Sprintf("a program hangs outside of its time:\n%v", p))
 	})
 }
 
-// maxReal is how long a program, which takes milliseconds, may take of real time.
+// maxReal is the limit of a program in real time. A program takes milliseconds.
 const maxReal = 2 * time.Minute
 
-// maxRun is when a program has certainly hung.
+// maxRun is the limit of a program in the bubble's time.
 const maxRun = 10 * time.Hour
 
 func (w *world) run() {
 	before := runtime.NumGoroutine()
 	hangs := time.AfterFunc(maxRun, func() {
-		fmt.Fprintf(os.Stderr, "Run does not return\n%v", w.p) // nor would the test
+		fmt.Fprintf(os.Stderr, "Run does not return\n%v", w.p) // neither would the test
 		panic("a program hangs")
 	})
 	w.plays(context.Background())
-	time.Sleep(20 * ms) // the search for leaks may be left by itself at the very end
-	for w.busy() {      // they have nothing but their own time
+	time.Sleep(20 * ms) // the scan for leaks may still run after the end
+	for w.busy() {      // they end by themselves
 		time.Sleep(s)
 	}
 	hangs.Stop()
@@ -386,7 +385,7 @@ func (w *world) plays(ctx context.Context) {
 	})
 }
 
-// drains calls Run, or Shutdown where the program has no main.
+// drains calls Run, or Shutdown if the program has no main.
 func (w *world) drains(ctx context.Context) *shutdown.Report {
 	if !w.p.Alone {
 		return w.c.Run(ctx, w.main)
@@ -412,7 +411,7 @@ func (w *world) shutsDown(ctx context.Context) {
 	}
 }
 
-// concludes keeps what there is to judge, of the programs within as well. What is let go goes on.
+// concludes keeps the observations, also of the inner programs. Later changes do not affect them.
 func (w *world) concludes() {
 	if w.c.Ready() {
 		w.problem("Ready() after the end")
@@ -438,7 +437,7 @@ func (w *world) concludes() {
 	})
 }
 
-// remap has the tree of scopes, and the tasks within others, point to the copies.
+// remap makes the pointers between scopes and tasks point to the copies.
 func (w *world) remap() {
 	byActor := make(map[*actor]*seen)
 	for _, sn := range w.final.seen {
@@ -462,7 +461,7 @@ func (w *world) remap() {
 	walk(w.obs.top)
 }
 
-// copies is the things themselves, which others may change.
+// copies returns copies of the elements.
 func copies[T any](of []*T) (copies []*T) {
 	for _, t := range of {
 		c := *t
@@ -471,7 +470,7 @@ func copies[T any](of []*T) (copies []*T) {
 	return copies
 }
 
-// lives is how many goroutines of the program there are, by its own account.
+// lives returns the number of goroutines that the program says it has.
 func (o *observation) lives() (n int) {
 	for _, sn := range o.seen {
 		if sn.leak {
@@ -496,9 +495,9 @@ func (o *observation) allLives() (n, blocked int) {
 
 var inBubble = regexp.MustCompile(`synctest bubble \d+`)
 
-// countInBubble counts the goroutines of the bubble, without the three that make it. It
-// takes longer than all the rest of a program; but runtime.NumGoroutine counts what happens
-// to run elsewhere, or is about to end, as well.
+// countInBubble counts the goroutines of the bubble, without the three that make it. It takes longer
+// than the rest of a program. But runtime.NumGoroutine would also count goroutines outside the bubble
+// and those that are about to end.
 func (w *world) countInBubble() int {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
@@ -518,14 +517,13 @@ func (w *world) endAll() {
 	w.cond.Broadcast()
 	synctest.Wait()
 	w.cancel(nil)
-	time.Sleep(2 * time.Minute) // what is stuck in a sleep of one; Exit leaves a second to the caller of Run
+	time.Sleep(2 * time.Minute) // longer than the sleep of a stuck actor, and the second that Exit leaves to the caller of Run
 	synctest.Wait()
 }
 
 func (w *world) now() time.Duration { return time.Since(w.base) }
 
-// note is for what is noted. Nobody waits with the mutex held: the bubble's clock would
-// stand still.
+// note changes records with the mutex held. f must not wait: the bubble's clock would stop.
 func (w *world) note(f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -537,7 +535,7 @@ func (w *world) problem(format string, args ...any) {
 	w.note(func() { w.obs.problems = append(w.obs.problems, fmt.Sprintf("%v: %s", w.now(), text)) })
 }
 
-// changes notes that what is registered changes.
+// changes records the time of a registration or removal.
 func (w *world) changes() {
 	at := w.now()
 	w.note(func() { w.obs.changes = append(w.obs.changes, at) })
@@ -616,14 +614,14 @@ func (w *world) addPair(g *group.Group, sn *seen, opts []group.Option) *group.Ta
 		}
 		select {
 		case <-stop:
-		case <-ctx.Done(): // the cut
+		case <-ctx.Done(): // the deadline
 		case <-alone:
 			if err, early := w.leaves(sn); early {
 				return err
 			}
 		case <-w.release:
 		}
-		return errServerClosed // it was made to return, which is no failure
+		return errServerClosed // it was told to return, so this is not a failure
 	}
 	interrupt := func(ctx context.Context) error {
 		w.note(func() { sn.told, sn.toldAt = true, w.now() })
@@ -633,8 +631,8 @@ func (w *world) addPair(g *group.Group, sn *seen, opts []group.Option) *group.Ta
 	return g.Add(sn.Name, execute, interrupt, opts...)
 }
 
-// leaves notes that the first function of a pair returns alone, with an error that is none
-// where the second has been called.
+// leaves records that the first function of a pair returns alone. Its error does not count if the
+// second function has been called.
 func (w *world) leaves(sn *seen) (err error, early bool) {
 	if sn.Way%2 == 1 {
 		err = failure{sn.Name}
@@ -668,7 +666,7 @@ func (w *world) grouped(sn *seen) func(context.Context) error {
 	}
 }
 
-// hears notes when an actor is told that does not wait for it.
+// hears records when an actor is told to stop that does not wait for this.
 func (w *world) hears(sn *seen, ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { w.note(func() { sn.told, sn.toldAt = true, w.now() }) })
 }
@@ -702,7 +700,7 @@ func (w *world) called(sn *seen) func(context.Context) error {
 	return f
 }
 
-// hold begins a hold; the call may be held up by its context.
+// hold begins a hold. Its context may block the call.
 func (w *world) hold(ctx context.Context, a *actor, how *strange) {
 	sn := w.know(a, shutdown.KindHold)
 	sn.at += how.slack()
@@ -739,7 +737,7 @@ func (w *world) add(e *entry, in *scope) {
 	w.register(e.Actor, in, nil)
 }
 
-// makes makes a scope, with what is in it; by is the actor that does, nil if none.
+// makes makes a scope with its entries. by is the actor that calls it, nil if none.
 func (w *world) makes(e *entry, in *scope, by *actor) *scope {
 	sc := &scope{entry: e, parent: in, maker: by, at: w.now()}
 	w.note(func() {

@@ -17,8 +17,8 @@ type Double struct {
 var Use func(coordinator any, d Double) bool
 
 // Claim makes a *shutdown.Coordinator the one that package shutdown's functions act on, until
-// release is called, if no other is. misused is told of each such function that a step of it
-// calls while another one is. Package shutdown sets it.
+// release is called, if no other is. misused is called with the name of each such function
+// that a step of it calls while another one is. Package shutdown sets it.
 var Claim func(coordinator any, misused func(function string)) (release func())
 
 // Running says of each step that a *shutdown.Coordinator waits for what it is, and where it

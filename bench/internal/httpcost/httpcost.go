@@ -1,5 +1,5 @@
-// Package httpcost measures what net/http and httpdrain take for a request, and how long
-// after the last response they are done.
+// Package httpcost measures the time of a request with net/http and with httpdrain, and the time from
+// the last response to the end of the drain.
 package httpcost
 
 import (
@@ -51,8 +51,8 @@ func Serve(l net.Listener, drained bool) (stop func() error) {
 
 const request = "GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 
-// OnLoopback returns a listener, a function that sends it n requests on one connection, always
-// the same, and one that closes the connection.
+// OnLoopback returns a listener and two functions. The first sends n requests, always on the same
+// connection. The second closes the connection.
 func OnLoopback() (l net.Listener, requests func(n int) error, hangUp func(), err error) {
 	if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, nil, nil, err
@@ -79,11 +79,11 @@ func OnLoopback() (l net.Listener, requests func(n int) error, hangUp func(), er
 	return l, requests, func() { _ = c.Close() }, nil
 }
 
-// Protocols are those that Lag knows.
+// Protocols are the protocols of Lag.
 var Protocols = []string{"HTTP/1.1", "HTTP/2, TLS", "HTTP/2, h2c"}
 
 // Lag is the time from the last response that a client has read to the return of httpdrain's
-// task or of http.Server.Shutdown. The request takes some more 100 ms when the stop begins.
+// task or of http.Server.Shutdown. When the stop begins, the request still needs 100 ms.
 func Lag(protocol string, drained bool) (time.Duration, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -140,7 +140,7 @@ func Lag(protocol string, drained bool) (time.Duration, error) {
 	return time.Since(last), err
 }
 
-// certificate is a new one, which no client can verify.
+// certificate makes a certificate, which no client can verify.
 func certificate() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package plugin makes the checks of lastcallvet a module plugin of
-// golangci-lint, by the name lastcallvet. Nothing else imports it, so that the
-// command does without golangci-lint's package.
+// Package plugin makes the checks of lastcallvet a module plugin of golangci-lint,
+// with the name lastcallvet. The command does not import it, and so does not need
+// golangci-lint's package.
 //
 // In .custom-gcl.yml:
 //
@@ -61,5 +61,5 @@ func (p *plugin) BuildAnalyzers() ([]*analysis.Analyzer, error) {
 	}), nil
 }
 
-// GetLoadMode says that the checks need types.
+// GetLoadMode returns the mode with types, which the checks need.
 func (p *plugin) GetLoadMode() string { return register.LoadModeTypesInfo }

@@ -1,4 +1,4 @@
-// Package checks has the analyzers of lastcallvet, one a code.
+// Package checks has the analyzers of lastcallvet, one for each code.
 package checks
 
 import (
@@ -12,10 +12,10 @@ import (
 	"github.com/lastcall-go/lastcall/cmd/lastcallvet/internal/report"
 )
 
-// All are the analyzers, and the one that checks the directives.
+// All has the analyzers, the last of which checks the directives.
 var All = []*analysis.Analyzer{DeadCtx, Unbounded, ServeEnds, Exit, Signals, PackageServe, OuterCtx, NoRun, report.Ignore}
 
-// analyzer makes an analyzer of a check.
+// analyzer makes an analyzer from a check.
 func analyzer(code, doc string, check func(*checker)) *analysis.Analyzer {
 	return &analysis.Analyzer{
 		Name:     code,
@@ -24,7 +24,7 @@ func analyzer(code, doc string, check func(*checker)) *analysis.Analyzer {
 		Requires: []*analysis.Analyzer{flow.Analyzer},
 		Run: func(pass *analysis.Pass) (any, error) {
 			in := pass.ResultOf[flow.Analyzer].(*flow.Info)
-			in.Lock() // go vet runs the checks side by side
+			in.Lock() // go vet runs the checks concurrently
 			defer in.Unlock()
 			if len(in.Funcs) > 0 {
 				check(&checker{Info: in, Reporter: report.New(pass, code), pass: pass})
@@ -34,7 +34,7 @@ func analyzer(code, doc string, check func(*checker)) *analysis.Analyzer {
 	}
 }
 
-// A checker is one check at work on one package.
+// A checker runs one check on one package.
 type checker struct {
 	*flow.Info
 	*report.Reporter

@@ -14,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// suite is all checks as one analyzer, so that each sees the cases of the
-// others, and the packages are loaded once.
+// suite is one analyzer with all checks, so that each check sees the cases of the
+// others, and the packages are loaded only once.
 func suite() *analysis.Analyzer {
 	return &analysis.Analyzer{
 		Name:       "suite",

@@ -37,8 +37,8 @@ deferred until then, or with a context that was made of that one.`,
 		})
 	})
 
-// madeFor reports whether a context was made for this stop alone, and cancelled
-// before it: someone wants a stop that does not wait.
+// madeFor reports whether a context was made only for this stop and cancelled
+// before it. Then the stop is not meant to wait.
 func (c *checker) madeFor(st flow.StopCall) bool {
 	ex, ok := c.Resolve(st.Ctx).(*ssa.Extract)
 	if !ok {
@@ -48,9 +48,9 @@ func (c *checker) madeFor(st flow.StopCall) bool {
 	return e.Cancelled() && e.Key == c.Key(ex) && c.Uses(ex) == 1
 }
 
-// detach is the fix where the stop has a deadline of its own already, and only
-// the context below it is the wrong one: it loses its end, and keeps its
-// values. Where there is no deadline, which to choose is not ours to say.
+// detach is the fix if the stop has a deadline of its own, and only its parent
+// context is wrong: the parent keeps its values and loses its end. Without a
+// deadline there is no fix, because the user has to choose one.
 func (c *checker) detach(st flow.StopCall) []analysis.SuggestedFix {
 	ex, ok := c.Resolve(st.Ctx).(*ssa.Extract)
 	if !ok || ex.Index != 0 || ex.Parent() != st.Instr.Parent() {
@@ -77,7 +77,7 @@ func (c *checker) detach(st flow.StopCall) []analysis.SuggestedFix {
 		analysis.TextEdit{Pos: e.Args[0].End(), End: e.Args[0].End(), NewText: []byte(")")})
 }
 
-// cancelled reports whether it is the new context itself that is done.
+// cancelled reports whether the new context itself is done.
 func (c *checker) cancelled(st flow.StopCall, made ssa.Value) bool {
 	e, _ := c.DoneAt(st.Call, st.Ctx)
 	return e.Key == c.Key(made)

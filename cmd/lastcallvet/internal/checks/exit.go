@@ -10,7 +10,7 @@ import (
 	"github.com/lastcall-go/lastcall/cmd/lastcallvet/internal/flow"
 )
 
-// Exit finds exits that leave out what was to be done at the end.
+// Exit finds exits that skip deferred calls or registered handlers.
 var Exit = analyzer("exit",
 	`an exit that passes over deferred calls or registered handlers
 
@@ -24,8 +24,8 @@ count: nobody misses a cancel or an Unlock.`,
 		}
 	})
 
-// exits reports the first exit of a function that passes over something, with
-// how many there are.
+// exits reports the first exit of a function that skips something, and the number
+// of such exits.
 func (c *checker) exits(fn *ssa.Function) {
 	var first flow.Call
 	var said string
@@ -59,7 +59,7 @@ func (c *checker) exits(fn *ssa.Function) {
 	c.at(first, c.lastcallExit(first), "%s", said)
 }
 
-// missed is what an exit passes over, "" if nothing is known to matter.
+// missed describes what an exit skips, "" if nothing known matters.
 func (c *checker) missed(fn *ssa.Function, call flow.Call) string {
 	if d, effect := c.pending(fn, call.Instr, false); effect != "" {
 		return c.passesOver(d, effect)
@@ -84,8 +84,8 @@ func (c *checker) passesOver(d flow.Call, effect string) string {
 	return fmt.Sprintf("without the call deferred at %s (%s); return an error instead, and exit where nothing is deferred", c.Line(d.Instr.Pos()), effect)
 }
 
-// pending finds a call with an effect that is deferred when at is reached; if
-// either, also one that is deferred later in the same function.
+// pending finds a call with an effect that is deferred before at. With either it
+// also finds one that is deferred later in the same function.
 func (c *checker) pending(fn *ssa.Function, at ssa.Instruction, either bool) (flow.Call, string) {
 	for _, d := range c.Calls(fn) {
 		if !d.Defer() {
@@ -101,7 +101,7 @@ func (c *checker) pending(fn *ssa.Function, at ssa.Instruction, either bool) (fl
 	return flow.Call{}, ""
 }
 
-// calledInPlace reports whether a literal is called where it is made.
+// calledInPlace reports whether a function literal is called at once.
 func (c *checker) calledInPlace(lit *ssa.Function) bool {
 	for _, call := range c.Calls(lit.Parent()) {
 		if call.Fn == lit && !call.Go() {
@@ -111,8 +111,9 @@ func (c *checker) calledInPlace(lit *ssa.Function) bool {
 	return false
 }
 
-// overHandlers: the exit is within a function that was handed over to something
-// that has more to do at the end, or after a registration in the same function.
+// overHandlers describes the handlers that an exit skips: the exit is in a function
+// that was passed to a registrar with other handlers, or comes after a
+// registration in the same function.
 func (c *checker) overHandlers(fn *ssa.Function, call flow.Call) string {
 	for f := fn; f != nil; f = f.Parent() {
 		switch h := c.HandlerOf(f); {
@@ -136,7 +137,7 @@ func (c *checker) overHandlers(fn *ssa.Function, call flow.Call) string {
 	return ""
 }
 
-// afterMain: os.Exit(shutdown.Main(run)) is how it ought to be.
+// afterMain reports whether the exit is os.Exit(shutdown.Main(run)), which is right.
 func (c *checker) afterMain(fn *ssa.Function, call flow.Call) bool {
 	for _, m := range c.Calls(fn) {
 		switch m.Name {
@@ -150,8 +151,8 @@ func (c *checker) afterMain(fn *ssa.Function, call flow.Call) bool {
 	return false
 }
 
-// lastcallExit is the fix where the handlers are those of shutdown: its Exit
-// runs them, and ends with the same code.
+// lastcallExit is the fix for handlers of package shutdown: shutdown.Exit runs them
+// and ends with the same code.
 func (c *checker) lastcallExit(call flow.Call) []analysis.SuggestedFix {
 	if call.Name != "os.Exit" {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"github.com/lastcall-go/lastcall/cmd/lastcallvet/internal/flow"
 )
 
-// NoRun finds groups and handlers that nobody runs.
+// NoRun finds groups and handlers that nothing runs.
 var NoRun = analyzer("norun",
 	`a group that is never run, or handlers that nothing calls
 
@@ -24,13 +24,14 @@ program. Where there is none, nothing happens, and nothing says so.`,
 					c.at(*use.Added, nil, "%s returns a %s that has tasks, and nothing runs it: the tasks never begin; call its Run", use.Added.Short(), shortest(of.Loaded))
 					continue
 				}
-				c.at(*use.Added, nil, "nothing runs this group: what %s is given never begins; call its Run", use.Added.Short())
+				c.at(*use.Added, nil, "nothing runs this group: the functions that %s gets never begin; call its Run", use.Added.Short())
 			}
 		}
 		c.unregistered()
 	})
 
-// unregistered: a program whose main calls nothing that runs handlers.
+// unregistered reports a program with handlers whose main calls nothing that runs
+// them.
 func (c *checker) unregistered() {
 	p := c.Program()
 	if p.Registers == "" || p.Runs {

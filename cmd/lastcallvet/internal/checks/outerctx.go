@@ -50,8 +50,8 @@ func (c *checker) outer(h flow.Handler) {
 	}
 }
 
-// onShutdown: such a function has no context of its own, and runs after the
-// signal that a context of signal.NotifyContext ends with.
+// onShutdown checks a function of RegisterOnShutdown. It has no context of its
+// own, and runs after the signal that ends a context of signal.NotifyContext.
 func (c *checker) onShutdown(h flow.Handler) {
 	if h.Fn == nil || h.Fn.Parent() == nil {
 		return
@@ -79,7 +79,7 @@ func (c *checker) place(h flow.Handler) token.Pos {
 	return h.At.Parent().Pos()
 }
 
-// useOwn gives the handler's own context a name, or uses the one it has.
+// useOwn is the fix: it uses the handler's own context, and names it if needed.
 func (c *checker) useOwn(fn *ssa.Function, own *ssa.Parameter, st flow.StopCall) []analysis.SuggestedFix {
 	lit, ok := fn.Syntax().(*ast.FuncLit)
 	if !ok || st.Instr.Parent() != fn || len(lit.Type.Params.List) == 0 {
@@ -114,7 +114,7 @@ func (c *checker) useOwn(fn *ssa.Function, own *ssa.Parameter, st flow.StopCall)
 	return fix("use the handler's context", analysis.TextEdit{Pos: arg.Pos(), End: arg.End(), NewText: []byte(names[0].Name)})
 }
 
-// shortest is a registrar's name as it is written: "fx.Hook.OnStop".
+// shortest returns a registrar's name as in source code: "fx.Hook.OnStop".
 func shortest(name string) string { return name[strings.LastIndex(name, "/")+1:] }
 
 // qualifier is the name of the package in a call like shutdown.Register.

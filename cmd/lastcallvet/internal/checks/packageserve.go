@@ -36,8 +36,8 @@ metrics beside a server, which need no drain, are left alone.`,
 		})
 	})
 
-// aside reports whether a server is one beside the program's own: it runs in a
-// goroutine, and serves what needs no drain, or nobody but this machine.
+// aside reports whether a server is not the main one of the program: it runs in a
+// goroutine, and its requests need no drain or come only from this machine.
 func (c *checker) aside(fn *ssa.Function, call flow.Call) bool {
 	if !call.Go() && !c.inGoroutine(fn) {
 		return false
@@ -81,8 +81,8 @@ func (c *checker) ownHandler(v ssa.Value) bool {
 	return true
 }
 
-// inGoroutine reports whether fn is the body of a goroutine, or a function that
-// is only ever started as one.
+// inGoroutine reports whether fn is the body of a goroutine, or a function that is
+// only started as one.
 func (c *checker) inGoroutine(fn *ssa.Function) bool {
 	if c.Started(fn) {
 		return true
@@ -100,8 +100,8 @@ func (c *checker) inGoroutine(fn *ssa.Function) bool {
 	return started && !called
 }
 
-// closes reports whether the listener of http.Serve is out of sight or closed
-// somewhere in the function: that stops it, if not well.
+// closes reports whether the listener of http.Serve is unknown, or is closed in the
+// function. The latter stops the server, although not cleanly.
 func (c *checker) closes(fn *ssa.Function, call flow.Call) bool {
 	if call.Name != "net/http.Serve" && call.Name != "net/http.ServeTLS" {
 		return false

@@ -39,11 +39,11 @@ caught. A signal that finds an unbuffered channel busy is lost.`,
 		})
 	})
 
-// serves reports whether the function that fn is part of serves, itself or by
-// what it calls. That another command of the program does is not enough.
+// serves reports whether the function that contains fn serves, itself or in a
+// function that it calls. Another command of the program that serves does not count.
 func (c *checker) serves(fn *ssa.Function) bool { return c.Of(flow.Outermost(fn)).Serves != "" }
 
-// servedFrom is serves, also for a helper whose caller in this package serves.
+// servedFrom is serves. It also covers a helper whose caller in this package serves.
 func (c *checker) servedFrom(fn *ssa.Function) bool {
 	if c.serves(fn) {
 		return true
@@ -56,8 +56,8 @@ func (c *checker) servedFrom(fn *ssa.Function) bool {
 	return found
 }
 
-// uncatchable reports SIGKILL and SIGSTOP, by their names: their numbers differ
-// from system to system.
+// uncatchable reports SIGKILL and SIGSTOP, by their names, because their numbers
+// differ between systems.
 func (c *checker) uncatchable(call flow.Call) {
 	e := c.expr(call)
 	if e == nil {
@@ -75,7 +75,8 @@ func (c *checker) uncatchable(call flow.Call) {
 	}
 }
 
-// namesKill: whoever names SIGKILL means SIGTERM, and is told so already.
+// namesKill reports whether a call names SIGKILL. Its author meant SIGTERM, and
+// another finding says so.
 func (c *checker) namesKill(call flow.Call) bool {
 	e := c.expr(call)
 	if e == nil {
@@ -106,8 +107,8 @@ func (c *checker) named(e ast.Expr) string {
 	return ""
 }
 
-// instead drops a signal that cannot be caught, or puts SIGTERM in its place
-// where that is not caught and package syscall is at hand.
+// instead removes a signal that cannot be caught. If SIGTERM is not caught and
+// package syscall is imported, it puts SIGTERM in its place.
 func (c *checker) instead(e *ast.CallExpr, i int, hasTerm bool) []analysis.SuggestedFix {
 	if hasTerm && i > 0 {
 		return fix("remove it", analysis.TextEdit{Pos: e.Args[i-1].End(), End: e.Args[i].End()})
@@ -118,7 +119,7 @@ func (c *checker) instead(e *ast.CallExpr, i int, hasTerm bool) []analysis.Sugge
 	return nil
 }
 
-// addTerm adds SIGTERM where package syscall is at hand.
+// addTerm adds SIGTERM if package syscall is imported.
 func (c *checker) addTerm(call flow.Call) []analysis.SuggestedFix {
 	e := c.expr(call)
 	if e == nil || e.Ellipsis.IsValid() || len(e.Args) == 0 {
@@ -132,8 +133,8 @@ func (c *checker) addTerm(call flow.Call) []analysis.SuggestedFix {
 	return fix("catch SIGTERM too", analysis.TextEdit{Pos: end, End: end, NewText: []byte(", " + name + ".SIGTERM")})
 }
 
-// syscallName is how the file at pos calls package syscall, "" if it does not
-// import it.
+// syscallName returns the name of package syscall in the file at pos, "" if it is
+// not imported.
 func (c *checker) syscallName(pos token.Pos) string {
 	for _, f := range c.pass.Files {
 		if pos < f.FileStart || pos > f.FileEnd {
@@ -151,8 +152,8 @@ func (c *checker) syscallName(pos token.Pos) string {
 	return ""
 }
 
-// stopsForAny reports whether any signal at all ends the wait: nobody looks at
-// which it was.
+// stopsForAny reports whether every signal ends the wait, because the code does not
+// check which one came.
 func (c *checker) stopsForAny(fn *ssa.Function, call flow.Call) bool {
 	if call.Name != "os/signal.Notify" {
 		return true
@@ -242,7 +243,8 @@ func looksAt(v ssa.Value) bool {
 	return false
 }
 
-// onlyListed: it is put into the list of a variadic call, as log.Println's.
+// onlyListed reports whether a value is only an argument of a variadic call, such as
+// log.Println.
 func onlyListed(v ssa.Value) bool {
 	for _, r := range *v.Referrers() {
 		st, ok := r.(*ssa.Store)
@@ -256,7 +258,7 @@ func onlyListed(v ssa.Value) bool {
 	return true
 }
 
-// unbuffered reports a channel without a buffer. The runtime does not wait for
+// unbuffered reports a channel without a buffer. Package os/signal does not wait for
 // a receiver.
 func (c *checker) unbuffered(call flow.Call) {
 	if call.Name != "os/signal.Notify" {

@@ -10,10 +10,9 @@ import (
 var Unbounded = analyzer("unbounded",
 	`a stop that nothing limits
 
-A Shutdown that is given context.Background() waits for as long as the slowest
-request takes, which may be for ever. So does gRPC's GracefulStop. The process
-is then killed from outside, in the middle of whatever it does, and what was to
-be done after the Shutdown is not done.`,
+A Shutdown with context.Background() waits for the slowest request, possibly for
+ever. So does gRPC's GracefulStop. The process is then killed from outside, and
+the code after the Shutdown does not run.`,
 	func(c *checker) {
 		c.eachCall(func(fn *ssa.Function, call flow.Call) {
 			if st, forever, ok := c.OpenStop(call); ok {

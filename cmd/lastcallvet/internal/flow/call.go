@@ -7,7 +7,7 @@ import (
 	"golang.org/x/tools/go/ssa"
 )
 
-// A Call is a call with what is known about its target.
+// A Call is a call and its target, as far as it is known.
 type Call struct {
 	Instr ssa.CallInstruction
 	Obj   *types.Func   // the function or method, also of an interface; nil for a literal or an unknown function value
@@ -24,7 +24,7 @@ func (c Call) Defer() bool { _, ok := c.Instr.(*ssa.Defer); return ok }
 // Iface reports whether the call is through an interface.
 func (c Call) Iface() bool { return c.Instr.Common().IsInvoke() }
 
-// Arg is argument i, nil if there is none.
+// Arg returns argument i, nil if there is none.
 func (c Call) Arg(i int) ssa.Value {
 	if i < 0 || i >= len(c.Args) {
 		return nil
@@ -81,8 +81,7 @@ func objectOf(fn *ssa.Function) types.Object {
 	return fn.Object()
 }
 
-// Target is what a function value that is handed over stands for, as if it
-// were called.
+// Target is the function behind a function value, as if the value were called.
 type Target struct {
 	Obj  *types.Func
 	Fn   *ssa.Function
@@ -91,7 +90,7 @@ type Target struct {
 	Made *Call // the call that returned it, if that is where it comes from
 }
 
-// Target tells what function a value is.
+// Target finds the function behind a value.
 func (in *Info) Target(v ssa.Value) Target {
 	var t Target
 	switch x := in.Resolve(v).(type) {
@@ -124,7 +123,7 @@ func (in *Info) Target(v ssa.Value) Target {
 	return t
 }
 
-// FullName is the path and name of a function, with the type of a method and
+// FullName returns the path and name of a function, with the type of a method and
 // without the major version of the path: "net/http.Server.Shutdown".
 func FullName(fn *types.Func) string {
 	if fn == nil {
@@ -143,7 +142,7 @@ func FullName(fn *types.Func) string {
 	return unversioned(fn.Pkg().Path()) + "." + fn.Name()
 }
 
-// Short is how a call is named in a finding: "http.Server.Shutdown", "log.Fatal".
+// Short returns the name of a call in a finding: "http.Server.Shutdown", "log.Fatal".
 func (c Call) Short() string {
 	if c.Obj == nil {
 		return "the function"

@@ -39,7 +39,7 @@ var bounds = map[string]bool{
 	"context.WithDeadlineCause": true,
 }
 
-// A Lineage is what is known about where a context comes from.
+// A Lineage describes the origin of a context.
 type Lineage struct {
 	Keys     []Key // the context and those that it ends with, nearest first
 	Bounded  bool  // it was given a deadline on the way
@@ -107,7 +107,7 @@ func (in *Info) Lineage(ctx ssa.Value) Lineage {
 	return l
 }
 
-// callOf is the call that v is a result of, and which.
+// callOf returns the call that v is a result of, and the index of the result.
 func callOf(v ssa.Value) (*ssa.Call, int) {
 	switch x := v.(type) {
 	case *ssa.Call:
@@ -196,7 +196,7 @@ func (in *Info) Events(fn *ssa.Function) []Event {
 
 type addEvent func(ctx ssa.Value, instr ssa.Instruction, b *ssa.BasicBlock, pos token.Pos, how string)
 
-// doneOf is the context whose Done channel v is.
+// doneOf returns the context of the Done channel v.
 func (in *Info) doneOf(v ssa.Value) ssa.Value {
 	call, ok := in.Resolve(v).(*ssa.Call)
 	if !ok {
@@ -387,7 +387,7 @@ func (in *Info) doneBefore(at ssa.Instruction, keys []Key, depth int) (Event, bo
 	return in.doneAtEntry(fn, keys, depth)
 }
 
-// doneAtEntry looks at where a literal is made, and what it is made for.
+// doneAtEntry checks the place where a literal is made, and its purpose.
 func (in *Info) doneAtEntry(fn *ssa.Function, keys []Key, depth int) (Event, bool) {
 	site := in.sites[fn]
 	if site == nil {
@@ -420,9 +420,9 @@ func (in *Info) doneAtEntry(fn *ssa.Function, keys []Key, depth int) (Event, boo
 	return Event{}, false
 }
 
-// doneAtExit reports whether a call that is deferred at d runs when one of
-// keys is done, on every way to the end of the function but those that fail:
-// a return of an error, or an exit, before the event.
+// doneAtExit reports whether a call that is deferred at d runs when one of keys is
+// done, on every path to the end of the function. Paths that fail before the event,
+// with an error or an exit, do not count.
 func (in *Info) doneAtExit(d ssa.Instruction, keys []Key, events []Event) (Event, bool) {
 	var mine []Event
 	for _, e := range events {
@@ -461,8 +461,8 @@ func (in *Info) doneAtExit(d ssa.Instruction, keys []Key, events []Event) (Event
 	return met, clean && reached
 }
 
-// fails reports whether a return is one after a failure: its error is not nil
-// for certain, or it is what a check found not to be nil.
+// fails reports whether a return follows a failure: its error is certainly not nil,
+// or a check found that it is not.
 func (in *Info) fails(ret *ssa.Return) bool {
 	if len(ret.Results) == 0 {
 		return false
@@ -537,8 +537,8 @@ func has(keys []Key, k Key) bool {
 	return false
 }
 
-// Received is the value that state i of a select receives, nil if nobody looks
-// at it.
+// Received returns the value that state i of a select receives, nil if it is not
+// used.
 func Received(sel *ssa.Select, i int) ssa.Value {
 	index := 2 // the chosen state, whether the channel is open, the values
 	for j, s := range sel.States {
@@ -557,5 +557,5 @@ func Received(sel *ssa.Select, i int) ssa.Value {
 	return nil
 }
 
-// Made is where a literal is made.
+// Made returns the place where a literal is made.
 func (in *Info) Made(lit *ssa.Function) ssa.Instruction { return in.sites[lit] }

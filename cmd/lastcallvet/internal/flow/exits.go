@@ -8,8 +8,8 @@ import (
 	"golang.org/x/tools/go/ssa"
 )
 
-// exits lists what ends the process at once. Names of loggers are those of
-// their methods that begin with Fatal.
+// exits lists functions that end the process at once. For a logger, these are the
+// methods whose names begin with Fatal.
 var exits = map[string]bool{
 	"os.Exit":                                true,
 	"syscall.Exit":                           true,
@@ -44,7 +44,7 @@ var fatalLoggers = map[string]bool{
 	"github.com/alecthomas/kingpin.Application": true,
 }
 
-// neverReturns tells the SSA builder after which calls a path ends.
+// neverReturns tells the SSA builder which calls end a path.
 func neverReturns(fn *types.Func) bool {
 	name := FullName(fn)
 	return exits[name] || name == "runtime.Goexit" || fatal(name, fn)
@@ -56,7 +56,7 @@ func fatal(name string, fn *types.Func) bool {
 		fatalLoggers[strings.TrimSuffix(name, "."+fn.Name())]
 }
 
-// exitsOnError lists what ends the process if its argument is an error.
+// exitsOnError lists functions that end the process if their argument is an error.
 var exitsOnError = map[string]bool{
 	"github.com/spf13/cobra.CheckErr":             true,
 	"k8s.io/kubectl/pkg/cmd/util.CheckErr":        true,
@@ -64,8 +64,8 @@ var exitsOnError = map[string]bool{
 	"github.com/zeromicro/go-zero/core/logx.Must": true,
 }
 
-// Exit is how a call ends the process, "" if it does not. If maybe, only where
-// the error that it is given is not nil.
+// Exit says how a call ends the process, "" if it does not. With maybe, the call
+// ends it only if its error argument is not nil.
 func (in *Info) Exit(c Call) (how string, maybe bool) {
 	if c.Go() || c.Defer() || c.Obj == nil && c.Fn == nil {
 		return "", false
@@ -93,7 +93,8 @@ func (in *Info) Exit(c Call) (how string, maybe bool) {
 	return "", false
 }
 
-// zerologFatal: an event that was made by Fatal ends the process when it is sent.
+// zerologFatal reports whether a call sends an event of Fatal, which ends the
+// process.
 func (in *Info) zerologFatal(c Call) bool {
 	switch c.Name {
 	case "github.com/rs/zerolog.Event.Msg", "github.com/rs/zerolog.Event.Msgf", "github.com/rs/zerolog.Event.Send", "github.com/rs/zerolog.Event.MsgFunc":
@@ -208,7 +209,7 @@ func (in *Info) exitsOnError(fn *ssa.Function) bool {
 	return false
 }
 
-// effects lists calls whose work outlives the process or is lost with it.
+// effects lists calls whose results outlive the process, or are lost with it.
 var effects = map[string]bool{
 	"os.Remove":                                                   true,
 	"os.RemoveAll":                                                true,
@@ -247,23 +248,23 @@ var effects = map[string]bool{
 	"github.com/lastcall-go/lastcall/shutdown.Registration.Close": true,
 }
 
-// waits are effects only where they are deferred themselves: the Wait within a
-// Close is for goroutines that end with the process as well.
+// waits are effects only if they are deferred directly. A Wait inside a Close waits
+// for goroutines that end with the process anyway.
 var waits = map[string]bool{"sync.WaitGroup.Wait": true, "golang.org/x/sync/errgroup.Group.Wait": true}
 
-// effectNames are methods of that kind whatever their type, where the body is
-// not known.
+// effectNames are methods that count as effects for any type, if their code is not
+// known.
 var effectNames = map[string]bool{
 	"Shutdown": true, "ShutdownWithContext": true, "ForceFlush": true, "GracefulStop": true,
 	"GracefulShutdown": true, "Drain": true, "Disconnect": true, "Deregister": true, "DeregisterService": true,
 }
 
-// effectDepth bounds how far away an effect is looked for: what happens ten
-// calls away is seldom what a deferred call is for.
+// effectDepth limits the search for an effect. An effect ten calls away is rarely the
+// purpose of a deferred call.
 const effectDepth = 2
 
-// Effect is what a call does that outlives the process, "" if nothing is known
-// to.
+// Effect describes the effect of a call that outlives the process, "" if none is
+// known.
 func (in *Info) Effect(c Call) (string, int) {
 	if _, ok := stops[c.Name]; ok || effects[c.Name] || waits[c.Name] {
 		return c.Short(), 0

@@ -2,9 +2,9 @@
 // call reaches, what a value stands for, which contexts are done at a point,
 // and what a function of this or another package does ([Summary]).
 //
-// It is an analyzer, so that each package is looked at once for all checks.
-// Every answer errs on the side of "not known": the checks report only what
-// holds on the paths they looked at.
+// It is an analyzer, so that each package is analyzed once for all checks. An
+// uncertain answer is "not known", so that the checks report only what certainly
+// holds.
 package flow
 
 import (
@@ -27,9 +27,9 @@ var Analyzer = &analysis.Analyzer{
 	Run:        run,
 }
 
-// Info is what is known about one package. Its methods are for the checks.
+// Info has the data about one package. Its methods are for the checks.
 //
-// What is looked up is remembered: whoever uses an Info holds its lock.
+// It caches results, so its user must hold its lock.
 type Info struct {
 	sync.Mutex
 
@@ -79,9 +79,8 @@ func run(pass *analysis.Pass) (any, error) {
 }
 
 // outside reports whether the package belongs to the standard library or to a
-// dependency. Their facts are not computed: the tables of known functions say
-// what matters about them, and a dependency has ten times the code of the
-// module that is checked.
+// dependency. Such packages have no facts. Tables describe their functions, because
+// the dependencies have ten times as much code as the module.
 func outside(pass *analysis.Pass) bool {
 	if pass.Module != nil && pass.Module.Path != "" {
 		return pass.Module.Version != ""
@@ -90,9 +89,8 @@ func outside(pass *analysis.Pass) bool {
 	return !strings.Contains(first, ".") && first != "command-line-arguments" && pass.Pkg.Name() != "main"
 }
 
-// build makes the SSA form of the package. The analyzer buildssa would make it
-// of every dependency as well, and find out which functions of those never
-// return; here a table says which.
+// build makes the SSA form of the package. The analyzer buildssa would also make that
+// of every dependency, to find functions that never return. Here a table lists them.
 func build(pass *analysis.Pass) *ssa.Package {
 	prog := ssa.NewProgram(pass.Fset, ssa.BuilderMode(0))
 	prog.SetNoReturn(neverReturns)
@@ -131,8 +129,8 @@ func (in *Info) collect(pkg *ssa.Package) {
 	}
 }
 
-// index notes where variables are set and closures made, and which calls a
-// function has.
+// index records the assignments to variables, the places where closures are made,
+// and the calls of each function.
 func (in *Info) index() {
 	for _, fn := range in.Funcs {
 		for instr := range Instrs(fn) {
@@ -174,8 +172,8 @@ func (in *Info) index() {
 	in.findHandlers()
 }
 
-// noteEscape remembers variables whose address goes somewhere other than a
-// load, a store, a field or a closure: they may be set out of sight.
+// noteEscape records variables whose address is used for anything but a load, a
+// store, a field or a closure. Unknown code may set them.
 func (in *Info) noteEscape(instr ssa.Instruction, v ssa.Value) {
 	switch v.(type) {
 	case *ssa.Alloc, *ssa.FreeVar, *ssa.Global:
@@ -265,8 +263,8 @@ func typeName(t types.Type) string {
 	return unversioned(obj.Pkg().Path()) + "." + obj.Name()
 }
 
-// unversioned takes the major version out of an import path, "/v2" or ".v2":
-// what a function does has not changed with it, for those that are known here.
+// unversioned removes the major version, "/v2" or ".v2", from an import path. The
+// functions in the tables behave the same in all major versions.
 func unversioned(path string) string {
 	if i := strings.LastIndex(path, "/vendor/"); i >= 0 {
 		path = path[i+len("/vendor/"):]

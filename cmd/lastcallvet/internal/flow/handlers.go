@@ -12,8 +12,8 @@ const (
 	fxHook   = "go.uber.org/fx.Hook"
 )
 
-// registrars lists the functions that take handlers, with the arguments that
-// are those.
+// registrars lists the functions that take handlers, with the indexes of these
+// arguments.
 var registrars = map[string][]int{
 	lastcall + "shutdown.Register":             {0},
 	lastcall + "shutdown.Coordinator.Register": {0},
@@ -49,8 +49,7 @@ var fields = map[string]bool{
 	"github.com/urfave/cli.App.Action":     true,
 }
 
-// A Handler is a function that is handed over to be called at the start or
-// stop of a program.
+// A Handler is a function that is registered for the start or stop of a program.
 type Handler struct {
 	Target
 	To    string // who gets it: "go.uber.org/fx.Hook.OnStop", "net/http.Server.RegisterOnShutdown"
@@ -60,7 +59,7 @@ type Handler struct {
 	Pos   token.Pos
 }
 
-// Handlers lists the handlers that fn hands over.
+// Handlers lists the handlers that fn registers.
 func (in *Info) Handlers(fn *ssa.Function) []Handler {
 	var list []Handler
 	for instr := range Instrs(fn) {
@@ -96,7 +95,7 @@ func (in *Info) findHandlers() {
 	}
 }
 
-// HandlerOf is whom fn was handed over to, "" if to no one known.
+// HandlerOf returns the registrar of fn, "" if none is known.
 func (in *Info) HandlerOf(fn *ssa.Function) string { return in.handlers[fn] }
 
 // Stopping reports whether h is called to stop something, with a context of
@@ -145,9 +144,8 @@ func ownContext(fn *ssa.Function) *ssa.Parameter {
 	return nil
 }
 
-// outside reports whether a context comes from around fn: from a variable or a
-// parameter of an enclosing function. One that never ends and has no deadline
-// is left to another check.
+// outside reports whether a context comes from a variable or a parameter of a
+// function around fn. Another check covers contexts that never end.
 func (in *Info) outside(fn *ssa.Function, l Lineage) bool {
 	if l.Endless && !l.Cancels && !l.Bounded {
 		return false
@@ -177,8 +175,8 @@ func (in *Info) sumHandlers(fn *ssa.Function, s *Summary) {
 	in.sumReturnsOuter(fn, s)
 }
 
-// sumIgnores: a method with a context of its own that gives a stop the one that
-// its receiver keeps.
+// sumIgnores finds methods that have a context parameter, but give a stop a context
+// from their receiver.
 func (in *Info) sumIgnores(fn *ssa.Function, s *Summary) {
 	own := ownContext(fn)
 	if own == nil || fn.Signature.Recv() == nil || len(fn.Params) == 0 {
@@ -199,7 +197,7 @@ func (in *Info) sumIgnores(fn *ssa.Function, s *Summary) {
 	}
 }
 
-// sumReturnsOuter: a function that makes a handler out of its own context.
+// sumReturnsOuter finds functions that return a handler which uses their context.
 func (in *Info) sumReturnsOuter(fn *ssa.Function, s *Summary) {
 	for instr := range Instrs(fn) {
 		ret, ok := instr.(*ssa.Return)
@@ -230,7 +228,7 @@ var groups = map[string]struct{ add, run []string }{
 	"github.com/thejerf/suture.Supervisor": {[]string{"Add"}, []string{"Serve", "ServeBackground"}},
 }
 
-// A GroupUse is what a function does with a group.
+// A GroupUse describes how a function uses a group.
 type GroupUse struct {
 	Added   *Call // the first call that adds a task
 	Ran     bool
@@ -262,7 +260,7 @@ func (in *Info) Groups(fn *ssa.Function) map[ssa.Value]*GroupUse {
 	return uses
 }
 
-// isPointerVar: a variable that holds a pointer to a group is none itself.
+// isPointerVar reports whether a variable holds a pointer to a group, and not a group.
 func isPointerVar(x *ssa.Alloc) bool {
 	p, ok := x.Type().Underlying().(*types.Pointer)
 	if !ok {
@@ -382,7 +380,8 @@ func (in *Info) sumGroups(fn *ssa.Function, s *Summary) {
 	}
 }
 
-// sumProgram notes registrations on the program's Coordinator and what runs it.
+// sumProgram records registrations on the program's Coordinator, and calls that run
+// it.
 func (in *Info) sumProgram(c Call) {
 	switch c.Name {
 	case lastcall + "shutdown.Register", lastcall + "shutdown.Start":
@@ -401,8 +400,8 @@ func (in *Info) isTest(pos token.Pos) bool {
 	return len(name) > 8 && name[len(name)-8:] == "_test.go"
 }
 
-// unused reports whether nobody looks at what a call returns. Who keeps a
-// Registration may run its handler by its Close.
+// unused reports whether the result of a call is not used. A Registration that is
+// used may run its handler with Close.
 func unused(c Call) bool {
 	v := c.Instr.Value()
 	return v == nil || len(*v.Referrers()) == 0

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/tools/go/ssa"
 )
 
-// returnsEarly lists the servers whose Serve returns when their Shutdown
-// begins, with the methods that serve. gRPC's is none: it waits for GracefulStop.
+// returnsEarly lists the servers whose Serve returns when their Shutdown begins, with
+// the methods that serve. gRPC's Serve is not listed: it waits for GracefulStop.
 var returnsEarly = map[string][]string{
 	"net/http.Server":                    {"ListenAndServe", "ListenAndServeTLS", "Serve", "ServeTLS"},
 	"github.com/labstack/echo.Echo":      {"Start", "StartTLS", "StartAutoTLS", "StartH2CServer"},
@@ -18,7 +18,7 @@ var returnsEarly = map[string][]string{
 
 var shutdowns = map[string]bool{"Shutdown": true, "ShutdownWithContext": true, "ShutdownWithTimeout": true}
 
-// serving lists other calls that make a program a server or a worker.
+// serving lists other calls that make the program a server or a worker.
 var serving = map[string]bool{
 	"google.golang.org/grpc.Server.Serve":                      true,
 	"net.Listener.Accept":                                      true,
@@ -30,7 +30,8 @@ var serving = map[string]bool{
 	"github.com/Shopify/sarama.ConsumerGroup.Consume":          true,
 }
 
-// packageServers serve with a server that nobody has a handle on.
+// packageServers lists functions that serve with a server that the caller cannot
+// stop.
 var packageServers = map[string]struct{ addr, handler int }{
 	"net/http.ListenAndServe":                {0, 1},
 	"net/http.ListenAndServeTLS":             {0, 3},
@@ -40,18 +41,17 @@ var packageServers = map[string]struct{ addr, handler int }{
 	"github.com/gin-gonic/gin.Engine.RunTLS": {0, -1},
 }
 
-// PackageServer tells whether a call serves so that nobody can stop it, and
-// which arguments are the address and the handler; -1 for none.
+// PackageServer reports whether a call serves in a way that nobody can stop, and the
+// indexes of the address and the handler in its arguments, -1 for none.
 func (in *Info) PackageServer(c Call) (addr, handler int, ok bool) {
 	p, ok := packageServers[c.Name]
 	return p.addr, p.handler, ok
 }
 
-// Serve tells whether a call serves a server whose Serve returns early, and
-// which server.
+// Serve reports whether a call serves a server of returnsEarly, and which server.
 func (in *Info) Serve(c Call) []Key { return in.serverKeys(c, false) }
 
-// ShutsDown tells which servers a call shuts down.
+// ShutsDown returns the servers that a call shuts down.
 func (in *Info) ShutsDown(c Call) []Key { return in.serverKeys(c, true) }
 
 func (in *Info) serverKeys(c Call, shut bool) []Key {
@@ -82,7 +82,7 @@ func (in *Info) serverKeys(c Call, shut bool) []Key {
 	return keys
 }
 
-// param is parameter i of the function called, with the receiver as 0.
+// param returns parameter i of the called function. The receiver is parameter 0.
 func (c Call) param(i int) ssa.Value {
 	if c.Recv != nil && c.Obj.Signature().Recv() != nil {
 		if i == 0 {
@@ -179,8 +179,8 @@ var waitNames = map[string]bool{
 	"Lock": true, "RLock": true, "Sleep": true, "Do": true, "Get": true, "Acquire": true, "AwaitTerminated": true,
 }
 
-// quiet are packages none of whose functions waits for another goroutine of
-// the program.
+// quiet lists packages whose functions never wait for another goroutine of the
+// program.
 var quiet = map[string]bool{
 	"log": true, "log/slog": true, "fmt": true, "errors": true, "os": true, "strings": true, "strconv": true, "context": true, "io": true,
 	"go.uber.org/zap": true, "github.com/rs/zerolog": true, "github.com/rs/zerolog/log": true,
@@ -188,8 +188,8 @@ var quiet = map[string]bool{
 	"github.com/golang/glog": true, "github.com/pkg/errors": true, "os/signal": true,
 }
 
-// mayBlock reports whether an instruction may wait for another goroutine. Not
-// known counts as yes.
+// mayBlock reports whether an instruction may wait for another goroutine. If that is
+// not known, it is true.
 func (in *Info) mayBlock(instr ssa.Instruction) bool {
 	switch x := instr.(type) {
 	case *ssa.UnOp:
@@ -239,7 +239,7 @@ func (in *Info) callMayBlock(c Call) bool {
 	return waitNames[name] || strings.HasPrefix(name, "Wait") || strings.HasPrefix(name, "Await")
 }
 
-// cancels reports whether a call is one of a cancel function.
+// cancels reports whether a call calls a cancel function.
 func (in *Info) cancels(c Call) bool {
 	t := c.Instr.Common().Value.Type()
 	switch typeName(t) {
@@ -309,8 +309,8 @@ func (in *Info) shutsInGoroutine(fn *ssa.Function, keys []Key) (Call, bool) {
 	return Call{}, false
 }
 
-// goesOn reports whether fn comes to its end after at without waiting for
-// anything, in what follows and in what it has deferred.
+// goesOn reports whether fn reaches its end after at without waiting, in the
+// following code and in its deferred calls.
 func (in *Info) goesOn(fn *ssa.Function, at ssa.Instruction) bool {
 	ends, waits := false, false
 	Walk(at, func(instr ssa.Instruction) bool {
@@ -345,8 +345,8 @@ func (in *Info) goesOn(fn *ssa.Function, at ssa.Instruction) bool {
 	return true
 }
 
-// EndsProgram reports whether the program ends when fn returns: fn is main, a
-// command's Run, or a function that such a one calls last.
+// EndsProgram reports whether the program ends when fn returns. Then fn is main, a
+// command's Run, or a function that one of these calls last.
 func (in *Info) EndsProgram(fn *ssa.Function) bool { return in.endsProgram(fn, 0) }
 
 func (in *Info) endsProgram(fn *ssa.Function, depth int) bool {
@@ -369,8 +369,8 @@ func (in *Info) endsProgram(fn *ssa.Function, depth int) bool {
 	return false
 }
 
-// sumPackage: an exported function that is a thin wrapper of http.ListenAndServe
-// does not know what it serves; its callers do.
+// sumPackage finds exported functions that are thin wrappers of http.ListenAndServe.
+// They do not know what they serve. Their callers do.
 func (in *Info) sumPackage(fn *ssa.Function, s *Summary) {
 	for _, c := range in.Calls(fn) {
 		if c.Go() {
@@ -422,8 +422,7 @@ func (in *Info) isParam(fn *ssa.Function, v ssa.Value) bool {
 
 const gracefulStop = "google.golang.org/grpc.Server.GracefulStop"
 
-// GracefulAlone tells whether a call waits for gRPC's GracefulStop with nothing
-// that ends it.
+// GracefulAlone reports whether a call waits for gRPC's GracefulStop without a limit.
 func (in *Info) GracefulAlone(c Call) bool {
 	if c.Name != gracefulStop {
 		s := in.Summary(c)
@@ -432,8 +431,8 @@ func (in *Info) GracefulAlone(c Call) bool {
 	return !in.stopsGRPC() && !in.BoundedOutside(c)
 }
 
-// stopsGRPC reports whether any function of the package calls Stop of a gRPC
-// server: whoever does so knows that GracefulStop may not return.
+// stopsGRPC reports whether any function of the package calls Stop of a gRPC server.
+// Its author knows that GracefulStop may not return.
 func (in *Info) stopsGRPC() bool {
 	for _, fn := range in.Funcs {
 		for _, c := range in.Calls(fn) {
@@ -452,8 +451,8 @@ func (in *Info) stopsGRPC() bool {
 	return false
 }
 
-// sumGraceful: an exported function or method of a library leaves it to its
-// caller to bound it.
+// sumGraceful finds exported functions of a library that leave the limit of a stop
+// to their callers.
 func (in *Info) sumGraceful(fn *ssa.Function, s *Summary) {
 	if !in.LeavesToCaller(fn) {
 		return
@@ -465,8 +464,7 @@ func (in *Info) sumGraceful(fn *ssa.Function, s *Summary) {
 	}
 }
 
-// LeavesToCaller reports whether fn is one whose callers may be out of sight:
-// they may have a timer.
+// LeavesToCaller reports whether fn may have unknown callers, which may have a timer.
 func (in *Info) LeavesToCaller(fn *ssa.Function) bool {
 	obj, ok := fn.Object().(*types.Func)
 	if !ok || fn.Pkg.Pkg.Name() == "main" || fn.Parent() != nil {

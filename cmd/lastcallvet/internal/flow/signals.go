@@ -25,15 +25,14 @@ type Catch struct {
 	Values  []ssa.Value
 }
 
-// The numbers are the same on every system that has these signals, but for
-// SIGSTOP.
+// The numbers are the same on every system that has these signals, except SIGSTOP.
 const (
 	SIGINT  = 2
 	SIGKILL = 9
 	SIGTERM = 15
 )
 
-// Catch tells which signals a call catches.
+// Catch returns the signals that a call catches.
 func (in *Info) Catch(c Call) (Catch, bool) {
 	i, ok := notifiers[c.Name]
 	if !ok || c.Arg(i) == nil {
@@ -57,7 +56,7 @@ func (in *Info) Catch(c Call) (Catch, bool) {
 	return k, true
 }
 
-// signalOf is the number of a signal, 0 if it is not known.
+// signalOf returns the number of a signal, 0 if it is not known.
 func (in *Info) signalOf(v ssa.Value) int {
 	switch x := in.Resolve(v).(type) {
 	case *ssa.Const:

@@ -8,7 +8,7 @@ import (
 // ends.
 type stop struct {
 	ctx     int
-	forever string // what it waits for where the context never ends, "" if that is no matter
+	forever string // what it waits for if the context never ends, "" if that does not matter
 }
 
 const (
@@ -37,7 +37,7 @@ var stopNames = map[string]bool{
 	"StopWithContext": true, "FlushWithContext": true, "Terminate": true,
 }
 
-// liveAnyway lists methods of such a name that do not mind a context that is done.
+// liveAnyway lists methods of such a name that work with a context that is done.
 var liveAnyway = map[string]bool{
 	"github.com/lastcall-go/lastcall/shutdown.Registration.Close": true,
 	"github.com/lastcall-go/lastcall/shutdown.Scope.Close":        true,
@@ -51,7 +51,7 @@ type StopCall struct {
 	Via  string // the function called, if it is not the stop itself
 }
 
-// Stop tells whether a call is a stop that its context bounds.
+// Stop reports whether a call is a stop that its context limits.
 func (in *Info) Stop(c Call) (StopCall, bool) {
 	if s, ok := stops[c.Name]; ok && c.Arg(s.ctx) != nil {
 		return StopCall{c, c.Arg(s.ctx), c.Short(), ""}, true
@@ -83,8 +83,8 @@ func (in *Info) namedStop(c Call) bool {
 	return len(c.Args) == 1 && (sig.Results().Len() == 0 || sig.Results().Len() == 1 && isError(sig.Results().At(0).Type()))
 }
 
-// OpenStop tells whether a call is a known stop that nothing but its context
-// bounds, and what it waits for.
+// OpenStop reports whether a call is a known stop that only its context limits, and
+// what it waits for.
 func (in *Info) OpenStop(c Call) (s StopCall, forever string, ok bool) {
 	if s, ok := stops[c.Name]; ok && c.Arg(s.ctx) != nil {
 		return StopCall{c, c.Arg(s.ctx), c.Short(), ""}, s.forever, s.forever != ""
@@ -141,7 +141,7 @@ func (in *Info) sumContexts(fn *ssa.Function, s *Summary) {
 	}
 }
 
-// ownStop: a method Shutdown or Stop that looks at its context itself.
+// ownStop records the context that a method Shutdown or Stop checks itself.
 func (in *Info) ownStop(fn *ssa.Function, c Call, ctxs map[Key]int, s *Summary) {
 	if c.Obj == nil || c.Recv == nil || !IsContext(c.Recv.Type()) || !stopNames[fn.Name()] {
 		return
@@ -157,7 +157,7 @@ func (in *Info) ownStop(fn *ssa.Function, c Call, ctxs map[Key]int, s *Summary) 
 	}
 }
 
-// sumResult looks at a function that returns a context.
+// sumResult summarizes a function that returns a context.
 func (in *Info) sumResult(fn *ssa.Function, s *Summary, ctxs map[Key]int) {
 	res := fn.Signature.Results()
 	if res.Len() == 0 || !IsContext(res.At(0).Type()) {
@@ -197,12 +197,12 @@ func (in *Info) sumResult(fn *ssa.Function, s *Summary, ctxs map[Key]int) {
 	}
 }
 
-// timers are what bounds a wait from outside.
+// timers lists functions that can limit a wait from outside.
 var timers = map[string]bool{"time.After": true, "time.AfterFunc": true, "time.NewTimer": true}
 
-// BoundedOutside reports whether something around a call may put an end to the
-// wait for it: a timer in the same outermost function, or a select of the
-// function that has started the goroutine of the call.
+// BoundedOutside reports whether the code around a call may end the wait for it: a
+// timer in the same outermost function, or a select in the function that started the
+// goroutine of the call.
 func (in *Info) BoundedOutside(c Call) bool {
 	fn := c.Instr.Parent()
 	for f := range Tree(Outermost(fn)) {

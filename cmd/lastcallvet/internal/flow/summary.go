@@ -9,13 +9,13 @@ import (
 	"golang.org/x/tools/go/ssa"
 )
 
-// A Summary is the fact about a function that its callers need, in this package
-// and in those that import it. Parameters are counted without the receiver,
-// but for Refs, which count it as parameter 0.
+// A Summary is the fact about a function for its callers, in this package and in
+// those that import it. Parameters are counted without the receiver, except in Refs,
+// where the receiver is parameter 0.
 type Summary struct {
 	Exits        string // ends the process and never returns: how, "log.Fatal"
 	ExitsOnError string // the same, if the error that it is given is not nil
-	Effect       string // does what outlives the process: "os.RemoveAll"
+	Effect       string // has an effect that outlives the process: "os.RemoveAll"
 	Depth        int    // how many calls away the effect is
 	Cleaner      string // returns a function that has such an effect
 	StopCtx      Bits   // contexts that bound a stop
@@ -81,7 +81,7 @@ func (b *Bits) add(i int) {
 	}
 }
 
-// Summary is what is known of the function that c calls, nil if nothing is.
+// Summary returns the fact about the function that c calls, nil if there is none.
 func (in *Info) Summary(c Call) *Summary {
 	if c.Fn != nil {
 		return in.summaries[c.Fn]
@@ -92,7 +92,7 @@ func (in *Info) Summary(c Call) *Summary {
 	return in.imported(c.Obj)
 }
 
-// SummaryOf is Summary for a function that is handed over.
+// SummaryOf is Summary for a function value.
 func (in *Info) SummaryOf(t Target) *Summary {
 	if t.Fn != nil {
 		return in.summaries[t.Fn]
@@ -100,7 +100,7 @@ func (in *Info) SummaryOf(t Target) *Summary {
 	return in.imported(t.Obj)
 }
 
-// Of is the summary of a function of this package.
+// Of returns the summary of a function of this package.
 func (in *Info) Of(fn *ssa.Function) *Summary {
 	if s := in.summaries[fn]; s != nil {
 		return s
@@ -119,8 +119,8 @@ func (in *Info) imported(obj *types.Func) *Summary {
 	return s
 }
 
-// rounds bounds the fixed point over the functions of a package: each round
-// carries what is known one call further.
+// rounds limits the search for a fixed point over the functions of a package. Each
+// round carries facts one call further.
 const rounds = 6
 
 func (in *Info) summarize() {
@@ -151,14 +151,14 @@ func (in *Info) compute(fn *ssa.Function) *Summary {
 	return s
 }
 
-// export makes facts of what other packages need.
+// export makes facts for other packages.
 func (in *Info) export() {
 	for _, fn := range in.Funcs {
 		obj, ok := fn.Object().(*types.Func)
 		if !ok || fn.Parent() != nil || obj.Pkg() != in.Pass.Pkg {
 			continue
 		}
-		// An empty fact says that the function was looked at.
+		// An empty fact means that the function was analyzed.
 		in.Pass.ExportObjectFact(obj, in.summaries[fn])
 	}
 	in.program = in.own
@@ -178,10 +178,10 @@ func (in *Info) export() {
 	}
 }
 
-// Program is what this package and all that it imports do.
+// Program returns the fact about this package and all its imports.
 func (in *Info) Program() Package { return in.program }
 
-// Self is what this package does.
+// Self returns the fact about this package alone.
 func (in *Info) Self() Package { return in.own }
 
 // params lists the parameters of fn without the receiver.

@@ -11,8 +11,8 @@ import (
 // maxDepth bounds every walk over values; code has loops, and types too.
 const maxDepth = 40
 
-// cell is the variable that an address stands for. A captured variable is the
-// same one inside and outside of the closure.
+// cell returns the variable at an address. A captured variable is the same inside and
+// outside of the closure.
 func (in *Info) cell(addr ssa.Value) ssa.Value {
 	for range maxDepth {
 		fv, ok := addr.(*ssa.FreeVar)
@@ -28,7 +28,7 @@ func (in *Info) cell(addr ssa.Value) ssa.Value {
 	return addr
 }
 
-// bound is what the closure that has fv was given for it, nil if not known.
+// bound returns the value that a closure captured for fv, nil if it is not known.
 func (in *Info) bound(fv *ssa.FreeVar) ssa.Value {
 	mc, ok := in.sites[fv.Parent()].(*ssa.MakeClosure)
 	if !ok {
@@ -42,9 +42,9 @@ func (in *Info) bound(fv *ssa.FreeVar) ssa.Value {
 	return nil
 }
 
-// Resolve follows a value to where it comes from: through conversions, and
-// through variables where only one assignment can have set them. A value that
-// is asked for while it is looked at, in a loop, stands for itself.
+// Resolve follows a value to its origin: through conversions, and through variables
+// that only one assignment can have set. A value in a loop that leads back to itself
+// is its own origin.
 func (in *Info) Resolve(v ssa.Value) ssa.Value {
 	if v == nil {
 		return nil
@@ -105,7 +105,7 @@ func (in *Info) resolvePhi(phi *ssa.Phi) ssa.Value {
 	return one
 }
 
-// loaded is the value that a load must have found, nil if that is not certain.
+// loaded returns the value that a load must have read, nil if that is not certain.
 func (in *Info) loaded(load *ssa.UnOp) ssa.Value {
 	cell := in.cell(load.X)
 	switch cell := cell.(type) {
@@ -131,8 +131,8 @@ func (in *Info) loaded(load *ssa.UnOp) ssa.Value {
 	return nil
 }
 
-// loadedField finds a field of a struct that was made in the same function and
-// has had the field set once.
+// loadedField finds the value of a struct's field, if the struct was made in the same
+// function and the field was set once.
 func (in *Info) loadedField(load *ssa.UnOp, field *ssa.FieldAddr) ssa.Value {
 	base := in.Resolve(field.X)
 	if _, ok := base.(*ssa.Alloc); !ok || fieldOf(field) == nil {
@@ -152,15 +152,15 @@ func (in *Info) loadedField(load *ssa.UnOp, field *ssa.FieldAddr) ssa.Value {
 	return one
 }
 
-// reaching walks back from at to the assignment that every path to it has
-// passed last. A closure sees what was assigned before it was made.
+// reaching walks back from at to the last assignment on every path to it. A closure
+// sees the assignments before it was made.
 func (in *Info) reaching(at ssa.Instruction, cell ssa.Value, stores []*ssa.Store) ssa.Value {
 	here := map[ssa.Instruction]*ssa.Store{}
 	for _, st := range stores {
 		if st.Parent() == at.Parent() {
 			here[st] = st
 		} else if !encloses(st.Parent(), at.Parent()) {
-			return nil // another closure sets it, no one knows when
+			return nil // another closure sets it at an unknown time
 		}
 	}
 	fn := at.Parent()
@@ -249,8 +249,8 @@ func Reaches(a, b ssa.Instruction) bool {
 	return found
 }
 
-// Walk visits the instructions that may run after from, until visit says that
-// a path ends there.
+// Walk visits the instructions that may run after from. A path ends where visit says
+// so.
 func Walk(from ssa.Instruction, visit func(ssa.Instruction) (cut bool)) {
 	walkBlocks(from.Block(), position(from)+1, visit)
 }
@@ -277,14 +277,14 @@ func walkBlocks(b *ssa.BasicBlock, start int, visit func(ssa.Instruction) bool) 
 	walk(b, start)
 }
 
-// Key identifies a value so that two ways to read the same thing are equal: a
-// variable, a field of one, a call like cmd.Context() on one.
+// Key identifies a value, so that two reads of the same variable or field have equal
+// keys, and also two calls like cmd.Context() on the same variable.
 type Key struct {
 	root ssa.Value
 	path string
 }
 
-// Key is the identity of v.
+// Key returns the key of v.
 func (in *Info) Key(v ssa.Value) Key { return in.key(v, 0) }
 
 func (in *Info) key(v ssa.Value, depth int) Key {
@@ -320,8 +320,8 @@ func (in *Info) key(v ssa.Value, depth int) Key {
 	return Key{root: v}
 }
 
-// loadKey names a load by what it reads, unless the function itself sets it:
-// then two loads may differ.
+// loadKey makes a key of the variable that a load reads. If the function sets the
+// variable, it does not, because two loads may differ.
 func (in *Info) loadKey(load *ssa.UnOp, depth int) Key {
 	cell := in.cell(load.X)
 	switch x := cell.(type) {
@@ -370,7 +370,7 @@ func fieldOf(fa *ssa.FieldAddr) *types.Var {
 	return st.Field(fa.Field)
 }
 
-// Uses counts where a value is used, also through a variable that holds it.
+// Uses counts the uses of a value, also through a variable that holds it.
 func (in *Info) Uses(v ssa.Value) int {
 	n := 0
 	for _, r := range *v.Referrers() {
@@ -391,8 +391,9 @@ func (in *Info) Uses(v ssa.Value) int {
 	return n
 }
 
-// Function is the function of this package that a value is, with a body; nil
-// if it is none or not certain. For a bound method it is the method.
+// Function returns the function of this package behind a value, if it has a body. It
+// is nil if there is none or if it is not certain. For a bound method it is the
+// method.
 func (in *Info) Function(v ssa.Value) *ssa.Function {
 	switch x := in.Resolve(v).(type) {
 	case *ssa.Function:
@@ -404,7 +405,7 @@ func (in *Info) Function(v ssa.Value) *ssa.Function {
 	return nil
 }
 
-// declared is the function that an instance or wrapper stands for.
+// declared returns the declared function of an instance or wrapper.
 func (in *Info) declared(fn *ssa.Function) *ssa.Function {
 	if fn == nil {
 		return nil
@@ -425,8 +426,8 @@ func (in *Info) declared(fn *ssa.Function) *ssa.Function {
 	return fn
 }
 
-// Variadic lists what was given for a variadic parameter, nil and false if
-// that is not known. Nothing given is an empty list.
+// Variadic lists the values of a variadic parameter, nil and false if they are not
+// known. Without values the list is empty.
 func (in *Info) Variadic(v ssa.Value) ([]ssa.Value, bool) {
 	v = in.Resolve(v)
 	if c, ok := v.(*ssa.Const); ok && c.IsNil() {

@@ -1,6 +1,5 @@
-// Package report is how the checks say what they found: with the code, the
-// reason and the page about it, and not where the code is generated, a test,
-// or accepted by a directive.
+// Package report prints findings: the code, the reason, and the address of the page
+// about it. It leaves out generated code, tests, and lines that a directive accepts.
 package report
 
 import (
@@ -16,7 +15,7 @@ import (
 // Codes are the names of the checks.
 var Codes = []string{"deadctx", "exit", "norun", "outerctx", "packageserve", "serveends", "signals", "unbounded"}
 
-// URL is the page about a code.
+// URL returns the address of the page about a code.
 func URL(code string) string {
 	return "https://github.com/lastcall-go/lastcall/blob/main/docs/lastcallvet/" + code + ".md"
 }
@@ -31,7 +30,7 @@ type Reporter struct {
 	seen    map[token.Pos]bool
 }
 
-// New looks at the files of the package for what is not to be reported.
+// New finds the files and lines of the package in which nothing is reported.
 func New(pass *analysis.Pass, code string) *Reporter {
 	r := &Reporter{
 		pass: pass, code: code,
@@ -57,8 +56,8 @@ func New(pass *analysis.Pass, code string) *Reporter {
 	return r
 }
 
-// generated reports whether a file says that a program wrote it. The go command
-// hands over what cgo made of a file, which says so too but is the user's.
+// generated reports whether a file says that a program wrote it. A file that cgo has
+// rewritten says so too, but counts as written by the user.
 func generated(f *ast.File, derived bool) bool {
 	if !derived {
 		return ast.IsGenerated(f)
@@ -74,7 +73,7 @@ func generated(f *ast.File, derived bool) bool {
 	return false
 }
 
-// Report reports a finding, once a place.
+// Report reports a finding, once for each place.
 func (r *Reporter) Report(pos, end token.Pos, fixes []analysis.SuggestedFix, format string, args ...any) {
 	at := r.pass.Fset.Position(pos)
 	if !pos.IsValid() || r.seen[pos] || r.silent[at.Filename] || r.line[at.Filename][at.Line] {
@@ -91,7 +90,7 @@ func (r *Reporter) Report(pos, end token.Pos, fixes []analysis.SuggestedFix, for
 	})
 }
 
-// Line is the line of a position, for a message about another place.
+// Line returns the file and line of a position, for a message about another place.
 func (r *Reporter) Line(pos token.Pos) string {
 	return fmt.Sprintf("line %d", r.pass.Fset.Position(pos).Line)
 }
@@ -104,7 +103,7 @@ type directive struct {
 	code, reason string
 }
 
-// directives lists the comments that are addressed to this tool.
+// directives lists the comments for this tool.
 func directives(f *ast.File) []directive {
 	var list []directive
 	for _, group := range f.Comments {

@@ -208,7 +208,7 @@ func list(ctx context.Context, n int) {
 	}
 }
 
-// Who makes a context for the stop alone and cancels it wants no wait.
+// A context that is made and cancelled only for the stop means that nobody wants to wait.
 func atOnce(srv *http.Server) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

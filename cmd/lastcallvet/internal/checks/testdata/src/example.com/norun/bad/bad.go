@@ -14,7 +14,7 @@ import (
 
 func value(task func() error) {
 	var g run.Group
-	g.Add(task, func(error) {}) // want `norun: nothing runs this group: what run.Group.Add is given never begins`
+	g.Add(task, func(error) {}) // want `norun: nothing runs this group: the functions that run.Group.Add gets never begin`
 }
 
 func pointer(task func() error) {
@@ -45,7 +45,7 @@ func inLiteral(task func() error) {
 
 func ofLastcall(task func(context.Context) error) {
 	var g group.Group
-	g.Go("worker", task) // want `norun: nothing runs this group: what group.Group.Go is given never begins`
+	g.Go("worker", task) // want `norun: nothing runs this group: the functions that group.Group.Go gets never begin`
 }
 
 func added(execute, interrupt func(context.Context) error) {
@@ -55,12 +55,12 @@ func added(execute, interrupt func(context.Context) error) {
 
 func coordinator(h func(context.Context) error) {
 	var c shutdown.Coordinator
-	c.Register(h) // want `norun: nothing runs this group: what shutdown.Coordinator.Register is given`
+	c.Register(h) // want `norun: nothing runs this group: the functions that shutdown.Coordinator.Register gets`
 }
 
 func supervisor(s suture.Service) {
 	sup := suture.NewSimple("all")
-	sup.Add(s) // want `norun: nothing runs this group: what suture.Supervisor.Add`
+	sup.Add(s) // want `norun: nothing runs this group: the functions that suture.Supervisor.Add`
 }
 
 var command = &cobra.Command{Run: func(cmd *cobra.Command, args []string) {

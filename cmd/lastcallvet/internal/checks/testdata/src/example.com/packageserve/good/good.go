@@ -31,7 +31,7 @@ func ownListener(h http.Handler, stop chan struct{}) error {
 	return http.Serve(l, h)
 }
 
-// Whoever has the listener can close it.
+// The owner of the listener can close it.
 func given(l net.Listener, h http.Handler) error { return http.Serve(l, h) }
 
 type app struct{ l net.Listener }

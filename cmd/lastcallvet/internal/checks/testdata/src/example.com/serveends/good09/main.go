@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The function is not what ends the program.
+// The program does not end with this function.
 func main() {
 	go serve()
 	select {}

@@ -26,7 +26,7 @@ func deadline(srv *http.Server, at time.Time) error {
 
 type key struct{}
 
-// Whoever calls it may have a limit.
+// Its caller may have a limit.
 func parameter(ctx context.Context, srv *http.Server) error { return srv.Shutdown(ctx) }
 
 // A second signal ends it.

@@ -10,38 +10,38 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// This file is the promises that only the new core keeps. The model holds a program to them where
-// its field new is set; that is newCore, but for a test of the model itself.
+// This file checks the guarantees that only the new core gives. The model checks them if its field new
+// is set. That is newCore, except in a test of the model.
 
-// newPromises are the names by which they are found broken, and what each says.
-var newPromises = map[string]string{
+// newGuarantees has the name of each of them in findings, and its text.
+var newGuarantees = map[string]string{
 	"named":    "the cause of a stop is never nil: it is main's return, the request, or the task that has ended",
 	"alone":    "from t0 on a task that ends without an error ends alone: neither its group nor the delay ends with it",
 	"again":    "a Close that comes while another one runs waits for it, and returns nil",
 	"itself":   "a Close that would wait for its caller returns ErrInProgress at once, and no other does",
-	"deadline": "Deadline of one context answers the same each time it is asked",
-	"tie":      "what returns only because its context ends at its deadline is late",
+	"constant": "Deadline of one context answers the same each time it is asked",
+	"tie":      "a step that returns only because its context ends at its deadline is late",
 	"nested":   "the limit of a Task.Shutdown reaches the groups within that task",
 	"times":    "a progress line comes after 1, 2, 5 and 10 s, and then each 10 s",
-	"descent":  "Shutdown called with a context that descends from a step's is in progress, also where a Coordinator is in between",
-	"hidden":   "what a group has given up is an error, whatever the group was asked to stop with",
-	"polite":   "an error that says of itself that it is context.Canceled is no failure of what was asked to stop",
+	"descent":  "Shutdown with a context derived from a step's returns ErrInProgress, also through another Coordinator",
+	"hidden":   "a task that its group has abandoned is an error, whatever the cause of the group's stop",
+	"polite":   "an error whose Is matches context.Canceled is no failure of a step that was asked to stop",
 }
 
-// A polite error is no context.Canceled, wraps none, and says that it is one.
+// A polite error is not context.Canceled and does not wrap it, but its Is method matches it.
 type polite struct{}
 
 func (polite) Error() string        { return "operation was canceled" }
 func (polite) Is(target error) bool { return target == context.Canceled }
 
-// checkNew is for those that are not a variant of what is promised anyway.
+// checkNew checks those that no other check covers.
 func (m *model) checkNew() {
 	if !m.new {
 		return
 	}
 	for _, sn := range m.seen {
 		if sn.moved {
-			m.found("deadline", "the deadline of %s was %v ahead at its start, and is another one at its end", sn.Name, sn.left)
+			m.found("constant", "the deadline of %s was %v ahead at its start, and is another one at its end", sn.Name, sn.left)
 		}
 	}
 	for _, d := range m.descents {
@@ -60,15 +60,15 @@ func (m *model) checkNew() {
 	}
 }
 
-// A descent is a call of Shutdown for the program around, by a step of one within.
+// A descent is a call of Shutdown of the outer program, by a step of the inner one.
 type descent struct {
 	at, end, slack time.Duration
-	descends       bool // its context does, from a step of that program
+	descends       bool // its context is derived from that of a step of the outer program
 	err            error
 }
 
-// sinceT0 takes away what stops nothing once t0 is stamped: a started task that has ended without
-// an error. At the instant of t0 itself it may have been the first.
+// sinceT0 removes the stimuli that stop nothing after t0: started tasks that end without an error. At
+// the instant of t0 such a task may have been the first.
 func (m *model) sinceT0(stimuli []stimulus) []stimulus {
 	if !m.new {
 		return stimuli
@@ -86,7 +86,7 @@ func (m *model) sinceT0(stimuli []stimulus) []stimulus {
 	})
 }
 
-// A why is what a cause has to be that is not given.
+// A why says which cause is expected if the program gave none.
 type why int
 
 const (
@@ -97,7 +97,7 @@ const (
 	byExitCall
 )
 
-// checkCause holds the cause of the stop against what it was: one of what happened at that instant.
+// checkCause checks that the cause of the stop is one of the stimuli at that instant.
 func (m *model) checkCause(ties []stimulus) {
 	got := m.report.Cause
 	if got != m.requested.Cause {
@@ -115,7 +115,7 @@ func (m *model) checkCause(ties []stimulus) {
 	}
 }
 
-// names reports whether a cause says what it was, where there was no error.
+// names reports whether a cause names the stimulus, if that had no error.
 func (m *model) names(cause error, s stimulus) bool {
 	switch s.why {
 	case asked:
@@ -131,8 +131,8 @@ func (m *model) names(cause error, s stimulus) bool {
 	return cause != nil
 }
 
-// outcomePromise is which promise it is that a step's outcome breaks, if it does.
-func (m *model) outcomePromise(t *told) string {
+// outcomeGuarantee returns the name of the guarantee that a wrong outcome of a step breaks.
+func (m *model) outcomeGuarantee(t *told) string {
 	stuck := new(group.StuckError)
 	switch sn := t.seen; {
 	case !m.new:
@@ -146,10 +146,9 @@ func (m *model) outcomePromise(t *told) string {
 	return "outcome"
 }
 
-// isLate reports whether sn has returned after its deadline, or, if only the new core has to see
-// that, because of it.
+// isLate reports whether sn returned after its deadline or, with the new core, because of it.
 func (m *model) isLate(sn *seen) bool {
-	return sn.late || m.new && sn.expired && len(sn.shuts) == 0 // else it may have been a Shutdown that gave up
+	return sn.late || m.new && sn.expired && len(sn.shuts) == 0 // otherwise the context of a Shutdown may have ended
 }
 
 // inTime reports whether t ended certainly before its deadline.
@@ -158,8 +157,8 @@ func (m *model) inTime(t *told) bool {
 	return sn.kind == shutdown.KindHandler && sn.end < sn.begin+sn.left && !m.early(sn) && m.forced < 0 && sn.end == t.end
 }
 
-// mayBeLate reports whether t ended at its deadline or later, or that cannot be known: its function
-// does not where its context has ended before, or was asked for before there was a deadline.
+// mayBeLate reports whether t may have ended at its deadline or later. Its function cannot tell if its
+// context ended before, or was made before there was a deadline.
 func (m *model) mayBeLate(t *told) bool {
 	if m.forced >= 0 && t.end > m.forced && t.begin <= m.forced {
 		return true // a second signal has brought the deadline forward
@@ -172,14 +171,14 @@ func (m *model) mayBeLate(t *told) bool {
 	return false
 }
 
-// wasLate reports whether it is said of sn that it was late.
+// wasLate reports whether sn has the outcome late.
 func (m *model) wasLate(sn *seen) bool {
 	e, ok := m.ends[sn.Name].Event.(shutdown.StepEnded)
 	return m.new && ok && e.Outcome == outcomeLate
 }
 
-// checkNested holds that what obeys in a group within a task is cut before the limit of the Shutdown
-// of that task.
+// checkNested checks that the tasks of a group inside a task have deadlines before the limit of the
+// Shutdown of that task.
 func (m *model) checkNested(sn *seen, c *shut) {
 	left := c.limit - c.at
 	if !m.new || left <= 0 || c.inside || c.at >= m.returned || sn.Inner == nil || m.over(sn, c.at) {
@@ -187,17 +186,17 @@ func (m *model) checkNested(sn *seen, c *shut) {
 	}
 	for _, in := range m.seen {
 		if in.in != nil && in.in.actor == sn.actor && in.calls > 0 && m.obeysAt(in, c.at) && (!in.over || in.end > c.limit-margin(left)) {
-			m.found("nested", "%s, which obeys, ended at %v, and %s was to be over at %v", in.Name, in.end, sn.Name, c.limit)
+			m.found("nested", "%s, which obeys, ended at %v, and the limit of %s was %v", in.Name, in.end, sn.Name, c.limit)
 		}
 	}
 }
 
-// checkAgain is for a Close that may have come while another one ran, or that may wait for itself.
+// checkAgain checks a Close that may have come while another one ran, or that may wait for itself.
 func (m *model) checkAgain(c *closing) {
 	refused := errors.Is(c.err, shutdown.ErrInProgress)
 	byItself := c.reg != nil && c.caller != nil && c.caller.actor == c.reg.actor && c.reg.started
 	switch {
-	case byItself: // it is told, and does not wait
+	case byItself: // it begins to stop, and Close does not wait
 		if c.err != nil || c.end != c.at {
 			m.found("itself", "%v by itself returned %v at %v: %+v", c, c.err, c.end, *c)
 		}
@@ -210,22 +209,22 @@ func (m *model) checkAgain(c *closing) {
 	}
 }
 
-// handedNothing reports whether c is what Release of a scope has returned that ran already.
+// handedNothing reports whether c calls a function that Release returned for a scope that had begun.
 func (m *model) handedNothing(c *closing) bool {
 	return c.hand && m.ranBy(c.sc, c.sc.releasedAt)
 }
 
-// ranBy reports whether something in a scope had begun then: there is nothing to hand over any more.
+// ranBy reports whether a step in a scope had begun by then. Such a scope cannot be released.
 func (m *model) ranBy(sc *scope, at time.Duration) bool {
 	return slices.ContainsFunc(m.seen, func(sn *seen) bool {
 		return sc.around(sn.home) && sn.calls > 0 && sn.begin <= at
 	})
 }
 
-// checkWaits holds that c has waited for what another Close runs.
+// checkWaits checks that c waited for the steps that another Close runs.
 func (m *model) checkWaits(c *closing) {
-	if c.limit > 0 && c.end >= c.limit-margin(c.limit-c.at) || c.cut > 0 && c.end >= c.cut || c.end >= m.latest(c, c.at) {
-		return // it had no more time
+	if c.limit > 0 && c.end >= c.limit-margin(c.limit-c.at) || c.deadline > 0 && c.end >= c.deadline || c.end >= m.latest(c, c.at) {
+		return // its time was over
 	}
 	for _, o := range m.closings {
 		if *o == *c || o.slack > 0 || o.at >= c.at || o.back && o.end <= c.at || o.sc != nil && o.sc.released != o.hand {
@@ -243,8 +242,8 @@ func (m *model) checkWaits(c *closing) {
 	}
 }
 
-// awaits reports whether c waits for a step: one in what was closed, and not in a scope that was
-// released from it. Whether that was possible any more is not known.
+// awaits reports whether c waits for a step: one that it closes, and that is not in a released scope.
+// With may it includes steps of released scopes, since the release may have come too late.
 func (c *closing) awaits(may bool) func(*seen) bool {
 	return func(sn *seen) bool {
 		if may || c.sc == nil {
@@ -267,9 +266,8 @@ func (m *model) itself(c *closing, may bool) bool {
 	return m.waitsFor(c.caller, c.at, c.awaits(may), may)
 }
 
-// waitsFor reports whether a caller would wait for itself that waits from then on for those of which
-// that is true: directly, or by what others wait for. What happens at that very instant counts if it
-// may have.
+// waitsFor reports whether a caller would wait for itself, directly or through others, if it waited
+// for the steps that awaits selects. With may it counts steps that begin or end at the same instant.
 func (m *model) waitsFor(caller *seen, at time.Duration, awaits func(*seen) bool, may bool) bool {
 	if caller == nil || m.over(caller, ifelse(may, at-1, at)) {
 		return false

@@ -11,21 +11,21 @@ import (
 	profile "github.com/lastcall-go/lastcall/internal/stacks"
 )
 
-// The two looks at the goroutines of a process: whose they are, and what each waits for.
+// The two kinds of scan: by label, to find the step of each goroutine, and by wait state.
 const (
 	byLabel = "by label"
 	byState = "by wait state"
 )
 
-// lookContest measures a look where a task has started n goroutines.
-func lookContest(sizes []size) contest {
-	return contest{"looks", []string{byLabel, byState}, sizes, measureLook}
+// scanContest measures a scan of the n goroutines that a task has started.
+func scanContest(sizes []size) contest {
+	return contest{"scans", []string{byLabel, byState}, sizes, measureScan}
 }
 
-func measureLook(name string, n int) (c cost, err error) {
+func measureScan(name string, n int) (c cost, err error) {
 	defer settle(runtime.NumGoroutine())
 	var g group.Group
-	g.Go("look", func(context.Context) error {
+	g.Go("scan", func(context.Context) error {
 		end, begun := make(chan struct{}), make(chan struct{})
 		defer close(end)
 		for range n {
@@ -36,10 +36,10 @@ func measureLook(name string, n int) (c cost, err error) {
 		}
 		buf := make([]byte, (n+64)<<10)
 		start := time.Now()
-		seen := look[name](buf)
-		c = cost{lookTime: float64(time.Since(start))}
+		seen := scan[name](buf)
+		c = cost{scanTime: float64(time.Since(start))}
 		if seen() < n {
-			return errors.New("a look has not seen all goroutines")
+			return errors.New("the scan missed goroutines")
 		}
 		return nil
 	})
@@ -47,8 +47,8 @@ func measureLook(name string, n int) (c cost, err error) {
 	return c, err
 }
 
-// look returns a function that counts the goroutines it has seen.
-var look = map[string]func(buf []byte) (seen func() int){
+// scan returns a function that counts the goroutines it has found.
+var scan = map[string]func(buf []byte) (seen func() int){
 	byLabel: func([]byte) func() int {
 		stacks := profile.Labelled()
 		return func() (n int) {
@@ -59,17 +59,17 @@ var look = map[string]func(buf []byte) (seen func() int){
 		}
 	},
 	byState: func(buf []byte) func() int {
-		text := buf[:runtime.Stack(buf, true)] // as package step does, up to 10 000 goroutines
+		text := buf[:runtime.Stack(buf, true)] // as package tree does for up to 10 000 goroutines
 		return func() int { return bytes.Count(text, []byte("\n\n")) + 1 }
 	},
 }
 
-func (r *report) looksTable() string {
+func (r *report) scansTable() string {
 	rows := [][]string{{"goroutines", byLabel, byState}}
-	for _, s := range r.looks.sizes {
+	for _, s := range r.scans.sizes {
 		row := []string{count(s.n)}
-		for _, name := range r.looks.names {
-			row = append(row, r.looks.cell(name, s.n, lookTime, nanoseconds))
+		for _, name := range r.scans.names {
+			row = append(row, r.scans.cell(name, s.n, scanTime, nanoseconds))
 		}
 		rows = append(rows, row)
 	}
