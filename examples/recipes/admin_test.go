@@ -34,8 +34,8 @@ func (b *backend) run(ctx context.Context) error {
 	mux.Handle("/readyz", httpdrain.Readiness(shutdown.FromContext(ctx)))
 	b.admin.Handler = mux
 
-	// It is started first, so it ends last, after main and the other handlers. Without the
-	// Timeout a profile of 30 s, which somebody takes, would have all of the grace period.
+	// It is started first, so it ends last, after main and the other handlers. A profile that is
+	// being taken may last 30 s: without the Timeout it would use up the grace period.
 	shutdown.Start(httpdrain.Serve(b.admin), shutdown.Name("admin"), shutdown.Timeout(2*time.Second))
 
 	var g group.Group

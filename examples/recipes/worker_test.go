@@ -79,7 +79,8 @@ func (p *pool) work(ctx context.Context) error {
 func (p *pool) attempt(ctx context.Context, j job) {
 	err := p.process(ctx, j) // interrupted at the deadline, when ctx ends
 
-	// The record must be written then too: it needs a context that does not end with ctx.
+	// The record must be written then too, so its context does not end with ctx. After the
+	// deadline there are at most 500 ms until the worker is abandoned.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := p.record(ctx, j, err); err != nil {
