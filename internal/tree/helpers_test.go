@@ -68,10 +68,10 @@ func inBubble(t *testing.T, f func(p *program)) {
 // host is what the tree knows of a program.
 type host struct{ p *program }
 
-func (h host) Grace() time.Duration                     { return h.p.grace }
-func (h host) Stopping() bool                           { return h.p.root.Stopping() }
+func (h host) Grace() time.Duration                                      { return h.p.grace }
+func (h host) Stopping() bool                                            { return h.p.root.Stopping() }
 func (h host) GroupStops(_ *tree.Node, _ time.Duration, _ error, _ bool) {}
-func (h host) Scaled()                                  { h.p.scaled++ }
+func (h host) Scaled()                                                   { h.p.scaled++ }
 func (h host) Returned(n *tree.Node, err error) {
 	h.p.returned = append(h.p.returned, fmt.Sprintf("%s: %v", n.Name(), err))
 }
