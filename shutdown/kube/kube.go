@@ -75,7 +75,7 @@ const slack = 3 * time.Second
 // If no stop follows within the grace period and 3 s more, the pod is not going to end, and the
 // handler calls c.Resume.
 //
-// The handler accepts only GET. Whoever can reach it can make the pod unready for a grace period,
+// The handler accepts only GET. A client that can reach it can make the pod unready for a grace period,
 // again and again, so serve it on a port that only the kubelet reaches, or use [PreStopCommand]
 // with an address on the loopback. PreStop panics if c is nil.
 func PreStop(c *shutdown.Coordinator) http.Handler {
