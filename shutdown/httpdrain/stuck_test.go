@@ -10,7 +10,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-const stuckGrace = time.Second
+const stuckGrace = 4 * time.Second // so that even a busy machine has time to take the stacks between the deadline and the end
 
 // A stuckIn has functions in which a handler hangs. They wait neither for the context of the request
 // nor for its connection.
