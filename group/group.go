@@ -78,7 +78,7 @@ func (g *Group) Go(name string, task func(ctx context.Context) error, opts ...Op
 		panic(fmt.Sprintf("group: Go(%q) was given a nil task, at %s", name, site.Caller(2)))
 	}
 	t := &Task{group: g}
-	t.node.Origin, t.node.Kind, t.node.Run, t.node.Told = site.Here().As(name).Named(task), tree.Task, task, &t.told
+	t.node.Origin, t.node.Kind, t.node.Run, t.node.RunContext = site.Here().As(name).Named(task), tree.Task, task, &t.runContext
 	return g.add(t, opts)
 }
 
@@ -147,7 +147,7 @@ func (g *Group) add(t *Task, opts []Option) *Task {
 func (g *Group) start(t *Task) {
 	tr := g.node.Tree()
 	if tr.Add(&g.node, &t.node, g.values) != nil {
-		t.late = true
+		t.refused = true
 		return
 	}
 	tr.Call(&t.node)
@@ -210,7 +210,7 @@ func (g *Group) open(ctx context.Context, values *tree.Values, outer *tree.Node)
 	if outer != nil {
 		tr = outer.Tree()
 	} else {
-		tr = tree.New(values, alone{}, true)
+		tr = tree.New(values, noCoordinator{}, true)
 	}
 	tr.Lock()
 	defer tr.Unlock()
@@ -236,14 +236,14 @@ func (g *Group) watch() error {
 		if cause == nil { // its methods panic
 			cause = context.Canceled
 		}
-		g.endWith(cause)
+		g.requestStop(cause)
 	case <-g.began:
 	}
 	return nil
 }
 
 // endWith begins the stop because of cause.
-func (g *Group) endWith(cause error) {
+func (g *Group) requestStop(cause error) {
 	tr := g.node.Tree()
 	tr.Lock()
 	defer tr.Unlock()
@@ -262,7 +262,7 @@ func (g *Group) begin(now time.Duration, first *tree.Node, cause error) {
 	if e, ok := cause.(*EndedError); ok && g.outer != nil {
 		g.outer.SetEnded(e.Name)
 	}
-	g.tellHost(now, cause, first != nil)
+	g.notifyHost(now, cause, first != nil)
 }
 
 // stop tells the tasks to stop and waits for them, within the time there is.
@@ -324,7 +324,7 @@ func (o owner) Excuses(_ *tree.Node, err error, excused bool) (yes, silent bool)
 	if !tree.Excused(err, ended, cause) {
 		return false, false
 	}
-	o.g.endWith(cause)
+	o.g.requestStop(cause)
 	return true, false
 }
 
@@ -338,7 +338,7 @@ func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last boo
 	switch {
 	case r.Err != nil && n.HasCloser(): // that is who has the error
 	case r.Err != nil && g.begun:
-		g.tellHost(now, &TaskError{n.Name(), r.Err}, true)
+		g.notifyHost(now, &TaskError{n.Name(), r.Err}, true)
 	case r.Err != nil:
 		g.begin(now, n, &TaskError{n.Name(), r.Err})
 	case n.WasTold(), g.node.Stopping():
@@ -352,18 +352,18 @@ func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last boo
 	}
 }
 
-func (g *Group) tellHost(now time.Duration, cause error, failed bool) {
+func (g *Group) notifyHost(now time.Duration, cause error, failed bool) {
 	if g.outer != nil {
 		g.node.Tree().Host.GroupStops(g.outer, now, cause, failed)
 	}
 }
 
 // alone is the host of a group that no Coordinator knows.
-type alone struct{}
+type noCoordinator struct{}
 
-func (alone) Grace() time.Duration                              { return DefaultGrace }
-func (alone) Stopping() bool                                    { return false }
-func (alone) Notice(*tree.Node)                                 {}
-func (alone) GroupStops(*tree.Node, time.Duration, error, bool) {}
-func (alone) Scaled()                                           {}
-func (alone) Returned(*tree.Node, error)                        {}
+func (noCoordinator) Grace() time.Duration                              { return DefaultGrace }
+func (noCoordinator) Stopping() bool                                    { return false }
+func (noCoordinator) Notice(*tree.Node)                                 {}
+func (noCoordinator) GroupStops(*tree.Node, time.Duration, error, bool) {}
+func (noCoordinator) Scaled()                                           {}
+func (noCoordinator) Returned(*tree.Node, error)                        {}

@@ -9,10 +9,10 @@ import (
 
 // A Task is one member of a group. Its methods may be called by any goroutine.
 type Task struct {
-	group *Group
-	node  tree.Node
-	told  tree.Context // the context of a task without an interrupt
-	late  bool         // it was added when the group's stop had begun
+	group      *Group
+	node       tree.Node
+	runContext tree.Context // the context of a task without an interrupt
+	refused    bool         // it was added when the group's stop had begun
 }
 
 // policy is what the group has to know of a task that returns.
@@ -86,7 +86,7 @@ func (t *Task) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	tr.Unlock()
-	over, err := tr.Dismiss(&t.node, by, limit, ctx.Done())
+	over, err := tr.StopTask(&t.node, by, limit, ctx.Done())
 	switch {
 	case err != nil:
 		return err
@@ -106,7 +106,7 @@ func (t *Task) settled() (err error, over bool) {
 		g.drop(t)
 		return nil, true
 	}
-	if t.late {
+	if t.refused {
 		return ErrStopped, true
 	}
 	tr := t.node.Tree()

@@ -56,15 +56,15 @@ type Coordinator struct {
 	// drain waits for it only at the end, for at most 500 ms. Nil means none.
 	Observe func(Event)
 
-	once  sync.Once
-	tree  *tree.Tree
-	root  Scope // the program: first the body stops, then the stack
-	stack Scope // the handlers, and the tasks that were started
-	body  Scope // main and the holds
-	main  tree.Node
-	told  tree.Context // the context of main
-	site  site.Site    // of main, where it is not the call of Run
-	out   journal
+	once        sync.Once
+	tree        *tree.Tree
+	root        Scope // the program: first the body stops, then the stack
+	stack       Scope // the handlers, and the tasks that were started
+	body        Scope // main and the holds
+	main        tree.Node
+	mainContext tree.Context // the context of main
+	site        site.Site    // of main, where it is not the call of Run
+	out         journal
 
 	// The operating system.
 	listen  func([]os.Signal) (<-chan os.Signal, func())
@@ -74,13 +74,13 @@ type Coordinator struct {
 	reraise func(os.Signal) // returns if the process goes on
 
 	// Guarded by the tree's lock.
-	phase   phase
-	parent  context.Context
-	byMain  bool // Run was called by Main, which ends the process
-	alone   bool // it drains without a Run
-	byExit  bool // because of an Exit, which ends the process
-	forced  bool
-	exiting bool // Exit was called
+	phase      phase
+	parent     context.Context
+	byMain     bool // Run was called by Main, which ends the process
+	withoutRun bool // it drains without a Run
+	byExit     bool // because of an Exit, which ends the process
+	forced     bool
+	exiting    bool // Exit was called
 
 	returning bool // main is, which begins its stop
 	logStuck  bool // at the end, the log could not be written
@@ -90,29 +90,29 @@ type Coordinator struct {
 	end          time.Duration // when the process ends, whatever happens
 	took         time.Duration
 
-	cause cause              // of the stop
-	ended *group.EndedError  // of the last group that main has run
-	codes map[*tree.Node]int // of the *ExitErrors that main and tasks have returned, but 0
-	code  int                // of Exit
-	dying bool               // Exit was called by a goroutine that panics
+	cause     cause              // of the stop
+	ended     *group.EndedError  // of the last group that main has run
+	codes     map[*tree.Node]int // of the *ExitErrors that main and tasks have returned, but 0
+	code      int                // of Exit
+	panicking bool               // Exit was called by a goroutine that panics
 
 	mainBudget time.Duration
 
-	steps      []Step       // those recorded so far; one that is not over took a negative time
-	stuck      []*tree.Node // those of them whose stacks may still come
-	sites      site.Cache
-	unfinished int             // of steps
-	failures   int             // of steps
-	tasks      []*Registration // that Run is to start
-	leaks      []Leak
-	report     *Report
-	escalation escalation
-	parentDone <-chan struct{} // that of parent
-	undecided  *undecided      // the StopRequested whose cause may still become a signal
-	hearing    chan chan struct{}
-	delayOver  *time.Timer
-	progress   *time.Timer
-	tick       time.Duration // when progress is to be looked at
+	steps        []Step       // those recorded so far; one that is not over took a negative time
+	stuck        []*tree.Node // those of them whose stacks may still come
+	sites        site.Cache
+	unfinished   int             // of steps
+	failures     int             // of steps
+	tasks        []*Registration // that Run is to start
+	leaks        []Leak
+	report       *Report
+	escalation   escalation
+	parentDone   <-chan struct{} // that of parent
+	pendingCause *pendingCause   // the StopRequested whose cause may still become a signal
+	pending      chan chan struct{}
+	delayOver    *time.Timer
+	progress     *time.Timer
+	tick         time.Duration // when progress is to be looked at
 
 	stopping      chan struct{}              // closed at t0
 	announced     *announcement              // the last
@@ -169,7 +169,7 @@ func (c *Coordinator) setup() {
 		c.tree, c.out.c = t, c
 		c.out.setup()
 		c.stopping, c.done = make(chan struct{}), make(chan struct{})
-		c.main.Kind, c.main.Told = tree.Main, &c.told
+		c.main.Kind, c.main.RunContext = tree.Main, &c.mainContext
 		if c.listen == nil {
 			c.listen, c.holdOff, c.settle = notify.Signals, notify.HoldOff, notify.Settle
 		}

@@ -91,7 +91,7 @@ func init() {
 }
 
 // unclaimed lists what Default holds and nobody runs: "handler "db" (main.go:12)".
-func unclaimed() (held []string) {
+func heldByDefault() (held []string) {
 	t := Default.lock()
 	defer t.Unlock()
 	if Default.phase != fresh {
@@ -110,8 +110,8 @@ func unclaimed() (held []string) {
 
 // mustBeUnused panics where Main begins on another Coordinator, and Default holds what nobody
 // would run.
-func mustBeUnused(at site.Origin) {
-	if held := unclaimed(); len(held) > 0 {
+func checkDefaultUnused(at site.Origin) {
+	if held := heldByDefault(); len(held) > 0 {
 		panic(fmt.Sprintf("shutdown: Main runs another Coordinator, and nobody would run what Default holds: %s; "+
 			"set the fields of Default and call shutdown.Main, or register on the Coordinator; at %s",
 			strings.Join(held, ", "), at.Site()))

@@ -28,7 +28,7 @@ func (c *Coordinator) configure() error {
 	p, grace, err := c.plan(os.LookupEnv)
 	c.grace, c.delay = grace, p.Delay
 	if c.Delay > c.delay {
-		c.note(delayCut{c.Delay, c.delay})
+		c.note(delayReduced{c.Delay, c.delay})
 	}
 	if err == nil {
 		c.note(p)

@@ -66,7 +66,7 @@ func (c *Coordinator) exitFor(code int, by string) {
 		}
 		return
 	}
-	if !c.drainAlone(true) {
+	if !c.drainWithoutRun(true) {
 		c.Stop(nil)
 	}
 	if stacks.Inside() { // it is counted
@@ -77,11 +77,11 @@ func (c *Coordinator) exitFor(code int, by string) {
 		known.End()
 	}
 	if by == byPanic {
-		c.letPanic()
+		c.prepareForPanic()
 		return
 	}
 	if at != finished {
-		c.letOthersExit()
+		c.waitForOtherExit()
 	}
 	c.exit(c.exitStatus())
 	select {}
@@ -90,7 +90,7 @@ func (c *Coordinator) exitFor(code int, by string) {
 // stopOrDrain begins the stop for an Exit in a step. Where there is no Run, in a handler
 // that was closed before one, the end of the process is in nobody else's hand.
 func (c *Coordinator) stopOrDrain() {
-	if !c.drainAlone(true) {
+	if !c.drainWithoutRun(true) {
 		c.Stop(nil)
 		return
 	}
@@ -106,7 +106,7 @@ func (c *Coordinator) keepCode(code int, dying bool) phase {
 	t := c.lock()
 	defer t.Unlock()
 	if !c.exiting {
-		c.exiting, c.code, c.dying = true, code, dying
+		c.exiting, c.code, c.panicking = true, code, dying
 		if c.report != nil {
 			r := *c.report // who has it keeps what was final
 			r.code = code
@@ -118,33 +118,33 @@ func (c *Coordinator) keepCode(code int, dying bool) phase {
 
 // forRunsCaller is how long the caller of Run has to make use of the report before a
 // call of Exit elsewhere ends the process.
-const forRunsCaller = time.Second
+const runCallerWait = time.Second
 
 // letOthersExit gives the process's end to whoever else has it in hand.
-func (c *Coordinator) letOthersExit() {
+func (c *Coordinator) waitForOtherExit() {
 	switch {
 	case c.byMain:
 		select {} // Main's caller has the code
 	case c.calledByRun():
-		time.Sleep(forRunsCaller)
+		time.Sleep(runCallerWait)
 	}
 }
 
 // letPanic prepares for the runtime's report of main's panic, which stops the world for
 // good: where standard error is a pipe that nobody reads, it would block in it for ever,
 // with nobody left to hear a signal.
-func (c *Coordinator) letPanic() {
+func (c *Coordinator) prepareForPanic() {
 	if c.logStuck {
 		unblockStderr()
 	}
-	c.giveBack()
+	c.releaseSignals()
 }
 
 // calledByRun reports whether there is a caller of Run to wait for.
 func (c *Coordinator) calledByRun() bool {
 	t := c.lock()
 	defer t.Unlock()
-	return !c.alone || c.main.Over()
+	return !c.withoutRun || c.main.Over()
 }
 
 // exitStatus is the report's exit code. If the process is to end by the signal that
@@ -154,7 +154,7 @@ func (c *Coordinator) exitStatus() int {
 	if sig := r.reraises(); sig != nil && os.Getpid() != 1 {
 		c.reraise(sig.Signal)
 	}
-	time.AfterFunc(echo, c.giveBack) // a duplicate of the signal must not kill what is about to exit
+	time.AfterFunc(duplicateWindow, c.releaseSignals) // a duplicate of the signal must not kill what is about to exit
 	return r.ExitCode()
 }
 

@@ -12,10 +12,10 @@ import (
 type host struct{ c *Coordinator }
 
 // Grace bounds groups and scopes that stop by themselves.
-func (h host) Grace() time.Duration { return h.c.bound() }
+func (h host) Grace() time.Duration { return h.c.graceOrDefault() }
 
 // bound is the grace period in effect, or what it will be.
-func (c *Coordinator) bound() time.Duration {
+func (c *Coordinator) graceOrDefault() time.Duration {
 	switch {
 	case c.grace > 0:
 		return c.grace
@@ -47,7 +47,7 @@ func (h host) Scaled() { h.c.note(reservesScaled{}) }
 
 // Returned is told of a step that came back after it was abandoned.
 func (h host) Returned(n *tree.Node, err error) {
-	h.c.note(zombie{n.Name(), err, panicStack(err)})
+	h.c.note(abandonedEnded{n.Name(), err, panicStack(err)})
 }
 
 // Notice records what happens to steps, and goes on with the timeline where main, what it waits
@@ -104,7 +104,7 @@ func (c *Coordinator) stepEnded(n *tree.Node) {
 			c.failures++
 		}
 	}
-	s.Took, s.Outcome, s.Err, s.Status = n.Took(), Outcome(n.Outcome), n.Err, andSaid(n.Progress(), n.Excused())
+	s.Took, s.Outcome, s.Err, s.Status = n.Took(), Outcome(n.Outcome), n.Err, joinStatus(n.Progress(), n.Excused())
 	if n.Outcome != tree.OK {
 		c.explain(s, n)
 	}
@@ -139,7 +139,7 @@ func (c *Coordinator) explain(s *Step, n *tree.Node) {
 		s.Stack = panicStack(n.Err)
 		return
 	}
-	if !n.Looked() { // a progress line may have looked at a step that returned in time
+	if !n.StacksRequested() { // a progress line may have looked at a step that returned in time
 		return
 	}
 	s.Stack, s.WaitsFor = n.Stack(), n.WaitsFor()

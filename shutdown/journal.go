@@ -29,13 +29,13 @@ const lastItems = 8
 
 // A journal is where events go: to the log, and to Observe.
 type journal struct {
-	c     *Coordinator
-	once  sync.Once // for w, when something is logged: the fields are set by then
-	w     writer
-	terse atomic.Bool // the log does not want to know of steps that are OK
+	c            *Coordinator
+	once         sync.Once // for w, when something is logged: the fields are set by then
+	w            writer
+	failuresOnly atomic.Bool // the log does not want to know of steps that are OK
 
-	began time.Time // when Run, or a drain without one, began
-	alone bool      // it was a drain without a Run, of a program that had done its work
+	began      time.Time // when Run, or a drain without one, began
+	withoutRun bool      // it was a drain without a Run, of a program that had done its work
 
 	failures []error // that lines at error have told; only the log's queue uses it
 
@@ -44,17 +44,17 @@ type journal struct {
 
 // ask is the first item of the log: a slog.Handler is the user's code, and may block, or
 // call the Coordinator, when it is asked for its level.
-type ask struct{}
+type readLevel struct{}
 
 // begin is for the start of a Run, when the fields are set: it finds out what the log wants.
 func (j *journal) begin() {
-	j.began, j.alone = time.Now(), j.c.alone && j.c.code == 0 && !j.c.dying
+	j.began, j.withoutRun = time.Now(), j.c.withoutRun && j.c.code == 0 && !j.c.panicking
 	if j.c.Slog != nil {
-		j.note(ask{})
+		j.note(readLevel{})
 		return
 	}
 	j.once.Do(func() { j.w = newWriter(j.c) })
-	j.terse.Store(!j.w.enabled(zerolog.DebugLevel))
+	j.failuresOnly.Store(!j.w.enabled(zerolog.DebugLevel))
 }
 
 // setup makes the queues ready.
@@ -70,7 +70,7 @@ func (j *journal) setup() {
 
 // settled waits until all of an item is known.
 func settled(item any) any {
-	if u, ok := item.(*undecided); ok {
+	if u, ok := item.(*pendingCause); ok {
 		<-u.decided
 		return u.StopRequested
 	}
@@ -81,7 +81,7 @@ func settled(item any) any {
 func (j *journal) observing() bool { return j.c.Observe != nil }
 
 // wantsAll reports whether anybody wants to know of steps that are OK.
-func (j *journal) wantsAll() bool { return j.observing() || !j.terse.Load() }
+func (j *journal) wantsAll() bool { return j.observing() || !j.failuresOnly.Load() }
 
 // emit hands an event to the log and to Observe. It never blocks.
 func (j *journal) emit(e Event) {

@@ -70,7 +70,7 @@ func (c *Coordinator) leaksNow() (leaks []Leak, unborn bool) {
 	for _, st := range stacks.Labelled() {
 		switch {
 		case st.Run != c.tree.ID() || stuck[st.Label]:
-		case st.Unborn():
+		case st.NotStarted():
 			unborn = true
 		case mayLeak(&st):
 			leaks = append(leaks, Leak{Step: st.Name, Count: st.Count, Stack: st.Text()})
@@ -94,5 +94,5 @@ func (c *Coordinator) stuckLabels() map[string]bool {
 // of net/http that may be used again, and goroutines of these packages: a timer's may have
 // inherited a label from whichever goroutine gave way to it.
 func mayLeak(st *stacks.Stack) bool {
-	return strings.Trim(st.Number, "0123456789.") == "" && !st.Ours() && !st.IdleConnection()
+	return strings.Trim(st.Number, "0123456789.") == "" && !st.StartedByLibrary() && !st.IdleConnection()
 }

@@ -20,11 +20,11 @@ import (
 // What is logged besides Events.
 type (
 	tooLate        struct{ name, site string }
-	delayCut       struct{ asked, half time.Duration }
+	delayReduced   struct{ asked, half time.Duration }
 	reservesScaled struct{}
 	badSettings    struct{ err error }
-	unclaimedNote  struct{ held []string }
-	zombie         struct {
+	defaultNotRun  struct{ held []string }
+	abandonedEnded struct {
 		name  string
 		err   error
 		stack string // of a panic
@@ -42,7 +42,7 @@ type (
 		queue string
 		n     int
 	}
-	lastWords struct {
+	thirdSignal struct {
 		cause *signals.Error
 		steps []WaitingStep
 	}
@@ -206,7 +206,7 @@ func (j *journal) write(item any) {
 // brief reports whether the stop is the normal end of a program that ran for less than
 // a second until then: a command that has done its work. It prints nothing of ours.
 func (j *journal) brief(cause error, then time.Time) bool {
-	own := cause == ErrReturned || j.alone && cause == ErrStopRequested
+	own := cause == ErrReturned || j.withoutRun && cause == ErrStopRequested
 	return own && then.Sub(j.began) < time.Second
 }
 
@@ -230,7 +230,7 @@ func (j *journal) writeWaiting(least zerolog.Level, message string, steps []Wait
 }
 
 // maxTold bounds what is remembered of failures, and what it takes to look it up.
-const maxTold = 100
+const maxLogged = 100
 
 // writeStep writes the line of a step. One failure is one line at error: what main returns
 // of its tasks' errors has been told in their lines, and so has what it returns of an
@@ -242,9 +242,9 @@ func (j *journal) writeStep(e StepEnded) {
 		level, message = zerolog.InfoLevel, "step ended"
 	case e.Outcome == OutcomeOK:
 		level, message = zerolog.DebugLevel, "step ended"
-	case e.Kind == KindMain && e.Outcome == OutcomeFailed && j.told(e.Err):
+	case e.Kind == KindMain && e.Outcome == OutcomeFailed && j.logged(e.Err):
 		level = zerolog.DebugLevel
-	case e.Kind != KindHandler && len(j.failures) < maxTold: // no handler's error comes back as another's
+	case e.Kind != KindHandler && len(j.failures) < maxLogged: // no handler's error comes back as another's
 		j.failures = append(j.failures, e.Err)
 	}
 	j.log(level, message, "step", e.Name, "outcome", e.Outcome.String(), "waits_for", e.WaitsFor, "error", tree.Text(e.Err),
@@ -253,7 +253,7 @@ func (j *journal) writeStep(e StepEnded) {
 
 // told reports whether lines at error have told all of err: it is the error of a step, alone
 // or wrapped, or a join of such, or it is a part of one.
-func (j *journal) told(err error) bool {
+func (j *journal) logged(err error) bool {
 	return tree.Among(err, j.failures) ||
 		slices.ContainsFunc(j.failures, func(told error) bool { return tree.In(told, err) })
 }
@@ -302,7 +302,7 @@ func (j *journal) writeEnd(r *Report) {
 		level, message = zerolog.InfoLevel, "stopped"
 	case full+panicked > 0:
 		level, text = zerolog.ErrorLevel, firstLine(tree.Text(r.Err())) // the text of all may be as long as what was lost
-	case r.fault != nil && !j.told(r.fault.err):
+	case r.fault != nil && !j.logged(r.fault.err):
 		level, text = zerolog.ErrorLevel, tree.Text(r.fault.err)
 	}
 	slowest, most := r.slowest()
@@ -334,11 +334,11 @@ func (j *journal) writePlan(p Plan) {
 
 func (j *journal) writeNote(item any) {
 	switch n := item.(type) {
-	case ask:
-		j.terse.Store(!j.w.enabled(zerolog.DebugLevel))
+	case readLevel:
+		j.failuresOnly.Store(!j.w.enabled(zerolog.DebugLevel))
 	case tooLate:
 		j.log(zerolog.ErrorLevel, "registered too late: the handler will not run", "step", n.name, "site", n.site)
-	case delayCut:
+	case delayReduced:
 		j.log(zerolog.WarnLevel, "delay exceeds half of the grace period, reduced to half", "asked", n.asked, "delay", n.half)
 	case reservesScaled:
 		j.log(zerolog.WarnLevel, "reserves exceed the time left; all reduced in proportion")
@@ -346,9 +346,9 @@ func (j *journal) writeNote(item any) {
 		j.writePlan(n)
 	case badSettings:
 		j.log(zerolog.ErrorLevel, "invalid settings, default grace period used", "error", n.err.Error(), "grace", DefaultGrace)
-	case unclaimedNote:
+	case defaultNotRun:
 		j.log(zerolog.WarnLevel, "nobody runs what Default holds: another Coordinator has run", "held", strings.Join(n.held, ", "))
-	case zombie:
+	case abandonedEnded:
 		j.log(zerolog.WarnLevel, "abandoned step has ended", "step", n.name, "error", tree.Text(n.err), "stack", n.stack)
 	case dropped:
 		j.log(zerolog.WarnLevel, "event queue full, events dropped", "queue", n.queue, "dropped", n.n)
@@ -360,7 +360,7 @@ func (j *journal) writeNote(item any) {
 		j.log(zerolog.ErrorLevel, "panic while an event was handled", "queue", n.queue, "panic", text, "stack", string(n.stack))
 	case panics:
 		j.log(zerolog.WarnLevel, "events lost by panics", "queue", n.queue, "lost", n.n)
-	case lastWords:
+	case thirdSignal:
 		j.writeWaiting(zerolog.ErrorLevel, "still running", n.steps)
 		j.log(zerolog.ErrorLevel, "exiting at once", "cause", n.cause.Error(), "exit_code", n.cause.ExitCode())
 	case timeline:

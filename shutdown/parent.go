@@ -20,9 +20,9 @@ import (
 
 // A parentEnd is how the parent context has ended.
 type parentEnd struct {
-	err   error // of the context
-	why   cause
-	vague bool // the cause says no more than that the context was cancelled
+	err     error // of the context
+	why     cause
+	noCause bool // the cause says no more than that the context was cancelled
 }
 
 // endOf is how ctx has ended. That is no failure. It calls methods of the user's: the lock must
@@ -37,7 +37,7 @@ func endOf(ctx context.Context) (e parentEnd, ended bool) {
 	switch e.why.err.(type) {
 	case cleanCause, *group.EndedError: // it is that of a Coordinator or a group around
 	default:
-		e.vague = err == context.Canceled && isCanceled(e.why.err) && e.why.signal == nil
+		e.noCause = err == context.Canceled && isCanceled(e.why.err) && e.why.signal == nil
 	}
 	return e, true
 }
@@ -50,7 +50,7 @@ func isCanceled(err error) (yes bool) {
 
 // An undecided is a StopRequested whose cause is not known yet. Nothing that is emitted after it
 // is told before it.
-type undecided struct {
+type pendingCause struct {
 	StopRequested
 	at      time.Duration
 	byMain  bool // main has returned because of it, and the parent has not told its cause
@@ -60,14 +60,14 @@ type undecided struct {
 
 // parentEnded requests a stop because the parent context has ended. The lock is held.
 func (c *Coordinator) parentEnded(now time.Duration, e parentEnd, delay bool) {
-	if u := c.undecided; u != nil && u.byMain {
-		if u.byMain, c.cause = false, e.why; !e.vague {
-			c.decide(e.why)
+	if u := c.pendingCause; u != nil && u.byMain {
+		if u.byMain, c.cause = false, e.why; !e.noCause {
+			c.settleCause(e.why)
 		}
 		return
 	}
-	if c.phase < delaying && e.vague && len(c.heeded()) > 0 {
-		c.undecided = &undecided{at: now, decided: make(chan struct{})}
+	if c.phase < delaying && e.noCause && len(c.stopSignals()) > 0 {
+		c.pendingCause = &pendingCause{at: now, decided: make(chan struct{})}
 	}
 	c.request(now, e.why, delay)
 }
@@ -86,65 +86,65 @@ func (c *Coordinator) parentIsDone() bool {
 // Coordinator has.
 func (c *Coordinator) parentSeenByMain(now time.Duration) {
 	if c.phase < delaying {
-		c.undecided = &undecided{at: now, byMain: true, decided: make(chan struct{})}
+		c.pendingCause = &pendingCause{at: now, byMain: true, decided: make(chan struct{})}
 	}
 	c.request(now, cause{err: context.Canceled}, false)
 }
 
 // emitRequested emits the event of the request, which is told when its cause is known.
 func (c *Coordinator) emitRequested(e StopRequested) {
-	u := c.undecided
+	u := c.pendingCause
 	if u == nil {
 		c.out.emit(e)
 		return
 	}
 	u.StopRequested = e
-	u.timer = time.AfterFunc(echo, func() {
+	u.timer = time.AfterFunc(duplicateWindow, func() {
 		unlabel()
 		t := c.lock()
 		defer t.Unlock()
-		c.decide(c.cause)
+		c.settleCause(c.cause)
 	})
 	c.out.emit(u)
 }
 
 // decide settles the cause, if it was not known. The lock is held.
-func (c *Coordinator) decide(why cause) {
-	u := c.undecided
+func (c *Coordinator) settleCause(why cause) {
+	u := c.pendingCause
 	if u == nil {
 		return
 	}
-	c.undecided, c.cause, u.Cause = nil, why, why.err
+	c.pendingCause, c.cause, u.Cause = nil, why, why.err
 	u.timer.Stop()
 	close(u.decided)
 }
 
 // decideBySignal makes a signal the cause, if it comes soon after the parent's end.
-func (c *Coordinator) decideBySignal(now time.Duration, err *signals.Error) {
-	if u := c.undecided; u != nil && now-u.at <= echo {
-		c.decide(cause{err: err, signal: err})
+func (c *Coordinator) settleCauseBySignal(now time.Duration, err *signals.Error) {
+	if u := c.pendingCause; u != nil && now-u.at <= duplicateWindow {
+		c.settleCause(cause{err: err, signal: err})
 	}
 }
 
 // hearAll counts the signals that this process has received so far, if one could be the cause.
 // At the end of a short drain they may still be on their way through goroutines.
-func (c *Coordinator) hearAll() {
+func (c *Coordinator) receivePending() {
 	t := c.lock()
-	open := c.undecided != nil
+	open := c.pendingCause != nil
 	t.Unlock()
 	if !open {
 		return
 	}
 	if c.settle != nil {
-		c.settle(c.heeded())
+		c.settle(c.stopSignals())
 	}
 	heard := make(chan struct{})
-	c.hearing <- heard
+	c.pending <- heard
 	<-heard
 }
 
 // heeded are the signals that ask the program to stop.
-func (c *Coordinator) heeded() []os.Signal {
+func (c *Coordinator) stopSignals() []os.Signal {
 	if c.Signals == nil {
 		return notify.Defaults
 	}

@@ -8,7 +8,7 @@ import (
 
 // statusPatience is how long a progress line waits for what the steps say of themselves. After
 // that it shows what they said before.
-const statusPatience = 10 * time.Millisecond
+const statusTimeout = 10 * time.Millisecond
 
 // watchProgress emits a Waiting when a step has been waited for so long that one is due. There may
 // be steps already that are stopped early.
@@ -32,9 +32,9 @@ func (c *Coordinator) showProgress() {
 		})
 		t.Unlock()
 		if len(slow) > 0 {
-			t.Look(slow)
+			t.TakeStacks(slow)
 		}
-		t.Ask(nodes, statusPatience)
+		t.Ask(nodes, statusTimeout)
 		t.Lock()
 		again := t.Now() // read once: late and now have to grow by the same
 		late, now = late+again-now, again

@@ -52,7 +52,7 @@ func (c *Coordinator) close(ctx context.Context, n *tree.Node) error {
 	}
 	by, hidden := c.tree.Caller(ctx)
 	t := c.lock()
-	limit := tree.Sum(t.Now(), c.bound())
+	limit := tree.Sum(t.Now(), c.graceOrDefault())
 	switch {
 	case n.Kind == tree.Task && n.Started() && (hidden || n.Encloses(by)):
 		defer t.Unlock()
@@ -67,7 +67,7 @@ func (c *Coordinator) close(ctx context.Context, n *tree.Node) error {
 		limit = tree.Never // that of by
 	}
 	t.Unlock()
-	failed, err := t.Close(n, tree.Closing{By: by, Values: values, Limit: limit})
+	failed, err := t.Close(n, tree.CloseOptions{By: by, Values: values, Limit: limit})
 	if err == tree.ErrNoTime {
 		return errLeft
 	}
@@ -105,7 +105,7 @@ func (c *Coordinator) start(task tree.Func, at site.Origin, opts []Option) *Regi
 		panic("shutdown: Start was given a nil task, at " + at.Site())
 	}
 	r := &Registration{c: c}
-	r.node.Origin, r.node.Kind, r.node.Run, r.node.Told = at.Named(task), tree.Task, task, new(tree.Context)
+	r.node.Origin, r.node.Kind, r.node.Run, r.node.RunContext = at.Named(task), tree.Task, task, new(tree.Context)
 	for _, o := range opts {
 		o.apply(&r.node)
 	}

@@ -114,7 +114,7 @@ func text(names []string, i int, kind string) string {
 }
 
 // andSaid is the Status of a step, with what an excused error of it said.
-func andSaid(status, said string) string {
+func joinStatus(status, said string) string {
 	if status == "" || said == "" {
 		return status + said
 	}

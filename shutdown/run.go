@@ -48,7 +48,7 @@ func (c *Coordinator) Main(main func(context.Context) error) int {
 
 func (c *Coordinator) mainFor(main tree.Func, at site.Origin) int {
 	if c != Default {
-		mustBeUnused(at)
+		checkDefaultUnused(at)
 	}
 	defer claimCurrent(c, nil)()
 	if !stacks.Inside() {
@@ -68,7 +68,7 @@ func (c *Coordinator) mainFor(main tree.Func, at site.Origin) int {
 		case tree.Goexit, tree.Exit:
 			c.exit(c.exitStatus())
 		case tree.Panic:
-			c.letPanic()
+			c.prepareForPanic()
 		}
 	})
 	return c.exitStatus()
@@ -107,7 +107,7 @@ func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at 
 	_ = t.Add(&c.body.node, &c.main, values)
 	c.phase = active
 	c.out.begin()
-	c.hearSignals()
+	c.watchSignals()
 	c.startTasks()
 	if !byMain {
 		t.Call(&c.main)
@@ -131,7 +131,7 @@ func (c *Coordinator) negative() error {
 }
 
 // mayRun reports whether there was no Run yet. The lock is held.
-func (c *Coordinator) mayRun() bool { return c.phase == fresh || c.alone && !c.main.Over() }
+func (c *Coordinator) mayRun() bool { return c.phase == fresh || c.withoutRun && !c.main.Over() }
 
 // skipMain is for a Run after a drain without one, of which main's step is then a part.
 func (c *Coordinator) skipMain() {
@@ -158,7 +158,7 @@ func (c *Coordinator) skipMain() {
 func (c *Coordinator) Shutdown(ctx context.Context) error {
 	c.setup()
 	inside := c.calledByStep(ctx)
-	if !c.drainAlone(false) {
+	if !c.drainWithoutRun(false) {
 		c.Stop(nil)
 	}
 	if inside {
@@ -178,11 +178,11 @@ func (c *Coordinator) Shutdown(ctx context.Context) error {
 
 // drainAlone begins a drain without a Run, if nothing has begun yet. byExit says that the
 // process ends with it.
-func (c *Coordinator) drainAlone(byExit bool) bool {
+func (c *Coordinator) drainWithoutRun(byExit bool) bool {
 	t := c.lock()
 	defer t.Unlock()
 	if c.phase != fresh {
-		c.byExit = c.byExit || byExit && c.alone && c.phase < finished
+		c.byExit = c.byExit || byExit && c.withoutRun && c.phase < finished
 		return false
 	}
 	if err := c.configure(); err != nil {
@@ -192,9 +192,9 @@ func (c *Coordinator) drainAlone(byExit bool) bool {
 	if why.err == nil {
 		why = cause{err: ErrStopRequested}
 	}
-	c.alone, c.byExit, c.phase, c.parent = true, byExit, active, context.Background()
+	c.withoutRun, c.byExit, c.phase, c.parent = true, byExit, active, context.Background()
 	c.out.begin()
-	c.hearSignals()
+	c.watchSignals()
 	c.request(t.Now(), why, false)
 	return true
 }

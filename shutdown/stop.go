@@ -46,7 +46,7 @@ func (c *Coordinator) Quiesce() <-chan struct{} {
 	defer t.Unlock()
 	if c.ready() {
 		now := t.Now()
-		c.stamp(now)
+		c.setT0(now)
 		c.end = tree.Sum(now, c.grace)
 		c.announced = c.announce()
 		c.out.emit(Quiesced{c.delay})
@@ -119,7 +119,7 @@ func (c *Coordinator) Stopping() <-chan struct{} {
 }
 
 // stamp sets t0.
-func (c *Coordinator) stamp(now time.Duration) {
+func (c *Coordinator) setT0(now time.Duration) {
 	c.t0 = now
 	c.undoHoldOff = c.holdOff(c.Signals)
 	close(c.stopping)
@@ -136,13 +136,13 @@ func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
 	}
 	switch {
 	case c.t0 == 0:
-		c.stamp(now)
+		c.setT0(now)
 	case now > tree.Sum(c.t0, c.grace): // the announcement is older than the grace period
 		c.t0, delay = now, false
 	}
 	c.phase, c.cause = delaying, why
 	c.end = max(tree.Sum(c.t0, c.grace), tree.Sum(now, min(minGrace, c.grace)))
-	c.tree.Bound(c.end)
+	c.tree.LimitAll(c.end)
 	for a := range c.announcements {
 		a.end()
 	}
@@ -205,14 +205,14 @@ func (c *Coordinator) conclude() {
 	unlabel()
 	leaks := c.findLeaks()
 	if c != Default {
-		if held := unclaimed(); len(held) > 0 {
-			c.note(unclaimedNote{held})
+		if held := heldByDefault(); len(held) > 0 {
+			c.note(defaultNotRun{held})
 		}
 	}
-	c.hearAll()
+	c.receivePending()
 	t := c.lock()
-	c.decide(c.cause)
-	t.Release()
+	c.settleCause(c.cause)
+	t.ResetLimits()
 	c.phase, c.leaks = finished, leaks
 	c.report = c.build()
 	c.out.conclude(Drained{c.report})
@@ -222,7 +222,7 @@ func (c *Coordinator) conclude() {
 	t.Unlock()
 	c.logStuck = !c.out.flush(min(max(left, afterGrace), maxFlush))
 	if !exits {
-		c.giveBack()
+		c.releaseSignals()
 	}
 	close(c.done)
 	if stuck {
@@ -231,7 +231,7 @@ func (c *Coordinator) conclude() {
 }
 
 // giveBack stops catching signals, and watching the parent context.
-func (c *Coordinator) giveBack() {
+func (c *Coordinator) releaseSignals() {
 	t := c.lock()
 	restore := c.restore
 	if c.undoHoldOff != nil {
@@ -246,10 +246,10 @@ func (c *Coordinator) giveBack() {
 
 // echo is how soon after a signal another one is taken for the same request: terminals and
 // process managers deliver duplicates, to the process and to its group.
-const echo = 200 * time.Millisecond
+const duplicateWindow = 200 * time.Millisecond
 
 // maxLastWords is how long a third signal waits for its line to be printed.
-const maxLastWords = 100 * time.Millisecond
+const thirdSignalFlush = 100 * time.Millisecond
 
 // An escalation counts termination signals: the first asks, the second leaves each step just its
 // minimum, the third ends the process.
@@ -260,13 +260,13 @@ type escalation struct {
 
 // hearSignals catches the signals, from now to the end of the drain or, under Main, to the end of
 // the process.
-func (c *Coordinator) hearSignals() {
+func (c *Coordinator) watchSignals() {
 	// The runtime makes its poller with the first timer, and ends the process where there is no
 	// file descriptor left for that. Better now than in the middle of the drain.
 	time.AfterFunc(time.Hour, func() {}).Stop()
-	arrived, stop := c.listen(c.heeded())
+	arrived, stop := c.listen(c.stopSignals())
 	quit := make(chan struct{})
-	c.hearing = make(chan chan struct{})
+	c.pending = make(chan chan struct{})
 	c.restore = append(c.restore, stop, func() { close(quit) })
 	done := c.parentDone
 	go func() {
@@ -283,9 +283,9 @@ func (c *Coordinator) hearSignals() {
 					arrived = nil
 					continue
 				}
-				c.heard(s)
-			case heard := <-c.hearing:
-				c.hearArrived(arrived)
+				c.signalReceived(s)
+			case heard := <-c.pending:
+				c.receiveArrived(arrived)
 				close(heard)
 			case <-quit:
 				return
@@ -310,26 +310,26 @@ func (c *Coordinator) parentOver() {
 }
 
 // hearArrived counts the signals that have arrived.
-func (c *Coordinator) hearArrived(arrived <-chan os.Signal) {
+func (c *Coordinator) receiveArrived(arrived <-chan os.Signal) {
 	for {
 		select {
 		case s, ok := <-arrived:
 			if !ok {
 				return
 			}
-			c.heard(s)
+			c.signalReceived(s)
 		default:
 			return
 		}
 	}
 }
 
-func (c *Coordinator) heard(sig os.Signal) {
+func (c *Coordinator) signalReceived(sig os.Signal) {
 	t := c.lock()
 	defer t.Unlock()
 	now := t.Now()
 	e := &c.escalation
-	if c.phase == finished || e.count > 0 && now-e.last <= echo {
+	if c.phase == finished || e.count > 0 && now-e.last <= duplicateWindow {
 		return
 	}
 	e.count++
@@ -337,12 +337,12 @@ func (c *Coordinator) heard(sig os.Signal) {
 	err := &signals.Error{Signal: sig}
 	switch e.count {
 	case 1:
-		c.decideBySignal(now, err)
+		c.settleCauseBySignal(now, err)
 		c.request(now, cause{err: err, signal: err}, true)
 	case 2:
 		c.force(now, err)
 	default:
-		t.After(func() { c.leave(err) })
+		t.After(func() { c.exitNow(err) })
 	}
 }
 
@@ -355,10 +355,10 @@ func (c *Coordinator) force(now time.Duration, err error) {
 }
 
 // leave is the third signal: it says who is still running, and ends the process.
-func (c *Coordinator) leave(err *signals.Error) {
+func (c *Coordinator) exitNow(err *signals.Error) {
 	t := c.lock()
-	c.note(lastWords{err, c.waiting(t.Now())})
+	c.note(thirdSignal{err, c.waiting(t.Now())})
 	t.Unlock()
-	c.out.flush(maxLastWords)
+	c.out.flush(thirdSignalFlush)
 	c.exit(err.ExitCode())
 }

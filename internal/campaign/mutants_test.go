@@ -53,7 +53,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "Stopping is never closed", breaks: "Stopping is closed at t0",
-		in: "shutdown.Coordinator.stamp", old: "close(c.stopping)", new: "",
+		in: "shutdown.Coordinator.setT0", old: "close(c.stopping)", new: "",
 	},
 	{
 		name: "a second signal has no effect on steps", breaks: "a second signal ends the contexts of the steps that stop, and leaves each its minimum",
@@ -69,11 +69,11 @@ var programMutants = []mutant{
 	},
 	{
 		name: "duplicates of a signal count", breaks: "a signal within 200 ms of the last that counted is a duplicate",
-		in: "shutdown.echo", old: "200 * time.Millisecond", new: "time.Nanosecond",
+		in: "shutdown.duplicateWindow", old: "200 * time.Millisecond", new: "time.Nanosecond",
 	},
 	{
 		name: "the third signal exits with 1", breaks: "a third signal ends the process with 128 and its number",
-		in: "shutdown.Coordinator.leave", old: "c.exit(err.ExitCode())", new: "c.exit(1)",
+		in: "shutdown.Coordinator.exitNow", old: "c.exit(err.ExitCode())", new: "c.exit(1)",
 	},
 	{
 		name: "the stop has taken no time", breaks: "the report says how long the stop has taken",
@@ -133,7 +133,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "a step that failed in time is shown as stuck", breaks: "stacks are shown of what did not return by its deadline",
-		in: "shutdown.Coordinator.explain", old: "!n.Looked()", new: "false",
+		in: "shutdown.Coordinator.explain", old: "!n.StacksRequested()", new: "false",
 	},
 	{
 		name: "a hold that is released while it is not awaited is in the report", breaks: "a hold that ends before it is awaited has no line",
@@ -193,11 +193,11 @@ var programMutants = []mutant{
 	},
 	{
 		name: "a Close without a deadline has no limit", breaks: "a Close that no step bounds has Grace",
-		in: "shutdown.Coordinator.close", old: "tree.Sum(t.Now(), c.bound())", new: "tree.Never",
+		in: "shutdown.Coordinator.close", old: "tree.Sum(t.Now(), c.graceOrDefault())", new: "tree.Never",
 	},
 	{
 		name: "a Close does not end with the step that it is called in", breaks: "what a Close runs ends by the deadline of the step that calls",
-		in: "shutdown.Coordinator.close", old: "tree.Closing{By: by, Values: values, Limit: limit}", new: "tree.Closing{Values: values, Limit: limit}",
+		in: "shutdown.Coordinator.close", old: "tree.CloseOptions{By: by, Values: values, Limit: limit}", new: "tree.CloseOptions{Values: values, Limit: limit}",
 	},
 	{
 		name: "a started task that closes itself is in progress", breaks: "a task that closes itself is told, and Close returns nil at once",
@@ -229,7 +229,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "the end of Run's context is not heard", breaks: "the program stops when the context that Run is given ends",
-		in: "shutdown.Coordinator.hearSignals", old: "done := c.parentDone", new: "var done <-chan struct{}",
+		in: "shutdown.Coordinator.watchSignals", old: "done := c.parentDone", new: "var done <-chan struct{}",
 	},
 	{
 		name: "a program within another hides it", breaks: "Shutdown called with a context that descends from a step's is in progress, also where a Coordinator is in between",
@@ -257,7 +257,7 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "a task that fails while its group stops by itself does not reach the program", breaks: "a failing task of main's group stamps t0, also while that group stops by itself",
-		in: "group.owner.Returned", old: "g.tellHost(now, &TaskError{n.Name(), r.Err}, true)", new: "",
+		in: "group.owner.Returned", old: "g.notifyHost(now, &TaskError{n.Name(), r.Err}, true)", new: "",
 	},
 	{
 		name: "the interrupt of a pair that may finish is not called", breaks: "interrupt is called also for an execute that has returned",
@@ -269,7 +269,7 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "the task that stops a group does not reach the program", breaks: "a failing task of main's group stamps t0",
-		in: "group.Group.begin", old: "g.tellHost(now, cause, first != nil)", new: "g.tellHost(now, cause, false)",
+		in: "group.Group.begin", old: "g.notifyHost(now, cause, first != nil)", new: "g.notifyHost(now, cause, false)",
 	},
 	{
 		name: "a task is added when the stop has begun", breaks: "a task that is added after the stop has begun is refused",
@@ -297,7 +297,7 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "a group does not hear the end of its context", breaks: "a group stops when its context ends",
-		in: "group.Group.watch", old: "g.endWith(cause)", new: "<-g.began",
+		in: "group.Group.watch", old: "g.requestStop(cause)", new: "<-g.began",
 	},
 	{
 		name: "the error of a group lacks all but the first", breaks: "a group's error has each task that failed",
@@ -309,7 +309,7 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "Task.Shutdown abandons the task", breaks: "a task stays a member when Task.Shutdown gives up",
-		in: "internal/tree.Tree.Dismiss", old: "t.dismissBy(n, now, now, Sum(now, toObey))", new: "t.abandon(n, now)",
+		in: "internal/tree.Tree.StopTask", old: "t.limitTaskStop(n, now, now, Sum(now, returnTime))", new: "t.abandon(n, now)",
 	},
 	{
 		name: "Task.Shutdown does not cut the task", breaks: "Task.Shutdown ends the task's work context a margin before its own deadline",
@@ -369,7 +369,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "Unregister by name does not look into what runs", breaks: "Unregister takes back what has not begun in scopes that run",
-		in: "internal/tree.Node.Each", old: "[]*Node{n.List.live, n.List.queue}", new: "[]*Node{n.List.queue}",
+		in: "internal/tree.Node.Each", old: "[]*Node{n.List.active, n.List.queue}", new: "[]*Node{n.List.queue}",
 	},
 	{
 		name: "a waiting task is not a member", breaks: "a group runs while it has tasks",
@@ -389,11 +389,11 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "the largest minimum of a list outlives its queue", breaks: "an empty queue claims nothing",
-		in: "internal/tree.Node.adjust", old: "!li.Concurrent && n.outside == nil", new: "n.outside == nil",
+		in: "internal/tree.Node.adjust", old: "!li.Concurrent && n.direct == nil", new: "n.direct == nil",
 	},
 	{
 		name: "a list that stops side by side is kept its sum", breaks: "a concurrent scope counts as its largest",
-		in: "internal/tree.Node.and", old: "l.List.Concurrent", new: "false",
+		in: "internal/tree.Node.combine", old: "l.List.Concurrent", new: "false",
 	},
 	{
 		name: "a list that stops side by side counts all its steps", breaks: "a concurrent scope counts as its longest chain",
@@ -429,7 +429,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "the minimums are not scaled", breaks: "if the minimums exceed nine tenths of the time left, all are scaled down, and the step that runs has time",
-		in: "internal/tree.Tree.fit", old: "l.List.scale*l.keeps() > most", new: "false",
+		in: "internal/tree.Tree.fit", old: "l.List.scale*l.minimums() > most", new: "false",
 	},
 	{
 		name: "the limit of a Close is not that of what it closes", breaks: "what a Close runs has until the deadline of its context",
@@ -445,7 +445,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "a hog may take all that is left", breaks: "a step takes nothing of what is kept for those after it",
-		in: "internal/tree.Node.share", old: "kept = l.List.scale * l.keeps()", new: "kept = 0",
+		in: "internal/tree.Node.share", old: "kept = l.List.scale * l.minimums()", new: "kept = 0",
 	},
 	{
 		name: "steps side by side keep time for each other", breaks: "steps side by side have the same time",
@@ -473,11 +473,11 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "the innermost step is not abandoned first", breaks: "a step within another is over by the outer one's deadline",
-		in: "internal/tree.Node.innerDeadline", old: "min(n.deadline, n.dismissed.innerDeadline(now))", new: "min(n.End, n.dismissed.innerDeadline(now))",
+		in: "internal/tree.Node.innerDeadline", old: "min(n.deadline, n.taskStop.innerDeadline(now))", new: "min(n.End, n.taskStop.innerDeadline(now))",
 	},
 	{
 		name: "a Task.Shutdown does not cut a task that has its turn", breaks: "Task.Shutdown ends the task's work context a margin before its own deadline, also in its turn",
-		in: "internal/tree.Tree.Dismiss", old: "time.AfterFunc(deadline-now, func() { unlabel(); t.Lock(); defer t.Unlock(); t.finish(&n.work, expired) })", new: "time.AfterFunc(deadline-now, func() {})",
+		in: "internal/tree.Tree.StopTask", old: "time.AfterFunc(deadline-now, func() { unlabel(); t.Lock(); defer t.Unlock(); t.finish(&n.work, expired) })", new: "time.AfterFunc(deadline-now, func() {})",
 	},
 	{
 		name: "a limit that comes forward ends nothing", breaks: "a limit that comes forward ends earlier what runs",
@@ -485,15 +485,15 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "who waits by a Close is not known", breaks: "two that close each other are refused",
-		in: "internal/tree.Node.around", old: "s.outside != nil", new: "false",
+		in: "internal/tree.Node.anyWaiter", old: "s.direct != nil", new: "false",
 	},
 	{
 		name: "the lists around are not known to wait", breaks: "a handler that closes its own scope is refused",
-		in: "internal/tree.Node.around", old: "p != nil && (s.linked || s.taken) && (f(p) || p.around(f))", new: "p == nil && p != nil",
+		in: "internal/tree.Node.anyWaiter", old: "p != nil && (s.linked || s.taken) && (f(p) || p.anyWaiter(f))", new: "p == nil && p != nil",
 	},
 	{
 		name: "a scope does not wait for a closed scope in it", breaks: "a scope waits for a scope in it that somebody closes",
-		in: "internal/tree.Node.around", old: "s.linked || s.taken", new: "s.taken",
+		in: "internal/tree.Node.anyWaiter", old: "s.linked || s.taken", new: "s.taken",
 	},
 	{
 		name: "a step is abandoned half-way between its deadline and its end", breaks: "no step is abandoned while it has time",
@@ -529,7 +529,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "an early failure of a pair goes to a later Shutdown", breaks: "the group returns the error of a task that failed before its Shutdown",
-		in: "internal/tree.Tree.Dismiss", old: "n.state == stopping || failing", new: "n.state == stopping || failing && false",
+		in: "internal/tree.Tree.StopTask", old: "n.state == stopping || failing", new: "n.state == stopping || failing && false",
 	},
 	{
 		name: "a Close without time skips its handlers", breaks: "a Close whose caller has no time left leaves the handlers to their turn",
@@ -545,11 +545,11 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "the first who gives up ends it for all", breaks: "Task.Shutdown that gives up leaves the task to others that wait",
-		in: "internal/tree.Tree.Dismiss", old: "d.callers == 0", new: "true",
+		in: "internal/tree.Tree.StopTask", old: "d.callers == 0", new: "true",
 	},
 	{
 		name: "a task goes on when the context of Task.Shutdown is cancelled", breaks: "the task's work context ends when Task.Shutdown gives up",
-		in: "internal/tree.Tree.Dismiss", old: "t.dismissBy(n, now, now, Sum(now, toObey)); t.finish(&n.work, expired)", new: "t.dismissBy(n, now, now, Sum(now, toObey))",
+		in: "internal/tree.Tree.StopTask", old: "t.limitTaskStop(n, now, now, Sum(now, returnTime)); t.finish(&n.work, expired)", new: "t.limitTaskStop(n, now, now, Sum(now, returnTime))",
 	},
 	{
 		name: "a hold after a second signal has no context", breaks: "each step that begins after a second signal has a live context",
@@ -581,11 +581,11 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "all begin at once", breaks: "a step begins when the newer ones are over",
-		in: "internal/tree.Tree.advance", old: "li.live == nil || li.Concurrent", new: "true",
+		in: "internal/tree.Tree.advance", old: "li.active == nil || li.Concurrent", new: "true",
 	},
 	{
 		name: "a concurrent scope runs its handlers one after the other", breaks: "the handlers of a concurrent scope run side by side",
-		in: "internal/tree.Tree.advance", old: "li.live == nil || li.Concurrent", new: "li.live == nil",
+		in: "internal/tree.Tree.advance", old: "li.active == nil || li.Concurrent", new: "li.active == nil",
 	},
 	{
 		name: "a handler with a timeout is skipped", breaks: "each handler is called while there is time",
@@ -597,11 +597,11 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "a failure is everybody's", breaks: "the error of a step goes to one place",
-		in: "internal/tree.Node.blame", old: "m.outside.failed = append(m.outside.failed, n); return", new: "m.outside.failed = append(m.outside.failed, n)",
+		in: "internal/tree.Node.reportFailure", old: "m.direct.failed = append(m.direct.failed, n); return", new: "m.direct.failed = append(m.direct.failed, n)",
 	},
 	{
 		name: "a second closer has the error", breaks: "the error of what another runs already is that other's",
-		in: "internal/tree.Node.blame", old: "!m.outside.joined", new: "true",
+		in: "internal/tree.Node.reportFailure", old: "!m.direct.joined", new: "true",
 	},
 	{
 		name: "a pair is told twice", breaks: "interrupt is called once",
@@ -621,7 +621,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "a panic leaves nobody to go on", breaks: "no way to end a goroutine holds up the drain",
-		in: "internal/tree.calls", old: "next.n != nil", new: "false && next.n != nil",
+		in: "internal/tree.runStep", old: "next.n != nil", new: "false && next.n != nil",
 	},
 	{
 		name: "what a server returns when it is closed is an error", breaks: "what execute returns after its interrupt was called is no error",
@@ -689,6 +689,6 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "there is no scan for a stuck step", breaks: "the report has the stacks of an abandoned step",
-		in: "internal/tree.Tree.lookAll", old: "t.Look(nodes)", new: "_ = nodes",
+		in: "internal/tree.Tree.takeRequestedStacks", old: "t.TakeStacks(nodes)", new: "_ = nodes",
 	},
 }

@@ -20,8 +20,8 @@ var (
 // At is a Look of such a build at a step with these stacks, the innermost frame first, each
 // of which is a function and its position. States has the wait state by the innermost
 // function.
-func (s sources) At(states map[string]string, stacks ...Stack) Look {
-	l := Look{sources: s, stacks: map[string][]Stack{"": stacks}, states: make(map[string]string)}
+func (s sources) At(states map[string]string, stacks ...Stack) Snapshot {
+	l := Snapshot{sources: s, stacks: map[string][]Stack{"": stacks}, states: make(map[string]string)}
 	for _, st := range stacks {
 		l.states[key(st.frames)] = states[st.frames[0].function]
 	}

@@ -17,9 +17,9 @@ type frame struct{ function, position string }
 const module = "github.com/lastcall-go/lastcall/"
 
 // calls begins the names of the functions that call a step's function.
-const calls = module + "internal/tree.calls"
+const stepCallers = module + "internal/tree.runStep"
 
-func callsStep(function string) bool { return strings.HasPrefix(function, calls) }
+func isStepCaller(function string) bool { return strings.HasPrefix(function, stepCallers) }
 
 // An author is whose code a frame is.
 type author int8
@@ -125,13 +125,13 @@ func (f frame) at() string { return path.Join(f.directory(), path.Base(f.positio
 // compiler has made of a function is named after it.
 func (f frame) name() string {
 	name := f.function[strings.LastIndexByte(f.function, '/')+1:]
-	name = withoutMade(withoutMade(strings.TrimSuffix(name, "-fm"), ".deferwrap"), ".gowrap")
+	name = trimCompilerSuffix(trimCompilerSuffix(strings.TrimSuffix(name, "-fm"), ".deferwrap"), ".gowrap")
 	return strings.ReplaceAll(name, "%2e", ".")
 }
 
 // withoutMade is name without the part that the compiler has made, which is a word and a
 // number.
-func withoutMade(name, word string) string {
+func trimCompilerSuffix(name, word string) string {
 	before, after, ok := strings.Cut(name, word)
 	if !ok || after == "" || strings.Trim(after[:1], "0123456789") != "" {
 		return name

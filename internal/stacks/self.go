@@ -34,7 +34,7 @@ func self() string {
 // that a step has started. The name of a function on the stack tells, at some
 // microseconds for a call that is made once in a program's life; to know each
 // goroutine's number in advance would cost every task as much.
-func Inside() bool { return OnStack(callsStep) }
+func Inside() bool { return OnStack(isStepCaller) }
 
 // OnStack reports whether a function for which match is true is on the caller's stack.
 func OnStack(match func(function string) bool) bool {

@@ -126,7 +126,7 @@ func (st *Stack) write(b *strings.Builder, state string) {
 		fmt.Fprintf(b, " [%s]", state)
 	}
 	b.WriteString(":\n")
-	for _, f := range st.within() {
+	for _, f := range st.stepFrames() {
 		fmt.Fprintf(b, "\t%s\n\t\t%s\n", f.function, f.position)
 	}
 }
@@ -140,9 +140,9 @@ func goroutines(n int) string {
 
 // within is the frames of the step's function and of what it calls: below there is only
 // what has called it.
-func (st *Stack) within() []frame {
+func (st *Stack) stepFrames() []frame {
 	for i, f := range st.frames {
-		if callsStep(f.function) {
+		if isStepCaller(f.function) {
 			return st.frames[:i]
 		}
 	}
@@ -161,14 +161,14 @@ func (st *Stack) has(match func(function string) bool) bool {
 
 // Ours reports whether the goroutine was started by this library, rather than by what a step
 // calls.
-func (st *Stack) Ours() bool {
+func (st *Stack) StartedByLibrary() bool {
 	entry := st.entry()
 	return entry == (frame{}) || theSources().isLibrary(unversioned(entry.position))
 }
 
 // Unborn reports whether the goroutine has not begun to run yet, or is about to end: there
 // is no function on its stack.
-func (st *Stack) Unborn() bool { return st.entry() == (frame{}) }
+func (st *Stack) NotStarted() bool { return st.entry() == (frame{}) }
 
 // entry is the function that the goroutine was started with.
 func (st *Stack) entry() (entry frame) {

@@ -34,12 +34,12 @@ func TestUnborn(t *testing.T) {
 			go receive(run, over) // with arguments, so that there is a function of the compiler's between
 		})
 		first := look(t)
-		seen = seen || first.Unborn() && first.Ours()
+		seen = seen || first.NotStarted() && first.StartedByLibrary()
 		for range 100 {
 			runtime.Gosched()
 		}
-		if st := look(t); st.Unborn() || st.Ours() {
-			t.Errorf("later: Unborn %t, Ours %t, want neither: %s", st.Unborn(), st.Ours(), st.Text())
+		if st := look(t); st.NotStarted() || st.StartedByLibrary() {
+			t.Errorf("later: Unborn %t, Ours %t, want neither: %s", st.NotStarted(), st.StartedByLibrary(), st.Text())
 		}
 		close(run)
 		<-over

@@ -10,9 +10,9 @@ import (
 type rank int8
 
 const (
-	inUser       rank = iota // it waits in the user's code, or in what that calls
-	elsewhere                // in another module, of which this may be the background; or in this library, for others
-	tellsNothing             // it has only code of the distribution and of this library
+	inUser    rank = iota // it waits in the user's code, or in what that calls
+	elsewhere             // in another module, of which this may be the background; or in this library, for others
+	noCulprit             // it has only code of the distribution and of this library
 )
 
 // A waiting is a stack with what is known of its wait.
@@ -28,7 +28,7 @@ type waiting struct {
 // function of another module that has called it, if any, and the line of the user's.
 func (s sources) waiting(st Stack, state string) waiting {
 	w := waiting{Stack: st, state: state, order: 1}
-	frames := st.within()
+	frames := st.stepFrames()
 	// The innermost frames that are not of the distribution, not of this library either, and
 	// not of another module.
 	ours, others, users := s.first(frames, library), s.first(frames, dependency), s.first(frames, user)
@@ -38,7 +38,7 @@ func (s sources) waiting(st Stack, state string) waiting {
 	}
 	switch {
 	case others == len(frames):
-		w.rank, at = tellsNothing, ours
+		w.rank, at = noCulprit, ours
 	case ours < others:
 		w.rank, w.order, called = elsewhere, 2, s.last(frames[:others], library).name()
 	case users == len(frames):
@@ -113,7 +113,7 @@ func (s sources) called(frames []frame) string {
 		case f.directory() == "runtime" && i+1 < len(frames) && frames[i+1].packageOf() == pkg:
 			// The runtime implements it for that package: sync.runtime_notifyListWait.
 		default:
-			return withoutMade(f.name(), ".func")
+			return trimCompilerSuffix(f.name(), ".func")
 		}
 	}
 	return syscall

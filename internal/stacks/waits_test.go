@@ -13,8 +13,8 @@ import (
 
 // These end a step's part of a stack.
 const (
-	byStep = "github.com/lastcall-go/lastcall/internal/tree.calls /mod/github.com/lastcall-go/lastcall@v1.0.0/internal/tree/serve.go:66"
-	byTree = "github.com/lastcall-go/lastcall/internal/tree.callsInline /mod/github.com/lastcall-go/lastcall@v1.0.0/internal/tree/call.go:66"
+	byStep = "github.com/lastcall-go/lastcall/internal/tree.runStep /mod/github.com/lastcall-go/lastcall@v1.0.0/internal/tree/serve.go:66"
+	byTree = "github.com/lastcall-go/lastcall/internal/tree.runStepInline /mod/github.com/lastcall-go/lastcall@v1.0.0/internal/tree/call.go:66"
 	main   = "main.main /home/me/myapp/main.go:10"
 )
 
@@ -254,7 +254,7 @@ func TestWaitsFor(t *testing.T) {
 			if got != tt.want {
 				t.Errorf("it waits for %q, want %q", got, tt.want)
 			}
-			if strings.Contains(text, "callsInline") || strings.Contains(text, "step.calls") {
+			if strings.Contains(text, "runStepInline") || strings.Contains(text, "tree.runStep") {
 				t.Errorf("the stacks have what has called the step:\n%s", text)
 			}
 		})

@@ -263,7 +263,7 @@ func TestBudgetsThatChange(t *testing.T) {
 			"a limit that comes forward leaves a step that has had its minimum 50 ms to obey, scaled as all minimums",
 			func(p *program) {
 				p.build(p.stack, deaf("a"), deaf("b"))
-				p.after(5*s, func() { p.locked(func() { p.Bound(p.Now() + 840*ms) }) })
+				p.after(5*s, func() { p.locked(func() { p.LimitAll(p.Now() + 840*ms) }) })
 				p.stop(20 * s)
 			},
 			[]string{"b 0s 18.5s 19s", "a 5.04s 5.8s 5.84s"}, // 840 ms for 50 ms and a second
@@ -334,7 +334,7 @@ func TestBudgetsThatChange(t *testing.T) {
 				p.after(s, func() {
 					h := p.handler(p.scope(c.node, "late", false, tree.Limits{}), "h", nil, tree.Limits{Reserve: 12 * s})
 					p.locked(func() { p.Remove(h) })
-					p.locked(func() { p.Bound(p.Now() + 9*s) })
+					p.locked(func() { p.LimitAll(p.Now() + 9*s) })
 				})
 				p.stop(20 * s)
 			},

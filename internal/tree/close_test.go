@@ -13,7 +13,7 @@ import (
 
 // closeFor closes n as somebody does who gives it this long, and says what has failed.
 func (p *program) closeFor(n *tree.Node, most time.Duration) (failed []string, err error) {
-	steps, err := p.Close(n, tree.Closing{Limit: tree.Sum(p.Now(), most)})
+	steps, err := p.Close(n, tree.CloseOptions{Limit: tree.Sum(p.Now(), most)})
 	for _, n := range steps {
 		failed = append(failed, n.Name()+": "+tree.Text(n.Err))
 	}
@@ -156,7 +156,7 @@ func TestAStepThatStays(t *testing.T) {
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(context.Background(), 4*s)
 				defer cancel()
-				over, err := p.Dismiss(n, nil, p.Now()+4*s, ctx.Done())
+				over, err := p.StopTask(n, nil, p.Now()+4*s, ctx.Done())
 				synctest.Wait()
 				if at := time.Duration(work.Load()); err != nil || over != tt.over || at != tt.work {
 					t.Errorf("over %t, %v, the work context ended at %v; want %t, nil, %v", over, err, at, tt.over, tt.work)
@@ -191,7 +191,7 @@ func TestTheLimitOfACloserReachesTheGroupsWithin(t *testing.T) {
 		}, tree.Limits{})
 		ctx, cancel := context.WithTimeout(context.Background(), 300*ms)
 		defer cancel()
-		over, err := p.Dismiss(outer, nil, p.Now()+300*ms, ctx.Done())
+		over, err := p.StopTask(outer, nil, p.Now()+300*ms, ctx.Done())
 		if at := p.since(); err != nil || !over || at >= 300*ms || at < 200*ms {
 			t.Errorf("over %t, %v, at %v; want over, a little before 300 ms", over, err, at)
 		}

@@ -147,7 +147,7 @@ func TestDeadlineIsConstant(t *testing.T) {
 		time.Sleep(s)
 		done := p.begin(30 * s)
 		time.Sleep(s)
-		p.locked(func() { p.Bound(p.Now() + 15*s) })
+		p.locked(func() { p.LimitAll(p.Now() + 15*s) })
 		time.Sleep(s)
 		p.locked(func() { p.Force(errors.New("again")) })
 		<-done
@@ -187,7 +187,7 @@ func TestAContextsDeadlineIsAnUpperBoundOfItsEnd(t *testing.T) {
 			}
 			return nil
 		}, tree.Limits{})
-		p.after(s, func() { p.locked(func() { p.Bound(p.Now() + 9*s) }) })
+		p.after(s, func() { p.locked(func() { p.LimitAll(p.Now() + 9*s) }) })
 		p.stop(20 * s)
 	})
 }

@@ -19,7 +19,7 @@ func Waits(n, s *Node) bool { return n.waitsFor(s) }
 
 // Idle reports whether nothing of the tree runs, is closed, or is still to be done.
 func (t *Tree) Idle() bool {
-	return len(t.running) == 0 && len(t.closing) == 0 && len(t.calls) == 0 && len(t.ends) == 0 && len(t.after) == 0
+	return len(t.running) == 0 && len(t.directStops) == 0 && len(t.calls) == 0 && len(t.ends) == 0 && len(t.after) == 0
 }
 
 // Running are the steps of which something runs.
@@ -42,7 +42,7 @@ func (n *Node) WorkContext() *Context { return &n.work }
 
 // Wrong says what is not as it has to be in the list l or in one within: everything that is
 // remembered, and could be found by looking at all members. The sum may be wrong by slack.
-func Wrong(l *Node, slack float64) string {
+func Inconsistency(l *Node, slack float64) string {
 	li := l.List
 	size, mixed, sum := 0, false, 0.0
 	for m := li.queue; m != nil; m = m.older {
@@ -50,10 +50,10 @@ func Wrong(l *Node, slack float64) string {
 		if m.parent != l || !m.linked || m.taken || m.state == over {
 			return fmt.Sprintf("%s waits in %s, and does not know it", m.Name(), l.Name())
 		}
-		mixed = mixed || m.List != nil || m.Limits != (Limits{}) || m.outside != nil
-		sum = l.and(sum, m.afresh(false))
+		mixed = mixed || m.List != nil || m.Limits != (Limits{}) || m.direct != nil
+		sum = l.combine(sum, m.recomputedMinimum(false))
 	}
-	for m := li.live; m != nil; m = m.older {
+	for m := li.active; m != nil; m = m.older {
 		if m.parent != l || m.linked || !m.taken || m.state != stopping {
 			return fmt.Sprintf("%s has its turn in %s, and does not know it", m.Name(), l.Name())
 		}
@@ -65,15 +65,15 @@ func Wrong(l *Node, slack float64) string {
 	switch {
 	case size != li.size || mixed && !li.mixed:
 		return fmt.Sprintf("%s counts %d members, mixed %t; it has %d, mixed %t", l.Name(), li.size, li.mixed, size, mixed)
-	case li.floor > 0 && math.Abs(sum-l.keeps()) > slack:
-		return fmt.Sprintf("%s keeps %v, but its members have %v", l.Name(), l.keeps(), sum)
+	case li.floor > 0 && math.Abs(sum-l.minimums()) > slack:
+		return fmt.Sprintf("%s keeps %v, but its members have %v", l.Name(), l.minimums(), sum)
 	}
-	for _, top := range []*Node{li.queue, li.live} {
+	for _, top := range []*Node{li.queue, li.active} {
 		for m := top; m != nil; m = m.older {
 			if m.List == nil {
 				continue
 			}
-			if wrong := Wrong(m, slack); wrong != "" {
+			if wrong := Inconsistency(m, slack); wrong != "" {
 				return wrong
 			}
 		}
@@ -83,19 +83,19 @@ func Wrong(l *Node, slack float64) string {
 
 // afresh is what has to be kept for n, by a look at all below it. What is live in a list that
 // somebody closes counts even if it is a member that somebody waits for.
-func (n *Node) afresh(live bool) float64 {
+func (n *Node) recomputedMinimum(live bool) float64 {
 	m := 0.0
 	switch {
-	case !live && n.state == stopping && n.outside != nil && slices.ContainsFunc(n.outside.waiters, n.comesAfter):
+	case !live && n.state == stopping && n.direct != nil && slices.ContainsFunc(n.direct.waiters, n.comesAfter):
 		return 0
 	case n.List == nil:
 		m = float64(n.floor())
 	default:
 		for x := n.List.queue; x != nil; x = x.older {
-			m = n.and(m, x.afresh(false))
+			m = n.combine(m, x.recomputedMinimum(false))
 		}
-		for x := n.List.live; x != nil; x = x.older {
-			m = n.and(m, x.afresh(true))
+		for x := n.List.active; x != nil; x = x.older {
+			m = n.combine(m, x.recomputedMinimum(true))
 		}
 	}
 	m = max(m, float64(n.Reserve))

@@ -240,7 +240,7 @@ func TestTheStacksOfAStuckStepAreTakenOnceAndShared(t *testing.T) {
 		synctest.Wait()
 		for _, n := range steps {
 			p.locked(func() {
-				if n.Looked() || n.Stack() != "" {
+				if n.StacksRequested() || n.Stack() != "" {
 					t.Errorf("%s is looked at before a step that obeys has had the time to", n.Name())
 				}
 			})

@@ -91,7 +91,7 @@ func (h host) Notice(n *tree.Node) {
 
 // check looks at what the tree keeps of its lists. The lock is held.
 func (p *program) check() {
-	if wrong := tree.Wrong(p.root, p.slack); wrong != "" {
+	if wrong := tree.Inconsistency(p.root, p.slack); wrong != "" {
 		p.t.Errorf("at %v: %s", p.at(p.Now()), wrong)
 	}
 }
@@ -130,7 +130,7 @@ func newList(name string, concurrent bool) *tree.Node {
 func newStep(kind tree.Kind, name string, f tree.Func, limits tree.Limits) *tree.Node {
 	n := &tree.Node{Origin: site.Here().As(name), Kind: kind, Run: f, Limits: limits}
 	if kind == tree.Main || kind == tree.Task {
-		n.Told = new(tree.Context)
+		n.RunContext = new(tree.Context)
 	}
 	return n
 }
@@ -171,7 +171,7 @@ func (p *program) run(l, n *tree.Node) {
 // pair adds a task of two functions.
 func (p *program) pair(l *tree.Node, name string, execute, interrupt tree.Func) *tree.Node {
 	n := newStep(tree.Task, name, execute, tree.Limits{})
-	n.Told, n.More = nil, &tree.More{Interrupt: interrupt}
+	n.RunContext, n.More = nil, &tree.More{Interrupt: interrupt}
 	p.run(l, n)
 	return n
 }
@@ -206,7 +206,7 @@ func (p *program) stop(grace time.Duration) { <-p.begin(grace) }
 func (p *program) begin(grace time.Duration) (done <-chan struct{}) {
 	p.locked(func() {
 		end := tree.Sum(p.Now(), grace)
-		p.Bound(end)
+		p.LimitAll(end)
 		done = p.Stop(p.root, p.Now(), end, errStop)
 	})
 	return done
@@ -223,7 +223,7 @@ func (p *program) close(ctx context.Context, n *tree.Node, most time.Duration) e
 			limit = tree.Never // that of by
 		}
 	})
-	_, err := p.Close(n, tree.Closing{By: by, Values: tree.ValuesOf(ctx), Limit: limit})
+	_, err := p.Close(n, tree.CloseOptions{By: by, Values: tree.ValuesOf(ctx), Limit: limit})
 	p.locked(func() {})
 	return err
 }

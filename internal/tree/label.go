@@ -81,8 +81,8 @@ func (t *Tree) newEnv(n *Node, values *Values, letter string) *env {
 func (t *Tree) envOf(n *Node) *env {
 	values := t.values
 	for m := n; m != nil; m = m.parent {
-		if m.outside != nil && m.outside.values != nil {
-			values = m.outside.values
+		if m.direct != nil && m.direct.values != nil {
+			values = m.direct.values
 			break
 		}
 	}
@@ -98,11 +98,11 @@ func (t *Tree) envOf(n *Node) *env {
 }
 
 // letters of the kinds of steps whose goroutines may outlive them.
-var letters = map[Kind]string{Main: "m", Hold: "h"}
+var labelLetters = map[Kind]string{Main: "m", Hold: "h"}
 
 // Enter has n, which runs before it is told to stop, run from now on.
 func (t *Tree) Enter(n *Node, values *Values) {
-	n.env = t.newEnv(n, values, letters[n.Kind])
+	n.env = t.newEnv(n, values, labelLetters[n.Kind])
 	n.started = true
 	t.enter(n)
 }

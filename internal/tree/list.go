@@ -14,20 +14,20 @@ type List struct {
 	Concurrent bool  // its members stop side by side
 	Owner      Owner // nil: what the return of a member means is its own matter
 
-	outer  *Node         // the step that runs the group
-	closed bool          // it takes no more members
-	queue  *Node         // the members that wait for their turn, newest first
-	live   *Node         // those that have it
-	size   int           // of the queue
-	floor  time.Duration // the least that a plan gives to a step without limits; 0: no plan yet
-	scale  float64       // by which all minimums are reduced; where both stop, that of a list within is not larger
-	bound  time.Duration // the result of limit, while it is asked for several members at one instant; 0: none
-	cause  error         // of the request to stop
-	ending *Ending       // the same, for the contexts of the members
+	outer       *Node         // the step that runs the group
+	closed      bool          // it takes no more members
+	queue       *Node         // the members that wait for their turn, newest first
+	active      *Node         // those that have it
+	size        int           // of the queue
+	floor       time.Duration // the least that a plan gives to a step without limits; 0: no plan yet
+	scale       float64       // by which all minimums are reduced; where both stop, that of a list within is not larger
+	cachedLimit time.Duration // the result of limit, while it is asked for several members at one instant; 0: none
+	cause       error         // of the request to stop
+	ending      *Ending       // the same, for the contexts of the members
 
-	mixed bool    // it has had members that are not plain
-	sum   float64 // the result of keeps
-	known bool    // sum is still right
+	mixed    bool    // it has had members that are not plain
+	sum      float64 // the result of keeps
+	sumValid bool    // sum is still right
 }
 
 // ErrClosed is returned by Add for a list that takes no more members.
@@ -43,8 +43,8 @@ func (t *Tree) Adopt(n *Node) {
 // values. The lock is held, as it is for all methods of Tree that do not say otherwise.
 func (t *Tree) Add(l, n *Node, values *Values) error {
 	n.tree, n.parent, n.work.node = t, l, n
-	if n.Told != nil {
-		n.Told.node = n
+	if n.RunContext != nil {
+		n.RunContext.node = n
 	}
 	if n.List != nil {
 		n.List.scale, n.List.floor = 1, l.List.floor
@@ -72,9 +72,9 @@ func (t *Tree) Add(l, n *Node, values *Values) error {
 	for top.linked && top.parent.List.floor > 0 {
 		top = top.parent
 	}
-	before := top.keeps()
+	before := top.minimums()
 	l.link(n)
-	if top.state == stopping && !top.List.Concurrent && top.keeps() > before {
+	if top.state == stopping && !top.List.Concurrent && top.minimums() > before {
 		t.fit(top, now)
 	}
 	return nil
@@ -119,7 +119,7 @@ func (n *Node) unplan() {
 
 // Each calls f for each step of the list that is not over, in the lists within, too.
 func (n *Node) Each(f func(*Node)) {
-	for _, m := range []*Node{n.List.live, n.List.queue} {
+	for _, m := range []*Node{n.List.active, n.List.queue} {
 		for m != nil {
 			older := m.older
 			if m.List != nil {
@@ -135,7 +135,7 @@ func (n *Node) Each(f func(*Node)) {
 // Members is how many members the list has that are not over.
 func (n *Node) Members() int {
 	size := n.List.size
-	for m := n.List.live; m != nil; m = m.older {
+	for m := n.List.active; m != nil; m = m.older {
 		size++
 	}
 	return size
@@ -209,7 +209,7 @@ func (n *Node) leave() {
 // take gives n its turn.
 func (l *Node) take(n *Node) {
 	n.leave()
-	push(&l.List.live, n)
+	push(&l.List.active, n)
 	n.taken = true
 	n.lower(l.List.scale) // one plan, one scale
 }
@@ -220,27 +220,27 @@ func (l *Node) take(n *Node) {
 
 // plain reports whether the floor is kept for n, as for most handlers: they are counted, and not
 // looked at one by one.
-func (n *Node) plain() bool { return n.List == nil && n.Limits == Limits{} && n.outside == nil }
+func (n *Node) plain() bool { return n.List == nil && n.Limits == Limits{} && n.direct == nil }
 
 // mix notes that l has a member that is not plain.
-func (l *Node) mix() { l.List.mixed, l.List.known = true, false }
+func (l *Node) mix() { l.List.mixed, l.List.sumValid = true, false }
 
 // keeps is what l keeps for its queue, unscaled: the minimums of the members, or the largest.
-func (l *Node) keeps() float64 {
+func (l *Node) minimums() float64 {
 	li := l.List
 	switch {
 	case !li.mixed:
 		return float64(li.floor) * float64(l.count())
-	case !li.known:
-		li.sum, li.known = 0, true
+	case !li.sumValid:
+		li.sum, li.sumValid = 0, true
 		for m := li.queue; m != nil; m = m.older {
-			li.sum = l.and(li.sum, m.kept())
+			li.sum = l.combine(li.sum, m.queuedMinimum())
 		}
 	}
 	return li.sum
 }
 
-func (l *Node) and(sum, m float64) float64 {
+func (l *Node) combine(sum, m float64) float64 {
 	if l.List.Concurrent {
 		return max(sum, m)
 	}
@@ -249,9 +249,9 @@ func (l *Node) and(sum, m float64) float64 {
 
 // adjust adds the member n to the sum, or takes it off, if that can be done without the others.
 func (l *Node) adjust(n *Node, sign float64) {
-	if li := l.List; li.known {
-		li.known = !li.Concurrent && n.outside == nil
-		li.sum = max(0, li.sum+sign*n.kept())
+	if li := l.List; li.sumValid {
+		li.sumValid = !li.Concurrent && n.direct == nil
+		li.sum = max(0, li.sum+sign*n.queuedMinimum())
 	}
 	l.changed()
 }
@@ -260,15 +260,15 @@ func (l *Node) adjust(n *Node, sign float64) {
 func (n *Node) changed() {
 	for ; n.parent != nil && n.parent.List.floor > 0; n = n.parent {
 		if n.linked {
-			n.parent.List.known = false
+			n.parent.List.sumValid = false
 		}
 	}
 }
 
 // kept is what is kept for n while it waits for its turn. It is nothing while a step before it
 // waits for n to stop: that step has the time for it.
-func (n *Node) kept() float64 {
-	if n.state == stopping && n.outside != nil && slices.ContainsFunc(n.outside.waiters, n.comesAfter) {
+func (n *Node) queuedMinimum() float64 {
+	if n.state == stopping && n.direct != nil && slices.ContainsFunc(n.direct.waiters, n.comesAfter) {
 		return 0
 	}
 	return n.minimum()
@@ -281,9 +281,9 @@ func (n *Node) minimum() float64 {
 	if n.List == nil {
 		m = float64(n.floor())
 	} else {
-		m = n.keeps()
-		for live := n.List.live; live != nil; live = live.older {
-			m = n.and(m, live.minimum())
+		m = n.minimums()
+		for live := n.List.active; live != nil; live = live.older {
+			m = n.combine(m, live.minimum())
 		}
 	}
 	m = max(m, float64(n.Reserve))
@@ -299,8 +299,8 @@ func (n *Node) floor() time.Duration {
 	if n.parent != nil && n.parent.List.floor > 0 {
 		floor = n.parent.List.floor
 	}
-	if n.outside != nil && n.outside.floor > 0 {
-		floor = min(floor, n.outside.floor)
+	if n.direct != nil && n.direct.floor > 0 {
+		floor = min(floor, n.direct.floor)
 	}
 	return floor
 }
@@ -312,7 +312,7 @@ func (n *Node) comesAfter(w *Node) bool {
 	for m := n; m.parent != nil; m = m.parent {
 		with := w // the member of the same list that w is, or is in
 		for with != nil && with.state != over && with.parent != m.parent {
-			with = with.within()
+			with = with.container()
 		}
 		if with == nil {
 			continue
@@ -334,7 +334,7 @@ func (n *Node) comesAfter(w *Node) bool {
 }
 
 // within is what n is in: a list or, for a group, the step that runs it.
-func (n *Node) within() *Node {
+func (n *Node) container() *Node {
 	if n.parent == nil && n.List != nil {
 		return n.List.outer
 	}
@@ -369,9 +369,9 @@ func (n *Node) plan(floor time.Duration) {
 		return
 	}
 	if l.floor == 0 || floor < l.floor {
-		l.floor, l.known = floor, false
+		l.floor, l.sumValid = floor, false
 	}
-	for m := l.live; m != nil; m = m.older {
+	for m := l.active; m != nil; m = m.older {
 		m.plan(floor)
 	}
 	for m := l.queue; m != nil && l.mixed; m = m.older {
@@ -385,7 +385,7 @@ func (n *Node) lower(scale float64) {
 		return
 	}
 	n.List.scale = scale
-	for m := n.List.live; m != nil; m = m.older {
+	for m := n.List.active; m != nil; m = m.older {
 		m.lower(scale)
 	}
 }

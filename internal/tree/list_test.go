@@ -119,7 +119,7 @@ func TestADetachedScope(t *testing.T) {
 		}, tree.Limits{})
 		p.handler(p.stack, "c", p.takes(0), tree.Limits{})
 		p.stop(2 * s) // the floor is 250 ms, and not a second as below
-		p.locked(p.Release)
+		p.locked(p.ResetLimits)
 		time.Sleep(s)
 		if err := p.close(context.Background(), sc, 8*s); err != nil {
 			t.Error(err)

@@ -43,11 +43,11 @@ const (
 type Node struct {
 	site.Origin
 	Limits
-	Kind Kind
-	Run  Func     // of a step; nil for a hold that somebody else ends
-	Told *Context // what Run is given by a step that runs before its stop, and whose end is the request to; nil for others
-	List *List    // of a scope or a group
-	More *More    // what few steps have
+	Kind       Kind
+	Run        Func     // of a step; nil for a hold that somebody else ends
+	RunContext *Context // what Run is given by a step that runs before its stop, and whose end is the request to; nil for others
+	List       *List    // of a scope or a group
+	More       *More    // what few steps have
 
 	Outcome Outcome
 	flags
@@ -63,21 +63,21 @@ type Node struct {
 
 	parent       *Node // the list that it is in
 	older, newer *Node // there, in the queue or among the live
-	outside      *outside
-	dismissed    *dismissal
-	seen         *seen
+	direct       *directStop
+	taskStop     *taskStop
+	details      *details
 	at           int32 // in tree.running
 }
 
 type flags struct {
-	state   state
-	linked  bool // it is in the queue of its list
-	taken   bool // it has its turn: its list waits for it
-	started bool // its function was called, or is about to be
-	told    bool // it was told to stop
-	passed  bool // its deadline has, and its work context has ended
-	waited  bool // at its deadline it was waiting for something that it stops
-	ended   bool // all its functions have returned
+	state          state
+	linked         bool // it is in the queue of its list
+	taken          bool // it has its turn: its list waits for it
+	started        bool // its function was called, or is about to be
+	told           bool // it was told to stop
+	deadlinePassed bool // its deadline has, and its work context has ended
+	waited         bool // at its deadline it was waiting for something that it stops
+	ended          bool // all its functions have returned
 }
 
 // More is what few steps have. But for the last three, it does not change once the step is added.
@@ -92,23 +92,23 @@ type More struct {
 }
 
 // seen is what was seen of a step. Most end without.
-type seen struct {
-	done     chan struct{} // closed when all functions of the step have returned
-	excused  string        // what an error said that is no failure
-	progress func() string // what the step says of itself
-	asking   bool          // progress has been called and has not returned
-	said     string        // what it said last
-	looked   bool          // its stacks are being taken, or have been
-	stack    string
-	waitsFor string
-	ended    string // the task because of which the last group that it ran has stopped, if that task just ended
+type details struct {
+	done            chan struct{} // closed when all functions of the step have returned
+	excused         string        // what an error said that is no failure
+	progress        func() string // what the step says of itself
+	asking          bool          // progress has been called and has not returned
+	said            string        // what it said last
+	stacksRequested bool          // its stacks are being taken, or have been
+	stack           string
+	waitsFor        string
+	ended           string // the task because of which the last group that it ran has stopped, if that task just ended
 }
 
-func (n *Node) see() *seen {
-	if n.seen == nil {
-		n.seen = new(seen)
+func (n *Node) ensureDetails() *details {
+	if n.details == nil {
+		n.details = new(details)
 	}
-	return n.seen
+	return n.details
 }
 
 // pair reports whether n has two functions.
@@ -147,42 +147,42 @@ func (n *Node) Queued() bool { return n.linked && n.state == waiting }
 func (n *Node) Took() time.Duration { return n.End - n.Start }
 
 // Stack has the stacks of a step that did not return in time, as far as they are known.
-func (n *Node) Stack() string { return n.seenSoFar().stack }
+func (n *Node) Stack() string { return n.currentDetails().stack }
 
 // WaitsFor says in a few words what a step that did not return in time waits for, "" if that is
 // not known.
-func (n *Node) WaitsFor() string { return n.seenSoFar().waitsFor }
+func (n *Node) WaitsFor() string { return n.currentDetails().waitsFor }
 
 // Looked reports whether the stacks of n are being taken, or have been.
-func (n *Node) Looked() bool { return n.seenSoFar().looked }
+func (n *Node) StacksRequested() bool { return n.currentDetails().stacksRequested }
 
 // Progress is what n has said last of itself.
-func (n *Node) Progress() string { return n.seenSoFar().said }
+func (n *Node) Progress() string { return n.currentDetails().said }
 
 // Excused is what an error of n said that is no failure.
-func (n *Node) Excused() string { return n.seenSoFar().excused }
+func (n *Node) Excused() string { return n.currentDetails().excused }
 
 // SetEnded notes that a group which n runs stops because a task of it, of this name, has ended.
-func (n *Node) SetEnded(task string) { n.see().ended = task }
+func (n *Node) SetEnded(task string) { n.ensureDetails().ended = task }
 
 // Ended is the name of n, which has ended, and of the task that SetEnded has noted, if there is one.
 func (n *Node) Ended() string {
-	if task := n.seenSoFar().ended; task != "" {
+	if task := n.currentDetails().ended; task != "" {
 		return n.Name() + "/" + task
 	}
 	return n.Name()
 }
 
-func (n *Node) seenSoFar() seen {
-	if n.seen == nil {
-		return seen{}
+func (n *Node) currentDetails() details {
+	if n.details == nil {
+		return details{}
 	}
-	return *n.seen
+	return *n.details
 }
 
 // Done returns a channel that is closed when all functions of n have returned. The lock is held.
 func (n *Node) Done() <-chan struct{} {
-	s := n.see()
+	s := n.ensureDetails()
 	if s.done == nil {
 		s.done = make(chan struct{})
 		if n.ended {
@@ -204,15 +204,15 @@ func (n *Node) NeverRuns() {
 // shown while it is waited for. It is called without the lock, on a goroutine that nobody
 // waits for.
 func Describe(ctx context.Context, progress func() string) {
-	describe(ctx, func(s *seen) { s.progress = progress })
+	describe(ctx, func(s *details) { s.progress = progress })
 }
 
 // Say has the step of ctx, if there is one, say this of itself.
 func Say(ctx context.Context, text string) {
-	describe(ctx, func(s *seen) { s.progress, s.said = nil, text })
+	describe(ctx, func(s *details) { s.progress, s.said = nil, text })
 }
 
-func describe(ctx context.Context, set func(*seen)) {
+func describe(ctx context.Context, set func(*details)) {
 	n := From(ctx)
 	if n == nil {
 		return
@@ -220,6 +220,6 @@ func describe(ctx context.Context, set func(*seen)) {
 	n.tree.Lock()
 	defer n.tree.Unlock()
 	if n.state != over {
-		set(n.see())
+		set(n.ensureDetails())
 	}
 }

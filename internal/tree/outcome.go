@@ -110,7 +110,7 @@ func (n *Node) judge(now time.Duration, r Result) (Outcome, error) {
 
 // beyond is what an error says that is excused by asked, "" where it says no more than they do:
 // "copied 3 of 10 files: context canceled". A method of err may panic.
-func beyond(err error, asked []error) (text string) {
+func addedText(err error, asked []error) (text string) {
 	defer func() { _ = recover() }()
 	text = err.Error()
 	for line := range strings.SplitSeq(text, "\n") { // a join has one for each branch
@@ -126,7 +126,7 @@ func beyond(err error, asked []error) (text string) {
 // user's: the lock must not be held.
 func (n *Node) excuse(err error) (said string, rest error) {
 	owner := n.parent.List.Owner
-	plain := err == nil || err == context.Canceled && n.Told != nil && n.Told.ended() != nil // what nearly all return
+	plain := err == nil || err == context.Canceled && n.RunContext != nil && n.RunContext.ended() != nil // what nearly all return
 	if plain {
 		return "", nil
 	}
@@ -141,7 +141,7 @@ func (n *Node) excuse(err error) (said string, rest error) {
 	}
 	switch {
 	case yes && !silent:
-		return beyond(err, append(asked, context.Canceled)), nil
+		return addedText(err, append(asked, context.Canceled)), nil
 	case yes:
 		return "", nil
 	case asked != nil && hints[n.Kind] != "" && slices.Contains(closedTexts, innermost(err)):
@@ -159,7 +159,7 @@ func (n *Node) asked() (asked []error) {
 		}
 		asked = append(asked, cause)
 	}
-	for _, c := range []*Context{n.Told, &n.work} {
+	for _, c := range []*Context{n.RunContext, &n.work} {
 		if c == nil {
 			continue
 		}

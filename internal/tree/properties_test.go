@@ -113,7 +113,7 @@ func (w *world) entry(l *tree.Node, depth int) {
 		return
 	case 3:
 		n := w.step(tree.Task, "pair", depth)
-		n.Told, n.More = nil, &tree.More{Interrupt: func(ctx context.Context) error { w.sleep(duration(w)); return nil }}
+		n.RunContext, n.More = nil, &tree.More{Interrupt: func(ctx context.Context) error { w.sleep(duration(w)); return nil }}
 		w.put(l, n)
 		return
 	}
@@ -345,7 +345,7 @@ func (w *world) play() {
 	if now := w.Now(); now > w.end {
 		w.t.Errorf("over at %v, after %v", w.at(now), w.at(w.end))
 	}
-	w.locked(func() { w.end = tree.Never; w.Release() })
+	w.locked(func() { w.end = tree.Never; w.ResetLimits() })
 	close(w.over) // what is stuck goes on
 	synctest.Wait()
 	time.Sleep(time.Hour) // and groups of steps that were abandoned end

@@ -19,7 +19,7 @@ import (
 // Goexit) is not worth finding out.
 //
 // Package stacks knows this function by its name.
-func calls(t *Tree, c call) {
+func runStep(t *Tree, c call) {
 	known.Begin()
 	defer known.End()
 	back := true
@@ -33,11 +33,11 @@ func calls(t *Tree, c call) {
 		}
 		unlabel()
 		if next, _ := t.returned(c, r); next.n != nil {
-			go calls(t, next)
+			go runStep(t, next)
 		}
 	}()
 	for c.n != nil {
-		f, ctx := c.what()
+		f, ctx := c.function()
 		pprof.SetGoroutineLabels(c.n.env.labels)
 		back = false
 		err := f(ctx)
@@ -48,13 +48,13 @@ func calls(t *Tree, c call) {
 }
 
 // what is the function to call, and its context.
-func (c call) what() (Func, context.Context) {
+func (c call) function() (Func, context.Context) {
 	n := c.n
 	switch {
 	case c.interrupt:
 		return n.More.Interrupt, n.Work(&n.work)
-	case n.Told != nil:
-		return n.Run, n.Told
+	case n.RunContext != nil:
+		return n.Run, n.RunContext
 	}
 	return n.Run, &n.work
 }
@@ -64,9 +64,9 @@ func (c call) what() (Func, context.Context) {
 // to. A panic goes on after back has returned: recovered and thrown again in the same deferred
 // function, it keeps its frames. The goroutine's profiler labels are those of the tree's values
 // afterwards: what they were before, nobody can tell.
-func (t *Tree) Inline(n *Node, back func(r Result, inTime bool)) { callsInline(t, n, back) }
+func (t *Tree) Inline(n *Node, back func(r Result, inTime bool)) { runStepInline(t, n, back) }
 
-func callsInline(t *Tree, n *Node, back func(r Result, inTime bool)) {
+func runStepInline(t *Tree, n *Node, back func(r Result, inTime bool)) {
 	returned := false
 	defer func() {
 		if returned {
@@ -82,7 +82,7 @@ func callsInline(t *Tree, n *Node, back func(r Result, inTime bool)) {
 		back(r, t.Return(n, r))
 		panic(v)
 	}()
-	f, ctx := call{n: n}.what()
+	f, ctx := call{n: n}.function()
 	pprof.SetGoroutineLabels(n.env.labels)
 	err := f(ctx)
 	pprof.SetGoroutineLabels(t.values.labels)
@@ -96,7 +96,7 @@ func callsInline(t *Tree, n *Node, back func(r Result, inTime bool)) {
 func (t *Tree) Return(n *Node, r Result) (inTime bool) {
 	next, inTime := t.returned(call{n: n}, r)
 	if next.n != nil {
-		go calls(t, next)
+		go runStep(t, next)
 	}
 	return inTime
 }
@@ -112,7 +112,7 @@ func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
 	t.Lock()
 	defer t.Unlock()
 	if said != "" {
-		n.see().excused = said
+		n.ensureDetails().excused = said
 	}
 	now := t.Now()
 	last := !n.pair() || n.More.back == 1
@@ -140,8 +140,8 @@ func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
 // allReturned gives n, of which nothing runs any more, its outcome, if it has none.
 func (t *Tree) allReturned(n *Node, now time.Duration, r Result) {
 	n.ended = true
-	if n.seen != nil && n.seen.done != nil {
-		close(n.seen.done)
+	if n.details != nil && n.details.done != nil {
+		close(n.details.done)
 	}
 	switch {
 	case n.state != over:
@@ -152,8 +152,8 @@ func (t *Tree) allReturned(n *Node, now time.Duration, r Result) {
 		t.Host.Returned(n, r.Err)
 	}
 	t.finish(&n.work, canceled)
-	if n.Told != nil {
-		t.finish(n.Told, canceled)
+	if n.RunContext != nil {
+		t.finish(n.RunContext, canceled)
 	}
 }
 

@@ -17,7 +17,7 @@ var ErrNoTime = errors.New("left to its turn, no time is left to close it here")
 
 // An outside is a stop of a node that the list around it has not begun: a Close, a group's own
 // stop, the program's.
-type outside struct {
+type directStop struct {
 	limit   time.Duration
 	floor   time.Duration // of its plan; 0: none, the node was stopping already
 	values  *Values       // of the contexts of the handlers; nil: those of the tree
@@ -27,24 +27,24 @@ type outside struct {
 	failed  []*Node       // the steps whose failures nobody else is told of
 }
 
-func newOutside() *outside { return &outside{limit: Never, done: make(chan struct{})} }
+func newDirectStop() *directStop { return &directStop{limit: Never, done: make(chan struct{})} }
 
 // RunBy says that outer, if it is not nil, waits for the end of the list n, which nothing else
 // stops.
 func (t *Tree) RunBy(n, outer *Node) {
-	n.outside, n.List.outer = newOutside(), outer
+	n.direct, n.List.outer = newDirectStop(), outer
 	if outer != nil && outer.state != over {
-		n.outside.waiters = []*Node{outer}
+		n.direct.waiters = []*Node{outer}
 	}
 }
 
 // Stop begins to stop n, which is not stopping yet, because of cause. Its time is over at limit,
 // if nothing ends it before. The channel is closed when n is over.
 func (t *Tree) Stop(n *Node, now, limit time.Duration, cause error) (done <-chan struct{}) {
-	o := n.outside
+	o := n.direct
 	if o == nil {
-		o = newOutside()
-		n.stopFrom(o)
+		o = newDirectStop()
+		n.setDirect(o)
 	}
 	o.limit = min(o.limit, limit)
 	n.Start = now
@@ -53,7 +53,7 @@ func (t *Tree) Stop(n *Node, now, limit time.Duration, cause error) (done <-chan
 	if n.List != nil {
 		n.List.cause = cause
 	}
-	t.closing = append(t.closing, n)
+	t.directStops = append(t.directStops, n)
 	if n.List != nil && !n.List.Concurrent {
 		t.fit(n, now)
 	}
@@ -65,8 +65,8 @@ func (t *Tree) Stop(n *Node, now, limit time.Duration, cause error) (done <-chan
 }
 
 // stopFrom has n stopped from outside its list.
-func (n *Node) stopFrom(o *outside) {
-	n.outside = o
+func (n *Node) setDirect(o *directStop) {
+	n.direct = o
 	if n.linked {
 		n.parent.mix()
 		n.changed()
@@ -76,13 +76,13 @@ func (n *Node) stopFrom(o *outside) {
 // waitsAtDeadline notes that n, if it is at its deadline, waits for something that it stops, and
 // is not to blame for its time.
 func (n *Node) waitsAtDeadline(now time.Duration) {
-	if n.state == stopping && now >= n.deadline && now < n.lookAt() {
+	if n.state == stopping && now >= n.deadline && now < n.stacksAt() {
 		n.waited = true
 	}
 }
 
 // A Closing says how a node is closed early, before its turn.
-type Closing struct {
+type CloseOptions struct {
 	By     *Node         // the step that waits for it, nil if none does
 	Values *Values       // of the contexts of what is called; nil for those of the tree
 	Limit  time.Duration // a reading; Never: what bounds By
@@ -92,7 +92,7 @@ type Closing struct {
 // steps that have failed, if nobody else had begun to stop n. Close returns ErrInProgress where the
 // caller would wait for itself, and ErrNoTime where no time is left but n will have its turn. The
 // lock must not be held.
-func (t *Tree) Close(n *Node, c Closing) (failed []*Node, err error) {
+func (t *Tree) Close(n *Node, c CloseOptions) (failed []*Node, err error) {
 	t.Lock()
 	by := c.By
 	if by != nil && (by.state == over || by.tree != t) {
@@ -122,12 +122,12 @@ func (t *Tree) Close(n *Node, c Closing) (failed []*Node, err error) {
 }
 
 // closeBy begins to stop n for a closer, or joins a stop that has begun.
-func (t *Tree) closeBy(n, by *Node, c Closing) (*outside, error) {
+func (t *Tree) closeBy(n, by *Node, c CloseOptions) (*directStop, error) {
 	now := t.Now()
 	begun := n.state == stopping
-	o := n.outside
+	o := n.direct
 	if o == nil {
-		o = newOutside()
+		o = newDirectStop()
 		if o.joined = begun; !begun { // else the values are those of whoever has begun to stop it
 			o.values = c.Values
 		}
@@ -135,11 +135,11 @@ func (t *Tree) closeBy(n, by *Node, c Closing) (*outside, error) {
 	if by != nil {
 		o.waiters = append(o.waiters, by)
 	}
-	n.stopFrom(o)
+	n.setDirect(o)
 	if !begun {
 		n.Start = now
 		if min(c.Limit, n.limit(now)) <= now && n.hasTurn() {
-			n.stopFrom(nil)
+			n.setDirect(nil)
 			return nil, ErrNoTime
 		}
 		t.Stop(n, now, c.Limit, context.Canceled)
@@ -149,8 +149,8 @@ func (t *Tree) closeBy(n, by *Node, c Closing) (*outside, error) {
 		by.waitsAtDeadline(now)
 	}
 	o.limit = min(o.limit, c.Limit)
-	if !slices.Contains(t.closing, n) {
-		t.closing = append(t.closing, n)
+	if !slices.Contains(t.directStops, n) {
+		t.directStops = append(t.directStops, n)
 	}
 	t.tighten(n, now)
 	return o, nil
@@ -167,9 +167,9 @@ func (n *Node) hasTurn() bool {
 	return n.List != nil && !n.List.closed
 }
 
-func (t *Tree) notClosing(n *Node) {
-	if i := slices.Index(t.closing, n); i >= 0 {
-		t.closing = slices.Delete(t.closing, i, i+1)
+func (t *Tree) removeDirectStop(n *Node) {
+	if i := slices.Index(t.directStops, n); i >= 0 {
+		t.directStops = slices.Delete(t.directStops, i, i+1)
 	}
 }
 
@@ -205,7 +205,7 @@ func (t *Tree) begin(n *Node, now time.Duration) {
 		if t.forced != nil && n.Kind != Hold { // a hold that begins only now is, like a handler, a step to come
 			t.finish(&n.work, t.forced)
 		}
-		if t.closesWithin(n) {
+		if t.waitsForDirectStop(n) {
 			t.tighten(n, now)
 		}
 	}
@@ -228,7 +228,7 @@ func (t *Tree) beginList(n *Node, now time.Duration) {
 	if n.taken && n.List.cause == nil {
 		n.List.cause = n.parent.List.cause
 	}
-	if !t.advance(n, now) && t.closesWithin(n) {
+	if !t.advance(n, now) && t.waitsForDirectStop(n) {
 		t.tighten(n, now)
 	}
 }
@@ -238,9 +238,9 @@ func (t *Tree) beginList(n *Node, now time.Duration) {
 func (t *Tree) advance(l *Node, now time.Duration) (isOver bool) {
 	li := l.List
 	if li.queue != nil {
-		li.bound = l.limit(now)
+		li.cachedLimit = l.limit(now)
 	}
-	for li.queue != nil && (li.live == nil || li.Concurrent) {
+	for li.queue != nil && (li.active == nil || li.Concurrent) {
 		n := li.queue
 		l.take(n)
 		if n.state == stopping { // somebody closes it
@@ -249,8 +249,8 @@ func (t *Tree) advance(l *Node, now time.Duration) (isOver bool) {
 			t.begin(n, now)
 		}
 	}
-	li.bound = 0
-	if li.live != nil {
+	li.cachedLimit = 0
+	if li.active != nil {
 		return false
 	}
 	t.end(l, now, OK, nil)
@@ -259,7 +259,7 @@ func (t *Tree) advance(l *Node, now time.Duration) (isOver bool) {
 
 // proceed goes on with whatever waits for the end of n.
 func (t *Tree) proceed(n *Node, now time.Duration) {
-	for n.state == over && n.taken && n.parent.List.live == nil && n.parent.state == stopping && t.advance(n.parent, now) {
+	for n.state == over && n.taken && n.parent.List.active == nil && n.parent.state == stopping && t.advance(n.parent, now) {
 		n = n.parent
 	}
 }
@@ -274,22 +274,22 @@ func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 	case n.linked:
 		n.leave()
 	case n.taken:
-		pull(&n.parent.List.live, n)
+		pull(&n.parent.List.active, n)
 		n.parent.changed()
 	}
 	n.state, n.Outcome, n.Err, n.End = over, o, err, now
 	if o != OK {
-		n.blame()
+		n.reportFailure()
 	}
-	if n.outside != nil {
-		t.notClosing(n)
-		close(n.outside.done)
+	if n.direct != nil {
+		t.removeDirectStop(n)
+		close(n.direct.done)
 	}
-	if n.dismissed != nil {
-		close(n.dismissed.over)
+	if n.taskStop != nil {
+		close(n.taskStop.over)
 	}
 	if n.List == nil {
-		t.release(n, now)
+		t.endWaiting(n, now)
 	} else {
 		n.List.closed = true
 	}
@@ -298,29 +298,29 @@ func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 
 // HasCloser reports whether somebody who closes n early will have its error.
 func (n *Node) HasCloser() bool {
-	return n.outside != nil && !n.outside.joined || n.dismissed != nil && !n.dismissed.joined
+	return n.direct != nil && !n.direct.joined || n.taskStop != nil && !n.taskStop.joined
 }
 
 // Failed are the steps of the list n, which RunBy was called for, that have failed, and of which
 // nobody else has the error, in the order of their ends.
-func (n *Node) Failed() []*Node { return n.outside.failed }
+func (n *Node) Failed() []*Node { return n.direct.failed }
 
 // Encloses reports whether by is n, or runs in a group that n runs.
 func (n *Node) Encloses(by *Node) bool {
 	for by != nil && by != n {
-		by = by.within()
+		by = by.container()
 	}
 	return by != nil
 }
 
 // blame tells whoever stops n from outside its list of its failure.
-func (n *Node) blame() {
-	if n.dismissed != nil && !n.dismissed.joined {
+func (n *Node) reportFailure() {
+	if n.taskStop != nil && !n.taskStop.joined {
 		return
 	}
 	for m := n; m != nil; m = m.parent {
-		if m.outside != nil && !m.outside.joined {
-			m.outside.failed = append(m.outside.failed, n)
+		if m.direct != nil && !m.direct.joined {
+			m.direct.failed = append(m.direct.failed, n)
 			return
 		}
 	}
@@ -328,9 +328,9 @@ func (n *Node) blame() {
 
 // release is for the end of the step n, which may have closed other nodes. Their stops go on, and
 // are now bounded by what is around n.
-func (t *Tree) release(n *Node, now time.Duration) {
-	for _, c := range t.closing {
-		o := c.outside
+func (t *Tree) endWaiting(n *Node, now time.Duration) {
+	for _, c := range t.directStops {
+		o := c.direct
 		if slices.Contains(o.waiters, n) { // twice where two goroutines of n close c
 			o.waiters = slices.DeleteFunc(o.waiters, func(w *Node) bool { return w == n })
 			limit := Sum(now, t.Host.Grace())
@@ -353,8 +353,8 @@ func (t *Tree) Tell(n *Node, cause error, e *Ending) {
 	case n.pair():
 		n.More.Cause = cause
 		t.calls = append(t.calls, call{n, true})
-	case n.Told != nil:
-		t.finish(n.Told, e)
+	case n.RunContext != nil:
+		t.finish(n.RunContext, e)
 	}
 }
 
@@ -382,7 +382,7 @@ func (n *Node) ending() *Ending {
 }
 
 // Bound brings the end of everything forward.
-func (t *Tree) Bound(limit time.Duration) {
+func (t *Tree) LimitAll(limit time.Duration) {
 	if limit < t.limit {
 		t.limit = limit
 		t.tighten(nil, t.Now())
@@ -405,4 +405,4 @@ func (t *Tree) Force(cause error) {
 }
 
 // Release is the end of Bound and Force, for what is closed after the program's end.
-func (t *Tree) Release() { t.limit, t.forced = Never, nil }
+func (t *Tree) ResetLimits() { t.limit, t.forced = Never, nil }

@@ -26,7 +26,7 @@ const (
 
 // toObey is the time that a running step keeps when a limit comes forward and the step has used
 // its minimum: half of it until its deadline, half from there to its end.
-const toObey = 2 * minMargin
+const returnTime = 2 * minMargin
 
 // mostPlanned is the part of the time left that minimums may have together when they are
 // planned or registered, so that reserves cannot leave nothing to the step that runs.
@@ -59,7 +59,7 @@ func (n *Node) limit(now time.Duration) time.Duration { return n.limitWith(now, 
 // of the depth.
 func (n *Node) limitWith(now time.Duration, m *Node, own float64) time.Duration {
 	at := n.tree.limit
-	if o := n.outside; o != nil {
+	if o := n.direct; o != nil {
 		at = min(at, o.limit)
 		for _, w := range o.waiters {
 			at = min(at, w.innerDeadline(now))
@@ -84,7 +84,7 @@ func (n *Node) limitWith(now time.Duration, m *Node, own float64) time.Duration 
 // share is how long the member n, which has its turn, may take from now on. own is the part of its
 // minimum that it has not used.
 func (l *Node) share(n *Node, now time.Duration, own float64) time.Duration {
-	at, scale := l.List.bound, l.List.scale
+	at, scale := l.List.cachedLimit, l.List.scale
 	if at == 0 {
 		at = l.limitWith(now, n, own)
 	}
@@ -95,7 +95,7 @@ func (l *Node) share(n *Node, now time.Duration, own float64) time.Duration {
 	own *= l.List.scale / scale // the list around may have reduced it
 	kept := 0.0
 	if !l.List.Concurrent {
-		kept = l.List.scale * l.keeps()
+		kept = l.List.scale * l.minimums()
 	}
 	if all := kept + own; all > float64(left) {
 		// More is kept than there is, because of a late registration, or a timer that fired
@@ -118,7 +118,7 @@ func (n *Node) remaining(now time.Duration, m *Node, own float64) float64 {
 	if n.List == nil {
 		r := n.parent.List.scale * n.minimum()
 		if n.tree.forced == nil {
-			r = min(r, max(r-had, float64(toObey)))
+			r = min(r, max(r-had, float64(returnTime)))
 		}
 		if n.End != 0 { // its time runs, and does not get longer
 			r = min(r, float64(max(n.End-now, 0)))
@@ -126,16 +126,16 @@ func (n *Node) remaining(now time.Duration, m *Node, own float64) float64 {
 		return r
 	}
 	live := own
-	for x := n.List.live; x != nil; x = x.older {
+	for x := n.List.active; x != nil; x = x.older {
 		if x != m {
 			live = max(live, x.remaining(now, nil, 0))
 		}
 	}
 	scale := n.List.scale
-	r := max(n.and(scale*n.keeps(), live), scale*float64(n.Reserve)-had)
+	r := max(n.combine(scale*n.minimums(), live), scale*float64(n.Reserve)-had)
 	if n.Timeout > 0 { // it caps the minimum, and so is scaled with it
 		most := scale * float64(n.Timeout)
-		r = min(r, most, max(most-had, min(live, float64(toObey))))
+		r = min(r, most, max(most-had, min(live, float64(returnTime))))
 	}
 	return r
 }
@@ -150,16 +150,16 @@ func (n *Node) innerDeadline(now time.Duration) time.Duration {
 	case n.state == stopping && n.List != nil:
 		return n.limit(now)
 	case n.state == stopping && now < n.deadline:
-		return min(n.deadline, n.dismissed.innerDeadline(now))
+		return min(n.deadline, n.taskStop.innerDeadline(now))
 	case n.state == stopping:
-		return min(n.deadline+(n.End-n.deadline)/2, n.dismissed.innerDeadline(now))
+		return min(n.deadline+(n.End-n.deadline)/2, n.taskStop.innerDeadline(now))
 	}
-	at := n.dismissed.innerDeadline(now)
+	at := n.taskStop.innerDeadline(now)
 	if n.parent != nil {
 		at = min(at, n.parent.innerDeadline(now))
 	}
-	if n.outside != nil {
-		for _, w := range n.outside.waiters {
+	if n.direct != nil {
+		for _, w := range n.direct.waiters {
 			at = min(at, w.innerDeadline(now))
 		}
 	}
@@ -168,8 +168,8 @@ func (n *Node) innerDeadline(now time.Duration) time.Duration {
 
 // fit reduces the minimums of the list where they exceed mostPlanned of the time left.
 func (t *Tree) fit(l *Node, now time.Duration) {
-	if most := float64(max(l.limit(now)-now, 1)) * mostPlanned; l.List.scale*l.keeps() > most {
-		l.lower(most / l.keeps())
+	if most := float64(max(l.limit(now)-now, 1)) * mostPlanned; l.List.scale*l.minimums() > most {
+		l.lower(most / l.minimums())
 		t.Host.Scaled()
 	}
 }
@@ -196,8 +196,8 @@ func (t *Tree) tighten(n *Node, now time.Duration) {
 			if s.state != stopping || n != nil && !n.waitsFor(s) {
 				continue
 			}
-			if l := s.parent; s.taken && l.List.Concurrent && l.List.bound == 0 {
-				l.List.bound = l.limit(now)
+			if l := s.parent; s.taken && l.List.Concurrent && l.List.cachedLimit == 0 {
+				l.List.cachedLimit = l.limit(now)
 				bounded = append(bounded, l)
 			}
 			if end := max(s.limit(now), now); end < s.End {
@@ -206,34 +206,34 @@ func (t *Tree) tighten(n *Node, now time.Duration) {
 			}
 		}
 		for _, l := range bounded {
-			l.List.bound = 0
+			l.List.cachedLimit = 0
 		}
 	}
 }
 
 // waitsFor reports whether n is over only after s, or is s. It looks from s upward.
 func (n *Node) waitsFor(s *Node) bool {
-	return s == n || s.around(func(m *Node) bool { return m == n })
+	return s == n || s.anyWaiter(func(m *Node) bool { return m == n })
 }
 
 // around calls f for the nodes that wait for s to be over, until f returns true, and reports
 // whether it did. A step that was abandoned waits for nothing, and nobody waits for it.
-func (s *Node) around(f func(*Node) bool) bool {
+func (s *Node) anyWaiter(f func(*Node) bool) bool {
 	if s.state == over {
 		return false
 	}
-	if p := s.parent; p != nil && (s.linked || s.taken) && (f(p) || p.around(f)) {
+	if p := s.parent; p != nil && (s.linked || s.taken) && (f(p) || p.anyWaiter(f)) {
 		return true
 	}
 	var waiters []*Node
-	if s.outside != nil {
-		waiters = s.outside.waiters
+	if s.direct != nil {
+		waiters = s.direct.waiters
 	}
-	if s.dismissed != nil {
-		waiters = slices.Concat(waiters, s.dismissed.waiters)
+	if s.taskStop != nil {
+		waiters = slices.Concat(waiters, s.taskStop.waiters)
 	}
 	for _, w := range waiters {
-		if w.state != over && (f(w) || w.around(f)) {
+		if w.state != over && (f(w) || w.anyWaiter(f)) {
 			return true
 		}
 	}
@@ -242,8 +242,8 @@ func (s *Node) around(f func(*Node) bool) bool {
 
 // closesWithin reports whether something that n waits for is stopped from outside its list: the
 // limit of n may be news to it.
-func (t *Tree) closesWithin(n *Node) bool {
-	for _, c := range t.closing {
+func (t *Tree) waitsForDirectStop(n *Node) bool {
+	for _, c := range t.directStops {
 		if c != n && n.waitsFor(c) {
 			return true
 		}
@@ -256,7 +256,7 @@ func (t *Tree) Waiting(f func(*Node)) {
 	outer := make(map[*Node]bool)
 	for _, s := range t.running {
 		if s.state == stopping && !outer[s] {
-			s.around(func(m *Node) bool { outer[m] = true; return false })
+			s.anyWaiter(func(m *Node) bool { outer[m] = true; return false })
 		}
 	}
 	for _, s := range t.running {
@@ -308,17 +308,17 @@ func (t *Tree) fire() {
 // dueAt is when something is to be done about a step whose time runs.
 func (n *Node) dueAt() time.Duration {
 	switch {
-	case !n.passed:
+	case !n.deadlinePassed:
 		return n.deadline
-	case !n.Looked():
-		return min(n.lookAt(), n.End)
+	case !n.StacksRequested():
+		return min(n.stacksAt(), n.End)
 	}
 	return n.End
 }
 
 // lookAt is when the stacks of n are taken: a quarter of the way from its deadline to its end,
 // when a step that obeys has had time to return.
-func (n *Node) lookAt() time.Duration { return n.deadline + (n.End-n.deadline)/4 }
+func (n *Node) stacksAt() time.Duration { return n.deadline + (n.End-n.deadline)/4 }
 
 // due ends the context of a step at its deadline, has its stacks taken, and abandons it at its
 // end.
@@ -326,14 +326,14 @@ func (t *Tree) due(n *Node, now time.Duration) {
 	if now < n.deadline {
 		return
 	}
-	if !n.passed {
-		n.passed = true
-		n.waited = n.waited || t.closesWithin(n)
+	if !n.deadlinePassed {
+		n.deadlinePassed = true
+		n.waited = n.waited || t.waitsForDirectStop(n)
 		t.finish(&n.work, expired)
 		t.allowLateTimer(n, now)
 	}
-	if now >= n.lookAt() {
-		t.look(n)
+	if now >= n.stacksAt() {
+		t.requestStacks(n)
 	}
 	if now >= n.End {
 		t.abandon(n, now)
@@ -357,7 +357,7 @@ func (t *Tree) allowLateTimer(n *Node, now time.Duration) {
 
 // abandon gives n up, and goes on without it.
 func (t *Tree) abandon(n *Node, now time.Duration) {
-	n.around(func(r *Node) bool { // a step that waits for n is not to blame for its time
+	n.anyWaiter(func(r *Node) bool { // a step that waits for n is not to blame for its time
 		if r.List == nil && r.state == stopping && now >= r.deadline {
 			r.waited = true
 		}
@@ -369,7 +369,7 @@ func (t *Tree) abandon(n *Node, now time.Duration) {
 
 // giveUp ends n, which has not returned.
 func (t *Tree) giveUp(n *Node, now time.Duration) {
-	t.look(n)
+	t.requestStacks(n)
 	err := Errors.Stuck(n.Name(), now-n.Start, n.Stack())
 	if n.More != nil && n.More.result.Err != nil { // of a pair, one has failed, and the other is stuck
 		err = errors.Join(n.More.result.Err, err)

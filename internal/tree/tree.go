@@ -77,25 +77,25 @@ type Tree struct {
 	Host  Host
 	Outer *Node // the step of another tree in which the program runs, nil if there is none
 
-	mu      sync.Mutex
-	base    time.Time
-	id      string // unique in the process
-	values  *Values
-	steps   int           // so many have had a label
-	limit   time.Duration // of everything
-	forced  *Ending       // of the contexts that a second signal has ended, nil before
-	running []*Node       // the steps of which something runs
-	closing []*Node       // what is stopped from outside its list; see outside
-	last    *Node         // the handler that was called last
-	timer   *time.Timer
-	armed   time.Duration // when the timer fires, 0 if it is not set
+	mu          sync.Mutex
+	base        time.Time
+	id          string // unique in the process
+	values      *Values
+	steps       int           // so many have had a label
+	limit       time.Duration // of everything
+	forced      *Ending       // of the contexts that a second signal has ended, nil before
+	running     []*Node       // the steps of which something runs
+	directStops []*Node       // what is stopped from outside its list; see outside
+	last        *Node         // the handler that was called last
+	timer       *time.Timer
+	armed       time.Duration // when the timer fires, 0 if it is not set
 
 	// What waits for the lock to be released.
 	calls []call
 	ends  []contextEnd
 	after []func()
 
-	looks []*Node // those whose stacks are to be taken
+	stackRequests []*Node // those whose stacks are to be taken
 }
 
 // A call is a function of a step that is to be called.
@@ -159,10 +159,10 @@ func (t *Tree) Unlock() {
 		ends  [2]contextEnd
 		after [1]func()
 	}
-	pending, ends, after := take(few.calls[:0], &t.calls), take(few.ends[:0], &t.ends), take(few.after[:0], &t.after)
+	pending, ends, after := move(few.calls[:0], &t.calls), move(few.ends[:0], &t.ends), move(few.after[:0], &t.after)
 	t.mu.Unlock()
 	for _, c := range pending {
-		go calls(t, c)
+		go runStep(t, c)
 	}
 	for _, e := range ends {
 		e.c.finish(e.e)
@@ -173,7 +173,7 @@ func (t *Tree) Unlock() {
 }
 
 // take moves what is in from to to.
-func take[T any](to []T, from *[]T) []T {
+func move[T any](to []T, from *[]T) []T {
 	to = append(to, *from...)
 	clear(*from)
 	*from = (*from)[:0]

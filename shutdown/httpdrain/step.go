@@ -29,6 +29,6 @@ func isStepKey(key any) bool { return tree.IsKey(key) }
 
 // endedByStop reports whether ctx has ended because its step was told to stop.
 func endedByStop(ctx context.Context) bool {
-	told := tree.From(ctx).Told
+	told := tree.From(ctx).RunContext
 	return told != nil && told.Err() != nil && tree.In(context.Cause(ctx), context.Cause(told))
 }

@@ -12,30 +12,30 @@ import (
 // at very many goroutines takes long, and what a step says of itself is code of others.
 
 // look has the stacks of n taken, once.
-func (t *Tree) look(n *Node) {
-	if n.Looked() {
+func (t *Tree) requestStacks(n *Node) {
+	if n.StacksRequested() {
 		return
 	}
-	n.see().looked = true
-	t.looks = append(t.looks, n)
-	if len(t.looks) == 1 {
-		t.After(func() { go t.lookAll() })
+	n.ensureDetails().stacksRequested = true
+	t.stackRequests = append(t.stackRequests, n)
+	if len(t.stackRequests) == 1 {
+		t.After(func() { go t.takeRequestedStacks() })
 	}
 }
 
 // lookAll takes the stacks of all that wait for it. Steps that get stuck together share one look
 // at the process.
-func (t *Tree) lookAll() {
+func (t *Tree) takeRequestedStacks() {
 	unlabel()
 	for {
 		t.Lock()
-		nodes := t.looks
+		nodes := t.stackRequests
 		t.Unlock()
-		t.Look(nodes)
+		t.TakeStacks(nodes)
 		t.Ask(nodes, 0)
 		t.Lock()
-		t.looks = t.looks[len(nodes):]
-		more := len(t.looks) > 0
+		t.stackRequests = t.stackRequests[len(nodes):]
+		more := len(t.stackRequests) > 0
 		t.Unlock()
 		if !more {
 			return
@@ -44,13 +44,13 @@ func (t *Tree) lookAll() {
 }
 
 // Look finds out what the nodes wait for. The lock must not be held.
-func (t *Tree) Look(nodes []*Node) {
+func (t *Tree) TakeStacks(nodes []*Node) {
 	look := stacks.Take()
 	for _, n := range nodes {
 		stack, waitsFor := look.Of(n.Label())
 		t.Lock()
 		if stack != "" && (n.state != over || n.Stack() == "") { // of one that is over, others may have been told of
-			n.see().stack, n.see().waitsFor = stack, waitsFor
+			n.ensureDetails().stack, n.ensureDetails().waitsFor = stack, waitsFor
 		}
 		t.Unlock()
 	}
@@ -63,7 +63,7 @@ func (t *Tree) Ask(nodes []*Node, patience time.Duration) {
 	asked := 0
 	t.Lock()
 	for _, n := range nodes {
-		if s := n.seen; s != nil && s.progress != nil && !s.asking {
+		if s := n.details; s != nil && s.progress != nil && !s.asking {
 			s.asking = true
 			asked++
 			go t.ask(n, s.progress, answered)
@@ -85,9 +85,9 @@ func (t *Tree) ask(n *Node, progress func() string, answered chan<- struct{}) {
 	unlabel()
 	said := progress()
 	t.Lock()
-	n.seen.asking = false
-	if n.seen.progress != nil { // else it has said something itself meanwhile
-		n.seen.said = said
+	n.details.asking = false
+	if n.details.progress != nil { // else it has said something itself meanwhile
+		n.details.said = said
 	}
 	t.Unlock()
 	answered <- struct{}{}

@@ -11,7 +11,7 @@ import (
 // time of the step runs from its turn in the list's own stop.
 
 // A dismissal is what the callers of Dismiss have in common who wait for a step.
-type dismissal struct {
+type taskStop struct {
 	callers  int           // that wait, and will have the step's error
 	waiters  []*Node       // those of them that are steps
 	deadline time.Duration // when the step's work context ends, for the least patient caller
@@ -24,7 +24,7 @@ type dismissal struct {
 // expected at limit. The work context of n ends a little before that, and so does the time of
 // what stops within n; n itself stays a member of its list. Dismiss returns ErrInProgress where
 // by, the step that calls, would wait for itself. The lock must not be held.
-func (t *Tree) Dismiss(n, by *Node, limit time.Duration, done <-chan struct{}) (isOver bool, err error) {
+func (t *Tree) StopTask(n, by *Node, limit time.Duration, done <-chan struct{}) (isOver bool, err error) {
 	t.Lock()
 	if by != nil && by.state == over {
 		by = nil
@@ -38,11 +38,11 @@ func (t *Tree) Dismiss(n, by *Node, limit time.Duration, done <-chan struct{}) (
 		return false, ErrInProgress
 	}
 	now := t.Now()
-	if n.dismissed == nil {
+	if n.taskStop == nil {
 		failing := n.pair() && n.More.result.Err != nil
-		n.dismissed = &dismissal{deadline: Never, limit: Never, joined: n.state == stopping || failing, over: make(chan struct{})}
+		n.taskStop = &taskStop{deadline: Never, limit: Never, joined: n.state == stopping || failing, over: make(chan struct{})}
 	}
-	d := n.dismissed
+	d := n.taskStop
 	d.callers++
 	if by != nil {
 		d.waiters = append(d.waiters, by)
@@ -50,7 +50,7 @@ func (t *Tree) Dismiss(n, by *Node, limit time.Duration, done <-chan struct{}) (
 	t.Tell(n, context.Canceled, canceled)
 	if limit != Never {
 		deadline := limit - Margin(max(0, limit-now))
-		t.dismissBy(n, now, deadline, limit)
+		t.limitTaskStop(n, now, deadline, limit)
 		timer := time.AfterFunc(deadline-now, func() {
 			unlabel()
 			t.Lock()
@@ -74,23 +74,23 @@ func (t *Tree) Dismiss(n, by *Node, limit time.Duration, done <-chan struct{}) (
 		return true, nil
 	}
 	now = t.Now()
-	t.dismissBy(n, now, now, Sum(now, toObey))
+	t.limitTaskStop(n, now, now, Sum(now, returnTime))
 	t.finish(&n.work, expired)
 	if d.callers == 0 {
-		n.dismissed = nil
+		n.taskStop = nil
 	}
 	return false, nil
 }
 
 // dismissBy brings the end of what stops within n forward.
-func (t *Tree) dismissBy(n *Node, now, deadline, limit time.Duration) {
-	d := n.dismissed
+func (t *Tree) limitTaskStop(n *Node, now, deadline, limit time.Duration) {
+	d := n.taskStop
 	d.deadline, d.limit = min(d.deadline, deadline), min(d.limit, limit)
 	t.tighten(n, now)
 }
 
 // innerDeadline is when what stops within a dismissed step has to be over.
-func (d *dismissal) innerDeadline(now time.Duration) time.Duration {
+func (d *taskStop) innerDeadline(now time.Duration) time.Duration {
 	switch {
 	case d == nil:
 		return Never

@@ -13,7 +13,7 @@ const maxStacks = 20
 
 // A Look is the goroutines of all steps as they were at one moment. Steps that get stuck
 // together can share one.
-type Look struct {
+type Snapshot struct {
 	sources sources
 	stacks  map[string][]Stack // by label
 	states  map[string]string  // wait states by the stacks' keys
@@ -21,8 +21,8 @@ type Look struct {
 }
 
 // Take looks at the process. It can take long where there are very many goroutines.
-func Take() Look {
-	l := Look{sources: theSources(), stacks: make(map[string][]Stack)}
+func Take() Snapshot {
+	l := Snapshot{sources: theSources(), stacks: make(map[string][]Stack)}
 	for _, st := range Labelled() {
 		l.stacks[st.Label] = append(l.stacks[st.Label], st)
 	}
@@ -33,7 +33,7 @@ func Take() Look {
 // state is what the goroutines of st wait for, "" if that is not known. The states are taken
 // shortly after the stacks. A goroutine whose stack has changed in between is not waiting: it may
 // be in a loop, at another line of it.
-func (l Look) state(st Stack) string {
+func (l Snapshot) state(st Stack) string {
 	state, ok := l.states[key(st.frames)]
 	if !ok && l.all {
 		return "running"
@@ -43,7 +43,7 @@ func (l Look) state(st Stack) string {
 
 // Of returns the stacks of the step with this label, and in a few words what it waits for.
 // Both are "" where nothing was seen of it. The stacks that tell most come first.
-func (l Look) Of(label string) (text, waitsFor string) {
+func (l Snapshot) Of(label string) (text, waitsFor string) {
 	found := make([]waiting, 0, len(l.stacks[label]))
 	for _, st := range l.stacks[label] {
 		found = append(found, l.sources.waiting(st, l.state(st)))
@@ -63,27 +63,27 @@ func (l Look) Of(label string) (text, waitsFor string) {
 	if more > 0 {
 		fmt.Fprintf(&b, "... %d more goroutines\n", more)
 	}
-	return strings.TrimSuffix(b.String(), "\n"), inWords(found)
+	return strings.TrimSuffix(b.String(), "\n"), summary(found)
 }
 
 // The places of at least two stacks are named, since a deadlock has two, and of more as long
 // as what there is has less than this many columns: the words stand early in a line of the log.
-const enough = 80
+const summaryWidth = 80
 
 // inWords says where the stacks of the first rank wait, and how many more goroutines there
 // are of it.
-func inWords(found []waiting) string {
+func summary(found []waiting) string {
 	var places []string
 	columns, more := 0, 0
 	for _, w := range found {
 		if w.rank != found[0].rank {
 			break
 		}
-		if w.rank == tellsNothing {
+		if w.rank == noCulprit {
 			return w.place
 		}
 		more += w.Count
-		if !slices.Contains(places, w.place) && (len(places) < 2 || columns < enough) {
+		if !slices.Contains(places, w.place) && (len(places) < 2 || columns < summaryWidth) {
 			places = append(places, w.place)
 			columns += len(w.place)
 			more--
