@@ -7,11 +7,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// A test of real signals runs this binary again, as one of the programs. Only that
-// child is ever signalled.
+// A test of real signals runs this binary again as one of the programs, and sends signals only
+// to that child.
 const childEnv = "LASTCALL_SIGNALS_CHILD"
 
-// The race detector would have each child wait for a second at its exit.
+// With the race detector each child would wait for a second at its exit.
 const noSleep = "GORACE=atexit_sleep_ms=0"
 
 var programs = map[string]func(){}

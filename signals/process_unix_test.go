@@ -46,7 +46,7 @@ func stopsAfterTheFirst() {
 	<-ctx.Done()
 	fmt.Println("first")
 	answer := bufio.NewScanner(os.Stdin)
-	answer.Scan() // the second signal has come
+	answer.Scan() // the test has sent the second signal
 	fmt.Println("alive")
 	stop()
 	fmt.Println("stopped")
@@ -74,7 +74,7 @@ func hasAParentThatHasEnded() {
 	time.Sleep(time.Minute)
 }
 
-// A child is this test binary as one of the programs.
+// A child is a process that runs this test binary as one of the programs.
 type child struct {
 	t   *testing.T
 	cmd *exec.Cmd
@@ -170,7 +170,7 @@ func TestSignals(t *testing.T) {
 		{"those given are caught", "hup", syscall.SIGHUP, caught + "hangup", "exit status 129"},
 		{"those not given are not", "hup", syscall.SIGTERM, "", "signal: terminated"},
 		{"all given are caught", "all", syscall.SIGHUP, caught + "hangup", "exit status 129"},
-		{"with an ended parent are given back by stop", "ended", syscall.SIGTERM, "", "signal: terminated"},
+		{"stop releases them after the parent has ended", "ended", syscall.SIGTERM, "", "signal: terminated"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,10 +1,10 @@
-// Package signals answers why a program ends: because of a signal, and which.
+// Package signals provides a context that is cancelled by a signal, with the signal as its cause.
 //
-// It is os/signal's NotifyContext with a cause that can be asked for its signal
-// and for the exit status that a shell expects. A program that uses package
-// shutdown does not need it: there, the context that main gets has the same cause.
+// NotifyContext is that of os/signal, but context.Cause returns an *Error, which has the signal
+// and the exit status that a shell expects. A program that uses package shutdown does not need
+// it: the context of its main function has the same cause.
 //
-// It starts no goroutine and touches no signal before NotifyContext is called.
+// The package starts no goroutine and catches no signal before NotifyContext is called.
 package signals
 
 import (
@@ -16,19 +16,18 @@ import (
 	"github.com/lastcall-go/lastcall/internal/notify"
 )
 
-// NotifyContext returns a copy of parent that is cancelled when one of the
-// signals arrives, when stop is called, or when parent ends, whichever is first.
-// After a signal, context.Cause of it is an *Error.
+// NotifyContext returns a copy of parent that is cancelled when one of the signals arrives, when
+// stop is called, or when parent ends, whichever is first. After a signal, context.Cause of the
+// copy is an *Error.
 //
-// No signals means SIGINT and SIGTERM, never all there are. A signal that was
-// ignored when the program was started stays ignored: SIGHUP under nohup, SIGINT of a
-// shell script's background job. Go tells a program of no others.
+// Without sigs the signals are SIGINT and SIGTERM. A signal that was ignored when the program was
+// started stays ignored, such as SIGHUP under nohup, or SIGINT in a background job of a shell
+// script.
 //
-// The signals are caught until stop is called, also after the first one: a second
-// Ctrl-C does nothing then. Call stop as soon as the context has ended where the
-// second is to have its default effect, and in any case when the context is no
-// longer needed. stop gives the signals back to whoever had them before; it may be
-// called by many goroutines, and more than once.
+// The signals are caught until stop is called. Until then a second Ctrl-C does nothing. To give
+// the second signal its default effect, call stop as soon as the context has ended. Call stop in
+// any case when the context is no longer needed. It may be called more than once, and by several
+// goroutines. After it, the signals have the effect that they had before NotifyContext.
 func NotifyContext(parent context.Context, sigs ...os.Signal) (ctx context.Context, stop context.CancelFunc) {
 	if len(sigs) == 0 {
 		sigs = notify.Defaults
@@ -50,14 +49,13 @@ func NotifyContext(parent context.Context, sigs ...os.Signal) (ctx context.Conte
 	})
 }
 
-// An Error says that a signal asked the program to end. It is the cause of
-// contexts, never the failure of anything: errors.Is(err, context.Canceled) is
-// true for it.
+// An Error is the cause of a context that was cancelled because of a signal. It is not a failure:
+// errors.Is(err, context.Canceled) is true.
 type Error struct {
 	Signal os.Signal
 }
 
-// Error names the signal.
+// Error returns a text with the name of the signal.
 func (e *Error) Error() string {
 	if e.Signal == nil {
 		return "received a signal"
@@ -73,8 +71,8 @@ func (e *Error) Is(target error) bool {
 	return target == context.Canceled
 }
 
-// ExitCode is 128 + n for signal n, which is what a shell reports for a process
-// that died of it; 1 where the signal has no number.
+// ExitCode returns 128 + n for signal number n, the status that a shell reports for a process
+// that the signal has ended. It returns 1 if the signal has no number.
 func (e *Error) ExitCode() int {
 	if s, ok := e.Signal.(syscall.Signal); ok && s > 0 {
 		return 128 + int(s)

@@ -16,7 +16,7 @@ type key struct{}
 
 func TestNotifyContext(t *testing.T) {
 	errCause := errors.New("the cause")
-	t.Run("has the values of its parent and lives", func(t *testing.T) {
+	t.Run("has the values of its parent, and has not ended", func(t *testing.T) {
 		ctx, stop := signals.NotifyContext(context.WithValue(context.Background(), key{}, "value"))
 		defer stop()
 		if ctx.Err() != nil || ctx.Value(key{}) != "value" {
@@ -33,7 +33,7 @@ func TestNotifyContext(t *testing.T) {
 			t.Errorf("Cause = %v, want %v", context.Cause(ctx), errCause)
 		}
 	})
-	t.Run("has ended where its parent has", func(t *testing.T) {
+	t.Run("has ended if its parent has", func(t *testing.T) {
 		parent, cancel := context.WithCancelCause(context.Background())
 		cancel(errCause)
 		ctx, stop := signals.NotifyContext(parent)
@@ -42,7 +42,7 @@ func TestNotifyContext(t *testing.T) {
 			t.Errorf("Err, Cause = %v, %v, want Canceled, %v", ctx.Err(), context.Cause(ctx), errCause)
 		}
 	})
-	t.Run("ends with stop, which is no signal", func(t *testing.T) {
+	t.Run("ends with stop, without a signal as its cause", func(t *testing.T) {
 		ctx, stop := signals.NotifyContext(context.Background())
 		stop()
 		stop()
@@ -50,7 +50,7 @@ func TestNotifyContext(t *testing.T) {
 			t.Errorf("Err, Cause = %v, %v, want Canceled", ctx.Err(), context.Cause(ctx))
 		}
 	})
-	t.Run("may be stopped by many", func(t *testing.T) {
+	t.Run("can be stopped by many goroutines", func(t *testing.T) {
 		ctx, stop := signals.NotifyContext(context.Background())
 		var wg sync.WaitGroup
 		for range 20 {
