@@ -1,8 +1,8 @@
-// Package known counts the goroutines that this module runs itself. Where the process has no
-// others, nobody can have left one behind, and the scan for those, half a millisecond of a small
-// program's exit, can be left out.
+// Package known counts the goroutines that this module runs itself. If the process has no others,
+// there is no leak to look for. That saves the scan of all goroutines, half a millisecond of a
+// small program's exit.
 //
-// A goroutine is counted from Begin to End, both called on it.
+// A goroutine is counted from its call of Begin to its call of End.
 package known
 
 import (
@@ -12,37 +12,39 @@ import (
 	"time"
 )
 
-// begun and ended only grow, so that equal readings mean that nothing has happened in between.
+// begun and ended only grow. So if two readings are equal, no known goroutine has begun or ended
+// between them.
 var begun, ended atomic.Uint64
 
-// Begin counts the calling goroutine until it calls End. It must not be counted already.
+// Begin counts the calling goroutine, which must not be counted already, until it calls End.
 func Begin() { begun.Add(1) }
 
-// End is the counterpart of Begin, and the last thing that the goroutine does.
+// End ends the count of the calling goroutine. It is the last thing that the goroutine does.
 func End() { ended.Add(1) }
 
-// Signals counts the goroutine of package os/signal, of which there is one from the first call of
-// signal.Notify to the end of the process. It is called after such a call.
+// Signals counts the goroutine of package os/signal. The first call of signal.Notify starts it,
+// and it runs until the process ends. Signals is called after signal.Notify.
 var Signals = sync.OnceFunc(Begin)
 
-// Others are let go first, this often and not much longer: a goroutine that has called End, or that
-// has been started but has not begun to run, needs a moment. Where tight loops have the
-// processors, each time takes some 10 ms.
+// The limits of the attempts of All. A goroutine that has called End but has not ended yet, or that
+// has not begun to run yet, needs a moment, so All yields the processor between two attempts. While
+// tight loops occupy the processors, each yield takes some 10 ms.
 const (
-	yields   = 100
-	patience = time.Millisecond
+	maxYields = 100
+	maxWait   = time.Millisecond
 )
 
-// All reports whether all goroutines of the process are known. It says no if it cannot tell.
+// All reports whether all goroutines of the process are known. If it cannot tell, it returns
+// false.
 //
-// It compares their number with the count, so it does not matter which goroutines there were
-// before, and which of those have ended.
+// It compares the number of goroutines with the count. So it needs no list of the goroutines that
+// ran at some earlier time.
 func All() bool { return all(runtime.NumGoroutine) }
 
-// all looks twice: NumGoroutine does not stop the world, and its number may be too small at the
-// moment in which another goroutine starts one.
+// all compares twice: NumGoroutine does not stop the world, and its number may be too small while
+// a goroutine is being started.
 func all(number func() int) bool {
-	for began, n := time.Now(), 0; n < yields && time.Since(began) < patience; n++ {
+	for began, n := time.Now(), 0; n < maxYields && time.Since(began) < maxWait; n++ {
 		if first := atMost(number); first && atMost(number) {
 			return true
 		}
@@ -51,8 +53,8 @@ func all(number func() int) bool {
 	return false
 }
 
-// atMost compares once. Where no known goroutine begins or ends meanwhile, all that are counted
-// are part of the number, and what it has more is others.
+// atMost compares once. If no known goroutine begins or ends meanwhile, the number includes all
+// counted goroutines, and the surplus is the number of others.
 func atMost(number func() int) bool {
 	e, b := ended.Load(), begun.Load()
 	n := uint64(number())

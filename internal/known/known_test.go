@@ -24,9 +24,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// programs are run in a process of their own: only there is no goroutine of package testing. Each
-// returns what it wants to see, and how often to look for that: what has ended may need a moment
-// until it is gone, but what is there must be seen each time.
+// Each of the programs runs in a process of its own, since package testing has goroutines in this
+// one. A program returns true if All answers as expected: soon, because a goroutine may need a
+// moment to end, or never, because a goroutine of others must be seen each time.
 var programs = map[string]func() bool{
 	"none": soon,
 	"one of its own": func() bool {
@@ -48,8 +48,8 @@ var programs = map[string]func() bool{
 			return beside(func(over <-chan struct{}) { <-over }, never)
 		})
 	},
-	// There are as many as before, but not the same: to compare with their former number would
-	// be wrong.
+	// The number of goroutines is the same as before, but one is new. A comparison with the former
+	// number would not show that.
 	"one of others, and an older one has ended": func() bool {
 		older := make(chan struct{})
 		go func() { <-older }()
@@ -63,7 +63,7 @@ var programs = map[string]func() bool{
 		})
 	},
 	"one that has not begun to run": func() bool {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // nobody else takes it
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // no other processor takes it
 		over := make(chan struct{})
 		defer close(over)
 		go func() { <-over }()
@@ -126,9 +126,9 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// One that ends meanwhile, and is gone before the number is read, must not stand for another.
-func TestWhatHappensMeanwhileIsNoAnswer(t *testing.T) {
-	const living = 2 * yields // so that some can end each time
+// A known goroutine that ends before the number is read must not be taken for one of others.
+func TestGoroutinesThatBeginOrEndMeanwhile(t *testing.T) {
+	const living = 2 * maxYields // so that some can end each time
 	for range living {
 		Begin()
 	}
@@ -142,7 +142,7 @@ func TestWhatHappensMeanwhileIsNoAnswer(t *testing.T) {
 		{"one more", func() int { return counted() + 1 }, false},
 		{"one begins", func() int { defer Begin(); return counted() }, false},
 		{"one ends", func() int { defer End(); return counted() }, false},
-		{"too small once", once(0, living+yields), false},
+		{"too small once", once(0, living+maxYields), false},
 	} {
 		if got := all(test.number); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
@@ -153,7 +153,7 @@ func TestWhatHappensMeanwhileIsNoAnswer(t *testing.T) {
 	}
 }
 
-// once returns a function that returns first the one and then always the other.
+// once returns a function whose first call returns first, and whose later calls return then.
 func once(first, then int) func() int {
 	n := 0
 	return func() int {

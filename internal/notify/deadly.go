@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// deadly are the signals that end a process in the middle of its drain though nobody has
-// asked it to end.
+// deadly has the signals that end a process during its drain although they are no request to
+// stop.
 var deadly = []os.Signal{syscall.SIGPIPE, syscall.SIGHUP}

@@ -4,5 +4,5 @@ package notify
 
 import "os"
 
-// deadly is empty: WebAssembly has no signals, and not even all of their names.
+// deadly is empty: WebAssembly has no signals, and package syscall lacks some of their names there.
 var deadly []os.Signal

@@ -9,7 +9,7 @@ import (
 
 const childEnv = "LASTCALL_NOTIFY_CHILD"
 
-// The race detector would have each child wait for a second at its exit.
+// With the race detector each child would wait for a second at its exit.
 const noSleep = "GORACE=atexit_sleep_ms=0"
 
 // programs are what a child of a test does.

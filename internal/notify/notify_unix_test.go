@@ -25,7 +25,7 @@ func init() {
 		kill(syscall.SIGTERM)
 		time.Sleep(time.Minute)
 	}
-	programs["keep"] = func() { // nobody looks while they arrive
+	programs["keep"] = func() { // nothing is received from c while they arrive
 		c, stop := notify.Signals(notify.Defaults)
 		defer stop()
 		seen, _ := notify.Signals(notify.Defaults)
@@ -33,13 +33,14 @@ func init() {
 			kill(os.Interrupt)
 			<-seen
 		}
-		// Receivers are served one after the other, in no order: the last is still to come.
+		// Package os/signal serves receivers one after the other, in no order: the last signal may
+		// still be missing from c.
 		for len(c) < 5 {
 			time.Sleep(time.Millisecond)
 		}
 		fmt.Println(len(c))
 	}
-	programs["none"] = func() { // to package os/signal it means all
+	programs["none"] = func() { // to package os/signal no signals means all
 		c, stop := notify.Signals(nil)
 		defer stop()
 		select {
@@ -89,7 +90,7 @@ func init() {
 	}
 	programs["pipe"] = func() {
 		undo := notify.HoldOff(nil)
-		for range 3 { // more than its channel holds
+		for range 3 { // more than one write, so that one comes after the first SIGPIPE
 			_, err := fmt.Println("nobody reads this")
 			fmt.Fprintln(os.Stderr, strings.Contains(fmt.Sprint(err), "broken pipe"))
 		}
@@ -99,8 +100,8 @@ func init() {
 	}
 }
 
-// settle returns when the signals sent before have had their effect: of those that are
-// pending, the lowest number comes first.
+// settle returns when the signals that were sent before have had their effect. The kernel delivers
+// the pending signal with the lowest number first, so SIGUSR1 comes after them.
 func settle() {
 	c, stop := notify.Signals([]os.Signal{syscall.SIGUSR1})
 	defer stop()
@@ -113,13 +114,13 @@ func kill(sig os.Signal) { _ = syscall.Kill(os.Getpid(), sig.(syscall.Signal)) }
 func TestNotify(t *testing.T) {
 	for _, tt := range []struct{ name, program, out, ends string }{
 		{"delivers until it is stopped", "deliver", "terminated", "signal: terminated"},
-		{"keeps what arrives while nobody looks", "keep", "5", "exit status 0"},
-		{"takes no signals for none", "none", "nothing", "signal: terminated"},
+		{"keeps signals until they are received", "keep", "5", "exit status 0"},
+		{"catches nothing if no signals are given", "none", "nothing", "signal: terminated"},
 		{"leaves ignored signals ignored", "ignored", "terminated\ntrue", "exit status 0"},
-		{"holds off a hangup until that is undone", "hangup", "alive", "signal: hangup"},
-		{"holds off nothing where the program wants no signals", "hangup, untouched", "", "signal: hangup"},
+		{"holds off a hangup until undo is called", "hangup", "alive", "signal: hangup"},
+		{"holds off nothing if the program does not use signals", "hangup, untouched", "", "signal: hangup"},
 		{"leaves an ignored hangup ignored", "hangup, ignored", "true\ntrue", "exit status 0"},
-		{"leaves a sole ignored signal ignored", "only ignored", "true", "exit status 0"},
+		{"leaves a single ignored signal ignored", "only ignored", "true", "exit status 0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -143,7 +144,7 @@ func run(t *testing.T, program string) (out, ends string) {
 	return strings.TrimSpace(string(text)), cmd.ProcessState.String()
 }
 
-// TestHoldOffPipe writes to a pipe that nobody reads, which ends a process.
+// TestHoldOffPipe writes to a pipe that nobody reads, which ends a process without HoldOff.
 func TestHoldOffPipe(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()

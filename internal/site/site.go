@@ -1,8 +1,8 @@
-// Package site tells where a step was registered, and what it is called.
+// Package site records where a step was registered, and its name.
 //
-// Here takes a program counter off the stack, and nothing else: most handlers are never asked
-// for their name or their file and line, and to find these costs more than to run an empty
-// handler.
+// Here only reads a program counter from the stack. The file, the line and the name are looked up
+// when somebody asks for them: that costs more than running an empty handler, and most handlers
+// are never asked.
 package site
 
 import (
@@ -17,8 +17,8 @@ import (
 // A Site is the return address of the call that registered a step.
 type Site [1]uintptr
 
-// Here is where the caller of Here was called. It is small enough to be inlined: the walk of
-// the stack is the most expensive part of a registration, and has a frame less to pass then.
+// Here returns the site at which its caller was called. It is small enough to be inlined, which
+// saves a frame: walking the stack is the most expensive part of a registration.
 func Here() (s Site) {
 	runtime.Callers(3, s[:])
 	return s
@@ -27,8 +27,8 @@ func Here() (s Site) {
 // As returns the Origin of a step of this name.
 func (s Site) As(name string) Origin { return Origin{name: name, site: s} }
 
-// text is file:line, with the directory the file is in: "http.go:12" alone is in half of all
-// packages.
+// text returns file:line, with the last directory of the file if dir is true: many packages have
+// an "http.go".
 func (s Site) text(dir bool) string {
 	if s == (Site{}) {
 		return ""
@@ -37,15 +37,15 @@ func (s Site) text(dir bool) string {
 	return position(f.File, f.Line, dir)
 }
 
-// An Origin is what a step is called and where it was registered.
+// An Origin is the name of a step and where it was registered.
 type Origin struct {
 	name string
-	fn   uintptr // the entry of the step's function, if it is to give the name
+	fn   uintptr // the entry of the function whose name is used if there is no other; 0: none
 	site Site
 }
 
-// Named returns o with the name of the function f, unless it has a name. That of
-// a closure says nothing; then it is the site.
+// Named returns o with the name of the function f, unless it has a name. The name of a closure
+// says nothing; the step then has its site as its name.
 func (o Origin) Named(f any) Origin {
 	o.fn = reflect.ValueOf(f).Pointer()
 	return o
@@ -54,7 +54,7 @@ func (o Origin) Named(f any) Origin {
 // SetName replaces the name.
 func (o *Origin) SetName(name string) { o.name = name }
 
-// Name is the name of the step.
+// Name returns the name of the step.
 func (o *Origin) Name() string {
 	if o.name == "" && o.fn != 0 {
 		o.name = functionName(o.fn)
@@ -65,18 +65,18 @@ func (o *Origin) Name() string {
 	return o.name
 }
 
-// Site is the file and line at which the step was registered, "" if unknown.
+// Site returns the file and line at which the step was registered, "" if they are not known.
 func (o *Origin) Site() string { return o.site.text(true) }
 
-// A Cache remembers the text of sites: many handlers may be registered in one place. It is
-// not safe for concurrent use.
+// A Cache remembers the texts of sites: many handlers may be registered at one line. It is not
+// safe for concurrent use.
 type Cache struct {
 	last Site
 	text string
 	all  map[Site]string
 }
 
-// Of is the site of o.
+// Of returns the site of o.
 func (c *Cache) Of(o *Origin) string {
 	if o.site == c.last {
 		return c.text
@@ -93,22 +93,22 @@ func (c *Cache) Of(o *Origin) string {
 	return text
 }
 
-// Caller is the site skip frames up, 1 being that of the call of Caller: a programming
-// error is named where it was made.
+// Caller returns the file and line skip frames up the stack; 1 is the call of Caller. It is for
+// panics that name the line of a programming error.
 func Caller(skip int) string {
 	_, file, line, _ := runtime.Caller(skip)
 	return position(file, line, true)
 }
 
-// MustNotBeNegative panics where the caller of its caller, an option, was given a negative
-// duration.
+// MustNotBeNegative panics if d is negative. Its caller is an option; the panic names the line at
+// which the option was called.
 func MustNotBeNegative(option string, d time.Duration) {
 	if d < 0 {
 		panic(fmt.Sprintf("%s(%v) is negative, at %s", option, d, Caller(3)))
 	}
 }
 
-// position is file:line with the last directory of file, or without.
+// position returns file:line, with the last directory of the file if dir is true.
 func position(file string, line int, dir bool) string {
 	i := strings.LastIndexByte(file, '/')
 	if i > 0 && dir {
@@ -117,8 +117,8 @@ func position(file string, line int, dir bool) string {
 	return file[i+1:] + ":" + strconv.Itoa(line)
 }
 
-// functionName is the name of a declared function or method without the path of
-// its package, "" for a closure.
+// functionName returns the name of a declared function or method without the path of its package,
+// "" for a closure.
 func functionName(pc uintptr) string {
 	f := runtime.FuncForPC(pc)
 	if f == nil {
@@ -135,8 +135,8 @@ func functionName(pc uintptr) string {
 	return name
 }
 
-// isClosure knows the names that the compiler gives: func1, gowrap2, 1,
-// glob..func3, and what ranges over functions (f-range1).
+// isClosure reports whether part of a name was made by the compiler: func1, gowrap2, 1,
+// glob..func3, or f-range1 for the body of a range over a function.
 func isClosure(part string) bool {
 	for _, prefix := range [...]string{"func", "gowrap", "deferwrap", ""} {
 		if digits, ok := strings.CutPrefix(part, prefix); ok && digits != "" && strings.Trim(digits, "0123456789") == "" {

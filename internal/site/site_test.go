@@ -20,14 +20,14 @@ func functional(context.Context) error         { return nil }
 
 var global = func(context.Context) error { return nil }
 
-// called is registered where called is called.
+// called returns the Origin of a step that is registered where called is called.
 func called(name string) site.Origin { return site.Here().As(name) }
 
 func TestNames(t *testing.T) {
 	const pkg = "site_test."
 	for _, tt := range []struct {
 		f    func(context.Context) error
-		want string // "" for a closure, whose name is its site
+		want string // "" for a closure, which has its site as its name
 	}{
 		{declared, pkg + "declared"},
 		{functional, pkg + "functional"},
@@ -51,13 +51,13 @@ func TestNames(t *testing.T) {
 	}
 	o := called("given").Named(declared)
 	if o.Name() != "given" {
-		t.Errorf("Name = %q, want the given one", o.Name())
+		t.Errorf("Name = %q, want the name given to As", o.Name())
 	}
 	o.SetName("set")
 	if o.Name() != "set" {
-		t.Errorf("Name = %q, want the one that was set", o.Name())
+		t.Errorf("Name = %q, want the name given to SetName", o.Name())
 	}
 	if none := (&site.Origin{}); none.Name() != "" || none.Site() != "" {
-		t.Errorf("of nothing: %q, %q", none.Name(), none.Site())
+		t.Errorf("Name, Site of the zero Origin = %q, %q, want none", none.Name(), none.Site())
 	}
 }
