@@ -2,10 +2,10 @@ package stacks
 
 import "strings"
 
-// WaitState is what a goroutine waits for, by the first line of its traceback.
+// WaitState is waitState.
 var WaitState = waitState
 
-// These are where a build has its files from.
+// The sources of a build with full paths, and of one with -trimpath.
 var (
 	Untrimmed = sources{
 		standard: "/go/src/", library: "/mod/github.com/lastcall-go/lastcall/",
@@ -17,9 +17,8 @@ var (
 	}
 )
 
-// At is a Look of such a build at a step with these stacks, the innermost frame first, each
-// of which is a function and its position. States has the wait state by the innermost
-// function.
+// At returns a Snapshot, in such a build, of a step with these stacks. states has the wait states
+// by the innermost functions.
 func (s sources) At(states map[string]string, stacks ...Stack) Snapshot {
 	l := Snapshot{sources: s, stacks: map[string][]Stack{"": stacks}, states: make(map[string]string)}
 	for _, st := range stacks {
@@ -28,7 +27,8 @@ func (s sources) At(states map[string]string, stacks ...Stack) Snapshot {
 	return l
 }
 
-// Goroutines are so many with this stack.
+// Goroutines returns the stack of count goroutines. Each line is a function and its position, the
+// innermost first.
 func Goroutines(count int, lines ...string) Stack {
 	st := Stack{Count: count}
 	for _, line := range lines {

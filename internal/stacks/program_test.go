@@ -17,7 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What the steps of testdata/myapp wait for. "@NAME" stands for the line where NAME is stuck.
+// waits has what the steps of testdata/myapp wait for. "@NAME" stands for the line where NAME is
+// stuck.
 var waits = map[string]string{
 	"mutex":    "sync.(*Mutex).Lock < store.(*Store).Lock (@mutex)",
 	"method":   "sync.(*Mutex).Lock < store.(*Store).Twice (@method)",
@@ -41,8 +42,7 @@ var waits = map[string]string{
 	"http cgo":         "C.sleep < main.sleepInC (@cgo)",
 }
 
-// The culprits are named in a program whose module has no dot in its path, however it is
-// built.
+// The program's module has no dot in its path.
 func TestCulpritsOfAProgram(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds two programs")
@@ -69,8 +69,8 @@ func TestCulpritsOfAProgram(t *testing.T) {
 	}
 }
 
-// says runs the program until it says that its steps wait for what is wanted, or for a long
-// time, and returns what it has said last.
+// says runs the program until it prints what is wanted, or for a long time, and returns what it
+// has printed last.
 func says(t *testing.T, binary string, want map[string]string) (got map[string]string) {
 	t.Helper()
 	cmd := exec.Command(binary)
@@ -100,8 +100,8 @@ func says(t *testing.T, binary string, want map[string]string) (got map[string]s
 	return got
 }
 
-// program copies the program to a directory of its own, outside of this module, and finds the
-// lines where its steps are stuck.
+// program copies the program to a directory outside of this module, and finds the lines where its
+// steps are stuck.
 func program(t *testing.T) (dir string, lines map[string]string) {
 	t.Helper()
 	dir, lines = filepath.Join(t.TempDir(), "myapp"), make(map[string]string)
@@ -130,7 +130,7 @@ func program(t *testing.T) (dir string, lines map[string]string) {
 	return dir, lines
 }
 
-// build builds the program with a function that says what steps wait for.
+// build builds the program with a function that prints what steps wait for.
 func build(t *testing.T, dir string, flags []string) (binary string) {
 	t.Helper()
 	root, err := filepath.Abs("../..")

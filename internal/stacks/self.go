@@ -7,11 +7,10 @@ import (
 	"sync"
 )
 
-// Self returns the label of the step whose goroutine calls it, "" if that cannot
-// be told. The runtime shows a goroutine's label to nobody but the profiler: the
-// stack with this very call in it is the caller's. It costs a goroutine profile,
-// and is for the rare caller that has to know which step it is in and has no
-// context to tell.
+// Self returns the label of the step whose goroutine calls it, "" if the label is not known. The
+// runtime shows the label of a goroutine only in a profile, so Self takes a goroutine profile and
+// looks for the stack with its own call. It is for the rare caller that has no context of its
+// step.
 func Self() string {
 	selfLock.Lock()
 	defer selfLock.Unlock()
@@ -30,10 +29,10 @@ func self() string {
 	return ""
 }
 
-// Inside reports whether the calling goroutine is one that runs a step: not one
-// that a step has started. The name of a function on the stack tells, at some
-// microseconds for a call that is made once in a program's life; to know each
-// goroutine's number in advance would cost every task as much.
+// Inside reports whether the calling goroutine runs a step's function. For a goroutine that a step
+// has started it returns false. It looks for the name of a function on the stack, which takes some
+// microseconds. It is called rarely; to record the number of each step's goroutine instead would
+// cost every task as much.
 func Inside() bool { return OnStack(isStepCaller) }
 
 // OnStack reports whether a function for which match is true is on the caller's stack.
@@ -55,8 +54,8 @@ func OnStack(match func(function string) bool) bool {
 	}
 }
 
-// Goroutine is the number of the calling goroutine. The runtime shows it only in
-// a traceback: for rare calls.
+// Goroutine returns the number of the calling goroutine. The runtime shows it only in a traceback,
+// which is slow.
 func Goroutine() uint64 {
 	var buf [64]byte
 	b := buf[:runtime.Stack(buf[:], false)]

@@ -30,7 +30,7 @@ func TestSelf(t *testing.T) {
 	}
 }
 
-func TestNoLookWhereLoopsCannotBeInterrupted(t *testing.T) {
+func TestNoStacksIfLoopsCannotBeInterrupted(t *testing.T) {
 	t.Setenv("GODEBUG", "asyncpreemptoff=1")
 	pprof.Do(context.Background(), pprof.Labels(stacks.Key, "a#1#2"), func(context.Context) {
 		if got := stacks.Labelled(); got != nil {

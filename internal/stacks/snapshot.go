@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// maxStacks is how many stacks of a step are kept: a thousand children in twenty different
-// places tell no more than the first of them.
+// maxStacks is the number of stacks of a step that are kept. More would only make the report
+// longer.
 const maxStacks = 20
 
-// A Look is the goroutines of all steps as they were at one moment. Steps that get stuck
+// A Snapshot has the stacks of the goroutines of all steps at one moment. Steps that get stuck
 // together can share one.
 type Snapshot struct {
 	sources sources
 	stacks  map[string][]Stack // by label
 	states  map[string]string  // wait states by the stacks' keys
-	all     bool               // states has those of all goroutines
+	all     bool               // whether states has the states of all goroutines
 }
 
-// Take looks at the process. It can take long where there are very many goroutines.
+// Take takes a snapshot of the process. It takes long if there are very many goroutines.
 func Take() Snapshot {
 	l := Snapshot{sources: theSources(), stacks: make(map[string][]Stack)}
 	for _, st := range Labelled() {
@@ -30,9 +30,8 @@ func Take() Snapshot {
 	return l
 }
 
-// state is what the goroutines of st wait for, "" if that is not known. The states are taken
-// shortly after the stacks. A goroutine whose stack has changed in between is not waiting: it may
-// be in a loop, at another line of it.
+// state returns what the goroutines of st wait for, "" if that is not known. The states are taken
+// shortly after the stacks. A goroutine whose stack has changed in between is running.
 func (l Snapshot) state(st Stack) string {
 	state, ok := l.states[key(st.frames)]
 	if !ok && l.all {
@@ -41,8 +40,8 @@ func (l Snapshot) state(st Stack) string {
 	return state
 }
 
-// Of returns the stacks of the step with this label, and in a few words what it waits for.
-// Both are "" where nothing was seen of it. The stacks that tell most come first.
+// Of returns the stacks of the step with this label, the most telling ones first, and in a few
+// words what the step waits for. Both are "" if no goroutine has the label.
 func (l Snapshot) Of(label string) (text, waitsFor string) {
 	found := make([]waiting, 0, len(l.stacks[label]))
 	for _, st := range l.stacks[label] {
@@ -66,12 +65,12 @@ func (l Snapshot) Of(label string) (text, waitsFor string) {
 	return strings.TrimSuffix(b.String(), "\n"), summary(found)
 }
 
-// The places of at least two stacks are named, since a deadlock has two, and of more as long
-// as what there is has less than this many columns: the words stand early in a line of the log.
+// A summary names the places of at least two stacks, because a deadlock has two. It names further
+// places until it has summaryWidth columns: it stands early in a line of the log.
 const summaryWidth = 80
 
-// inWords says where the stacks of the first rank wait, and how many more goroutines there
-// are of it.
+// summary says where the stacks of the first rank wait, and how many more goroutines have that
+// rank.
 func summary(found []waiting) string {
 	var places []string
 	columns, more := 0, 0

@@ -11,7 +11,7 @@ import (
 	"github.com/lastcall-go/lastcall/internal/stacks"
 )
 
-// spin is at another line, or in another function, at each look.
+// spin is at another line, or in another function, in each snapshot.
 func spin(stop *atomic.Bool) {
 	for n := 1; !stop.Load(); {
 		n = collatz(n)
@@ -51,7 +51,7 @@ func receiveInPanic(from <-chan struct{}) {
 
 func receiveAny[T any](from <-chan T) { <-from }
 
-// states looks n times at a goroutine that runs f, and returns its states.
+// states takes n snapshots of a goroutine that runs f, and counts its states.
 func states(n int, name string, f func()) map[string]int {
 	label := name + "#1#test"
 	over := make(chan struct{})
@@ -68,7 +68,7 @@ func states(n int, name string, f func()) map[string]int {
 	return got
 }
 
-// A goroutine that runs has moved on when its state is taken.
+// The stack of a running goroutine has changed when its state is taken.
 func TestStateOfALoop(t *testing.T) {
 	var stop atomic.Bool
 	over := make(chan struct{})
@@ -80,8 +80,8 @@ func TestStateOfALoop(t *testing.T) {
 	}
 }
 
-// A goroutine that waits is not taken for one that has moved on, whatever its stack is like.
-func TestStatesOfTheWaiting(t *testing.T) {
+// A waiting goroutine is not taken for a running one, whatever its stack is.
+func TestStatesOfWaitingGoroutines(t *testing.T) {
 	from := make(chan struct{})
 	defer close(from)
 	for name, f := range map[string]func(){
@@ -99,7 +99,7 @@ func TestStatesOfTheWaiting(t *testing.T) {
 	}
 }
 
-// A traceback that is cut off does not tell that a goroutine has moved on.
+// A goroutine that is missing in a truncated traceback is not taken for a running one.
 func TestStateBeyondTheTraceback(t *testing.T) {
 	from := make(chan struct{})
 	defer close(from)
@@ -107,7 +107,7 @@ func TestStateBeyondTheTraceback(t *testing.T) {
 		go receiveDeep(from, 100)
 	}
 	for got := range states(1, "beyond", func() { receiveAny(from) }) {
-		if got != "1 goroutine:" && got != "1 goroutine [chan receive]:" { // there if its place is an old one
+		if got != "1 goroutine:" && got != "1 goroutine [chan receive]:" { // the runtime may list it early
 			t.Errorf("%q, want no state, or that it waits", got)
 		}
 	}

@@ -1,8 +1,8 @@
-// Package stacks reads the stacks of a program's goroutines: which step a goroutine belongs
-// to, which step the caller is in, and what a step that does not obey waits for.
+// Package stacks reads the stacks of a program's goroutines. It finds the step that a goroutine
+// belongs to, the step that the caller is in, and what a step that does not return waits for.
 //
-// A goroutine belongs to a step by its profiler label, which goroutines inherit from the one
-// that starts them.
+// The profiler label of a goroutine names its step. A goroutine inherits the label from the one
+// that starts it.
 package stacks
 
 import (
@@ -14,11 +14,11 @@ import (
 	"strings"
 )
 
-// Key is the key of the profiler label that every goroutine of a step carries. The value is
+// Key is the key of the profiler label that every goroutine of a step has. The value is
 // name#number#run.
 const Key = "lastcall"
 
-// Split takes the value of a label apart. The name may contain anything.
+// Split splits the value of a label into its parts. The name may contain any character.
 func Split(label string) (name, number, run string, ok bool) {
 	r := strings.LastIndexByte(label, '#')
 	n := strings.LastIndexByte(label[:max(r, 0)], '#')
@@ -28,7 +28,7 @@ func Split(label string) (name, number, run string, ok bool) {
 	return label[:n], label[n+1 : r], label[r+1:], true
 }
 
-// A Stack is one or more goroutines of a step with equal stacks.
+// A Stack is the stack of one or more goroutines of a step.
 type Stack struct {
 	Label             string
 	Name, Number, Run string // the parts of the label
@@ -36,9 +36,8 @@ type Stack struct {
 	frames            []frame // innermost first
 }
 
-// Labelled returns the stacks of all goroutines that carry a step's label. The text form of
-// the goroutine profile is the only one that has the labels and does not stop the world for
-// longer than an instant.
+// Labelled returns the stacks of all goroutines that have a step's label. It reads the text form
+// of the goroutine profile: no other form has the labels and stops the world only for an instant.
 func Labelled() []Stack {
 	if cannotPreempt() {
 		return nil
@@ -51,7 +50,7 @@ func Labelled() []Stack {
 	var found []Stack
 	for block := range bytes.SplitSeq(text, []byte("\n\n")) {
 		if !bytes.Contains(block, []byte(strconv.Quote(Key))) {
-			continue // most goroutines of most programs: spare them the rest
+			continue // so are most goroutines of most programs: do not parse them
 		}
 		if st, ok := parseBlock(string(block)); ok {
 			found = append(found, st)
@@ -60,15 +59,14 @@ func Labelled() []Stack {
 	return found
 }
 
-// cannotPreempt reports whether the runtime was told not to interrupt tight
-// loops. A look at the stacks would then wait for one, and all other goroutines
-// with it, for ever.
+// cannotPreempt reports whether the runtime was told not to interrupt tight loops. Taking the
+// stacks would then block the whole program for as long as a loop runs.
 func cannotPreempt() bool {
 	return strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff=1")
 }
 
-// parseBlock reads "2 @ 0x48aa1d 0x48aa2e", the line with the labels, if there are any, and
-// a line for each frame.
+// parseBlock reads the line "2 @ 0x48aa1d 0x48aa2e", the line with the labels, and a line for each
+// frame.
 func parseBlock(block string) (st Stack, ok bool) {
 	head, rest, _ := strings.Cut(block, "\n")
 	labels, lines, _ := strings.Cut(rest, "\n")
@@ -138,8 +136,8 @@ func goroutines(n int) string {
 	return strconv.Itoa(n) + " goroutines"
 }
 
-// within is the frames of the step's function and of what it calls: below there is only
-// what has called it.
+// stepFrames returns the frames of the step's function and of the functions that it calls. The
+// rest of the stack is the same for all steps.
 func (st *Stack) stepFrames() []frame {
 	for i, f := range st.frames {
 		if isStepCaller(f.function) {
@@ -159,18 +157,18 @@ func (st *Stack) has(match func(function string) bool) bool {
 	return false
 }
 
-// Ours reports whether the goroutine was started by this library, rather than by what a step
-// calls.
+// StartedByLibrary reports whether this library has started the goroutine, or the goroutine has no
+// function on its stack.
 func (st *Stack) StartedByLibrary() bool {
 	entry := st.entry()
 	return entry == (frame{}) || theSources().isLibrary(unversioned(entry.position))
 }
 
-// Unborn reports whether the goroutine has not begun to run yet, or is about to end: there
-// is no function on its stack.
+// NotStarted reports whether there is no function on the stack: the goroutine has not begun to run
+// yet, or is about to end.
 func (st *Stack) NotStarted() bool { return st.entry() == (frame{}) }
 
-// entry is the function that the goroutine was started with.
+// entry returns the function that the goroutine was started with.
 func (st *Stack) entry() (entry frame) {
 	for _, f := range st.frames {
 		if !strings.HasPrefix(f.function, "runtime.") {
@@ -180,8 +178,8 @@ func (st *Stack) entry() (entry frame) {
 	return entry
 }
 
-// IdleConnection reports whether the goroutine is one of the two that net/http keeps
-// for a connection that may be used again: a step with a single http.Get leaves them.
+// IdleConnection reports whether the goroutine is one of the two that net/http keeps for a
+// connection that may be reused. A single http.Get leaves them behind.
 func (st *Stack) IdleConnection() bool {
 	return st.has(func(function string) bool {
 		return (strings.HasPrefix(function, "net/http.") || strings.HasPrefix(function, "net/http/internal/")) &&

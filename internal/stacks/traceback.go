@@ -5,17 +5,18 @@ import (
 	"strings"
 )
 
-// Wait states come from a dump for which the world is stopped, the longer the more
-// goroutines there are (see bench/RESULTS.md). Beyond this many the report does without.
+// maxForStates is the number of goroutines up to which the report has wait states. They come from
+// a traceback that stops the world, for longer the more goroutines there are (see
+// bench/RESULTS.md).
 const maxForStates = 10_000
 
-// dumpPerGoroutine is what a traceback takes of the buffer for it, amply: what does not
-// fit is cut off.
+// dumpPerGoroutine is the size of the traceback buffer for each goroutine. Most tracebacks need
+// less; the runtime cuts off the text that does not fit.
 const dumpPerGoroutine = 1 << 10
 
-// waitStates maps stacks to what their goroutines wait for, as a traceback says
-// it: "sync.Mutex.Lock", "chan receive". A traceback has no labels; what joins
-// the two is the stack itself. All reports whether no goroutine is missing.
+// waitStates maps the keys of stacks to what their goroutines wait for, in the words of a
+// traceback: "sync.Mutex.Lock", "chan receive". A traceback has no labels, so the stack itself is
+// the key. all reports whether no goroutine is missing.
 func waitStates() (states map[string]string, all bool) {
 	n := runtime.NumGoroutine()
 	if n > maxForStates || cannotPreempt() {
@@ -31,12 +32,12 @@ func waitStates() (states map[string]string, all bool) {
 	return states, size < len(buf)
 }
 
-// maxInKey is how many frames of a stack are compared. After 50 frames, of which some may be the
-// runtime's, a traceback leaves some out.
+// maxInKey is the number of frames of a stack that are compared. A traceback of more than 100
+// frames omits some after the first 50, and some of those 50 may be the runtime's.
 const maxInKey = 40
 
-// key tells stacks apart in both forms of them, which show different frames of the runtime:
-// a traceback has "panic(...)" for runtime.gopanic.
+// key returns a text that identifies a stack, in a profile and in a traceback. It leaves out the
+// frames of the runtime, which differ: a traceback has "panic(...)" for runtime.gopanic.
 func key(frames []frame) string {
 	var b strings.Builder
 	n := 0
@@ -55,7 +56,7 @@ func key(frames []frame) string {
 }
 
 // waitState reads the first line of a goroutine: "goroutine 7 [select, 2 minutes]:". With
-// GODEBUG=tracebacklabels=1 there are labels in it, which may contain anything.
+// GODEBUG=tracebacklabels=1 the line has labels, which may contain any character.
 func waitState(head string) string {
 	_, state, _ := strings.Cut(head, "[")
 	state, _, _ = strings.Cut(state, " labels:")

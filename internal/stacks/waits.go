@@ -5,32 +5,32 @@ import (
 	"strings"
 )
 
-// A rank says how much a stack tells of what its step waits for. Only the stacks of the
-// lowest rank count.
+// A rank says how well a stack shows what its step waits for. Only the stacks of the lowest rank
+// count.
 type rank int8
 
 const (
-	inUser    rank = iota // it waits in the user's code, or in what that calls
-	elsewhere             // in another module, of which this may be the background; or in this library, for others
+	inUser    rank = iota // it waits in the user's code, or in a function that this calls
+	elsewhere             // it waits in another module, perhaps in a background goroutine, or in this library for other steps
 	noCulprit             // it has only code of the distribution and of this library
 )
 
-// A waiting is a stack with what is known of its wait.
+// A waiting is a stack and where it waits.
 type waiting struct {
 	Stack
 	state string
 	rank  rank
-	order int    // among those of a rank
+	order int    // the position among the stacks of a rank
 	place string // "sync.(*Mutex).Lock < store.(*Store).Close (store/store.go:41)"
 }
 
-// waiting finds out where the goroutines of st wait: the function that was called there, the
-// function of another module that has called it, if any, and the line of the user's.
+// waiting finds out where the goroutines of st wait: the function of the distribution, the
+// function of another module that has called it, if there is one, and the line of the user's code.
 func (s sources) waiting(st Stack, state string) waiting {
 	w := waiting{Stack: st, state: state, order: 1}
 	frames := st.stepFrames()
-	// The innermost frames that are not of the distribution, not of this library either, and
-	// not of another module.
+	// The indexes of the innermost frame outside of the distribution, outside of this library as
+	// well, and outside of other modules as well.
 	ours, others, users := s.first(frames, library), s.first(frames, dependency), s.first(frames, user)
 	called, at := s.called(frames[:ours]), users
 	if users == len(frames) {
@@ -45,11 +45,11 @@ func (s sources) waiting(st Stack, state string) waiting {
 		w.rank = elsewhere
 	}
 	if isLock(called) {
-		w.order = 0 // it waits neither to be told to stop nor for its children
+		w.order = 0 // a lock is more telling than a wait for the request to stop, or for children
 	}
 	w.order *= 2
 	if len(frames) == len(st.frames) {
-		w.order++ // it is not the goroutine that has called the step's function
+		w.order++ // the step has started this goroutine; its own comes first
 	}
 	var names []string
 	if called != "" {
@@ -75,7 +75,8 @@ func isLock(function string) bool {
 	return strings.HasPrefix(function, "sync.(*") && strings.HasSuffix(function, "Lock") // Mutex, RWMutex
 }
 
-// first is the index of the innermost frame of which the author is a, or one after it.
+// first returns the index of the innermost frame whose author is a or a later one in the list of
+// authors, or len(frames).
 func (s sources) first(frames []frame, a author) int {
 	if i := slices.IndexFunc(frames, func(f frame) bool { return s.author(f) >= a }); i >= 0 {
 		return i
@@ -83,7 +84,7 @@ func (s sources) first(frames []frame, a author) int {
 	return len(frames)
 }
 
-// last is the outermost frame of a.
+// last returns the outermost frame of a.
 func (s sources) last(frames []frame, a author) (last frame) {
 	for _, f := range frames {
 		if s.author(f) == a {
@@ -93,9 +94,8 @@ func (s sources) last(frames []frame, a author) (last frame) {
 	return last
 }
 
-// called is the function of the distribution, or of C, that these frames are in, "" if there
-// is none worth a name. The innermost one says best what it is that is waited for, unless it
-// is a detail of the runtime or of a system call.
+// called returns the function of the distribution, or of C, that these frames are in, "" if there
+// is none to name. It is the innermost one that is no detail of the runtime or of a system call.
 func (s sources) called(frames []frame) string {
 	syscall := ""
 	for i, f := range frames {
@@ -111,7 +111,7 @@ func (s sources) called(frames []frame) string {
 			syscall = f.name()
 		case pkg == "runtime" || strings.Contains("/"+pkg+"/", "/internal/") || strings.HasPrefix(pkg, "vendor/"):
 		case f.directory() == "runtime" && i+1 < len(frames) && frames[i+1].packageOf() == pkg:
-			// The runtime implements it for that package: sync.runtime_notifyListWait.
+			// The runtime implements it for that package, such as sync.runtime_notifyListWait.
 		default:
 			return trimCompilerSuffix(f.name(), ".func")
 		}
