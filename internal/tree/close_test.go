@@ -11,7 +11,7 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// closeFor closes n as somebody does who gives it this long, and says what has failed.
+// closeFor closes n within the given time, and returns the failed steps.
 func (p *program) closeFor(n *tree.Node, most time.Duration) (failed []string, err error) {
 	steps, err := p.Close(n, tree.CloseOptions{Limit: tree.Sum(p.Now(), most)})
 	for _, n := range steps {
@@ -46,7 +46,7 @@ func TestACloserHasTheErrors(t *testing.T) {
 	})
 }
 
-func TestACloserOfWhatTheProgramStopsHasNoErrors(t *testing.T) {
+func TestACloserThatJoinsTheProgramsStopHasNoErrors(t *testing.T) {
 	inBubble(t, func(p *program) {
 		h := p.handler(p.stack, "h", func(context.Context) error { p.sleep(s); return errors.New("broken") }, tree.Limits{})
 		done := p.begin(20 * s)
@@ -61,7 +61,7 @@ func TestACloserOfWhatTheProgramStopsHasNoErrors(t *testing.T) {
 
 func TestASecondCloserBringsTheLimitForward(t *testing.T) {
 	inBubble(t, func(p *program) {
-		sc := scopeOf("scope", deaf("a"), deaf("b"))
+		sc := scopeOf("scope", hangs("a"), hangs("b"))
 		p.build(p.stack, sc)
 		p.after(0, func() { _, _ = p.closeFor(sc.node, 20*s) })
 		time.Sleep(s)
@@ -76,7 +76,7 @@ func TestACloseWithoutTimeIsLeftToTheDrain(t *testing.T) {
 		p.build(p.stack, a)
 		p.handler(p.stack, "late", func(ctx context.Context) error {
 			<-ctx.Done()
-			p.sleep(p.root.End) // some time, but less than to its end
+			p.sleep(p.root.End) // there is some time left, but less than to its end
 			return nil
 		}, tree.Limits{})
 		var err error
@@ -94,10 +94,10 @@ func TestACloseWithoutTimeIsLeftToTheDrain(t *testing.T) {
 	})
 }
 
-// What is closed early after a second signal has its minimum by the closer's plan, as any step.
+// A scope that is closed early after a second signal has its minimum by the closer's plan.
 func TestACloseAfterASecondSignal(t *testing.T) {
 	inBubble(t, func(p *program) {
-		a := deaf("a")
+		a := hangs("a")
 		p.build(p.stack, a)
 		p.handler(p.stack, "b", p.takes(forever), tree.Limits{Reserve: 8 * s})
 		p.after(s, func() {
@@ -109,7 +109,7 @@ func TestACloseAfterASecondSignal(t *testing.T) {
 	})
 }
 
-// Before the stop, too: it will come.
+// Before the program's stop n will have its turn as well.
 func TestACloseWithoutTimeBeforeTheStop(t *testing.T) {
 	inBubble(t, func(p *program) {
 		h := p.handler(p.stack, "h", p.takes(0), tree.Limits{})
@@ -126,8 +126,8 @@ func TestACloseWithoutTimeBeforeTheStop(t *testing.T) {
 	})
 }
 
-// A step that stays what it is when its closer goes: its work context has ended, and its turn is
-// still to come.
+// A task whose closer has given up stays a member of its list: its work context has ended, and its
+// turn is still to come.
 func TestAStepThatStays(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -140,7 +140,7 @@ func TestAStepThatStays(t *testing.T) {
 		{"finishes its work", func(*program) tree.Func {
 			return func(ctx context.Context) error { <-tree.From(ctx).Work(ctx).Done(); return nil }
 		}, true, 3800 * ms, []string{"task ok at 3.8s", "other ok at 10s"}},
-		{"is deaf", func(p *program) tree.Func { return p.takes(forever) }, false, 3800 * ms, []string{"task abandoned at 29s", "other ok at 29s"}},
+		{"hangs", func(p *program) tree.Func { return p.takes(forever) }, false, 3800 * ms, []string{"task abandoned at 29s", "other ok at 29s"}},
 		{"returns later, before its turn", func(p *program) tree.Func { return p.takes(7 * s) }, false, 3800 * ms, []string{"task ok at 7s", "other ok at 10s"}},
 		{"returns in its turn", func(p *program) tree.Func { return p.takes(12 * s) }, false, 3800 * ms, []string{"task ok at 12s", "other ok at 12s"}},
 	} {
@@ -175,7 +175,7 @@ func TestAStepThatStays(t *testing.T) {
 	}
 }
 
-// The limit of a closer reaches what runs in groups within the step.
+// The limit of a closer also applies to groups that the step runs.
 func TestTheLimitOfACloserReachesTheGroupsWithin(t *testing.T) {
 	inBubble(t, func(p *program) {
 		var g *tree.Node
@@ -199,12 +199,12 @@ func TestTheLimitOfACloserReachesTheGroupsWithin(t *testing.T) {
 	})
 }
 
-// What a step closes, and does not wait for, goes on when that step is over, bounded by Grace and
-// what is around.
-func TestWhatACloserLeavesBehind(t *testing.T) {
+// A scope that a step closes without waiting goes on when the step is over. It is bounded by Grace
+// and by the nodes around the step.
+func TestAScopeWhoseCloserIsOver(t *testing.T) {
 	inBubble(t, func(p *program) {
 		p.grace = 7 * s
-		sc := scopeOf("scope", deaf("a"), deaf("b"))
+		sc := scopeOf("scope", hangs("a"), hangs("b"))
 		p.build(p.stack, sc)
 		p.handler(p.stack, "closer", func(ctx context.Context) error {
 			go func() { _ = p.close(ctx, sc.node, tree.Never) }()
@@ -216,10 +216,10 @@ func TestWhatACloserLeavesBehind(t *testing.T) {
 	})
 }
 
-// A step that is abandoned does not go before what it waits for.
-func TestWhatAnAbandonedStepCloses(t *testing.T) {
+// A step is not abandoned before the nodes that it waits for.
+func TestAScopeThatAnAbandonedStepCloses(t *testing.T) {
 	inBubble(t, func(p *program) {
-		a := deaf("a")
+		a := hangs("a")
 		p.build(p.stack, a)
 		closer := p.runs(p.stack, tree.Task, "closer", func(ctx context.Context) error {
 			go func() { _ = p.close(ctx, a.node, tree.Never) }()

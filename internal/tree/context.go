@@ -9,61 +9,63 @@ import (
 	"time"
 )
 
-// nodeKey is the context key under which a step is found.
+// nodeKey is the context key of the step that a context belongs to.
 type nodeKey struct{}
 
-// IsKey reports whether key is that under which the step of a context is found.
+// IsKey reports whether key is the key of the step that a context belongs to.
 func IsKey(key any) bool { return key == nodeKey{} }
 
 // From returns the step that ctx belongs to, nil if it belongs to none. It calls methods of ctx,
-// which may be the user's: no lock must be held.
+// which may be the user's code: no lock must be held.
 func From(ctx context.Context) *Node {
 	n, _ := ctx.Value(nodeKey{}).(*Node)
 	return n
 }
 
-// A Context is a context of a step. It is a type of its own because three things have to hold
-// at once, and no combination of the standard ones does it: it costs nothing while nobody asks
-// for Done (a step that ignores its context, which is most handlers); it has the values of one
-// context and the end of another; and its end may be a deadline (DeadlineExceeded, with
-// ErrGrace as the cause) or a cancellation, which is not known when it is handed out.
+// A Context is a context of a step. No combination of the standard contexts has these three
+// properties:
 //
-// Its Deadline does not change: it is what was known when the context was handed out. A limit
-// that comes forward later ends the context earlier.
+//   - It costs nothing until somebody calls Done. Most handlers ignore their context.
+//   - It has the values of one context and the end of another.
+//   - Its end may be a deadline (DeadlineExceeded, with ErrGrace as the cause) or a cancellation.
+//     Which of them it will be is not known when the context is made.
 //
-// Derived contexts are children without a goroutine: package context uses the AfterFunc
-// method. It finds the cause by asking Value for a key of its own, which Ending answers.
+// Its Deadline does not change: it is the one known when the step got the context. If a limit comes
+// forward later, the context ends earlier.
+//
+// Derived contexts need no goroutine, because package context calls the AfterFunc method. It finds
+// the cause by a key of its own, which Value passes to the Ending.
 type Context struct {
 	node     *Node
 	deadline time.Duration        // 0 or Never: none
-	live     atomic.Pointer[live] // made when asked for; that of an Ending if nobody asked before the end
+	live     atomic.Pointer[live] // made when needed; the one of an Ending if nobody needed it before the end
 }
 
-// live is the part of a Context that only a context that is made use of has.
+// live is the part of a Context that is made when somebody uses it.
 type live struct {
 	done chan struct{}
 
 	mu    sync.Mutex
-	end   *Ending // nil while the context lives
+	end   *Ending // nil until the context has ended
 	after map[*func()]struct{}
 }
 
-// An Ending is why and how contexts end; one can end many.
+// An Ending is the error and the cause with which contexts end. Many contexts can share one.
 type Ending struct {
 	err    error
 	cause  error
-	causer context.Context // a cancelled context that has nothing but the cause
-	live   live            // for contexts that nobody has asked about yet
+	causer context.Context // a cancelled context with the same cause, and without values
+	live   live            // for contexts that nobody has used before they end
 }
 
-// canceled ends the contexts of a step that has returned, or is stopped by itself; expired those
-// of one at its deadline.
+// canceled ends the contexts of a step that has returned, or that stops itself. expired ends the
+// contexts of a step at its deadline.
 var (
 	canceled = Asked(context.Canceled)
 	expired  = newEnding(context.DeadlineExceeded, ErrGrace)
 )
 
-// Asked makes the end of contexts whose steps are asked to stop because of cause.
+// Asked makes the Ending of contexts whose steps are asked to stop because of cause.
 func Asked(cause error) *Ending { return newEnding(context.Canceled, cause) }
 
 func newEnding(err, cause error) *Ending {
@@ -113,7 +115,7 @@ func (c *Context) ended() *Ending {
 	return l.end
 }
 
-// Deadline is when the context ends at the latest, if that was known when it was handed out.
+// Deadline returns the latest time of the end, if it was known when the step got the context.
 func (c *Context) Deadline() (time.Time, bool) { return c.node.tree.instant(c.deadline) }
 
 func (t *Tree) instant(at time.Duration) (time.Time, bool) {
@@ -123,11 +125,11 @@ func (t *Tree) instant(at time.Duration) (time.Time, bool) {
 	return t.Time(at), true
 }
 
-// Done is closed when the context ends.
+// Done returns a channel that is closed when the context ends.
 func (c *Context) Done() <-chan struct{} { return c.alive().done }
 
-// Err is nil while the context lives, context.DeadlineExceeded after the step's deadline, else
-// context.Canceled.
+// Err returns nil until the context ends, then context.DeadlineExceeded if that was at the step's
+// deadline, otherwise context.Canceled.
 func (c *Context) Err() error {
 	if e := c.ended(); e != nil {
 		return e.err
@@ -135,7 +137,7 @@ func (c *Context) Err() error {
 	return nil
 }
 
-// Value finds the step, the cause of the end, and the values.
+// Value returns the step, the cause of the end, or a value.
 func (c *Context) Value(key any) any {
 	if v := c.own(key); v != nil {
 		return v
@@ -153,9 +155,9 @@ func (c *Context) own(key any) any {
 	return nil
 }
 
-// AfterFunc calls f when the context has ended. Package context calls it for derived contexts,
-// whose functions do not block: a derived context ends at once with its parent. A function of
-// others is called on a goroutine of its own, or else it could hold up the timer and the signals.
+// AfterFunc calls f when the context has ended. Package context calls AfterFunc for derived
+// contexts, with functions that do not block: a derived context ends at once with its parent. Any
+// other f is called on a goroutine of its own, because it could block the timer and the signals.
 func (c *Context) AfterFunc(f func()) (stop func() bool) {
 	if !calledByContext() {
 		g := f
@@ -181,7 +183,7 @@ func (c *Context) AfterFunc(f func()) (stop func() bool) {
 	}
 }
 
-// calledByContext reports whether the caller of the method that calls it is package context.
+// calledByContext reports whether the calling method was called by package context.
 func calledByContext() bool {
 	var pc [1]uintptr
 	runtime.Callers(3, pc[:])
@@ -189,12 +191,11 @@ func calledByContext() bool {
 	return strings.HasPrefix(frame.Function, "context.")
 }
 
-// String keeps fmt from reading the fields while they change.
+// String keeps package fmt from reading the fields while they change.
 func (c *Context) String() string { return "lastcall.Context" }
 
-// Work returns the context for work in hand of the step n, to which ctx belongs: the values of
-// ctx, and an end at the step's deadline. Its Deadline is known if the step was told to stop
-// before.
+// Work returns a work context of the step n, to which ctx belongs: it has the values of ctx and
+// ends at the step's deadline. Its Deadline is known if the step was told to stop before.
 func (n *Node) Work(ctx context.Context) context.Context {
 	deadline := n.work.deadline
 	if !n.called() {
@@ -210,8 +211,8 @@ func (n *Node) Work(ctx context.Context) context.Context {
 	return &workContext{&n.work, ctx, deadline}
 }
 
-// A workContext costs the step nothing, however many jobs take one: it registers with the
-// step's context only when a context is derived from it.
+// A workContext costs the step nothing, however many jobs use one: it registers with the step's
+// context only when a context is derived from it.
 type workContext struct {
 	*Context
 	with     context.Context

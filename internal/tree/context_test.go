@@ -16,7 +16,7 @@ import (
 
 type key string
 
-// newContext is the context of a step of which nothing runs.
+// newContext returns the context of a step whose function does not run.
 func newContext(t *testing.T) (*tree.Node, *tree.Context) {
 	p := newProgram(t)
 	n := newStep(tree.Hold, "step", nil, tree.Limits{})
@@ -24,7 +24,7 @@ func newContext(t *testing.T) (*tree.Node, *tree.Context) {
 	return n, n.WorkContext()
 }
 
-// TestHowContextsEnd has each kind of context with what ends it, and when.
+// TestHowContextsEnd has each kind of context with the reason of its end, and when it ends.
 func TestHowContextsEnd(t *testing.T) {
 	second := errors.New("second signal")
 	handler := func(p *program, f tree.Func) { p.handler(p.stack, "step", f, tree.Limits{}) }
@@ -106,8 +106,8 @@ func TestHowContextsEnd(t *testing.T) {
 	}
 }
 
-// TestDeadlineIsConstant asks each kind of context for its deadline, before and after the stop,
-// and when limits come forward: it does not change, and the context does not outlive it.
+// TestDeadlineIsConstant asks each kind of context for its deadline, before and after the stop, and
+// when limits come forward. The deadline does not change, and the context does not outlive it.
 func TestDeadlineIsConstant(t *testing.T) {
 	inBubble(t, func(p *program) {
 		type asked struct {
@@ -181,7 +181,7 @@ func TestAContextsDeadlineIsAnUpperBoundOfItsEnd(t *testing.T) {
 		p.handler(p.stack, "h", func(ctx context.Context) error {
 			at, ok := ctx.Deadline()
 			<-ctx.Done()
-			// 19.5 s were told; of the 9 s left at the new limit, 5 % are margin.
+			// The deadline was known as 19.5 s. The margin is 5 % of the 9 s left at the new limit.
 			if left := time.Until(at); !ok || left != 19500*ms-9550*ms {
 				t.Errorf("it ends %v before its deadline (%t), want 9.95 s", left, ok)
 			}
@@ -262,7 +262,7 @@ func TestTheValuesOfContexts(t *testing.T) {
 	}
 }
 
-// A deepContext knows how deep in calls it is asked for its values.
+// A deepContext records the depth of the stack when it is asked for a value.
 type deepContext struct {
 	context.Context
 	depth *int
@@ -273,8 +273,8 @@ func (c deepContext) Value(any) any {
 	return nil
 }
 
-// Work that begins more of its kind, which does so in turn, must not make a chain of contexts.
-func TestTheValuesOfAStepsContextAreThoseOfItsOwn(t *testing.T) {
+// Work that starts more work, and so on, must not make a chain of contexts.
+func TestContextsOfWorkThatStartsWorkDoNotGrow(t *testing.T) {
 	inBubble(t, func(p *program) {
 		var depths []int
 		var again tree.Func
@@ -352,7 +352,7 @@ func TestDerivedContextsCostNoGoroutine(t *testing.T) {
 	}
 }
 
-func TestAnAfterFuncThatIsTakenBackIsNotCalled(t *testing.T) {
+func TestAStoppedAfterFuncIsNotCalled(t *testing.T) {
 	n, ctx := newContext(t)
 	called := make(chan string, 3)
 	stop := context.AfterFunc(ctx, func() { called <- "taken back" })
@@ -370,7 +370,7 @@ func TestAnAfterFuncThatIsTakenBackIsNotCalled(t *testing.T) {
 	}
 }
 
-// A race between all who can end a context and all who can ask it.
+// Many goroutines end a context and call its methods at the same time.
 func TestContextUnderRaces(t *testing.T) {
 	for range 100 {
 		n, ctx := newContext(t)

@@ -8,10 +8,11 @@ import (
 	"github.com/lastcall-go/lastcall/internal/stacks"
 )
 
-// This file is what is found out about a step that does not return. Nobody waits for it: a look
-// at very many goroutines takes long, and what a step says of itself is code of others.
+// This file finds out what a step does that does not return. The drain does not wait for it: taking
+// the stacks of very many goroutines takes long, and the function that returns a step's status is
+// the user's code.
 
-// look has the stacks of n taken, once.
+// requestStacks has the stacks of n taken, once.
 func (t *Tree) requestStacks(n *Node) {
 	if n.StacksRequested() {
 		return
@@ -23,8 +24,8 @@ func (t *Tree) requestStacks(n *Node) {
 	}
 }
 
-// lookAll takes the stacks of all that wait for it. Steps that get stuck together share one look
-// at the process.
+// takeRequestedStacks takes the stacks of all steps that were requested. Steps that get stuck
+// together share a snapshot.
 func (t *Tree) takeRequestedStacks() {
 	unlabel()
 	for {
@@ -43,21 +44,21 @@ func (t *Tree) takeRequestedStacks() {
 	}
 }
 
-// Look finds out what the nodes wait for. The lock must not be held.
+// TakeStacks takes the stacks of the nodes now. The lock must not be held.
 func (t *Tree) TakeStacks(nodes []*Node) {
 	look := stacks.Take()
 	for _, n := range nodes {
 		stack, waitsFor := look.Of(n.Label())
 		t.Lock()
-		if stack != "" && (n.state != over || n.Stack() == "") { // of one that is over, others may have been told of
+		if stack != "" && (n.state != over || n.Stack() == "") { // the stacks of a step that is over may have been reported, so they do not change
 			n.ensureDetails().stack, n.ensureDetails().waitsFor = stack, waitsFor
 		}
 		t.Unlock()
 	}
 }
 
-// Ask has the nodes say what they do, and waits for that, but not longer than patience. One that
-// has not answered yet is not asked again. The lock must not be held.
+// Ask gets the statuses of the nodes, and waits for them for at most patience. A step whose
+// function has not returned yet is not asked again. The lock must not be held.
 func (t *Tree) Ask(nodes []*Node, patience time.Duration) {
 	answered := make(chan struct{}, len(nodes))
 	asked := 0
@@ -86,12 +87,12 @@ func (t *Tree) ask(n *Node, progress func() string, answered chan<- struct{}) {
 	said := progress()
 	t.Lock()
 	n.details.asking = false
-	if n.details.progress != nil { // else it has said something itself meanwhile
+	if n.details.progress != nil { // else the step has set its status meanwhile
 		n.details.said = said
 	}
 	t.Unlock()
 	answered <- struct{}{}
 }
 
-// unlabel takes the label of whichever step started it off a goroutine of this package.
+// unlabel removes the label that a goroutine of this package has inherited from a step.
 func unlabel() { pprof.SetGoroutineLabels(context.Background()) }

@@ -10,38 +10,38 @@ import (
 // PlanFloor is planFloor.
 var PlanFloor = planFloor
 
-// Canceled and Expired are the ends of contexts of steps that have returned, and of steps at
+// Canceled and Expired are the ends of the contexts of steps that have returned, and of steps at
 // their deadline.
 var Canceled, Expired = canceled, expired
 
-// Waits reports whether n cannot be over before s is.
+// Waits is waitsFor.
 func Waits(n, s *Node) bool { return n.waitsFor(s) }
 
-// Idle reports whether nothing of the tree runs, is closed, or is still to be done.
+// Idle reports whether no step runs, no direct stop is in progress, and no call waits for the lock.
 func (t *Tree) Idle() bool {
 	return len(t.running) == 0 && len(t.directStops) == 0 && len(t.calls) == 0 && len(t.ends) == 0 && len(t.after) == 0
 }
 
-// Running are the steps of which something runs.
+// Running returns the running steps.
 func (t *Tree) Running() []*Node { return t.running }
 
-// Minimum is what the plans that the step n is in left it, unscaled.
+// Minimum returns the unscaled minimum of the step n.
 func (n *Node) Minimum() time.Duration { return duration(n.minimum()) }
 
-// Deadline is when the context of n ends, once its time runs.
+// Deadline returns the deadline of n, once its time runs.
 func (n *Node) Deadline() time.Duration { return n.deadline }
 
 // Forced reports whether there was a second signal.
 func (t *Tree) Forced() bool { return t.forced != nil }
 
-// Finish ends the context of work of n.
+// Finish ends the work context of n.
 func (n *Node) Finish(e *Ending) { n.work.finish(e) }
 
-// WorkContext is the context of a handler.
+// WorkContext returns the work context of n.
 func (n *Node) WorkContext() *Context { return &n.work }
 
-// Wrong says what is not as it has to be in the list l or in one within: everything that is
-// remembered, and could be found by looking at all members. The sum may be wrong by slack.
+// Inconsistency describes a difference between the remembered state of the list l, or of a list
+// within, and the state computed from all members. The sum may differ by slack.
 func Inconsistency(l *Node, slack float64) string {
 	li := l.List
 	size, mixed, sum := 0, false, 0.0
@@ -81,8 +81,8 @@ func Inconsistency(l *Node, slack float64) string {
 	return ""
 }
 
-// afresh is what has to be kept for n, by a look at all below it. What is live in a list that
-// somebody closes counts even if it is a member that somebody waits for.
+// recomputedMinimum returns the minimum of n, computed from all nodes below it. An active member of
+// a list that is being closed counts even if a step waits for it.
 func (n *Node) recomputedMinimum(live bool) float64 {
 	m := 0.0
 	switch {
@@ -105,5 +105,5 @@ func (n *Node) recomputedMinimum(live bool) float64 {
 	return m
 }
 
-// Linked reports whether n waits for its turn, be it that somebody closes it meanwhile.
+// Linked reports whether n is in the queue of its list, even if it is being closed early.
 func Linked(n *Node) bool { return n.linked }

@@ -20,8 +20,7 @@ func (sc *script) IntN(n int) int {
 	return int(b) % n
 }
 
-// limit is anything from a nanosecond to the longest that a duration can be, mostly something
-// sensible.
+// limit returns a limit from a nanosecond to the longest Duration, most often a reasonable one.
 func (sc *script) limit() time.Duration {
 	switch kind := sc.IntN(256); {
 	case kind < 100:
@@ -34,8 +33,8 @@ func (sc *script) limit() time.Duration {
 	return math.MaxInt64 - 1 - time.Duration(sc.IntN(256)) // a step adds 1
 }
 
-// FuzzBudget plays programs with limits of any size within a grace period of any length: no step
-// has less than its minimum, none has more than the time left, and none is begun without any.
+// FuzzBudget plays programs with limits of any size and grace periods of any length. No step has
+// less than its minimum or more than the time left, and none begins without any time.
 func FuzzBudget(f *testing.F) {
 	all := make([]byte, 256)
 	for i := range all {
@@ -79,7 +78,7 @@ func FuzzBudget(f *testing.F) {
 	})
 }
 
-// FuzzArithmetic checks that nothing overflows.
+// FuzzArithmetic checks that no sum overflows.
 func FuzzArithmetic(f *testing.F) {
 	for _, a := range []int64{0, 1, int64(25 * s), math.MaxInt64 - 1, math.MaxInt64} {
 		for _, b := range []int64{0, 1, int64(s), math.MaxInt64} {

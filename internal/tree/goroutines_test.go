@@ -14,12 +14,12 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// ways are the ways in which a step can come back, or not.
+// ways are the ways in which a step can return, or not return.
 var ways = []struct {
 	name string
 	does func(p *program) error
 	want outcome
-	err  string // what its error says, without the stack
+	err  string // the text of its error, without the stack
 }{
 	{"returns", func(*program) error { return nil }, outcome(tree.OK), ""},
 	{"fails", func(*program) error { return errors.New("broken") }, outcome(tree.Failed), "broken"},
@@ -55,7 +55,7 @@ func checkOutcome(t *testing.T, n *tree.Node, want outcome, text string) {
 	}
 }
 
-func TestTheNextStepIsCalledHoweverOneComesBack(t *testing.T) {
+func TestTheNextStepIsCalledHoweverOneEnds(t *testing.T) {
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
 			inBubble(t, func(p *program) {
@@ -103,9 +103,9 @@ func TestOneGoroutineCallsTheHandlersOfASequence(t *testing.T) {
 	})
 }
 
-// A step that comes back after it was abandoned changes nothing. A panic or a Goexit of it is told
-// to the host, since nobody else hears of it.
-func TestAStepThatComesBackAfterItWasAbandoned(t *testing.T) {
+// A step that returns after it was abandoned has no effect. Only a panic or a Goexit of it is
+// passed to the host, because nothing else reports it.
+func TestAStepThatReturnsAfterItWasAbandoned(t *testing.T) {
 	for _, way := range ways {
 		if way.want == outcome(tree.Abandoned) {
 			continue
@@ -147,7 +147,7 @@ func TestAStepThatComesBackAfterItWasAbandoned(t *testing.T) {
 	}
 }
 
-// A pair is over when both of its functions have come back, and what either of them says counts.
+// A pair is over when both of its functions have returned. The errors of both count.
 func TestPairs(t *testing.T) {
 	told := errors.New("told")
 	for _, tt := range []struct {
@@ -158,9 +158,9 @@ func TestPairs(t *testing.T) {
 		err                string
 	}{
 		{"both return", func(*program) error { return nil }, func(*program) error { return nil }, false, outcome(tree.OK), ""},
-		{"what execute returns after it was interrupted is no error", func(*program) error { return told }, func(*program) error { return nil }, false, outcome(tree.OK), ""},
-		{"what interrupt returns is", func(*program) error { return nil }, func(*program) error { return told }, false, outcome(tree.Failed), "told"},
-		{"what execute returns before is", func(*program) error { return told }, func(*program) error { return nil }, true, outcome(tree.Failed), "told"},
+		{"an error of execute after the interrupt is ignored", func(*program) error { return told }, func(*program) error { return nil }, false, outcome(tree.OK), ""},
+		{"an error of interrupt is not", func(*program) error { return nil }, func(*program) error { return told }, false, outcome(tree.Failed), "told"},
+		{"an error of execute before it is not", func(*program) error { return told }, func(*program) error { return nil }, true, outcome(tree.Failed), "told"},
 		{"both errors are joined", func(*program) error { return told }, func(*program) error { return errors.New("late") }, true, outcome(tree.Failed), "told\nlate"},
 		{"execute panics", func(*program) error { panic("broken") }, func(*program) error { return told }, false, outcome(tree.Panicked), "panic: broken\ntold"},
 		{"interrupt panics", func(*program) error { return nil }, func(*program) error { panic("broken") }, false, outcome(tree.Panicked), "panic: broken"},
@@ -187,7 +187,7 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// Inline is how main runs on the caller's goroutine.
+// Inline runs main on the caller's goroutine.
 func TestMainOnTheCallersGoroutine(t *testing.T) {
 	for _, way := range ways {
 		if way.name == "is stuck" {
@@ -219,7 +219,7 @@ func TestMainOnTheCallersGoroutine(t *testing.T) {
 	}
 }
 
-// blockHere is what the stuck steps of the tests wait in.
+// blockHere is the function in which the stuck steps of the tests wait.
 func blockHere(c <-chan struct{}) { <-c }
 
 func TestTheStacksOfAStuckStepAreTakenOnceAndShared(t *testing.T) {
@@ -268,7 +268,7 @@ func TestTheStacksOfAStuckStepAreTakenOnceAndShared(t *testing.T) {
 	})
 }
 
-// Handlers that were registered in one place share a label, but not with one that was abandoned.
+// Handlers that were registered at the same line share a label, but not with an abandoned one.
 func TestAStuckStepIsNotShownWithTheStacksOfAnother(t *testing.T) {
 	inBubble(t, func(p *program) {
 		var steps []*tree.Node
@@ -290,7 +290,7 @@ func TestAStuckStepIsNotShownWithTheStacksOfAnother(t *testing.T) {
 	})
 }
 
-func TestWhatAStepSaysOfItself(t *testing.T) {
+func TestTheStatusOfAStep(t *testing.T) {
 	inBubble(t, func(p *program) {
 		asked, answer := 0, make(chan string)
 		n := p.handler(p.stack, "h", func(ctx context.Context) error {
@@ -318,13 +318,13 @@ func TestWhatAStepSaysOfItself(t *testing.T) {
 		want("at the start", 0)
 		time.Sleep(1500 * ms)
 		ask() // it does not answer in time
-		ask() // and is not asked again before it has
+		ask() // it is not asked again before it has answered
 		want("at the start", 1)
 		answer <- "half-way"
 		want("half-way", 1)
 		p.after(0, ask)
 		synctest.Wait()
-		time.Sleep(s + s/2) // it says something itself while it is asked
+		time.Sleep(s + s/2) // it sets a status while it is asked
 		want("at the end", 2)
 		answer <- "too late"
 		want("at the end", 2)

@@ -19,28 +19,28 @@ const (
 	forever = time.Duration(-1) // for a step that returns when the test is over
 )
 
-// A program is a tree as a Coordinator makes it, and its host: main with its holds stops first,
-// then the stack of handlers and started tasks.
+// A program is a tree like that of a Coordinator, with its host: main with its holds stops first,
+// then the stack of handlers and tasks.
 type program struct {
 	*tree.Tree
 	t                 *testing.T
 	root, stack, body *tree.Node
 	began             time.Duration
 	grace             time.Duration
-	slack             float64       // of the sums of lists
-	over              chan struct{} // closed at the end of the test, for what is stuck
+	slack             float64       // of the sums in lists
+	over              chan struct{} // closed at the end of the test; stuck steps wait for it
 
-	// What the host is told, with the lock held.
+	// The calls of the host, made with the lock held.
 	onNotice func(n *tree.Node)
 	onUnlock func()
-	begun    []string // the steps, in the order in which their time began to run
+	begun    []string // the steps, in the order in which they began to stop
 	ended    []string
 	scaled   int
 	returned []string
 }
 
-// newProgram is a program outside of a bubble. The test has to close over, and to wait for what
-// it lets go.
+// newProgram returns a program outside of a bubble. The test has to close over, and to wait for the
+// steps that this releases.
 func newProgram(t *testing.T) *program {
 	p := &program{t: t, grace: 25 * s, slack: 1, over: make(chan struct{})}
 	p.Tree = tree.New(tree.ValuesOf(context.Background()), host{p}, false)
@@ -54,7 +54,7 @@ func newProgram(t *testing.T) *program {
 	return p
 }
 
-// inBubble calls f with a program, and lets go at the end what is stuck.
+// inBubble calls f with a program in a bubble, and releases the stuck steps at the end.
 func inBubble(t *testing.T, f func(p *program)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -65,7 +65,7 @@ func inBubble(t *testing.T, f func(p *program)) {
 	})
 }
 
-// host is what the tree knows of a program.
+// A host is the tree.Host of a program.
 type host struct{ p *program }
 
 func (h host) Grace() time.Duration                                      { return h.p.grace }
@@ -89,14 +89,14 @@ func (h host) Notice(n *tree.Node) {
 	}
 }
 
-// check looks at what the tree keeps of its lists. The lock is held.
+// check compares the remembered state of the lists with the computed one. The lock is held.
 func (p *program) check() {
 	if wrong := tree.Inconsistency(p.root, p.slack); wrong != "" {
 		p.t.Errorf("at %v: %s", p.at(p.Now()), wrong)
 	}
 }
 
-// locked calls f with the lock held, and looks at the lists afterwards.
+// locked calls f with the lock held, and then check.
 func (p *program) locked(f func()) {
 	p.Lock()
 	defer p.Unlock()
@@ -107,7 +107,7 @@ func (p *program) locked(f func()) {
 	}
 }
 
-// at counts a reading from the start of the program.
+// at returns the time from the start of the program to a reading.
 func (p *program) at(reading time.Duration) time.Duration {
 	if reading == tree.Never {
 		return reading
@@ -142,7 +142,7 @@ func (p *program) scope(l *tree.Node, name string, concurrent bool, limits tree.
 	return n
 }
 
-// handler adds a step that is called when it stops.
+// handler adds a handler.
 func (p *program) handler(l *tree.Node, name string, f tree.Func, limits tree.Limits) *tree.Node {
 	n := newStep(tree.Handler, name, f, limits)
 	p.add(l, n)
@@ -153,7 +153,7 @@ func (p *program) add(l, n *tree.Node) {
 	p.locked(func() { _ = p.Add(l, n, nil) })
 }
 
-// runs adds a step that runs from now on, and is told when it stops.
+// runs adds a step that runs from now on, and is told to stop in its turn.
 func (p *program) runs(l *tree.Node, kind tree.Kind, name string, f tree.Func, limits tree.Limits) *tree.Node {
 	n := newStep(kind, name, f, limits)
 	p.run(l, n)
@@ -168,7 +168,7 @@ func (p *program) run(l, n *tree.Node) {
 	})
 }
 
-// pair adds a task of two functions.
+// pair adds a task with two functions.
 func (p *program) pair(l *tree.Node, name string, execute, interrupt tree.Func) *tree.Node {
 	n := newStep(tree.Task, name, execute, tree.Limits{})
 	n.RunContext, n.More = nil, &tree.More{Interrupt: interrupt}
@@ -176,7 +176,7 @@ func (p *program) pair(l *tree.Node, name string, execute, interrupt tree.Func) 
 	return n
 }
 
-// group has outer run a list of tasks, as group.Run does.
+// group makes a list of tasks that outer runs, as group.Run does.
 func (p *program) group(outer *tree.Node, name string, concurrent bool) *tree.Node {
 	g := newList(name, concurrent)
 	g.Kind = tree.Group
@@ -187,7 +187,7 @@ func (p *program) group(outer *tree.Node, name string, concurrent bool) *tree.No
 	return g
 }
 
-// stopGroup stops a list that group has made, as group.Run does.
+// stopGroup stops a list made by group, as group.Run does.
 func (p *program) stopGroup(g *tree.Node, limit time.Duration) {
 	var done <-chan struct{}
 	p.locked(func() {
@@ -199,7 +199,7 @@ func (p *program) stopGroup(g *tree.Node, limit time.Duration) {
 	<-done
 }
 
-// stop stops the program within the grace period, and waits for that.
+// stop stops the program within the grace period, and waits until it is over.
 func (p *program) stop(grace time.Duration) { <-p.begin(grace) }
 
 // begin begins to stop the program.
@@ -214,13 +214,13 @@ func (p *program) begin(grace time.Duration) (done <-chan struct{}) {
 
 var errStop = fmt.Errorf("the program stops: %w", context.Canceled)
 
-// close closes n early, for the step of ctx if there is one, at most for the given time.
+// close closes n early, within the given time. If ctx belongs to a step, that step is the closer.
 func (p *program) close(ctx context.Context, n *tree.Node, most time.Duration) error {
 	by, _ := p.Caller(ctx)
 	var limit time.Duration
 	p.locked(func() {
 		if limit = tree.Sum(p.Now(), min(most, p.grace)); by != nil && by.Stopping() && most == tree.Never {
-			limit = tree.Never // that of by
+			limit = tree.Never // only the limit of by applies
 		}
 	})
 	_, err := p.Close(n, tree.CloseOptions{By: by, Values: tree.ValuesOf(ctx), Limit: limit})
@@ -228,7 +228,7 @@ func (p *program) close(ctx context.Context, n *tree.Node, most time.Duration) e
 	return err
 }
 
-// takes is a step that takes this long, whatever its context does.
+// takes returns a step that takes the given time, whatever its context does.
 func (p *program) takes(d time.Duration) tree.Func {
 	return func(context.Context) error {
 		p.sleep(d)
@@ -265,7 +265,7 @@ func (p *program) after(d time.Duration, f func()) {
 	}()
 }
 
-// wantLines compares what has happened with what should have.
+// wantLines compares the events with the expected ones.
 func wantLines(t *testing.T, what string, got []string, want ...string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
@@ -273,7 +273,7 @@ func wantLines(t *testing.T, what string, got []string, want ...string) {
 	}
 }
 
-// wantIdle fails the test if anything of the program is left.
+// wantIdle fails the test if a step or a call of the program is left.
 func (p *program) wantIdle() {
 	p.t.Helper()
 	p.locked(func() {

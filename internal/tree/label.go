@@ -10,14 +10,14 @@ import (
 	"github.com/lastcall-go/lastcall/internal/stacks"
 )
 
-// Values are those of a context, without its end.
+// Values are the values of a context, without its end.
 type Values struct {
 	ctx    context.Context
-	labels context.Context // has nothing but the profiler labels among them, without ours
+	labels context.Context // has only the user's profiler labels among them
 }
 
-// ValuesOf are the values of ctx. It calls methods of ctx, which may be the user's: no lock must
-// be held.
+// ValuesOf returns the values of ctx. It calls methods of ctx, which may be the user's code: no
+// lock must be held.
 func ValuesOf(ctx context.Context) *Values {
 	var labels []string
 	pprof.ForLabels(ctx, func(key, value string) bool {
@@ -33,9 +33,9 @@ func ValuesOf(ctx context.Context) *Values {
 	return v
 }
 
-// withoutEnd is a context with the values of ctx alone. Those of a step's context are of another
-// one, which serves: work that begins more of its kind, which does so in turn, would make a
-// chain of contexts that grows for ever.
+// withoutEnd returns a context with the values of ctx. If ctx is the context of a step, it returns
+// the one from which the step's context has its values. Otherwise work that begins more work, and
+// so on, would make a chain of contexts that grows for ever.
 func withoutEnd(ctx context.Context) context.Context {
 	if c, ok := ctx.(*Context); ok {
 		return c.node.env.values.ctx
@@ -43,9 +43,9 @@ func withoutEnd(ctx context.Context) context.Context {
 	return context.WithoutCancel(ctx)
 }
 
-// An env is what the goroutines of a step have: its name, its label, and the values of its
-// contexts. Handlers that are called one after the other, and were registered in one place, share
-// one: making it costs more than all the rest that is done for a handler.
+// An env has what the goroutines of a step share: its name, its label, and the values of its
+// contexts. Handlers that run one after the other and were registered at the same line share an
+// env, because making one costs more than all the rest that is done for a handler.
 type env struct {
 	origin site.Origin
 	name   string
@@ -53,8 +53,8 @@ type env struct {
 	labels context.Context
 }
 
-// value finds the profiler labels among the values. Package pprof would have to look for them to
-// add its own, perhaps with the lock held.
+// value returns the profiler labels without a search among the values. Package pprof asks for them,
+// perhaps while the lock is held, and the search may call code of the user.
 func (e *env) value(key any) any {
 	if v := e.labels.Value(key); v != nil {
 		return v
@@ -62,13 +62,12 @@ func (e *env) value(key any) any {
 	return e.values.ctx.Value(key)
 }
 
-// newEnv makes an env with a profiler label that no other has, in this tree or another: equal
-// ones would mix their stacks. The letter before its number is that of a step of which the
-// goroutines may outlive it.
+// newEnv makes an env with a profiler label that is unique in the process, so that the stacks of
+// two steps are not mixed. letter marks steps whose goroutines may outlive them.
 func (t *Tree) newEnv(n *Node, values *Values, letter string) *env {
 	t.steps++
 	e := &env{origin: n.Origin, values: values}
-	e.name = n.Origin.Name() // after the copy: this changes n.Origin, and the next of its origin has to equal it
+	e.name = n.Origin.Name() // after the copy, since Name changes n.Origin and envOf compares origins
 	var buf [96]byte
 	b := append(append(buf[:0], e.name...), '#')
 	b = strconv.AppendInt(append(b, letter...), int64(t.steps), 10)
@@ -77,7 +76,7 @@ func (t *Tree) newEnv(n *Node, values *Values, letter string) *env {
 	return e
 }
 
-// envOf is the env of a handler that is about to be called.
+// envOf returns the env of a handler that is about to be called.
 func (t *Tree) envOf(n *Node) *env {
 	values := t.values
 	for m := n; m != nil; m = m.parent {
@@ -86,8 +85,8 @@ func (t *Tree) envOf(n *Node) *env {
 			break
 		}
 	}
-	// Of two that run at the same time, or of which the first was abandoned, the one must not be
-	// shown with the stacks of the other.
+	// Two handlers must not share a label if they run at the same time, or if the first was
+	// abandoned: each would be shown with the stacks of the other.
 	if l := t.last; l == nil || l.state != over || l.Outcome == Abandoned || l.env.origin != n.Origin || l.env.values != values {
 		n.env = t.newEnv(n, values, "")
 	} else {
@@ -97,17 +96,17 @@ func (t *Tree) envOf(n *Node) *env {
 	return n.env
 }
 
-// letters of the kinds of steps whose goroutines may outlive them.
+// labelLetters marks the kinds of steps whose goroutines may outlive them.
 var labelLetters = map[Kind]string{Main: "m", Hold: "h"}
 
-// Enter has n, which runs before it is told to stop, run from now on.
+// Enter adds n to the running steps. n is not a handler, so it runs before it is told to stop.
 func (t *Tree) Enter(n *Node, values *Values) {
 	n.env = t.newEnv(n, values, labelLetters[n.Kind])
 	n.started = true
 	t.enter(n)
 }
 
-// Call has the function of n, which was entered, called.
+// Call has the function of n called when the lock is released. Enter was called for n.
 func (t *Tree) Call(n *Node) { t.calls = append(t.calls, call{n: n}) }
 
 func (t *Tree) enter(n *Node) {
@@ -115,7 +114,7 @@ func (t *Tree) enter(n *Node) {
 	t.running = append(t.running, n)
 }
 
-// exit is the end of enter, if n was entered.
+// exit removes n from the running steps, if it is one.
 func (t *Tree) exit(n *Node) {
 	if int(n.at) >= len(t.running) || t.running[n.at] != n {
 		return
@@ -127,13 +126,13 @@ func (t *Tree) exit(n *Node) {
 	t.running = t.running[:last]
 }
 
-// Label is the value of n's label.
+// Label returns the value of n's profiler label.
 func (n *Node) Label() string {
 	label, _ := pprof.Label(n.env.labels, stacks.Key)
 	return label
 }
 
-// in is the step of t that n is, or in which the program of n runs.
+// in returns the step of t that is n, or that runs the program of n.
 func (t *Tree) in(n *Node) *Node {
 	for n != nil && n.tree != t {
 		n = n.tree.Outer
@@ -141,9 +140,9 @@ func (t *Tree) in(n *Node) *Node {
 	return n
 }
 
-// Caller is the step that calls: the one that ctx belongs to, or the one whose goroutine it is.
-// The latter is found by looking through all goroutines. hidden says that the goroutine is that
-// of a step, and that a label of its own making hides of which. The lock must not be held.
+// Caller returns the calling step: the one that ctx belongs to, or the one whose goroutine is the
+// calling one. To find the latter it scans all goroutines. hidden says that the goroutine is that
+// of a step, but has replaced its label, so that the step is not known. The lock must not be held.
 func (t *Tree) Caller(ctx context.Context) (by *Node, hidden bool) {
 	if n := t.in(From(ctx)); n != nil {
 		return n, false
@@ -165,8 +164,8 @@ func (t *Tree) Caller(ctx context.Context) (by *Node, hidden bool) {
 	return nil, false
 }
 
-// Owns reports whether the caller's goroutine is that of a step of t, or of a group on its own.
-// hidden is as Caller has it.
+// Owns reports whether the caller is a step of t, or free, a step of a group without a Coordinator.
+// hidden is as in Caller.
 func (t *Tree) Owns(ctx context.Context) (own, free, hidden bool) {
 	if t.in(From(ctx)) != nil {
 		return true, false, false

@@ -6,41 +6,42 @@ import (
 	"time"
 )
 
-// This file has the members of lists, and what is kept for those that wait for their turn.
+// This file has the members of lists, and the minimums of members that wait for their turn. In its
+// functions l is the Node of a list, and li is the List of that node.
 
-// A List is what a node with members has more than a step. The exported fields are set before
-// the node is added.
+// A List is the part of a node that has members. The exported fields are set before the node is
+// added.
 type List struct {
-	Concurrent bool  // its members stop side by side
-	Owner      Owner // nil: what the return of a member means is its own matter
+	Concurrent bool  // its members stop at the same time
+	Owner      Owner // decides what the return of a member means; may be nil
 
-	outer       *Node         // the step that runs the group
+	outer       *Node         // the step that runs the group, if it is one
 	closed      bool          // it takes no more members
 	queue       *Node         // the members that wait for their turn, newest first
-	active      *Node         // those that have it
-	size        int           // of the queue
-	floor       time.Duration // the least that a plan gives to a step without limits; 0: no plan yet
-	scale       float64       // by which all minimums are reduced; where both stop, that of a list within is not larger
-	cachedLimit time.Duration // the result of limit, while it is asked for several members at one instant; 0: none
-	cause       error         // of the request to stop
-	ending      *Ending       // the same, for the contexts of the members
+	active      *Node         // the members that have their turn
+	size        int           // the number of members in the queue
+	floor       time.Duration // the minimum of a step without limits, by the plan; 0: no plan yet
+	scale       float64       // the factor for all minimums; while both stop, that of a list within is not larger
+	cachedLimit time.Duration // the result of limit while several members ask for it at the same instant; 0: none
+	cause       error         // of the stop
+	ending      *Ending       // the end of the members' contexts, with the cause
 
-	mixed    bool    // it has had members that are not plain
-	sum      float64 // the result of keeps
-	sumValid bool    // sum is still right
+	mixed    bool    // whether it has had members that are not plain
+	sum      float64 // the result of minimums
+	sumValid bool    // whether sum is still right
 }
 
 // ErrClosed is returned by Add for a list that takes no more members.
 var ErrClosed = errors.New("tree: the list takes no more members")
 
-// Adopt makes n, which has a List and no list around it, part of the tree.
+// Adopt makes n part of the tree. n has a List, and is in no list itself.
 func (t *Tree) Adopt(n *Node) {
 	n.tree, n.List.scale = t, 1
 }
 
-// Add puts n on top of the list. In one that is stopping it is the next; in a concurrent one a
-// step begins at once. If values is not nil, n runs from now on, and its contexts have these
-// values. The lock is held, as it is for all methods of Tree that do not say otherwise.
+// Add adds n to the list l. If l is stopping, n is the next to stop; if l is also concurrent, n
+// begins to stop at once. If values is not nil, n runs from now on, and its contexts have these
+// values. The lock is held, as for all methods of Tree that do not say otherwise.
 func (t *Tree) Add(l, n *Node, values *Values) error {
 	n.tree, n.parent, n.work.node = t, l, n
 	if n.RunContext != nil {
@@ -65,7 +66,7 @@ func (t *Tree) Add(l, n *Node, values *Values) error {
 		l.link(n)
 		l.take(n)
 		t.begin(n, now)
-		n.work.deadline = n.deadline // nobody has its context yet
+		n.work.deadline = n.deadline // the context is not in use yet
 		return nil
 	}
 	top := l
@@ -80,13 +81,13 @@ func (t *Tree) Add(l, n *Node, values *Values) error {
 	return nil
 }
 
-// Full reports whether the list is over, or stops and has no time left for a step that is added.
+// Full reports whether l is over, or is stopping and has no time left for a further step.
 func (l *Node) Full() bool {
 	now := l.tree.Now()
 	return l.state == over || l.state == stopping && l.limit(now) <= now
 }
 
-// Remove takes n back. It reports whether n will never run.
+// Remove removes n from its list, and reports whether it did. n will then never run.
 func (t *Tree) Remove(n *Node) bool {
 	if !n.Queued() || n.started {
 		return false
@@ -96,7 +97,8 @@ func (t *Tree) Remove(n *Node) bool {
 	return true
 }
 
-// Detach takes a list that does not stop out of the one around it. It takes no more members.
+// Detach removes the list n, which is not stopping, from the list around it. n takes no more
+// members.
 func (t *Tree) Detach(n *Node) bool {
 	if n.List.closed || !n.Queued() {
 		return false
@@ -107,7 +109,7 @@ func (t *Tree) Detach(n *Node) bool {
 	return true
 }
 
-// unplan takes the plan of the program back from what has left it.
+// unplan removes the program's plan from a detached list.
 func (n *Node) unplan() {
 	n.List.floor = 0
 	for m := n.List.queue; m != nil && n.List.mixed; m = m.older {
@@ -117,7 +119,7 @@ func (n *Node) unplan() {
 	}
 }
 
-// Each calls f for each step of the list that is not over, in the lists within, too.
+// Each calls f for each step of the list, and of the lists within, that is not over.
 func (n *Node) Each(f func(*Node)) {
 	for _, m := range []*Node{n.List.active, n.List.queue} {
 		for m != nil {
@@ -132,7 +134,7 @@ func (n *Node) Each(f func(*Node)) {
 	}
 }
 
-// Members is how many members the list has that are not over.
+// Members returns the number of members that are not over.
 func (n *Node) Members() int {
 	size := n.List.size
 	for m := n.List.active; m != nil; m = m.older {
@@ -141,10 +143,10 @@ func (n *Node) Members() int {
 	return size
 }
 
-// Close has the list take no more members.
-func (l *List) Close() { l.closed = true }
+// Close makes the list take no more members.
+func (li *List) Close() { li.closed = true }
 
-// Reserved is what the members have asked for together.
+// Reserved returns the sum of the members' reserves, or the largest if the list is concurrent.
 func (n *Node) Reserved() (sum time.Duration) {
 	for m := n.List.queue; m != nil && n.List.mixed; m = m.older {
 		reserve := m.Reserve
@@ -160,7 +162,7 @@ func (n *Node) Reserved() (sum time.Duration) {
 	return sum
 }
 
-// push puts n on top of the queue or of the live members.
+// push puts n first in the queue or among the active members.
 func push(top **Node, n *Node) {
 	n.older, n.newer = *top, nil
 	if *top != nil {
@@ -181,9 +183,9 @@ func pull(top **Node, n *Node) {
 	n.older, n.newer = nil, nil
 }
 
-// link puts n into the queue.
+// link puts n first in the queue.
 func (l *Node) link(n *Node) {
-	if main := l.List.queue; main != nil && main.Kind == Main { // it stays on top: it is reported before its holds
+	if main := l.List.queue; main != nil && main.Kind == Main { // main stays first, so that the report has it before its holds
 		push(&main.older, n)
 		n.newer = main
 	} else {
@@ -197,7 +199,7 @@ func (l *Node) link(n *Node) {
 	l.adjust(n, 1)
 }
 
-// leave takes n out of the queue, with what was kept for it.
+// leave removes n from the queue, and its minimum from the sum.
 func (n *Node) leave() {
 	l := n.parent
 	l.adjust(n, -1)
@@ -214,18 +216,18 @@ func (l *Node) take(n *Node) {
 	n.lower(l.List.scale) // one plan, one scale
 }
 
-// The rest of this file is what is kept for members that wait for their turn: a function of the
-// members, the floor and their limits. A list remembers the result, or else each of n members
-// would look at all those after it.
+// The rest of this file computes the minimums of members that wait for their turn. A list remembers
+// their sum: otherwise the time for a stop would grow with the square of the number of members.
 
-// plain reports whether the floor is kept for n, as for most handlers: they are counted, and not
-// looked at one by one.
+// plain reports whether the minimum of n is the floor, as for most handlers. Plain members are only
+// counted.
 func (n *Node) plain() bool { return n.List == nil && n.Limits == Limits{} && n.direct == nil }
 
 // mix notes that l has a member that is not plain.
 func (l *Node) mix() { l.List.mixed, l.List.sumValid = true, false }
 
-// keeps is what l keeps for its queue, unscaled: the minimums of the members, or the largest.
+// minimums returns the unscaled sum of the minimums in the queue of l, or the largest if l is
+// concurrent.
 func (l *Node) minimums() float64 {
 	li := l.List
 	switch {
@@ -247,7 +249,8 @@ func (l *Node) combine(sum, m float64) float64 {
 	return sum + m
 }
 
-// adjust adds the member n to the sum, or takes it off, if that can be done without the others.
+// adjust adds the minimum of n to the sum, or subtracts it, if that is possible without the other
+// members.
 func (l *Node) adjust(n *Node, sign float64) {
 	if li := l.List; li.sumValid {
 		li.sumValid = !li.Concurrent && n.direct == nil
@@ -256,7 +259,8 @@ func (l *Node) adjust(n *Node, sign float64) {
 	l.changed()
 }
 
-// changed says that what is kept for n, and for what it is in, may have changed.
+// changed is called when the minimum of n may have changed. It makes the lists around n compute
+// their sums again.
 func (n *Node) changed() {
 	for ; n.parent != nil && n.parent.List.floor > 0; n = n.parent {
 		if n.linked {
@@ -265,7 +269,7 @@ func (n *Node) changed() {
 	}
 }
 
-// kept is what is kept for n while it waits for its turn. It is nothing while a step before it
+// queuedMinimum returns the minimum of n while n waits for its turn. It is 0 while a step before n
 // waits for n to stop: that step has the time for it.
 func (n *Node) queuedMinimum() float64 {
 	if n.state == stopping && n.direct != nil && slices.ContainsFunc(n.direct.waiters, n.comesAfter) {
@@ -274,8 +278,8 @@ func (n *Node) queuedMinimum() float64 {
 	return n.minimum()
 }
 
-// minimum is what n has at least, unscaled. A list that stops before its turn has that of all its
-// members which are not over.
+// minimum returns the unscaled minimum of n. A list that stops before its turn has the minimums of
+// all its members that are not over.
 func (n *Node) minimum() float64 {
 	m := 0.0
 	if n.List == nil {
@@ -293,7 +297,7 @@ func (n *Node) minimum() float64 {
 	return m
 }
 
-// floor is the least of the plans that the step n is in.
+// floor returns the smallest floor of the plans that the step n is in.
 func (n *Node) floor() time.Duration {
 	floor := maxFloor
 	if n.parent != nil && n.parent.List.floor > 0 {
@@ -305,12 +309,12 @@ func (n *Node) floor() time.Duration {
 	return floor
 }
 
-// comesAfter reports whether the step w ends before the turn of n comes. It does not where it
-// stops later, or side by side with n in a concurrent list. Of a step in a group that goes on
-// although the step that runs it is over, nothing is known.
+// comesAfter reports whether the step w is over before the turn of n comes. It is not if w stops
+// later than n, or at the same time in a concurrent list. If w is in a group that goes on although
+// the step that runs it is over, comesAfter cannot tell, and returns false.
 func (n *Node) comesAfter(w *Node) bool {
 	for m := n; m.parent != nil; m = m.parent {
-		with := w // the member of the same list that w is, or is in
+		with := w // the member of the same list that is w or contains it
 		for with != nil && with.state != over && with.parent != m.parent {
 			with = with.container()
 		}
@@ -333,7 +337,7 @@ func (n *Node) comesAfter(w *Node) bool {
 	return true
 }
 
-// within is what n is in: a list or, for a group, the step that runs it.
+// container returns the list that n is in or, for a group, the step that runs it.
 func (n *Node) container() *Node {
 	if n.parent == nil && n.List != nil {
 		return n.List.outer
@@ -341,7 +345,7 @@ func (n *Node) container() *Node {
 	return n.parent
 }
 
-// count is how many steps n has one after the other.
+// count returns how many steps of n stop one after the other.
 func (n *Node) count() int {
 	switch {
 	case n.List == nil:
@@ -362,24 +366,24 @@ func (n *Node) count() int {
 	return c
 }
 
-// plan fixes the floor of n and of all below it: the least of the plans that a node is in.
+// plan sets the floor of n and of all lists within, unless another plan gave them a smaller one.
 func (n *Node) plan(floor time.Duration) {
-	l := n.List
-	if l == nil {
+	li := n.List
+	if li == nil {
 		return
 	}
-	if l.floor == 0 || floor < l.floor {
-		l.floor, l.sumValid = floor, false
+	if li.floor == 0 || floor < li.floor {
+		li.floor, li.sumValid = floor, false
 	}
-	for m := l.active; m != nil; m = m.older {
+	for m := li.active; m != nil; m = m.older {
 		m.plan(floor)
 	}
-	for m := l.queue; m != nil && l.mixed; m = m.older {
+	for m := li.queue; m != nil && li.mixed; m = m.older {
 		m.plan(floor)
 	}
 }
 
-// lower reduces the minimums of n, and of what is stopping in it.
+// lower reduces the scale of n, and of the active lists within.
 func (n *Node) lower(scale float64) {
 	if n.List == nil || n.List.scale <= scale {
 		return

@@ -77,7 +77,7 @@ func TestAListThatTakesNoMoreMembers(t *testing.T) {
 	}
 }
 
-func TestWhatCanBeTakenBack(t *testing.T) {
+func TestRemove(t *testing.T) {
 	inBubble(t, func(p *program) {
 		remove := func(n *tree.Node, want bool) {
 			t.Helper()
@@ -101,11 +101,11 @@ func TestWhatCanBeTakenBack(t *testing.T) {
 	})
 }
 
-// A detached scope is closed by whoever has it. It has no time from the program, and no plan.
+// The caller of Release closes a detached scope. It has no time from the program, and no plan.
 func TestADetachedScope(t *testing.T) {
 	inBubble(t, func(p *program) {
 		sc := p.scope(p.stack, "scope", false, tree.Limits{})
-		p.build(p.scope(sc, "in", false, tree.Limits{}), deaf("a1"), deaf("a2"))
+		p.build(p.scope(sc, "in", false, tree.Limits{}), hangs("a1"), hangs("a2"))
 		p.handler(p.stack, "b", func(context.Context) error {
 			p.sleep(s)
 			for _, want := range []bool{true, false} {
@@ -131,7 +131,7 @@ func TestADetachedScope(t *testing.T) {
 
 func TestWhoIsWaitedFor(t *testing.T) {
 	inBubble(t, func(p *program) {
-		closed := deaf("closed")
+		closed := hangs("closed")
 		p.build(p.stack, closed)
 		p.handler(p.stack, "closer", func(ctx context.Context) error { return p.close(ctx, closed.node, tree.Never) }, tree.Limits{})
 		p.runs(p.body, tree.Hold, "hold", p.takes(3*s), tree.Limits{})

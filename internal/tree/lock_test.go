@@ -80,7 +80,7 @@ func watched(t *testing.T, f func(p *program, w *watch)) {
 	close(p.over)
 }
 
-func TestNothingOfOthersIsCalledWithTheLockHeld(t *testing.T) {
+func TestNoCodeOfTheUserIsCalledWithTheLockHeld(t *testing.T) {
 	for name, test := range map[string]struct {
 		play func(p *program, w *watch)
 		want []string // what has to have been called

@@ -9,14 +9,14 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// An oracle knows from the specs alone what each step has at least. It follows the formula in
-// package shutdown's documentation, and knows nothing of how the tree keeps it.
+// An oracle computes the minimum of each step from the specs alone, by the formula in package
+// shutdown's documentation, and without the tree's own state.
 type oracle struct {
 	floor time.Duration
 	least map[*tree.Node]float64
 }
 
-// newOracle makes the plan of a stop with this much time left. It is asked just before.
+// newOracle makes the plan of a stop with this much time left. It is called just before the stop.
 func newOracle(left time.Duration, main *tree.Node, stack []*spec) *oracle {
 	program := scopeOf("program", scopeOf("stack", stack...), &spec{node: main})
 	o := &oracle{max(1, min(s, left/time.Duration(2*max(1, program.chain())))), make(map[*tree.Node]float64)}
@@ -28,7 +28,7 @@ func newOracle(left time.Duration, main *tree.Node, stack []*spec) *oracle {
 	return o
 }
 
-// chain is how many steps of sp come one after the other.
+// chain returns how many steps of sp run one after the other.
 func (sp *spec) chain() (n int) {
 	switch {
 	case sp.node != nil && !tree.Linked(sp.node): // it is over, or has had its turn in a scope that is closed
@@ -46,8 +46,8 @@ func (sp *spec) chain() (n int) {
 	return n
 }
 
-// minimum is max(floor, Reserve), capped by Timeout; of a scope the sum, or the largest, instead
-// of the floor.
+// minimum returns max(floor, Reserve), capped by Timeout. For a scope the sum of its members'
+// minimums, or the largest, takes the place of the floor.
 func (o *oracle) minimum(sp *spec) float64 {
 	if sp.node != nil && sp.node.Over() {
 		return 0
@@ -74,7 +74,7 @@ func (o *oracle) sum(sp *spec) (sum float64) {
 	return sum
 }
 
-// share records what each step below sp has at least. A scope that has less than its members
+// share records the minimum of each step below sp. A scope that has less than its members' minimums
 // together scales them.
 func (o *oracle) share(sp *spec, scale float64) {
 	if !sp.isScope {
@@ -85,13 +85,13 @@ func (o *oracle) share(sp *spec, scale float64) {
 		scale *= o.minimum(sp) / sum
 	}
 	for _, m := range sp.members {
-		if !m.isClosed { // it has the time of those who close it
+		if !m.isClosed { // else it has the time of its closer
 			o.share(m, scale)
 		}
 	}
 }
 
-// check compares what n has with its minimum.
+// check compares the budget of n with its minimum.
 func (o *oracle) check(p *program, n *tree.Node) {
 	least, ok := o.least[n]
 	if got := n.End - n.Start; ok && float64(got) < least*(1-1e-6)-100 { // each share is rounded down
@@ -99,7 +99,7 @@ func (o *oracle) check(p *program, n *tree.Node) {
 	}
 }
 
-// closedEarly are the specs that somebody closes, and what is in them.
+// closedEarly returns the specs that are closed early, and their members.
 func closedEarly(specs []*spec, within bool, found map[*tree.Node]bool) map[*tree.Node]bool {
 	for _, sp := range specs {
 		if within || sp.isClosed {
@@ -110,7 +110,7 @@ func closedEarly(specs []*spec, within bool, found map[*tree.Node]bool) map[*tre
 	return found
 }
 
-// playMinimums plays a program whose handlers are slow, deaf, or close others early, and checks
+// playMinimums plays a program whose handlers are slow, stuck, or close others early. It checks
 // that each has its minimum.
 func playMinimums(p *program, g *generator, early string) {
 	specs := g.list(0)
@@ -142,8 +142,8 @@ func playMinimums(p *program, g *generator, early string) {
 	}
 }
 
-// TestMinimums plays random programs against an oracle: each step has its minimum, scaled as at
-// the plan, whatever those before it do.
+// TestMinimums compares random programs with an oracle: each step has its minimum, scaled as in the
+// plan, whatever the steps before it do.
 func TestMinimums(t *testing.T) {
 	for _, early := range []string{"nobody", "step", "outside"} {
 		t.Run("closed early by "+early, func(t *testing.T) {

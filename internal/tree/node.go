@@ -7,11 +7,10 @@ import (
 	"github.com/lastcall-go/lastcall/internal/site"
 )
 
-// A Kind says what a node is.
+// A Kind is the kind of a node.
 type Kind int8
 
-// The kinds. The first four are steps, in the order of shutdown's StepKind; the others are
-// lists.
+// The kinds. The first four are steps, in the order of shutdown.StepKind; the others are lists.
 const (
 	Main Kind = iota
 	Task
@@ -21,52 +20,52 @@ const (
 	Group
 )
 
-// Func is the one signature of main, tasks, holds and handlers.
+// Func is the signature of main, tasks, holds and handlers.
 type Func = func(context.Context) error
 
-// Limits are what a node asks for. Zero means no wish.
+// Limits are the options for a node's time. Zero means none.
 type Limits struct {
-	Timeout time.Duration // the most that its stop may take
-	Reserve time.Duration // the least that is kept back for it
+	Timeout time.Duration // the longest time that its stop may take
+	Reserve time.Duration // the least time for its stop
 }
 
 type state int8
 
 const (
-	waiting  state = iota // for the request to stop
+	waiting  state = iota // for the turn to stop
 	stopping              // its time runs
 	over                  // it has an outcome
 )
 
-// A Node is a step or a list of nodes. The fields that are set before it is added to a tree do
-// not change; the rest is guarded by the tree's lock.
+// A Node is a step or a list of nodes. The fields that are set before it is added to a tree do not
+// change. The tree's lock guards the others.
 type Node struct {
 	site.Origin
 	Limits
 	Kind       Kind
-	Run        Func     // of a step; nil for a hold that somebody else ends
-	RunContext *Context // what Run is given by a step that runs before its stop, and whose end is the request to; nil for others
-	List       *List    // of a scope or a group
-	More       *More    // what few steps have
+	Run        Func     // the function of a step; nil for a hold without one
+	RunContext *Context // the context of Run if that is called before the stop; it ends with the request to stop; nil for handlers and pairs
+	List       *List    // of a scope or a group; nil for a step
+	More       *More    // the options that few steps have; may be nil
 
 	Outcome Outcome
 	flags
-	Record int32 // for the host's use
+	Record int32 // an index for the host's use
 	Err    error
 	Start  time.Duration // when its time began to run
-	End    time.Duration // when it is abandoned; once it is over, when it ended
+	End    time.Duration // when it will be abandoned; when it ended, once it is over
 
 	tree     *Tree
 	env      *env
-	work     Context       // ends at the deadline
+	work     Context       // the work context, which ends at the deadline
 	deadline time.Duration // 0: not known yet
 
-	parent       *Node // the list that it is in
-	older, newer *Node // there, in the queue or among the live
+	parent       *Node // the list that it is a member of
+	older, newer *Node // the next members in the queue, or among the active members, of that list
 	direct       *directStop
 	taskStop     *taskStop
 	details      *details
-	at           int32 // in tree.running
+	at           int32 // its index in tree.running
 }
 
 type flags struct {
@@ -75,33 +74,35 @@ type flags struct {
 	taken          bool // it has its turn: its list waits for it
 	started        bool // its function was called, or is about to be
 	told           bool // it was told to stop
-	deadlinePassed bool // its deadline has, and its work context has ended
-	waited         bool // at its deadline it was waiting for something that it stops
+	deadlinePassed bool // the deadline has passed, and the work context has ended
+	waited         bool // at the deadline, the step waited for something that it stops itself
 	ended          bool // all its functions have returned
 }
 
-// More is what few steps have. But for the last three, it does not change once the step is added.
+// More has the options that few steps have. The first three fields do not change once the step is
+// added.
 type More struct {
-	Interrupt Func    // what makes Run return, instead of the end of a context: the step is a pair
-	Expect    []error // what Run may return once it was told to stop, or at all if it is a handler
-	Policy    any     // what the owner of its list wants to know of it
+	Interrupt Func    // makes Run return, instead of the end of a context; the step is then a pair
+	Expect    []error // errors that are no failures: of a handler always, of other steps once they were told to stop
+	Policy    any     // for the use of the list's owner
 
 	Cause  error  // why it was told to stop; Interrupt may read it
-	back   int8   // how many functions of a pair have come back
-	result Result // of the first
+	back   int8   // how many functions of the pair have returned
+	result Result // of the function that has returned first
 }
 
-// seen is what was seen of a step. Most end without.
+// details has what most steps do not need: how a stuck step is described, and who waits for its
+// end.
 type details struct {
 	done            chan struct{} // closed when all functions of the step have returned
-	excused         string        // what an error said that is no failure
-	progress        func() string // what the step says of itself
-	asking          bool          // progress has been called and has not returned
-	said            string        // what it said last
-	stacksRequested bool          // its stacks are being taken, or have been
+	excused         string        // the text of an error that is no failure
+	progress        func() string // returns the step's status
+	asking          bool          // whether a call of progress has not returned yet
+	said            string        // the last status
+	stacksRequested bool          // whether the stacks are being taken, or were taken
 	stack           string
 	waitsFor        string
-	ended           string // the task because of which the last group that it ran has stopped, if that task just ended
+	ended           string // the task whose end without an error stopped the last group that the step ran
 }
 
 func (n *Node) ensureDetails() *details {
@@ -114,13 +115,13 @@ func (n *Node) ensureDetails() *details {
 // pair reports whether n has two functions.
 func (n *Node) pair() bool { return n.More != nil && n.More.Interrupt != nil }
 
-// called reports whether n is a step that runs only when it stops.
+// called reports whether n is a step whose function is called when it stops.
 func (n *Node) called() bool { return n.Kind == Handler }
 
-// Tree is the tree that n is in.
+// Tree returns the tree that n is in.
 func (n *Node) Tree() *Tree { return n.tree }
 
-// Name is what n is called.
+// Name returns the name of n.
 func (n *Node) Name() string {
 	if n.env != nil {
 		return n.env.name
@@ -134,38 +135,39 @@ func (n *Node) Over() bool { return n.state == over }
 // Stopping reports whether the time of n runs.
 func (n *Node) Stopping() bool { return n.state == stopping }
 
-// Started reports whether the function of n was called.
+// Started reports whether the function of n was called, or is about to be.
 func (n *Node) Started() bool { return n.started }
 
 // WasTold reports whether n was told to stop.
 func (n *Node) WasTold() bool { return n.told }
 
-// Queued reports whether n waits for its turn in its list.
+// Queued reports whether n waits for its turn in its list, and is not being closed early.
 func (n *Node) Queued() bool { return n.linked && n.state == waiting }
 
-// Took is how long a step that is over has taken.
+// Took returns the time that a step took to stop, once it is over.
 func (n *Node) Took() time.Duration { return n.End - n.Start }
 
-// Stack has the stacks of a step that did not return in time, as far as they are known.
+// Stack returns the stacks of a step that did not return by its deadline, "" if they are not known.
 func (n *Node) Stack() string { return n.currentDetails().stack }
 
-// WaitsFor says in a few words what a step that did not return in time waits for, "" if that is
-// not known.
+// WaitsFor returns in a few words what a step that did not return by its deadline waits for, "" if
+// that is not known.
 func (n *Node) WaitsFor() string { return n.currentDetails().waitsFor }
 
-// Looked reports whether the stacks of n are being taken, or have been.
+// StacksRequested reports whether the stacks of n are being taken, or were taken.
 func (n *Node) StacksRequested() bool { return n.currentDetails().stacksRequested }
 
-// Progress is what n has said last of itself.
+// Progress returns the last status of n.
 func (n *Node) Progress() string { return n.currentDetails().said }
 
-// Excused is what an error of n said that is no failure.
+// Excused returns the text of an error of n that is no failure.
 func (n *Node) Excused() string { return n.currentDetails().excused }
 
-// SetEnded notes that a group which n runs stops because a task of it, of this name, has ended.
+// SetEnded records that a group which n runs stops because its task of this name has ended without
+// an error.
 func (n *Node) SetEnded(task string) { n.ensureDetails().ended = task }
 
-// Ended is the name of n, which has ended, and of the task that SetEnded has noted, if there is one.
+// Ended returns the name of n, which has ended, and of the task given to SetEnded, if there is one.
 func (n *Node) Ended() string {
 	if task := n.currentDetails().ended; task != "" {
 		return n.Name() + "/" + task
@@ -192,7 +194,7 @@ func (n *Node) Done() <-chan struct{} {
 	return s.done
 }
 
-// NeverRuns ends n, which was not added to a list.
+// NeverRuns ends n, which is in no list.
 func (n *Node) NeverRuns() {
 	n.state, n.ended = over, true
 	if n.List != nil {
@@ -200,14 +202,14 @@ func (n *Node) NeverRuns() {
 	}
 }
 
-// Describe has the step of ctx, if there is one, say more of itself: what progress returns is
-// shown while it is waited for. It is called without the lock, on a goroutine that nobody
-// waits for.
+// Describe sets a function that returns the status of the step of ctx, if there is one. It is
+// called when the drain reports that it waits for the step, without the lock, on a goroutine that
+// nothing waits for.
 func Describe(ctx context.Context, progress func() string) {
 	describe(ctx, func(s *details) { s.progress = progress })
 }
 
-// Say has the step of ctx, if there is one, say this of itself.
+// Say sets the status of the step of ctx, if there is one.
 func Say(ctx context.Context, text string) {
 	describe(ctx, func(s *details) { s.progress, s.said = nil, text })
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ErrGrace is the cause of the end of a step's context at its deadline.
+// ErrGrace is the cause of a step's work context that ends at its deadline.
 var ErrGrace error = graceError{}
 
 type graceError struct{}
@@ -16,16 +16,16 @@ type graceError struct{}
 func (graceError) Error() string { return "shutdown: the step's deadline has passed" }
 func (graceError) Unwrap() error { return context.DeadlineExceeded }
 
-// ErrSkipped is the error of a step for which no time was left.
+// ErrSkipped is the error of a handler that was not called because no time was left.
 var ErrSkipped = fmt.Errorf("not run, no time is left for it: %w", ErrGrace)
 
-// Errors makes the exported errors of package group, which sets it: the mechanism is here, below
-// both packages that use it, but their users find the types there.
+// Errors makes the exported errors of package group, which sets its fields. The errors are made
+// here, but users find their types in package group.
 var Errors = struct {
 	Panic  func(value any, stack []byte) error
 	Stuck  func(name string, elapsed time.Duration, stack string) error
 	Goexit error
-	// Failure reports whether err is one that Panic or Stuck has made.
+	// Failure reports whether err was made by Panic or Stuck.
 	Failure func(err error) bool
 }{Failure: func(error) bool { return false }}
 
@@ -43,21 +43,21 @@ const (
 	Skipped
 )
 
-// A Result is how a function of a step came back.
+// A Result says how a function of a step has returned.
 type Result struct {
-	Err error // what it returned, or what stands for a panic or Goexit
+	Err error // the error that it returned, or one for a panic or Goexit
 	How How
 }
 
-// A How is a way to come back.
+// A How is a way to return.
 type How int8
 
-// The ways.
+// The ways to return.
 const (
 	Returned How = iota
 	Panic
 	Goexit
-	Exit // a Goexit that counts as a return, because Exit was called
+	Exit // a Goexit by Exit, which counts as a return
 )
 
 // A lateError is the error of a step that returned after its deadline.
@@ -72,7 +72,7 @@ func (e *lateError) Error() string {
 
 func (e *lateError) Unwrap() []error { return []error{ErrGrace, e.err} }
 
-// A hintError is what a server returns that was closed because it was told to stop.
+// A hintError is the error of a server that was closed, from a step that was told to stop.
 type hintError struct {
 	error
 	hint string
@@ -81,25 +81,25 @@ type hintError struct {
 func (e hintError) Error() string { return e.error.Error() + e.hint }
 func (e hintError) Unwrap() error { return e.error }
 
-// hints say what to do, to main and to a task.
+// hints tell the user what to do about such an error of main or of a task.
 var hints = map[Kind]string{
-	Main: " (if that answers the request to stop, run the server as a task, with Expect or group.Add)",
-	Task: " (if that answers the request to stop, say so with Expect, or stop the task with group.Add)",
+	Main: " (if this is the normal answer to a stop, run the server as a task, with Expect or group.Add)",
+	Task: " (if this is the normal answer to a stop, name it with Expect, or add the task with group.Add)",
 }
 
-// closedTexts are the errors of what was closed as it should be, by their texts: their packages
-// are not imported for it.
+// closedTexts are the texts of the errors that servers return when they are closed. The errors are
+// compared by text so that their packages need not be imported.
 var closedTexts = []string{"http: Server closed", "use of closed network connection", "grpc: the server has been stopped"}
 
-// judge says how a step that came back with r has ended.
+// judge returns the outcome of a step that has returned with r.
 func (n *Node) judge(now time.Duration, r Result) (Outcome, error) {
 	switch {
 	case r.How == Panic:
 		return Panicked, r.Err
 	case r.How == Goexit:
 		return Goexited, r.Err
-	// At the very deadline, too: whether a step that returns when its context ends is late must
-	// not depend on how fine the clock is.
+	// A step that returns exactly at its deadline is late, too: otherwise the outcome would depend
+	// on the resolution of the clock.
 	case n.state == stopping && now >= n.deadline && !n.waited:
 		return Late, &lateError{r.Err}
 	case r.Err != nil:
@@ -108,12 +108,13 @@ func (n *Node) judge(now time.Duration, r Result) (Outcome, error) {
 	return OK, nil
 }
 
-// beyond is what an error says that is excused by asked, "" where it says no more than they do:
-// "copied 3 of 10 files: context canceled". A method of err may panic.
+// addedText returns the text of err, an excused error, such as "copied 3 of 10 files: context
+// canceled". It returns "" if the text has only those of the errors in asked. A method of err may
+// panic.
 func addedText(err error, asked []error) (text string) {
 	defer func() { _ = recover() }()
 	text = err.Error()
-	for line := range strings.SplitSeq(text, "\n") { // a join has one for each branch
+	for line := range strings.SplitSeq(text, "\n") { // a joined error has a line for each branch
 		if !slices.ContainsFunc(asked, func(a error) bool { return a != nil && line == a.Error() }) {
 			return text
 		}
@@ -121,12 +122,12 @@ func addedText(err error, asked []error) (text string) {
 	return ""
 }
 
-// excuse returns the part of the error of n that is a failure: nil if it answers the request
-// to stop, and then said is what it says beyond that. It calls methods of the error, which are the
-// user's: the lock must not be held.
+// excuse returns the part of err that is a failure: nil if err answers the request to stop. said is
+// then the text of err, if it says more than that. excuse calls methods of err, which may be the
+// user's code: the lock must not be held.
 func (n *Node) excuse(err error) (said string, rest error) {
 	owner := n.parent.List.Owner
-	plain := err == nil || err == context.Canceled && n.RunContext != nil && n.RunContext.ended() != nil // what nearly all return
+	plain := err == nil || err == context.Canceled && n.RunContext != nil && n.RunContext.ended() != nil // nearly all steps return one of these
 	if plain {
 		return "", nil
 	}
@@ -150,8 +151,9 @@ func (n *Node) excuse(err error) (said string, rest error) {
 	return "", err
 }
 
-// asked is what n may answer to the request to stop, nothing if there was none: the errors and
-// causes of its contexts that have ended, but not at its own deadline.
+// asked returns the errors that n may return as an answer to the request to stop: the errors and
+// causes of its contexts that have ended other than at its deadline. It returns nil if there was no
+// request.
 func (n *Node) asked() (asked []error) {
 	add := func(cause error) {
 		if asked == nil {
@@ -177,14 +179,16 @@ func (n *Node) asked() (asked []error) {
 	return asked
 }
 
-// Excused reports whether err is one of asked, or says of itself that it is context.Canceled, as
-// net's "operation was canceled" does, alone or wrapped; a join only if each of its branches is.
-// An error that merely answers errors.Is with true does not: a failure may have a cancellation
-// among its causes. Nor does one whose methods panic, or that says of a step that it panicked, was
-// late, or was abandoned.
+// Excused reports whether err answers the request to stop. It does if it is one of asked or wraps
+// one, or if the innermost error says with an Is method that it is context.Canceled, as net's
+// "operation was canceled" does. A joined error does if each of its branches does.
+//
+// It does not if only errors.Is returns true, since a failure may have a cancellation among its
+// causes. It does not either if a method of err panics, or if err says that a step panicked, was
+// late or was abandoned.
 func Excused(err error, asked ...error) bool { return excused(err, asked, nil) }
 
-// excused is Excused with errors that err, or what it wraps, may match.
+// excused is Excused, with further errors that err, or an error that it wraps, may match.
 func excused(err error, asked, expected []error) (yes bool) {
 	defer func() {
 		if recover() != nil {
@@ -197,7 +201,7 @@ func excused(err error, asked, expected []error) (yes bool) {
 func excusedOf(err error, asked, expected []error) bool {
 	for err != nil {
 		if late, ok := err.(*lateError); ok && late != nil || Errors.Failure(err) {
-			return false // whatever was thrown, and also where an outer step's deadline was the request
+			return false // even if the cause of the panic, or of the outer step's stop, is one of asked
 		}
 		if slices.ContainsFunc(asked, func(a error) bool { return same(err, a) }) ||
 			slices.ContainsFunc(expected, func(e error) bool { return matches(err, e) }) {
@@ -220,7 +224,7 @@ func excusedOf(err error, asked, expected []error) bool {
 	return false
 }
 
-// matches is errors.Is of err alone, without what it wraps.
+// matches is errors.Is without the errors that err wraps.
 func matches(err, target error) bool {
 	if same(err, target) {
 		return true
@@ -229,13 +233,13 @@ func matches(err, target error) bool {
 	return ok && x.Is(target)
 }
 
-// same compares without the panic of == on errors of a type that cannot be compared.
+// same compares two errors. It returns false if they cannot be compared, when == would panic.
 func same(a, b error) (eq bool) {
 	defer func() { _ = recover() }()
 	return a == b
 }
 
-// innermost is the text of what err wraps.
+// innermost returns the text of the innermost error that err wraps.
 func innermost(err error) (text string) {
 	defer func() { _ = recover() }()
 	for {
@@ -250,21 +254,21 @@ func innermost(err error) (text string) {
 	}
 }
 
-// Text is what err says, if its method does not panic.
+// Text returns the text of err. If its Error method panics, the text says so.
 func Text(err error) (text string) {
 	if err == nil {
 		return ""
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			text = fmt.Sprintf("%T, whose Error panicked: %v", err, v)
+			text = fmt.Sprintf("%T, its Error method panicked: %v", err, v)
 		}
 	}()
 	return err.Error()
 }
 
-// Among reports whether err is one of these errors, or wraps one; a join only if each of its
-// branches does. It sees as much of err as In.
+// Among reports whether err is one of errs or wraps one. A joined error is among errs if each of
+// its branches is. Among returns false if a method of err panics.
 func Among(err error, errs []error) (yes bool) {
 	defer func() {
 		if recover() != nil {
@@ -292,14 +296,14 @@ func among(err error, errs []error) bool {
 	return false
 }
 
-// In reports whether the very error inner is in the tree of err, as far as that can be seen: a
-// method of err may panic.
+// In reports whether the error inner itself is in the tree of err. It returns false if a method of
+// err panics.
 func In(err, inner error) bool {
 	return Some(err, func(e error) bool { return same(e, inner) })
 }
 
-// Some reports whether is is true for one of the errors in the tree of err, with the same
-// reservation.
+// Some reports whether is returns true for one of the errors in the tree of err. It returns false
+// if a method of err panics.
 func Some(err error, is func(error) bool) bool {
 	defer func() { _ = recover() }()
 	return some(err, is)
@@ -318,8 +322,8 @@ func some(err error, is func(error) bool) bool {
 	return false
 }
 
-// EndOf is how ctx has ended: its error and its cause, nil if it has not. It calls methods of ctx,
-// which may be the user's. One that panics has nothing to say.
+// EndOf returns the error and the cause of ctx, nil if it has not ended. It calls methods of ctx,
+// which may be the user's code. If one panics, EndOf returns what it knows so far.
 func EndOf(ctx context.Context) (err, cause error) {
 	defer func() { _ = recover() }()
 	if err = ctx.Err(); err != nil {

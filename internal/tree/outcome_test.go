@@ -17,13 +17,14 @@ type incomparable struct{ list []int }
 
 func (incomparable) Error() string { return "incomparable" }
 
-// canceledToo says that it is context.Canceled, as net's dial error "operation was canceled" does.
+// canceledToo is an error whose Is says that it is context.Canceled, like net's "operation was
+// canceled".
 type canceledToo struct{}
 
 func (canceledToo) Error() string     { return "canceled, it says of itself" }
 func (canceledToo) Is(err error) bool { return err == context.Canceled }
 
-// amongOthers says so too, but is a failure with other causes.
+// amongOthers is a failure that wraps another error, and whose Is says that it is context.Canceled.
 type amongOthers struct{ error }
 
 func (amongOthers) Is(err error) bool { return err == context.Canceled }
@@ -37,12 +38,12 @@ func (angry) Unwrap() error { panic("angry: Unwrap") }
 func (angry) Is(error) bool { panic("angry: Is") }
 func (angry) As(any) bool   { panic("angry: As") }
 
-// angryText only has an Error that panics.
+// angryText is an error whose Error method panics.
 type angryText struct{}
 
 func (angryText) Error() string { panic("angry: Error") }
 
-// wrapsNothing has an Unwrap, and nothing to unwrap.
+// wrapsNothing has an Unwrap method that returns nil.
 type wrapsNothing struct{}
 
 func (wrapsNothing) Error() string { return "wraps nothing" }
@@ -65,30 +66,30 @@ func TestExcused(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{"what was asked", context.Canceled, true},
+		{"context.Canceled", context.Canceled, true},
 		{"the cause", errCause, true},
 		{"wrapped", fmt.Errorf("a: %w", context.Canceled), true},
 		{"wrapped twice", fmt.Errorf("a: %w", fmt.Errorf("b: %w", errCause)), true},
-		{"a join of such", errors.Join(context.Canceled, errCause), true},
-		{"a join of joins of such", errors.Join(errors.Join(errCause), fmt.Errorf("a: %w", context.Canceled)), true},
+		{"a join of these", errors.Join(context.Canceled, errCause), true},
+		{"a join of joins of these", errors.Join(errors.Join(errCause), fmt.Errorf("a: %w", context.Canceled)), true},
 		{"two wrapped", fmt.Errorf("%w, %w", errCause, context.Canceled), true},
-		{"a leaf that says so of itself", canceledToo{}, true},
-		{"one that could wrap something, and does not", canceledWrapper{}, true},
-		{"one that could wrap several, and does not", canceledWrappers{}, true},
-		{"such a leaf, wrapped", &net.OpError{Op: "dial", Err: canceledToo{}}, true},
-		{"such a leaf, in a join of such", errors.Join(canceledToo{}, errCause), true},
+		{"an error whose Is says that it is context.Canceled", canceledToo{}, true},
+		{"such an error with an Unwrap that returns nil", canceledWrapper{}, true},
+		{"such an error with an Unwrap that returns no errors", canceledWrappers{}, true},
+		{"such an error, wrapped", &net.OpError{Op: "dial", Err: canceledToo{}}, true},
+		{"such an error, in a join", errors.Join(canceledToo{}, errCause), true},
 		{"nil", nil, false},
 		{"something else", io.EOF, false},
 		{"a join with something else", errors.Join(context.Canceled, io.EOF), false},
 		{"two wrapped, one of them something else", fmt.Errorf("%w: %w", io.EOF, context.Canceled), false},
-		{"a failure that says so of itself", amongOthers{io.EOF}, false},
-		{"a failure, in a join with such a leaf", errors.Join(canceledToo{}, io.EOF), false},
+		{"a failure whose Is says so", amongOthers{io.EOF}, false},
+		{"a failure, in a join with such an error", errors.Join(canceledToo{}, io.EOF), false},
 		{"a deadline", context.DeadlineExceeded, false},
 		{"its own deadline", tree.ErrGrace, false},
-		{"what cannot be compared", incomparable{nil}, false},
-		{"what panics", angry{}, false},
-		{"what panics, wrapped", fmt.Errorf("a: %w", wrapsAngry()), false},
-		{"what wraps nothing", wrapsNothing{}, false},
+		{"an error that cannot be compared", incomparable{nil}, false},
+		{"an error whose methods panic", angry{}, false},
+		{"an error whose methods panic, wrapped", fmt.Errorf("a: %w", wrapsAngry()), false},
+		{"an error that wraps nothing", wrapsNothing{}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tree.Excused(tt.err, context.Canceled, errCause); got != tt.want {
@@ -104,11 +105,10 @@ func TestExcused(t *testing.T) {
 	}
 }
 
-// wrapsAngry is an error that has angry in it: fmt.Errorf would call its Error.
+// wrapsAngry returns an error that wraps angry. It does not use fmt.Errorf, which would call Error.
 func wrapsAngry() error { return &net.OpError{Op: "dial", Err: angry{}} }
 
-// TestOutcomes is what steps return, whether they were asked to stop or not, and what it is taken
-// for.
+// TestOutcomes has errors of steps that were asked to stop or not, and the outcome of each.
 func TestOutcomes(t *testing.T) {
 	told := func(err error) tree.Func { return func(ctx context.Context) error { <-ctx.Done(); return err } }
 	atOnce := func(err error) tree.Func { return func(context.Context) error { return err } }
@@ -126,38 +126,38 @@ func TestOutcomes(t *testing.T) {
 	}{
 		{"nil", tree.Task, told(nil), nil, okay, "", ""},
 		{"the context's error", tree.Task, ctxErr, nil, okay, "", ""},
-		{"the cause says no more than was asked", tree.Task, func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }, nil, okay, "", ""},
-		{"what else an excused error says is kept", tree.Task, ctxCause, nil, okay, "", "stopped: the program stops: context canceled"},
-		{"a join of nothing but what was asked says nothing", tree.Main, func(ctx context.Context) error {
+		{"the cause alone has no text for the report", tree.Task, func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }, nil, okay, "", ""},
+		{"the text of an excused error is kept", tree.Task, ctxCause, nil, okay, "", "stopped: the program stops: context canceled"},
+		{"a join of only these has no text", tree.Main, func(ctx context.Context) error {
 			<-ctx.Done()
 			return errors.Join(ctx.Err(), context.Cause(ctx))
 		}, nil, okay, "", ""},
-		{"one branch of a join says more", tree.Main, func(ctx context.Context) error {
+		{"one branch of a join has more text", tree.Main, func(ctx context.Context) error {
 			<-ctx.Done()
 			return errors.Join(ctx.Err(), fmt.Errorf("copied 3 of 10 files: %w", ctx.Err()))
 		}, nil, okay, "", "context canceled\ncopied 3 of 10 files: context canceled"},
 		{"a failure", tree.Task, told(io.EOF), nil, failed, "EOF", ""},
-		{"a leaf that says that it is canceled", tree.Task, told(canceledToo{}), nil, okay, "", "canceled, it says of itself"},
+		{"an error whose Is says that it is canceled", tree.Task, told(canceledToo{}), nil, okay, "", "canceled, it says of itself"},
 		{"before it was told nothing is excused", tree.Task, atOnce(context.Canceled), nil, failed, "context canceled", ""},
-		{"nor what is expected", tree.Task, atOnce(io.EOF), []error{io.EOF}, failed, "EOF", ""},
-		{"what is expected", tree.Task, told(fmt.Errorf("reader: %w", io.EOF)), []error{nil, io.EOF}, okay, "", "reader: EOF"},
-		{"what is expected, of a type that cannot be compared", tree.Task, told(incomparable{nil}), []error{incomparable{nil}}, failed, "incomparable", ""},
-		{"what says that it is what is expected", tree.Task, told(canceledToo{}), []error{context.Canceled}, okay, "", "canceled, it says of itself"},
+		{"nor an expected error", tree.Task, atOnce(io.EOF), []error{io.EOF}, failed, "EOF", ""},
+		{"an expected error", tree.Task, told(fmt.Errorf("reader: %w", io.EOF)), []error{nil, io.EOF}, okay, "", "reader: EOF"},
+		{"an expected error that cannot be compared", tree.Task, told(incomparable{nil}), []error{incomparable{nil}}, failed, "incomparable", ""},
+		{"an error whose Is says that it is expected", tree.Task, told(canceledToo{}), []error{context.Canceled}, okay, "", "canceled, it says of itself"},
 		{"a join of expected and asked", tree.Task, told(errors.Join(io.EOF, context.Canceled)), []error{io.EOF}, okay, "", "EOF\ncontext canceled"},
 		{"a join of expected and unexpected", tree.Task, told(errors.Join(io.EOF, io.ErrClosedPipe)), []error{io.EOF}, failed, "EOF\nio: read/write on closed pipe", ""},
 		{"expected methods that panic", tree.Task, told(io.EOF), []error{angry{}}, failed, "EOF", ""},
-		{"a handler is asked nothing", tree.Handler, atOnce(context.Canceled), nil, failed, "context canceled", ""},
-		{"but may expect", tree.Handler, atOnce(io.EOF), []error{io.EOF}, okay, "", "EOF"},
+		{"a handler is not asked to stop", tree.Handler, atOnce(context.Canceled), nil, failed, "context canceled", ""},
+		{"but may have expected errors", tree.Handler, atOnce(io.EOF), []error{io.EOF}, okay, "", "EOF"},
 		{"a handler's own deadline is no excuse", tree.Handler, ctxErr, nil, late, "returned only after its deadline: context deadline exceeded", ""},
 		{"at its deadline a step is late, without an error, too", tree.Handler, told(nil), nil, late, "returned only after its deadline", ""},
 		{"a hold's own deadline neither", tree.Hold, ctxErr, nil, late, "returned only after its deadline: context deadline exceeded", ""},
-		{"methods that panic", tree.Task, told(angry{}), nil, failed, "tree_test.angry, whose Error panicked: angry: Error", ""},
+		{"methods that panic", tree.Task, told(angry{}), nil, failed, "tree_test.angry, its Error method panicked: angry: Error", ""},
 		{"a text that panics, expected", tree.Task, told(angryText{}), []error{angryText{}}, okay, "", ""},
-		{"methods that panic, wrapped", tree.Task, told(wrapsAngry()), nil, failed, "*net.OpError, whose Error panicked: angry: Error", ""},
-		{"a server that was closed gets a hint", tree.Task, told(fmt.Errorf("serve: %w", errors.New("http: Server closed"))), nil, failed, "serve: http: Server closed (if that answers the request to stop, say so with Expect", ""},
-		{"a connection that was closed, too", tree.Task, told(net.ErrClosed), nil, failed, "use of closed network connection (if that answers", ""},
+		{"methods that panic, wrapped", tree.Task, told(wrapsAngry()), nil, failed, "*net.OpError, its Error method panicked: angry: Error", ""},
+		{"a server that was closed gets a hint", tree.Task, told(fmt.Errorf("serve: %w", errors.New("http: Server closed"))), nil, failed, "serve: http: Server closed (if this is the normal answer to a stop, name it with Expect", ""},
+		{"a connection that was closed, too", tree.Task, told(net.ErrClosed), nil, failed, "use of closed network connection (if this is", ""},
 		{"but not before it was told", tree.Task, atOnce(errors.New("http: Server closed")), nil, failed, "http: Server closed", ""},
-		{"nor if it expects that", tree.Task, told(net.ErrClosed), []error{net.ErrClosed}, okay, "", "use of closed network connection"},
+		{"nor if it is expected", tree.Task, told(net.ErrClosed), []error{net.ErrClosed}, okay, "", "use of closed network connection"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(p *program) {
@@ -180,7 +180,7 @@ func TestOutcomes(t *testing.T) {
 				if outcome(n.Outcome) != tt.want || !strings.HasPrefix(text, tt.err) || (tt.err == "") != (text == "") {
 					t.Errorf("%v, %q; want %v, %q", outcome(n.Outcome), text, tt.want, tt.err)
 				}
-				if strings.Contains(text, "Expect") != strings.Contains(tt.err, "if that answers") {
+				if strings.Contains(text, "Expect") != strings.Contains(tt.err, "if this is") {
 					t.Errorf("the error says %q", text)
 				}
 				if n.Excused() != tt.excused {
@@ -204,16 +204,16 @@ func TestAfterASecondSignalItsCauseIsAnAnswer(t *testing.T) {
 	})
 }
 
-// A step that waits at its deadline for something that it stops is not late for that.
-func TestAStepIsNotLateForOthersTime(t *testing.T) {
+// A step is not late if it waits at its deadline for a node that it stops.
+func TestAStepIsNotLateBecauseOfAnother(t *testing.T) {
 	inBubble(t, func(p *program) {
-		deaf := deaf("deaf")
-		p.build(p.stack, deaf)
-		p.handler(p.stack, "closer", func(ctx context.Context) error { return p.close(ctx, deaf.node, tree.Never) }, tree.Limits{})
+		hangs := hangs("hangs")
+		p.build(p.stack, hangs)
+		p.handler(p.stack, "closer", func(ctx context.Context) error { return p.close(ctx, hangs.node, tree.Never) }, tree.Limits{})
 		p.mainRuns("group", false, &spec{name: "task", takes: forever})
 		p.stop(20 * s)
 		wantLines(t, "ended", p.ended,
-			"task abandoned at 17.5s", "main ok at 17.5s", "deaf abandoned at 18.925s", "closer ok at 18.925s")
+			"task abandoned at 17.5s", "main ok at 17.5s", "hangs abandoned at 18.925s", "closer ok at 18.925s")
 	})
 }
 

@@ -13,12 +13,12 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// A world plays one random program of everything that there is: scopes, groups in groups, tasks,
-// pairs and holds; steps that are slow, deaf or fail, register, take back and close others, early
-// and late; closes from outside, and second signals.
+// A world plays one random program with all kinds of nodes: scopes, groups in groups, tasks, pairs
+// and holds. Its steps are slow, stuck or fail, and register, unregister and close others, early
+// and late. Other goroutines close nodes, and there are second signals.
 type world struct {
 	*program
-	end time.Duration // nothing may be later
+	end time.Duration // the latest time at which anything may happen
 
 	mu      sync.Mutex
 	src     source
@@ -31,7 +31,7 @@ type world struct {
 
 	// Guarded by the tree's lock.
 	begun, ended map[*tree.Node]int
-	turns        map[*tree.Node]*tree.Node // of a sequential list, who has its turn
+	turns        map[*tree.Node]*tree.Node // the member that has its turn, of each sequential list
 }
 
 func (w *world) IntN(n int) int {
@@ -50,7 +50,7 @@ func (w *world) limits() (l tree.Limits) {
 	return l
 }
 
-// any is a random node for which f is true, nil if there is none soon.
+// any returns a random node for which f is true, nil if it does not find one soon.
 func (w *world) any(f func(*tree.Node) bool) *tree.Node {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -65,7 +65,7 @@ func (w *world) any(f func(*tree.Node) bool) *tree.Node {
 	return nil
 }
 
-// put adds n to l, and has it run if it is not a handler.
+// put adds n to l, and runs it if it is not a handler.
 func (w *world) put(l, n *tree.Node) {
 	w.locked(func() {
 		w.mu.Lock()
@@ -92,7 +92,7 @@ func (w *world) name(kind string) string {
 	return kind + strconv.Itoa(w.n)
 }
 
-// entry puts something on a scope, or on the stack.
+// entry adds a random node to a scope, or to the stack.
 func (w *world) entry(l *tree.Node, depth int) {
 	if l == nil {
 		l = w.stack
@@ -213,7 +213,8 @@ func (w *world) takeBack() {
 	})
 }
 
-// closeOne closes something, with a limit of its own or without, and is back by then.
+// closeOne closes a random node, with or without a limit of its own, and checks that Close returns
+// in time.
 func (w *world) closeOne(ctx context.Context) {
 	n := w.any(func(n *tree.Node) bool { return n.Kind != tree.Main && n.Kind != tree.Hold })
 	if n == nil {
@@ -244,7 +245,7 @@ func (w *world) runGroup(ctx context.Context, outer *tree.Node, depth int) {
 	w.stopGroup(g, limit)
 }
 
-// checkNotice looks at what begins and ends.
+// checkNotice checks the start and the end of nodes.
 func (w *world) checkNotice(n *tree.Node) {
 	now := w.Now()
 	l := w.list[n]
@@ -282,8 +283,8 @@ func (w *world) checkNotice(n *tree.Node) {
 	}
 }
 
-// checkWaits looks at each release of the lock whether what a step waits for ends by its deadline,
-// and so is abandoned first.
+// checkWaits checks, at each release of the lock, that the nodes that a step waits for end by its
+// deadline, so that they are abandoned first.
 func (w *world) checkWaits() {
 	now := w.Now()
 	for _, a := range w.Running() {
@@ -346,7 +347,7 @@ func (w *world) play() {
 		w.t.Errorf("over at %v, after %v", w.at(now), w.at(w.end))
 	}
 	w.locked(func() { w.end = tree.Never; w.ResetLimits() })
-	close(w.over) // what is stuck goes on
+	close(w.over) // stuck steps go on
 	synctest.Wait()
 	time.Sleep(time.Hour) // and groups of steps that were abandoned end
 	synctest.Wait()

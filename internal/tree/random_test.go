@@ -34,13 +34,13 @@ func each(t *testing.T, f func(t *testing.T, seed int64)) {
 	}
 }
 
-// A source makes decisions: a random one, or a fuzzer.
+// A source makes decisions. It is random, or a fuzzer.
 type source interface{ IntN(n int) int }
 
 func newSource(seed int64) source { return rand.New(rand.NewPCG(uint64(seed), 0)) }
 
-// duration is anything from nothing to more than most grace periods. The odd nanoseconds make
-// ties rare.
+// duration returns a time from nothing to more than most grace periods. The odd nanoseconds make
+// equal instants rare.
 func duration(src source) time.Duration {
 	d := [...]time.Duration{0, 3 * ms, 50 * ms, 400 * ms, s, 3 * s}[src.IntN(6)]
 	return d + time.Duration(src.IntN(1000))*1009
@@ -55,7 +55,7 @@ type generator struct {
 	src   source
 	n     int
 	all   []*spec
-	does  func() tree.Func // of a handler, before it takes its time
+	does  func() tree.Func // what a handler does before it takes its time
 	long  func() time.Duration
 	depth int
 }
@@ -104,7 +104,7 @@ func (g *generator) one(depth int) *spec {
 
 func nothing() tree.Func { return nil }
 
-// closes makes a step that closes a random one of all.
+// closes makes a step that closes a random node.
 func (g *generator) closes(p *program) func() tree.Func {
 	return func() tree.Func {
 		target := g.src.IntN(1000)
@@ -115,7 +115,7 @@ func (g *generator) closes(p *program) func() tree.Func {
 	}
 }
 
-// closeEarly closes what sp describes. From then on its steps have the time of the closer.
+// closeEarly closes the node of sp. From then on its steps have the time of the closer.
 func (p *program) closeEarly(ctx context.Context, sp *spec, most time.Duration) {
 	before := false
 	p.locked(func() { before, sp.isClosed = sp.isClosed, true })

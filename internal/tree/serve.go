@@ -13,12 +13,11 @@ import (
 	"github.com/lastcall-go/lastcall/internal/stacks"
 )
 
-// calls calls a function of a step, and whatever its return makes the next to be called, on
-// this goroutine. What the functions do cannot end that: after a panic or a Goexit another
-// goroutine goes on. Whether this one could be kept (not where a deferred function panicked in a
-// Goexit) is not worth finding out.
+// runStep calls a function of a step. When that returns, it calls the function that is next, on the
+// same goroutine. After a panic or a Goexit a new goroutine goes on: this one can be used again
+// only in some of these cases.
 //
-// Package stacks knows this function by its name.
+// Package stacks knows this function and runStepInline by their names.
 func runStep(t *Tree, c call) {
 	known.Begin()
 	defer known.End()
@@ -42,12 +41,12 @@ func runStep(t *Tree, c call) {
 		back = false
 		err := f(ctx)
 		back = true
-		unlabel() // what the end of the step starts is not of the step
+		unlabel() // goroutines that start from here do not belong to the step
 		c, _ = t.returned(c, Result{Err: err})
 	}
 }
 
-// what is the function to call, and its context.
+// function returns the function to call, and its context.
 func (c call) function() (Func, context.Context) {
 	n := c.n
 	switch {
@@ -59,11 +58,11 @@ func (c call) function() (Func, context.Context) {
 	return n.Run, &n.work
 }
 
-// Inline calls the function of n, which was entered, on the caller's goroutine, and then back.
-// After a Goexit, back must not return: this is for main, whose goroutine has nobody to go back
-// to. A panic goes on after back has returned: recovered and thrown again in the same deferred
-// function, it keeps its frames. The goroutine's profiler labels are those of the tree's values
-// afterwards: what they were before, nobody can tell.
+// Inline calls the function of n on the caller's goroutine, and then back. It is for main. After a
+// Goexit back must not return, because the goroutine has no caller to return to. After a panic the
+// panic goes on when back has returned: it keeps its frames, because it is recovered and thrown
+// again in the same deferred function. Afterwards the goroutine has the profiler labels of the
+// tree's values; the labels that it had before are not known.
 func (t *Tree) Inline(n *Node, back func(r Result, inTime bool)) { runStepInline(t, n, back) }
 
 func runStepInline(t *Tree, n *Node, back func(r Result, inTime bool)) {
@@ -91,8 +90,8 @@ func runStepInline(t *Tree, n *Node, back func(r Result, inTime bool)) {
 	back(r, t.Return(n, r))
 }
 
-// Return tells that a function of n has come back, of which the tree has not called it. It
-// reports whether n had not been abandoned. The lock must not be held.
+// Return records that a function of n has returned which was not called by the tree. It reports
+// whether n had not been abandoned. The lock must not be held.
 func (t *Tree) Return(n *Node, r Result) (inTime bool) {
 	next, inTime := t.returned(call{n: n}, r)
 	if next.n != nil {
@@ -101,13 +100,14 @@ func (t *Tree) Return(n *Node, r Result) (inTime bool) {
 	return inTime
 }
 
-// returned gives the step of a call that came back its outcome, and has what waits for that go
-// on. It returns what this goroutine may call next.
+// returned records that the function of call c has returned with r. If that was the last one of its
+// step, the step gets its outcome, and the drain goes on. returned returns the call that this
+// goroutine has to make next, if there is one.
 func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
 	n := c.n
 	said := ""
 	if r.How == Returned {
-		said, r.Err = n.excuse(r.Err) // before the lock: it calls methods of the error
+		said, r.Err = n.excuse(r.Err) // without the lock: it calls methods of the error
 	}
 	t.Lock()
 	defer t.Unlock()
@@ -117,7 +117,7 @@ func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
 	now := t.Now()
 	last := !n.pair() || n.More.back == 1
 	if n.pair() && !c.interrupt && n.told && r.How == Returned {
-		r.Err = nil // it was made to return: the result is the interrupt's
+		r.Err = nil // it was made to return: the interrupt's error is the result
 	}
 	inTime = n.state != over
 	if l := n.parent; inTime && l.List.Owner != nil {
@@ -137,7 +137,7 @@ func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
 	return next, inTime
 }
 
-// allReturned gives n, of which nothing runs any more, its outcome, if it has none.
+// allReturned gives n, whose functions have all returned, its outcome, unless it was abandoned.
 func (t *Tree) allReturned(n *Node, now time.Duration, r Result) {
 	n.ended = true
 	if n.details != nil && n.details.done != nil {
@@ -157,7 +157,7 @@ func (t *Tree) allReturned(n *Node, now time.Duration, r Result) {
 	}
 }
 
-// merge joins what the two functions of a pair have come back with.
+// merge joins the results of the two functions of a pair.
 func merge(a, b Result) Result {
 	switch {
 	case b.Err == nil:
@@ -166,7 +166,7 @@ func merge(a, b Result) Result {
 		return b
 	}
 	if b.How == Panic {
-		a, b = b, a // its stack is looked for first
+		a, b = b, a // callers look for a PanicError in the first error
 	}
 	how := max(a.How, b.How)
 	if a.How == Panic {
@@ -175,11 +175,11 @@ func merge(a, b Result) Result {
 	return Result{Err: errors.Join(a.Err, b.Err), How: how}
 }
 
-// leaving holds the goroutines that Exit is ending: nothing else tells their Goexit from another.
+// leaving has the numbers of the goroutines that Exit is ending, to tell their Goexit from others.
 var leaving sync.Map
 
-// Leave ends the calling goroutine, which runs a step, as if the step's function had returned.
-// It does not return.
+// Leave ends the calling goroutine, which runs a step, as if the step's function had returned. It
+// does not return.
 func Leave() {
 	MarkLeft()
 	runtime.Goexit()
@@ -188,7 +188,7 @@ func Leave() {
 // MarkLeft is Leave for a goroutine that is in a Goexit already.
 func MarkLeft() { leaving.Store(stacks.Goroutine(), nil) }
 
-// goexited is the result of a step on the calling goroutine, which is ending.
+// goexited returns the result of a step whose goroutine, the calling one, is in a Goexit.
 func goexited() Result {
 	if _, ok := leaving.LoadAndDelete(stacks.Goroutine()); ok {
 		return Result{How: Exit}

@@ -22,7 +22,7 @@ type spec struct {
 	isClosed bool // somebody closes it early
 }
 
-func deaf(name string) *spec                   { return &spec{name: name, takes: forever} }
+func hangs(name string) *spec                  { return &spec{name: name, takes: forever} }
 func takes(d time.Duration, name string) *spec { return &spec{name: name, takes: d} }
 func scopeOf(name string, members ...*spec) *spec {
 	return &spec{name: name, isScope: true, members: members}
@@ -35,7 +35,7 @@ func concurrentlyOf(name string, members ...*spec) *spec {
 func (sp *spec) timeout(d time.Duration) *spec { sp.limits.Timeout = d; return sp }
 func (sp *spec) reserve(d time.Duration) *spec { sp.limits.Reserve = d; return sp }
 
-// build puts what the specs describe on the list l.
+// build adds the nodes of the specs to the list l.
 func (p *program) build(l *tree.Node, specs ...*spec) {
 	for _, sp := range specs {
 		if sp.isScope {
@@ -55,7 +55,7 @@ func (p *program) build(l *tree.Node, specs ...*spec) {
 	}
 }
 
-// lines are the specs as text, for whoever looks for a fault.
+// lines returns the specs as text.
 func lines(specs []*spec, indent string) (text string) {
 	for _, sp := range specs {
 		kind := ""

@@ -7,30 +7,31 @@ import (
 	"time"
 )
 
-// This file is how a node stops.
+// This file stops nodes.
 
-// ErrInProgress is returned by Close to a step that the node to close waits for.
+// ErrInProgress is returned by Close if the node to close waits for the calling step.
 var ErrInProgress = errors.New("shutdown: called from within a step, which it would wait for")
 
-// ErrNoTime is returned by Close where no time is left to close the node, and a stop will come to it.
-var ErrNoTime = errors.New("left to its turn, no time is left to close it here")
+// ErrNoTime is returned by Close if no time is left to close the node now, but the node will have
+// its turn.
+var ErrNoTime = errors.New("no time is left to close it now, its handlers run in their turn")
 
-// An outside is a stop of a node that the list around it has not begun: a Close, a group's own
-// stop, the program's.
+// A directStop is a stop of a node that does not come from the list around it: a Close, the stop of
+// a group, or the program's stop.
 type directStop struct {
 	limit   time.Duration
-	floor   time.Duration // of its plan; 0: none, the node was stopping already
-	values  *Values       // of the contexts of the handlers; nil: those of the tree
-	waiters []*Node       // the steps that wait for it; none is over
-	joined  bool          // the node was stopping already: its failures are not the closer's
+	floor   time.Duration // the floor of its plan; 0: it has none, because the node was stopping already
+	values  *Values       // for the contexts of the handlers; nil: the tree's values
+	waiters []*Node       // the steps that wait for the node; none of them is over
+	joined  bool          // the node was stopping already, so the closer does not get its failures
 	done    chan struct{} // closed when the node is over
-	failed  []*Node       // the steps whose failures nobody else is told of
+	failed  []*Node       // the failed steps whose errors the closer gets
 }
 
 func newDirectStop() *directStop { return &directStop{limit: Never, done: make(chan struct{})} }
 
-// RunBy says that outer, if it is not nil, waits for the end of the list n, which nothing else
-// stops.
+// RunBy prepares n, a list that only Stop stops. outer is the step that waits for the end of n, or
+// nil.
 func (t *Tree) RunBy(n, outer *Node) {
 	n.direct, n.List.outer = newDirectStop(), outer
 	if outer != nil && outer.state != over {
@@ -38,8 +39,8 @@ func (t *Tree) RunBy(n, outer *Node) {
 	}
 }
 
-// Stop begins to stop n, which is not stopping yet, because of cause. Its time is over at limit,
-// if nothing ends it before. The channel is closed when n is over.
+// Stop begins to stop n, which is not stopping yet, because of cause. n has to be over at limit, or
+// earlier if another limit applies. The channel is closed when n is over.
 func (t *Tree) Stop(n *Node, now, limit time.Duration, cause error) (done <-chan struct{}) {
 	o := n.direct
 	if o == nil {
@@ -64,7 +65,7 @@ func (t *Tree) Stop(n *Node, now, limit time.Duration, cause error) (done <-chan
 	return o.done
 }
 
-// stopFrom has n stopped from outside its list.
+// setDirect gives n a direct stop.
 func (n *Node) setDirect(o *directStop) {
 	n.direct = o
 	if n.linked {
@@ -73,30 +74,30 @@ func (n *Node) setDirect(o *directStop) {
 	}
 }
 
-// waitsAtDeadline notes that n, if it is at its deadline, waits for something that it stops, and
-// is not to blame for its time.
+// waitsAtDeadline records that n waits for a node that it stops, if n is between its deadline and
+// the instant at which its stacks are taken. n is then not late because of that node.
 func (n *Node) waitsAtDeadline(now time.Duration) {
 	if n.state == stopping && now >= n.deadline && now < n.stacksAt() {
 		n.waited = true
 	}
 }
 
-// A Closing says how a node is closed early, before its turn.
+// CloseOptions say how a node is closed early, before its turn.
 type CloseOptions struct {
-	By     *Node         // the step that waits for it, nil if none does
-	Values *Values       // of the contexts of what is called; nil for those of the tree
-	Limit  time.Duration // a reading; Never: what bounds By
+	By     *Node         // the step that waits for the node, nil if none does
+	Values *Values       // for the contexts of the handlers; nil: the tree's values
+	Limit  time.Duration // a reading; Never: only the time of By limits the close
 }
 
-// Close stops n now, or joins a stop of n that has begun, and waits until n is over. failed are the
-// steps that have failed, if nobody else had begun to stop n. Close returns ErrInProgress where the
-// caller would wait for itself, and ErrNoTime where no time is left but n will have its turn. The
-// lock must not be held.
+// Close stops n now, or joins a stop of n that has begun, and waits until n is over. failed has the
+// steps that have failed, unless Close has joined a stop. Close returns ErrInProgress if the caller
+// would wait for itself, and ErrNoTime if no time is left but n will have its turn. The lock must
+// not be held.
 func (t *Tree) Close(n *Node, c CloseOptions) (failed []*Node, err error) {
 	t.Lock()
 	by := c.By
 	if by != nil && (by.state == over || by.tree != t) {
-		by = nil // it was abandoned: nobody waits for it, and it bounds nothing
+		by = nil // it was abandoned: nothing waits for it, and it limits nothing
 	}
 	switch {
 	case n.state == over:
@@ -128,7 +129,7 @@ func (t *Tree) closeBy(n, by *Node, c CloseOptions) (*directStop, error) {
 	o := n.direct
 	if o == nil {
 		o = newDirectStop()
-		if o.joined = begun; !begun { // else the values are those of whoever has begun to stop it
+		if o.joined = begun; !begun { // else the handlers have the values of the stop that has begun
 			o.values = c.Values
 		}
 	}
@@ -156,8 +157,8 @@ func (t *Tree) closeBy(n, by *Node, c CloseOptions) (*directStop, error) {
 	return o, nil
 }
 
-// hasTurn reports whether a stop will come to n: one that is under way, or the program's. None
-// comes to a list that was detached, or to its members.
+// hasTurn reports whether n will be stopped in its turn: by a stop that has begun, or by the
+// program's. A detached list has no turn, and neither have its members.
 func (n *Node) hasTurn() bool {
 	for ; n.linked; n = n.parent {
 		if n.parent.state == stopping {
@@ -173,15 +174,15 @@ func (t *Tree) removeDirectStop(n *Node) {
 	}
 }
 
-// begin begins to stop n: a list advances, a step that runs is told, another is called.
+// begin begins to stop n. A list advances, a step that runs is told, and a handler is called.
 func (t *Tree) begin(n *Node, now time.Duration) {
 	n.state, n.Start = stopping, now
-	n.changed() // if somebody closes it before its turn
+	n.changed() // n may be closed before its turn
 	if n.List != nil {
 		t.beginList(n, now)
 		return
 	}
-	if !n.called() && !n.started && n.Run != nil { // nothing of it runs
+	if !n.called() && !n.started && n.Run != nil { // its function does not run
 		t.end(n, now, OK, nil)
 		return
 	}
@@ -202,7 +203,7 @@ func (t *Tree) begin(n *Node, now time.Duration) {
 		t.enter(n)
 		t.calls = append(t.calls, call{n: n})
 	} else {
-		if t.forced != nil && n.Kind != Hold { // a hold that begins only now is, like a handler, a step to come
+		if t.forced != nil && n.Kind != Hold { // a hold that begins to stop only now is, like a handler, a step to come
 			t.finish(&n.work, t.forced)
 		}
 		if t.waitsForDirectStop(n) {
@@ -212,7 +213,7 @@ func (t *Tree) begin(n *Node, now time.Duration) {
 	t.Host.Notice(n)
 }
 
-// beginTooLate is for a step for which no time is left. One that runs is told all the same, and
+// beginTooLate ends a step for which no time is left. A step that runs is told all the same, and
 // abandoned.
 func (t *Tree) beginTooLate(n *Node, now time.Duration) {
 	n.End = now
@@ -233,8 +234,8 @@ func (t *Tree) beginList(n *Node, now time.Duration) {
 	}
 }
 
-// advance begins what may begin in a list: the newest member where none runs, all where they
-// stop side by side. It reports whether the list is over.
+// advance begins to stop the newest member of a list if none is active, or all members if the list
+// is concurrent. It reports whether the list is over.
 func (t *Tree) advance(l *Node, now time.Duration) (isOver bool) {
 	li := l.List
 	if li.queue != nil {
@@ -243,7 +244,7 @@ func (t *Tree) advance(l *Node, now time.Duration) (isOver bool) {
 	for li.queue != nil && (li.active == nil || li.Concurrent) {
 		n := li.queue
 		l.take(n)
-		if n.state == stopping { // somebody closes it
+		if n.state == stopping { // it is being closed early
 			t.tighten(n, now)
 		} else {
 			t.begin(n, now)
@@ -257,14 +258,14 @@ func (t *Tree) advance(l *Node, now time.Duration) (isOver bool) {
 	return true
 }
 
-// proceed goes on with whatever waits for the end of n.
+// proceed goes on after n, which is over: the list around it advances.
 func (t *Tree) proceed(n *Node, now time.Duration) {
 	for n.state == over && n.taken && n.parent.List.active == nil && n.parent.state == stopping && t.advance(n.parent, now) {
 		n = n.parent
 	}
 }
 
-// end gives n its outcome, and takes it out of its list and of what runs.
+// end gives n its outcome, and removes it from its list and from the running steps.
 func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 	t.exit(n)
 	if n.state == waiting {
@@ -296,13 +297,13 @@ func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 	t.Host.Notice(n)
 }
 
-// HasCloser reports whether somebody who closes n early will have its error.
+// HasCloser reports whether a closer or a caller of StopTask gets the error of n.
 func (n *Node) HasCloser() bool {
 	return n.direct != nil && !n.direct.joined || n.taskStop != nil && !n.taskStop.joined
 }
 
-// Failed are the steps of the list n, which RunBy was called for, that have failed, and of which
-// nobody else has the error, in the order of their ends.
+// Failed returns the failed steps of the list n, for which RunBy was called, in the order of their
+// ends. It leaves out steps whose errors a closer gets.
 func (n *Node) Failed() []*Node { return n.direct.failed }
 
 // Encloses reports whether by is n, or runs in a group that n runs.
@@ -313,7 +314,7 @@ func (n *Node) Encloses(by *Node) bool {
 	return by != nil
 }
 
-// blame tells whoever stops n from outside its list of its failure.
+// reportFailure gives n, which has failed, to the direct stop that n is a part of.
 func (n *Node) reportFailure() {
 	if n.taskStop != nil && !n.taskStop.joined {
 		return
@@ -326,12 +327,12 @@ func (n *Node) reportFailure() {
 	}
 }
 
-// release is for the end of the step n, which may have closed other nodes. Their stops go on, and
-// are now bounded by what is around n.
+// endWaiting is called at the end of the step n, which may wait for nodes with a direct stop. Those
+// stops go on. They are now limited by the nodes around n, and by the grace period.
 func (t *Tree) endWaiting(n *Node, now time.Duration) {
 	for _, c := range t.directStops {
 		o := c.direct
-		if slices.Contains(o.waiters, n) { // twice where two goroutines of n close c
+		if slices.Contains(o.waiters, n) { // more than once if several goroutines of n close c
 			o.waiters = slices.DeleteFunc(o.waiters, func(w *Node) bool { return w == n })
 			limit := Sum(now, t.Host.Grace())
 			if n.parent != nil {
@@ -339,11 +340,11 @@ func (t *Tree) endWaiting(n *Node, now time.Duration) {
 			}
 			o.limit = min(o.limit, limit)
 		}
-		c.changed() // n may be what a closer runs in
+		c.changed() // a closer may run within n
 	}
 }
 
-// Tell asks n, which runs, to stop because of cause, once.
+// Tell asks n, which runs, to stop because of cause. Only the first call has an effect.
 func (t *Tree) Tell(n *Node, cause error, e *Ending) {
 	if n.told {
 		return
@@ -358,10 +359,11 @@ func (t *Tree) Tell(n *Node, cause error, e *Ending) {
 	}
 }
 
-// TellCanceled is Tell for a step that is stopped by itself, or by one that it runs.
+// TellCanceled is Tell with context.Canceled as the cause, for a step that stops itself or is
+// stopped by a step within it.
 func (t *Tree) TellCanceled(n *Node) { t.Tell(n, context.Canceled, canceled) }
 
-// cause is why the list around n, or a closer, stops it.
+// cause returns why the list around n, or a closer, stops n.
 func (n *Node) cause() error {
 	if n.taken {
 		return n.parent.List.cause
@@ -369,19 +371,19 @@ func (n *Node) cause() error {
 	return context.Canceled
 }
 
-// ending is the end of the context that tells n. The members of a list share one.
+// ending returns the end of the context that tells n to stop. The members of a list share one.
 func (n *Node) ending() *Ending {
 	if !n.taken || n.parent.List.cause == nil {
 		return canceled
 	}
-	l := n.parent.List
-	if l.ending == nil {
-		l.ending = Asked(l.cause)
+	li := n.parent.List
+	if li.ending == nil {
+		li.ending = Asked(li.cause)
 	}
-	return l.ending
+	return li.ending
 }
 
-// Bound brings the end of everything forward.
+// LimitAll brings the end of the whole program forward.
 func (t *Tree) LimitAll(limit time.Duration) {
 	if limit < t.limit {
 		t.limit = limit
@@ -389,8 +391,8 @@ func (t *Tree) LimitAll(limit time.Duration) {
 	}
 }
 
-// Force leaves each step just its minimum, from now on or from its start, and ends the contexts
-// of those whose time runs.
+// Force leaves each step just its minimum, from now on or from its start. It ends the work contexts
+// of the steps that are stopping.
 func (t *Tree) Force(cause error) {
 	if t.forced != nil {
 		return
@@ -404,5 +406,5 @@ func (t *Tree) Force(cause error) {
 	t.tighten(nil, t.Now())
 }
 
-// Release is the end of Bound and Force, for what is closed after the program's end.
+// ResetLimits ends the effect of LimitAll and Force, for nodes that are closed after the drain.
 func (t *Tree) ResetLimits() { t.limit, t.forced = Never, nil }

@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// This file is how one step of a list that runs is asked to stop, while the list goes on. That is
-// no stop with a budget: the step may take as long as it likes, who waits for it gives up, and the
-// time of the step runs from its turn in the list's own stop.
+// This file stops one task of a list while the list goes on. The task has no budget for that: its
+// callers may give up, but it is not abandoned. Its budget begins with its turn in the list's own
+// stop.
 
-// A dismissal is what the callers of Dismiss have in common who wait for a step.
+// A taskStop is shared by the callers of StopTask that wait for the same task.
 type taskStop struct {
-	callers  int           // that wait, and will have the step's error
-	waiters  []*Node       // those of them that are steps
-	deadline time.Duration // when the step's work context ends, for the least patient caller
-	limit    time.Duration // when that caller gives up; Never
-	joined   bool          // the step was stopping or failing before: its error is not theirs
-	over     chan struct{} // closed when the step has its outcome
+	callers  int           // the number of callers that wait, and will get the task's error
+	waiters  []*Node       // the callers that are steps
+	deadline time.Duration // when the task's work context ends, by the earliest limit of a caller
+	limit    time.Duration // the earliest limit of a caller; Never: none
+	joined   bool          // the task was stopping or failing before: its error is not the callers'
+	over     chan struct{} // closed when the task has its outcome
 }
 
-// Dismiss asks n, which runs, to stop, and waits until it is over or done is closed, which is
-// expected at limit. The work context of n ends a little before that, and so does the time of
-// what stops within n; n itself stays a member of its list. Dismiss returns ErrInProgress where
-// by, the step that calls, would wait for itself. The lock must not be held.
+// StopTask asks the task n to stop, and waits until it is over or done is closed, which should
+// happen at limit. A little before limit the work context of n ends. The same limit applies to
+// nodes that stop within n. n itself stays a member of its list. StopTask returns ErrInProgress if
+// by, the calling step, would wait for itself. The lock must not be held.
 func (t *Tree) StopTask(n, by *Node, limit time.Duration, done <-chan struct{}) (isOver bool, err error) {
 	t.Lock()
 	if by != nil && by.state == over {
@@ -82,14 +82,14 @@ func (t *Tree) StopTask(n, by *Node, limit time.Duration, done <-chan struct{}) 
 	return false, nil
 }
 
-// dismissBy brings the end of what stops within n forward.
+// limitTaskStop brings forward the limits of nodes that stop within n.
 func (t *Tree) limitTaskStop(n *Node, now, deadline, limit time.Duration) {
 	d := n.taskStop
 	d.deadline, d.limit = min(d.deadline, deadline), min(d.limit, limit)
 	t.tighten(n, now)
 }
 
-// innerDeadline is when what stops within a dismissed step has to be over.
+// innerDeadline returns when nodes that stop within the task have to be over.
 func (d *taskStop) innerDeadline(now time.Duration) time.Duration {
 	switch {
 	case d == nil:

@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// This file is how long a step may take. The rule is in package shutdown's documentation. A plan
-// sets the floor and the scale of each list. All else is computed from these when a step begins,
-// which sets its deadline and its end, and again when a limit comes forward.
+// This file computes the time of steps, by the formula in package shutdown's documentation. A plan
+// sets the floor and the scale of each list. Everything else is computed from these when a step
+// begins to stop, which sets its deadline and its end, and again when a limit comes forward.
 
-// maxFloor is the most that a step without limits has at least. A second closes nearly every
-// pool, file and connection; what needs more says so with a reserve.
+// maxFloor is the largest minimum of a step without limits. A second is enough to close nearly
+// every pool, file and connection; a step that needs more has a reserve.
 const maxFloor = time.Second
 
-// A step's context ends before the step is abandoned, so that one that obeys can still return:
-// 5 % of its budget earlier, at most half a second. Of a small budget 5 % is nothing (1 ms of
-// 20), and a throttled container would turn steps that obey into abandoned ones: so at least
-// 25 ms, but never more than half.
+// The margin is the time from the deadline, when a step's context ends, to the step's end, so that
+// a step can still return. It is 5 % of the budget and at most half a second. Of a small budget 5 %
+// is too little (1 ms of 20 ms), and a throttled container would abandon steps that return at their
+// deadline. So it is at least 25 ms, but never more than half of the budget.
 const (
 	minMargin = 25 * time.Millisecond
 	maxMargin = 500 * time.Millisecond
 )
 
-// toObey is the time that a running step keeps when a limit comes forward and the step has used
-// its minimum: half of it until its deadline, half from there to its end.
+// returnTime is the time that a running step has left when a limit comes forward and the step has
+// used its minimum: half of it until its deadline, half from there to its end.
 const returnTime = 2 * minMargin
 
-// mostPlanned is the part of the time left that minimums may have together when they are
-// planned or registered, so that reserves cannot leave nothing to the step that runs.
+// mostPlanned is the part of the time left that minimums may have together when they are planned or
+// registered. The rest is for the step that runs.
 const mostPlanned = 0.9
 
 // Margin is the time between the deadline and the end of a step with this budget.
@@ -37,7 +37,7 @@ func Margin(budget time.Duration) time.Duration {
 	return min(max(budget/20, minMargin), budget/2, maxMargin)
 }
 
-// duration is d, which may be larger than the largest Duration.
+// duration converts d, which may exceed the largest Duration.
 func duration(d float64) time.Duration {
 	if d >= float64(Never) {
 		return Never
@@ -45,18 +45,18 @@ func duration(d float64) time.Duration {
 	return time.Duration(d)
 }
 
-// planFloor is the floor of a plan for n steps one after the other.
+// planFloor returns the floor of a plan for n steps one after the other.
 func planFloor(left time.Duration, n int) time.Duration {
 	return max(1, min(maxFloor, max(left, 0)/time.Duration(2*max(n, 1))))
 }
 
-// limit is when n, whose time runs, has to be over: the least of its own limits and those of
-// the nodes around it, less what these keep for the members after it.
+// limit returns when n, whose time runs, has to be over: the earliest of its own limits and of
+// those of the nodes around it, less the minimums of the members after it.
 func (n *Node) limit(now time.Duration) time.Duration { return n.limitWith(now, nil, 0) }
 
-// limitWith is limit for a caller that knows own, the part of the minimum of m, a member of n, that
-// m has not used. Otherwise m is nil. Without it, limit would take time in proportion to the square
-// of the depth.
+// limitWith is limit. If m is not nil, it is a member of n, and own is the part of its minimum that
+// it has not used, which the caller knows already. To compute it again at each level would take
+// time with the square of the depth.
 func (n *Node) limitWith(now time.Duration, m *Node, own float64) time.Duration {
 	at := n.tree.limit
 	if o := n.direct; o != nil {
@@ -72,7 +72,7 @@ func (n *Node) limitWith(now time.Duration, m *Node, own float64) time.Duration 
 	case n.parent == nil:
 	case n.taken:
 		at = min(at, Sum(now, n.parent.share(n, now, n.remaining(now, m, own))))
-	default: // somebody closes it before its turn; the list around need not be stopping
+	default: // n is closed before its turn; the list around may not be stopping
 		at = min(at, n.parent.innerDeadline(now))
 	}
 	if n.tree.forced != nil && n.List == nil && n.state == stopping {
@@ -81,8 +81,8 @@ func (n *Node) limitWith(now time.Duration, m *Node, own float64) time.Duration 
 	return at
 }
 
-// share is how long the member n, which has its turn, may take from now on. own is the part of its
-// minimum that it has not used.
+// share returns how long the member n, which has its turn, may take from now on. own is the part of
+// its minimum that it has not used.
 func (l *Node) share(n *Node, now time.Duration, own float64) time.Duration {
 	at, scale := l.List.cachedLimit, l.List.scale
 	if at == 0 {
@@ -92,27 +92,28 @@ func (l *Node) share(n *Node, now time.Duration, own float64) time.Duration {
 	if left == 0 {
 		return 0
 	}
-	own *= l.List.scale / scale // the list around may have reduced it
+	own *= l.List.scale / scale // limitWith may have reduced the scale
 	kept := 0.0
 	if !l.List.Concurrent {
 		kept = l.List.scale * l.minimums()
 	}
 	if all := kept + own; all > float64(left) {
-		// More is kept than there is, because of a late registration, or a timer that fired
-		// late. Not to mostPlanned, as in fit: each overrun would reduce the minimums again.
+		// The minimums exceed the time left, because of a late registration or a timer that fired
+		// late. Reduce them to all of it, not to mostPlanned as in fit: otherwise each overrun
+		// would reduce them again.
 		by := float64(left) / all
 		l.lower(l.List.scale * by)
 		kept, own = kept*by, own*by
 	}
-	least := min(duration(math.Ceil(own)), left) // less than a nanosecond more is no time for a step
+	least := min(duration(math.Ceil(own)), left) // rounded up: a step needs at least a nanosecond
 	if n.tree.forced != nil && n.List == nil {
 		return least
 	}
 	return min(left, max(least, left-duration(kept)))
 }
 
-// remaining is the part of the minimum of n, which has its turn, that n has not used. m and own are
-// as at limitWith. The scale reduces minimums, not the time that has passed.
+// remaining returns the part of the minimum of n, which has its turn, that n has not used. m and
+// own are described at limitWith. The scale applies to minimums, not to the time that has passed.
 func (n *Node) remaining(now time.Duration, m *Node, own float64) float64 {
 	had := float64(now - n.Start)
 	if n.List == nil {
@@ -120,7 +121,7 @@ func (n *Node) remaining(now time.Duration, m *Node, own float64) float64 {
 		if n.tree.forced == nil {
 			r = min(r, max(r-had, float64(returnTime)))
 		}
-		if n.End != 0 { // its time runs, and does not get longer
+		if n.End != 0 { // its time runs, and does not become longer
 			r = min(r, float64(max(n.End-now, 0)))
 		}
 		return r
@@ -133,16 +134,17 @@ func (n *Node) remaining(now time.Duration, m *Node, own float64) float64 {
 	}
 	scale := n.List.scale
 	r := max(n.combine(scale*n.minimums(), live), scale*float64(n.Reserve)-had)
-	if n.Timeout > 0 { // it caps the minimum, and so is scaled with it
+	if n.Timeout > 0 { // the timeout caps the minimum, so the scale applies to it, too
 		most := scale * float64(n.Timeout)
 		r = min(r, most, max(most-had, min(live, float64(returnTime))))
 	}
 	return r
 }
 
-// innerDeadline is when what stops within n has to be over. Within a step that is the step's
-// deadline, so that the innermost step is abandoned first, and named; after that, half-way
-// from there to the step's end. A node that does not stop passes on what bounds it.
+// innerDeadline returns when nodes that stop within n have to be over. Within a step that is the
+// step's deadline, so that the innermost step is abandoned first, and named. After the deadline it
+// is half-way from there to the step's end. A node that is not stopping passes on the limit of the
+// node around it.
 func (n *Node) innerDeadline(now time.Duration) time.Duration {
 	switch {
 	case n.state == over:
@@ -166,7 +168,7 @@ func (n *Node) innerDeadline(now time.Duration) time.Duration {
 	return at
 }
 
-// fit reduces the minimums of the list where they exceed mostPlanned of the time left.
+// fit reduces the minimums of the list if they exceed mostPlanned of the time left.
 func (t *Tree) fit(l *Node, now time.Duration) {
 	if most := float64(max(l.limit(now)-now, 1)) * mostPlanned; l.List.scale*l.minimums() > most {
 		l.lower(most / l.minimums())
@@ -174,7 +176,7 @@ func (t *Tree) fit(l *Node, now time.Duration) {
 	}
 }
 
-// setEnd has n abandoned at end. A deadline that was set before does not move back.
+// setEnd sets the end of n, and its deadline. A deadline that was set before does not become later.
 func (n *Node) setEnd(now, end time.Duration) {
 	deadline := end
 	if end != Never {
@@ -187,7 +189,8 @@ func (n *Node) setEnd(now, end time.Duration) {
 	n.tree.arm(now, max(now, deadline))
 }
 
-// tighten brings forward the ends of n and of the steps that n waits for, of all if n is nil.
+// tighten brings forward the ends of n and of the steps that n waits for, or of all steps if n is
+// nil.
 func (t *Tree) tighten(n *Node, now time.Duration) {
 	for again := true; again; {
 		again = false
@@ -202,7 +205,7 @@ func (t *Tree) tighten(n *Node, now time.Duration) {
 			}
 			if end := max(s.limit(now), now); end < s.End {
 				s.setEnd(now, end)
-				again = true // for what s waits for
+				again = true // for the steps that s waits for
 			}
 		}
 		for _, l := range bounded {
@@ -211,13 +214,13 @@ func (t *Tree) tighten(n *Node, now time.Duration) {
 	}
 }
 
-// waitsFor reports whether n is over only after s, or is s. It looks from s upward.
+// waitsFor reports whether n cannot be over before s is, or is s.
 func (n *Node) waitsFor(s *Node) bool {
 	return s == n || s.anyWaiter(func(m *Node) bool { return m == n })
 }
 
-// around calls f for the nodes that wait for s to be over, until f returns true, and reports
-// whether it did. A step that was abandoned waits for nothing, and nobody waits for it.
+// anyWaiter calls f for the nodes that wait for s to be over, until f returns true, and reports
+// whether it did. An abandoned step waits for nothing, and nothing waits for it.
 func (s *Node) anyWaiter(f func(*Node) bool) bool {
 	if s.state == over {
 		return false
@@ -240,8 +243,8 @@ func (s *Node) anyWaiter(f func(*Node) bool) bool {
 	return false
 }
 
-// closesWithin reports whether something that n waits for is stopped from outside its list: the
-// limit of n may be news to it.
+// waitsForDirectStop reports whether n waits for a node with a direct stop, whose limit may come
+// forward with that of n.
 func (t *Tree) waitsForDirectStop(n *Node) bool {
 	for _, c := range t.directStops {
 		if c != n && n.waitsFor(c) {
@@ -251,7 +254,7 @@ func (t *Tree) waitsForDirectStop(n *Node) bool {
 	return false
 }
 
-// Waiting calls f for each step that is waited for and does not itself wait for another.
+// Waiting calls f for each step that is stopping and does not itself wait for another.
 func (t *Tree) Waiting(f func(*Node)) {
 	outer := make(map[*Node]bool)
 	for _, s := range t.running {
@@ -266,7 +269,7 @@ func (t *Tree) Waiting(f func(*Node)) {
 	}
 }
 
-// arm has the timer fire at the given reading, or before.
+// arm makes the timer fire at the given reading, or before.
 func (t *Tree) arm(now, at time.Duration) {
 	if at == Never || t.armed != 0 && t.armed <= at {
 		return
@@ -279,10 +282,10 @@ func (t *Tree) arm(now, at time.Duration) {
 	t.timer.Reset(at - now)
 }
 
-// fire does what is due, and sets the timer to what is due next. A step that ends in time does
-// not touch the timer: it fires early at worst.
+// fire handles the steps whose deadlines or ends have come, and sets the timer for the next ones.
+// The timer is not stopped when a step ends in time, so it may fire early.
 func (t *Tree) fire() {
-	unlabel() // a timer's goroutine has that of whichever goroutine gave way to it
+	unlabel() // the timer's goroutine inherits a label from the one that ran before it
 	t.Lock()
 	defer t.Unlock()
 	now := t.Now()
@@ -292,7 +295,7 @@ func (t *Tree) fire() {
 		if s.state == stopping {
 			t.due(s, now)
 		}
-		if i < len(t.running) && t.running[i] == s { // else another has its place
+		if i < len(t.running) && t.running[i] == s { // else another step has moved to this index
 			i++
 		}
 	}
@@ -305,7 +308,7 @@ func (t *Tree) fire() {
 	t.arm(now, next)
 }
 
-// dueAt is when something is to be done about a step whose time runs.
+// dueAt returns when the timer has to fire next for a step whose time runs.
 func (n *Node) dueAt() time.Duration {
 	switch {
 	case !n.deadlinePassed:
@@ -316,12 +319,12 @@ func (n *Node) dueAt() time.Duration {
 	return n.End
 }
 
-// lookAt is when the stacks of n are taken: a quarter of the way from its deadline to its end,
-// when a step that obeys has had time to return.
+// stacksAt returns when the stacks of n are taken: a quarter of the way from its deadline to its
+// end. A step that returns at its deadline has returned by then.
 func (n *Node) stacksAt() time.Duration { return n.deadline + (n.End-n.deadline)/4 }
 
-// due ends the context of a step at its deadline, has its stacks taken, and abandons it at its
-// end.
+// due handles a step whose deadline may have come: it ends the context at the deadline, has the
+// stacks taken, and abandons the step at its end.
 func (t *Tree) due(n *Node, now time.Duration) {
 	if now < n.deadline {
 		return
@@ -340,9 +343,9 @@ func (t *Tree) due(n *Node, now time.Duration) {
 	}
 }
 
-// allowLateTimer gives a step of which the timer fired late the time to obey, at most 25 ms from
-// now. That may be beyond its timeout, and take time from the members after it, but the list
-// around it ends when it has to.
+// allowLateTimer gives a step at most 25 ms to return if the timer fired late for it. That may
+// exceed the step's timeout, and take time from the members after it, but not the limit of the list
+// around it.
 func (t *Tree) allowLateTimer(n *Node, now time.Duration) {
 	late := Sum(now, min(minMargin, n.End-n.deadline))
 	if late <= n.End {
@@ -355,9 +358,9 @@ func (t *Tree) allowLateTimer(n *Node, now time.Duration) {
 	n.End = max(n.End, min(late, limit))
 }
 
-// abandon gives n up, and goes on without it.
+// abandon ends the step n as abandoned, and begins to stop the next member.
 func (t *Tree) abandon(n *Node, now time.Duration) {
-	n.anyWaiter(func(r *Node) bool { // a step that waits for n is not to blame for its time
+	n.anyWaiter(func(r *Node) bool { // a step that waits for n is not late because of n
 		if r.List == nil && r.state == stopping && now >= r.deadline {
 			r.waited = true
 		}
@@ -367,11 +370,11 @@ func (t *Tree) abandon(n *Node, now time.Duration) {
 	t.proceed(n, now)
 }
 
-// giveUp ends n, which has not returned.
+// giveUp gives n, which has not returned, its outcome.
 func (t *Tree) giveUp(n *Node, now time.Duration) {
 	t.requestStacks(n)
 	err := Errors.Stuck(n.Name(), now-n.Start, n.Stack())
-	if n.More != nil && n.More.result.Err != nil { // of a pair, one has failed, and the other is stuck
+	if n.More != nil && n.More.result.Err != nil { // one function of a pair has failed, and the other is stuck
 		err = errors.Join(n.More.result.Err, err)
 	}
 	t.end(n, now, Abandoned, err)

@@ -8,7 +8,7 @@ import (
 )
 
 // TestScopesAreTransparent plays random programs twice, the second time with sequential scopes
-// without limits around some of their handlers: no step begins or ends at another time.
+// without limits around some of their handlers. All steps begin and end at the same times.
 func TestScopesAreTransparent(t *testing.T) {
 	each(t, func(t *testing.T, seed int64) {
 		flat, nested := playFlat(t, seed, nil), playFlat(t, seed, newSource(-1-seed))
@@ -24,7 +24,7 @@ func TestScopesAreTransparent(t *testing.T) {
 	})
 }
 
-// near allows for the rounding of sums that are made in another order.
+// near allows for the rounding of sums in another order.
 func near(a, b time.Duration) bool { return (a - b).Abs() <= time.Microsecond }
 
 type times struct {
@@ -32,7 +32,7 @@ type times struct {
 	start, deadline, end time.Duration
 }
 
-// playFlat plays a program without scopes, or with those that a source makes around its handlers.
+// playFlat plays a program without scopes, or with scopes that a source puts around its handlers.
 func playFlat(t *testing.T, seed int64, scopes source) (begun []times) {
 	inBubble(t, func(p *program) {
 		g := &generator{src: newSource(seed), does: nothing, depth: 0}

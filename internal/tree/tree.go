@@ -1,26 +1,28 @@
-// Package tree stops a tree of nodes: in order, on time, whatever they do.
+// Package tree stops a tree of nodes: in order, on time, whatever the functions in it do.
 //
-// A [Node] is a step (main, a task, a hold, a handler) or a list of nodes (a scope, a group,
-// the program itself). Stopping a list means stopping its members, newest first or side by
-// side. Stopping a step means to tell it, if it runs already, or else to call it; its context
-// ends at its deadline, and at its end it is abandoned. One function, Tree.begin, starts all
-// of that, and one, Tree.end, records how it went.
+// A [Node] is a step (main, a task, a hold, a handler) or a list of nodes (a scope, a group, the
+// program itself). Stopping a list means stopping its members, newest first or all at once.
+// Stopping a step means telling it, if it runs already, or else calling it. The step's context ends
+// at its deadline, and at its end the step is abandoned. Tree.begin starts the stop of every node,
+// and Tree.end records every outcome.
 //
-// All nodes of a program share a [Tree]: one lock and one timer. How a stop goes through it:
+// All nodes of a program share a [Tree]: one lock and one timer. A stop goes through these
+// functions:
 //
-//	Stop(list)   plan: fixes what each step of the list has at least
-//	begin(list)  advance: takes the newest member and begins it
-//	begin(step)  limit: asks the lists around how long it may take; tells or calls it
-//	returned     the step's goroutine comes back: end records the outcome, and
-//	proceed      has the list around advance, which begins the next member
-//	fire         the timer ends contexts, and abandons: end and proceed, as above
+//	Stop(list)   plan fixes the minimum of each step in the list
+//	begin(list)  advance takes the newest member and begins to stop it
+//	begin(step)  limit asks the lists around the step for its time; the step is told or called
+//	returned     is called when the step's function has returned: end records the outcome
+//	proceed      calls advance of the list around, which begins to stop the next member
+//	fire         is called by the timer: it ends contexts and abandons steps, with end and proceed
 //
-// Packages group, shutdown and httpdrain are made of this and differ only in the nodes that
-// they put into the tree.
+// Packages group, shutdown and httpdrain use it. They differ only in the nodes that they put into
+// the tree.
 //
-// Nothing of a user, and nothing of a package above, is called with the lock held: it could
-// block, and the timer and the signals would wait for it. The methods of [Host] and [Owner] are
-// this library's own. What is to be called when the lock is released is put on a list.
+// Code of the user, and code of a package above, is not called with the lock held: it could block,
+// and the timer and the signals would wait for it. Such calls are put on a list, and Unlock makes
+// them. The methods of [Host] and [Owner] are this library's own and may be called with the lock
+// held.
 package tree
 
 import (
@@ -32,10 +34,10 @@ import (
 	"time"
 )
 
-// Never is an instant that does not come.
+// Never is an instant that is never reached.
 const Never = time.Duration(math.MaxInt64)
 
-// Sum adds durations that are not negative. A sum that would overflow is Never.
+// Sum adds durations that are not negative. It returns Never if the sum overflows.
 func Sum(a, b time.Duration) time.Duration {
 	if s := a + b; s >= 0 {
 		return s
@@ -43,36 +45,37 @@ func Sum(a, b time.Duration) time.Duration {
 	return Never
 }
 
-// A Host is the program that a tree belongs to: a Coordinator, or a group on its own. Its
-// methods are called with the lock held.
+// A Host is the program that a tree belongs to: a Coordinator, or a group without one. Its methods
+// are called with the lock held.
 type Host interface {
-	// Grace bounds what stops by itself: a group, a scope that is closed early.
+	// Grace returns the time for a node that stops by itself: a group, or a scope that is closed
+	// early.
 	Grace() time.Duration
 	// Stopping reports whether the program was asked to stop.
 	Stopping() bool
-	// Notice tells that the stop of n has begun, or that n has its outcome.
+	// Notice is called when the stop of n has begun, and when n has its outcome.
 	Notice(n *Node)
-	// GroupStops tells that a group that outer runs begins to stop because of cause, or that a task
-	// of it failed.
+	// GroupStops is called when a group begins to stop because of cause, and when a task of it
+	// fails. outer is the step that runs the group.
 	GroupStops(outer *Node, now time.Duration, cause error, failed bool)
-	// Scaled tells that minimums did not fit into the time left, and were reduced.
+	// Scaled is called when minimums did not fit into the time left, and were reduced.
 	Scaled()
-	// Returned tells that an abandoned step has come back, with a panic or a Goexit.
+	// Returned is called when an abandoned step has ended with a panic or a Goexit.
 	Returned(n *Node, err error)
 }
 
-// An Owner is what a list belongs to, if that has a say in what the return of a member means.
+// An Owner decides what the return of a list's member means.
 type Owner interface {
-	// Excuses reports whether the error that n has returned is no failure, and whether it says
-	// nothing beyond that; excused says that it answers the request to stop. It is called without
-	// the lock, on the goroutine of n, since it may call methods of err.
+	// Excuses reports whether err, which n has returned, is no failure, and whether its text is
+	// left out of the report. excused says whether err answers the request to stop. Excuses is
+	// called without the lock, on the goroutine of n, because it may call methods of err.
 	Excuses(n *Node, err error, excused bool) (yes, silent bool)
-	// Returned tells that a function of n has come back with r, and whether it was the last that
-	// n waits for. It is called with the lock held, and before n has its outcome.
+	// Returned is called when a function of n has returned with r. last says whether it was the
+	// last function of n. Returned is called with the lock held, before n has its outcome.
 	Returned(n *Node, now time.Duration, r Result, last bool)
 }
 
-// A Tree is what the nodes of a program share.
+// A Tree has the state that the nodes of a program share.
 type Tree struct {
 	Host  Host
 	Outer *Node // the step of another tree in which the program runs, nil if there is none
@@ -81,27 +84,27 @@ type Tree struct {
 	base        time.Time
 	id          string // unique in the process
 	values      *Values
-	steps       int           // so many have had a label
-	limit       time.Duration // of everything
-	forced      *Ending       // of the contexts that a second signal has ended, nil before
-	running     []*Node       // the steps of which something runs
-	directStops []*Node       // what is stopped from outside its list; see outside
+	steps       int           // the number of steps that have had a label
+	limit       time.Duration // the end of the whole program
+	forced      *Ending       // the end of contexts after a second signal; nil before it
+	running     []*Node       // the steps whose functions run, and holds
+	directStops []*Node       // the nodes with a direct stop in progress
 	last        *Node         // the handler that was called last
 	timer       *time.Timer
-	armed       time.Duration // when the timer fires, 0 if it is not set
+	armed       time.Duration // when the timer fires; 0 if it is not set
 
-	// What waits for the lock to be released.
+	// The calls that wait for the lock to be released.
 	calls []call
 	ends  []contextEnd
 	after []func()
 
-	stackRequests []*Node // those whose stacks are to be taken
+	stackRequests []*Node // the steps whose stacks have to be taken
 }
 
-// A call is a function of a step that is to be called.
+// A call is a call of a step's function, to be made.
 type call struct {
 	n         *Node
-	interrupt bool // it is the interrupt of a pair
+	interrupt bool // whether the function is the interrupt of a pair
 }
 
 type contextEnd struct {
@@ -109,13 +112,13 @@ type contextEnd struct {
 	e *Ending
 }
 
-// groupPrefix begins the ID of a tree that has no Coordinator.
+// groupPrefix is the prefix of the ID of a tree without a Coordinator.
 const groupPrefix = "g"
 
 var trees atomic.Int64
 
-// New makes a tree whose contexts have these values. alone says that it belongs to a group,
-// and not to a Coordinator.
+// New makes a tree whose contexts have these values. alone says whether the tree belongs to a group
+// without a Coordinator.
 func New(values *Values, host Host, alone bool) *Tree {
 	id := strconv.FormatInt(trees.Add(1), 10)
 	if alone {
@@ -123,38 +126,38 @@ func New(values *Values, host Host, alone bool) *Tree {
 	}
 	return &Tree{
 		Host:   host,
-		base:   time.Now().Add(-1), // no reading is 0, which means unknown
+		base:   time.Now().Add(-1), // so that no reading is 0, which means unknown
 		id:     id,
 		values: values,
 		limit:  Never,
 	}
 }
 
-// Alone reports whether the tree belongs to a group, and not to a Coordinator.
+// Alone reports whether the tree belongs to a group without a Coordinator.
 func (t *Tree) Alone() bool { return strings.HasPrefix(t.id, groupPrefix) }
 
-// ID is part of the labels of the tree's steps.
+// ID returns the tree's part of the labels of its steps.
 func (t *Tree) ID() string { return t.id }
 
-// Now reads the clock.
+// Now reads the clock: it returns the time since the tree was made.
 func (t *Tree) Now() time.Duration { return time.Since(t.base) }
 
-// Time is the instant of a reading.
+// Time converts a reading of Now to a time.
 func (t *Tree) Time(reading time.Duration) time.Time { return t.base.Add(reading) }
 
-// SetValues replaces the values of the contexts to come.
+// SetValues replaces the values for the contexts that are made from now on.
 func (t *Tree) SetValues(v *Values) { t.values = v }
 
-// Values are those that SetValues or New was given.
+// Values returns the values given to SetValues or New.
 func (t *Tree) Values() *Values { return t.values }
 
 // Lock locks the whole tree.
 func (t *Tree) Lock() { t.mu.Lock() }
 
-// Unlock unlocks it, and then does what had to wait for that: goroutines first, since
-// starting one cannot block.
+// Unlock unlocks the tree, and then makes the calls that wait for that. It starts goroutines first,
+// because that cannot block.
 func (t *Tree) Unlock() {
-	var few struct { // most often there is at most one of each, and no allocation
+	var few struct { // room for the usual numbers, without an allocation
 		calls [1]call
 		ends  [2]contextEnd
 		after [1]func()
@@ -172,7 +175,7 @@ func (t *Tree) Unlock() {
 	}
 }
 
-// take moves what is in from to to.
+// move moves the elements of from to to.
 func move[T any](to []T, from *[]T) []T {
 	to = append(to, *from...)
 	clear(*from)
@@ -180,12 +183,11 @@ func move[T any](to []T, from *[]T) []T {
 	return to
 }
 
-// After has f called when the lock is released, on the goroutine that does that. It must not
-// block.
+// After makes Unlock call f after it has released the lock. f must not block.
 func (t *Tree) After(f func()) { t.after = append(t.after, f) }
 
-// finish ends c: at once where nobody has made use of it, so that no code of others runs, else
-// when the lock is released.
+// finish ends c. If c is in use, that happens when the lock is released, because it may call code
+// of the user.
 func (t *Tree) finish(c *Context, e *Ending) {
 	if !c.live.CompareAndSwap(nil, &e.live) {
 		t.ends = append(t.ends, contextEnd{c, e})

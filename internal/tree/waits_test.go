@@ -11,15 +11,15 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// An actor is a step that does what the test says, and closes other nodes.
+// An actor is a step that does what the test tells it, and closes other nodes.
 type actor struct {
 	node    *tree.Node
 	say     chan func(ctx context.Context)
-	closing *tree.Node // what it waits for
+	closing *tree.Node // the node that it waits for
 	err     error      // of its last close
 }
 
-// listen does what it is told to, until that is nil.
+// listen calls the functions that it gets, until it gets nil.
 func (a *actor) listen(ctx context.Context) error {
 	for f := range a.say {
 		if f == nil {
@@ -44,7 +44,7 @@ func (p *program) actor(l *tree.Node, name string) *actor {
 	return a
 }
 
-// closes has a close n, and waits until that has returned or waits for others.
+// closes makes a close n, and waits until that has returned or is blocked.
 func (a *actor) closes(p *program, n *tree.Node) {
 	a.say <- func(ctx context.Context) {
 		a.closing, a.err = n, nil
@@ -52,7 +52,7 @@ func (a *actor) closes(p *program, n *tree.Node) {
 		a.closing = nil
 	}
 	synctest.Wait()
-	p.locked(func() {}) // which looks at what is kept for whom
+	p.locked(func() {}) // checks the lists
 }
 
 func (a *actor) returns() { a.say <- nil; synctest.Wait() }
@@ -181,9 +181,9 @@ func TestWhoWouldWaitForItself(t *testing.T) {
 	}
 }
 
-// A context of another program's step says nothing of who waits for whom here, unless the
-// program runs in that step.
-func TestWhoWaitsForWhomInTwoPrograms(t *testing.T) {
+// A context of another program's step has no effect on who waits for whom, unless the program runs
+// in that step.
+func TestWaitsBetweenTwoPrograms(t *testing.T) {
 	inBubble(t, func(p *program) {
 		q := newProgram(t)
 		a, b := p.task(p.stack, "a"), q.task(q.stack, "b")
@@ -219,7 +219,7 @@ func TestWhoWaitsForWhomInTwoPrograms(t *testing.T) {
 	})
 }
 
-// A goroutine that a step has not started, but is one of a step, is known by its label.
+// A step's goroutine is found by its label if the context does not belong to the step.
 func TestTheCallerIsKnownWithoutItsContext(t *testing.T) {
 	inBubble(t, func(p *program) {
 		a := p.task(p.stack, "a")
@@ -237,7 +237,7 @@ func TestTheCallerIsKnownWithoutItsContext(t *testing.T) {
 	})
 }
 
-// A graph is who waits for whom, kept by the test itself.
+// A graph records who waits for whom, independently of the tree.
 type graph struct {
 	lists  map[*tree.Node][]*tree.Node // members
 	actors map[*tree.Node]*actor
@@ -260,8 +260,8 @@ func (g *graph) waits(n, s *tree.Node) bool {
 	return a != nil && a.closing != nil && g.waits(a.closing, s)
 }
 
-// TestRefusals plays random programs of steps that close each other: a close is refused just
-// where the caller would wait for itself, by a look at everything.
+// TestRefusals plays random programs of steps that close each other. A close is refused if and only
+// if the caller would wait for itself by the graph.
 func TestRefusals(t *testing.T) {
 	each(t, func(t *testing.T, seed int64) {
 		inBubble(t, func(p *program) {
@@ -333,7 +333,7 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 			for _, a := range actors {
-				close(a.say) // whoever is called later returns at once
+				close(a.say) // an actor that is called later returns at once
 			}
 			synctest.Wait()
 			p.stop(time.Hour)
