@@ -10,14 +10,14 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 )
 
-// The group stops already, and the turn of the task has come.
-func TestShutdownCutsATaskThatHasItsTurn(t *testing.T) {
+// Shutdown brings the deadline of a task forward that the group's stop has already told.
+func TestShutdownOfATaskThatHasItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
 		d := newDiary()
 		var g group.Group
-		task := g.Go("deaf", d.deaf("deaf", release))
+		task := g.Go("hung", d.hangs("hung", release))
 		ctx, cancel := context.WithCancel(context.Background())
 		go func() {
 			time.Sleep(time.Second)
@@ -32,11 +32,11 @@ func TestShutdownCutsATaskThatHasItsTurn(t *testing.T) {
 		}()
 		_ = g.Run(ctx)
 		d.note("abandoned")
-		d.check(t, "1s deaf told", "3.9s deaf cut", "4s Shutdown gave up", "26s abandoned")
+		d.check(t, "1s hung told", "3.9s hung deadline", "4s Shutdown gave up", "26s abandoned")
 	})
 }
 
-// Within a task that Task.Shutdown stops without a limit, a group has its Grace.
+// A group within a task has its Grace if Task.Shutdown stops the task without a limit.
 func TestShutdownWithoutALimitLeavesGroupsTheirGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -45,7 +45,7 @@ func TestShutdownWithoutALimitLeavesGroupsTheirGrace(t *testing.T) {
 		var outer group.Group
 		task := outer.Go("outer", func(ctx context.Context) error {
 			inner := group.Group{Grace: 3 * time.Second}
-			inner.Go("inner", d.deaf("inner", release))
+			inner.Go("inner", d.hangs("inner", release))
 			err := inner.Run(ctx)
 			d.note("inner group over")
 			return err
@@ -57,6 +57,6 @@ func TestShutdownWithoutALimitLeavesGroupsTheirGrace(t *testing.T) {
 			}
 		}()
 		_ = outer.Run(context.Background())
-		d.check(t, "1s inner told", "3.85s inner cut", "4s inner group over")
+		d.check(t, "1s inner told", "3.85s inner deadline", "4s inner group over")
 	})
 }

@@ -6,10 +6,9 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// WorkContext returns a context for work in hand: work that should be finished rather than
-// dropped when its task is asked to stop. It keeps the values of ctx, outlives the request to
-// stop, and ends at the task's deadline, a little before the task would be abandoned; or when
-// the task returns.
+// WorkContext returns a context for work in hand, which a task should finish rather than drop when
+// it is asked to stop. The context has the values of ctx and outlives the request to stop. It ends
+// at the task's deadline, a little before the task would be abandoned, or when the task returns.
 //
 //	for {
 //		job, err := queue.Next(ctx) // ends with the request to stop
@@ -19,12 +18,12 @@ import (
 //		process(group.WorkContext(ctx), job)
 //	}
 //
-// Its Deadline is known if the task has been asked to stop already; it is an upper bound: a
-// limit that comes forward later ends the context earlier.
+// Its Deadline method returns a deadline only if the task was asked to stop before the call of
+// WorkContext. The context may end earlier, if a limit comes forward.
 //
-// It works for any context that descends from the one a task was given, from main under a
-// shutdown.Coordinator, or from an HTTP request served by httpdrain. For any other it is
-// context.WithoutCancel(ctx). There is nothing to release.
+// ctx has to descend from the context of a task, from the context of a shutdown.Coordinator's main
+// function, or from that of an HTTP request served by httpdrain. For any other ctx, WorkContext
+// returns context.WithoutCancel(ctx). There is nothing to release.
 func WorkContext(ctx context.Context) context.Context {
 	if n := tree.From(ctx); n != nil {
 		return n.Work(ctx)

@@ -13,7 +13,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// coordinator is one that hears no signals and says nothing.
+// coordinator returns a Coordinator that catches no signals and logs nothing.
 func coordinator(grace, delay time.Duration) *shutdown.Coordinator {
 	nop := zerolog.Nop()
 	return &shutdown.Coordinator{Grace: grace, Delay: delay, Signals: []os.Signal{}, Logger: &nop}
@@ -28,26 +28,26 @@ func TestCoordinatorBoundsTheStop(t *testing.T) {
 		stuck string
 	}{
 		{
-			"by what is left for main", 0,
+			"by main's deadline", 0,
 			func(c *shutdown.Coordinator, _ *group.Group) { c.Stop(nil) },
-			// 10 s less the promise to the handler, less 5 %, less 5 % of that.
-			[]string{"1s deaf told", "9.1225s deaf cut", "9.55s handler"},
-			"deaf: stuck 8.55s",
+			// 10 s less the handler's minimum, less 5 %, less 5 % of that.
+			[]string{"1s hung told", "9.1225s hung deadline", "9.55s handler"},
+			"hung: stuck 8.55s",
 		}, {
-			"by main's end also where the group stops by itself", 0,
+			"by main's deadline if the group stops by itself", 0,
 			func(_ *shutdown.Coordinator, g *group.Group) { g.Go("bad", fails(0, errBoom)) },
-			[]string{"1s deaf told", "9.1225s deaf cut", "9.55s handler"},
-			"deaf: stuck 8.55s",
+			[]string{"1s hung told", "9.1225s hung deadline", "9.55s handler"},
+			"hung: stuck 8.55s",
 		}, {
-			"by its own Grace if that is less", 2 * s,
+			"by its own Grace if that is shorter", 2 * s,
 			func(_ *shutdown.Coordinator, g *group.Group) { g.Go("done", succeeds) },
-			[]string{"1s deaf told", "2.9s deaf cut", "3s handler"},
-			"deaf: stuck 2s",
+			[]string{"1s hung told", "2.9s hung deadline", "3s handler"},
+			"hung: stuck 2s",
 		}, {
-			"by the Coordinator's while the program does not stop", 0,
+			"by the Coordinator's Grace while the program does not stop", 0,
 			func(_ *shutdown.Coordinator, g *group.Group) { g.Go("done", succeeds) },
-			[]string{"1s deaf told", "10.5s deaf cut", "11s handler"},
-			"deaf: stuck 10s",
+			[]string{"1s hung told", "10.5s hung deadline", "11s handler"},
+			"hung: stuck 10s",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestCoordinatorBoundsTheStop(t *testing.T) {
 				d, release := newDiary(), make(chan struct{})
 				c, g := coordinator(10*s, 0), group.Group{Grace: tt.grace}
 				c.Register(func(context.Context) error { d.note("handler"); return nil })
-				g.Go("deaf", d.deaf("deaf", release))
+				g.Go("hung", d.hangs("hung", release))
 				var result error
 				done := make(chan *shutdown.Report, 1)
 				go func() {
@@ -81,7 +81,7 @@ func TestCoordinatorBoundsTheStop(t *testing.T) {
 	}
 }
 
-// checkMain wants main to be no more than the bearer of the group's error.
+// checkMain checks that main has failed, with the group's error.
 func checkMain(t *testing.T, report *shutdown.Report) {
 	t.Helper()
 	for _, step := range report.Steps {
@@ -91,10 +91,9 @@ func checkMain(t *testing.T, report *shutdown.Report) {
 	}
 }
 
-// TestFailureStampsTheStop wants the program to count its grace period from the
-// failure of a task of the group that main runs; of a group in a task, that task's
-// result counts.
-func TestFailureStampsTheStop(t *testing.T) {
+// TestFailureIsT0 checks that the program's grace period begins with the failure of a task in the
+// group that main runs. If the group runs in a task, the task's own failure counts.
+func TestFailureIsT0(t *testing.T) {
 	failing := func() *group.Group {
 		var g group.Group
 		g.Go("slow", newDiary().obeys("slow", 3*s))

@@ -9,42 +9,41 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// ErrStopped is returned by Run for a group that has been run before, and by
-// Shutdown for a task that was refused because the group's stop had begun.
+// ErrStopped is returned by Run if the group was run before, and by Shutdown if the task was
+// refused because the group's stop had begun.
 var ErrStopped = errors.New("group: the group has stopped")
 
-// ErrGoexit is the error of a task or handler that called runtime.Goexit, or
-// testing's FailNow, which does.
+// ErrGoexit is the error of a task or handler that called runtime.Goexit, directly or through the
+// FailNow method of a test.
 var ErrGoexit = errors.New("group: runtime.Goexit was called")
 
-// A TaskError is the error of one task. Run returns one for each task that
-// failed, joined.
+// A TaskError is the error of one task. Run joins one for each task that failed.
 type TaskError struct {
 	Name string // the task's name
-	Err  error  // what it returned, or a *PanicError, ErrGoexit, a *StuckError
+	Err  error  // the error that the task returned, a *PanicError, ErrGoexit, or a *StuckError
 }
 
-// Error puts the task's name before its error.
+// Error returns the task's name and the text of its error.
 func (e *TaskError) Error() string { return fmt.Sprintf("task %q: %v", e.Name, e.Err) }
 
 // Unwrap returns Err.
 func (e *TaskError) Unwrap() error { return e.Err }
 
-// An EndedError is the cause of a group's stop that began because a task ended without an error,
-// and had not MayFinish. It is no failure.
+// An EndedError is the cause of a group's stop that began because a task without MayFinish returned
+// nil. It is not a failure.
 type EndedError struct {
-	// Name is the task's name. It is "outer/inner" if the task outer ended because it ran a group
-	// that stopped because its task inner had ended.
+	// Name is the task's name. If the task ran a group that stopped because a task of it had
+	// ended, the name is "outer/inner", with the names of both tasks.
 	Name string
 }
 
-// Error names the task, and says what lets a task end.
+// Error names the task, and the option with which it would not have stopped the group.
 func (e *EndedError) Error() string {
 	return fmt.Sprintf("task %q ended without an error, which stops its group unless the task has group.MayFinish", e.Name)
 }
 
-// Is reports whether target is context.Canceled: other tasks see an EndedError as the cause of their
-// contexts' ends.
+// Is reports whether target is context.Canceled: an EndedError is the cause of the contexts of the
+// other tasks.
 func (e *EndedError) Is(target error) bool { return target == context.Canceled }
 
 // A PanicError is the error of a task or handler that panicked.
@@ -53,33 +52,33 @@ type PanicError struct {
 	Stack []byte // of the goroutine that panicked
 }
 
-// Error is the text of the value; the stack is left to whoever wants it.
+// Error returns the text of the value, without the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// Is and As look into a Value that is an error. It is not an Unwrap, because what
-// was thrown is not the reason of this error but its payload: a panic with
-// context.Canceled is no polite answer to a request to stop.
+// Is reports whether Value is an error that matches target. PanicError has no Unwrap method: a
+// panic is a failure even if its value is context.Canceled, which would otherwise be excused as an
+// answer to the request to stop.
 func (e *PanicError) Is(target error) bool {
 	err, ok := e.Value.(error)
 	return ok && errors.Is(err, target)
 }
 
-// As is described at Is.
+// As finds target in Value, if that is an error.
 func (e *PanicError) As(target any) bool {
 	err, ok := e.Value.(error)
 	return ok && errors.As(err, target)
 }
 
-// A StuckError is the error of a task or handler that was still running at the end of its
-// budget. It was abandoned.
+// A StuckError is the error of a task or handler that was abandoned because it was still running
+// at the end of its budget.
 type StuckError struct {
 	Name    string
 	Elapsed time.Duration // since it was told to stop
-	Stack   string        // of the goroutines that carry its label; "" if there was no time to take them
+	Stack   string        // the stacks of its goroutines; "" if there was no time to take them
 }
 
-// Error says for how long; the name is that of the TaskError, or of the report's step,
-// around it.
+// Error returns a text with Elapsed but without Name, which the TaskError or the report's Step
+// around it has.
 func (e *StuckError) Error() string {
 	return fmt.Sprintf("still running %v after it was told to stop", e.Elapsed.Round(time.Millisecond))
 }

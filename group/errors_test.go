@@ -13,7 +13,7 @@ import (
 )
 
 func TestErrorsAreJoined(t *testing.T) {
-	t.Run("the one that began the stop first, then in the order of the ends", func(t *testing.T) {
+	t.Run("the first failure first, then in the order in which the tasks end", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			bad := func(what string) task {
 				return func(ctx context.Context) error { <-ctx.Done(); return errors.New(what) }
@@ -30,7 +30,7 @@ func TestErrorsAreJoined(t *testing.T) {
 			}
 		})
 	})
-	t.Run("also where the one that began it ends last", func(t *testing.T) {
+	t.Run("also if the task with the first failure ends last", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var g group.Group
 			g.Add("bad", fails(0, errBoom), func(context.Context) error { time.Sleep(s); return nil })
@@ -38,7 +38,7 @@ func TestErrorsAreJoined(t *testing.T) {
 			checkFailures(t, g.Run(context.Background()), "bad: boom", "z: z")
 		})
 	})
-	t.Run("a single one is not wrapped in a join", func(t *testing.T) {
+	t.Run("a single error is not wrapped in a join", func(t *testing.T) {
 		var g group.Group
 		g.Go("a", fails(0, errBoom))
 		err := g.Run(context.Background())
@@ -46,7 +46,7 @@ func TestErrorsAreJoined(t *testing.T) {
 			t.Errorf("Run() = %#v, want the *TaskError of a", err)
 		}
 	})
-	t.Run("with those of tasks that failed before they were told", func(t *testing.T) {
+	t.Run("with the errors of tasks that failed before they were told", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var g group.Group
 			g.Go("a", fails(2*s, errors.New("on its own")))
@@ -57,7 +57,7 @@ func TestErrorsAreJoined(t *testing.T) {
 	})
 }
 
-// TestExcused is about what is not a failure of a task that was asked to stop.
+// TestExcused checks which errors of a task that was asked to stop are no failures.
 func TestExcused(t *testing.T) {
 	errCause := errors.New("the cause")
 	for _, tt := range []struct {
@@ -79,8 +79,8 @@ func TestExcused(t *testing.T) {
 		}, false},
 		{"the error of the parent's context", func(_, parent context.Context) error { return parent.Err() }, true},
 		{"a deadline of its own", func(context.Context, context.Context) error { return context.DeadlineExceeded }, false},
-		{"an error that says that it is one", func(context.Context, context.Context) error { return pretends{} }, true},
-		{"that of a dial that was canceled", func(ctx, _ context.Context) error {
+		{"an error whose Is says that it is context.Canceled", func(context.Context, context.Context) error { return pretends{} }, true},
+		{"the error of a canceled dial", func(ctx, _ context.Context) error {
 			_, err := new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:1")
 			return err
 		}, true},
@@ -113,7 +113,7 @@ func (incomparable) Error() string { return "incomparable" }
 
 func TestErrorOfTheParentsContext(t *testing.T) {
 	errCause := errors.New("the cause")
-	t.Run("is excused before the task's turn, and the others hear the cause", func(t *testing.T) {
+	t.Run("is excused before the task's turn, and the others get the cause", func(t *testing.T) {
 		for range 200 {
 			parent, cancel := context.WithCancelCause(context.Background())
 			var g group.Group
@@ -151,7 +151,7 @@ func TestErrorOfTheParentsContext(t *testing.T) {
 			})
 		})
 	}
-	t.Run("is a failure while that has not ended", func(t *testing.T) {
+	t.Run("is a failure while the parent has not ended", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var g group.Group
 			g.Go("a", fails(s, context.Canceled))

@@ -12,8 +12,8 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 )
 
-// serves is a task as people write it who move over: told to stop, it shuts its server down, and
-// returns what Serve does.
+// serves is a typical task of a program that was moved over. When it is told to stop, it shuts its
+// server down and returns the error of Serve.
 func serves(ctx context.Context) error {
 	<-ctx.Done()
 	return fmt.Errorf("serving: %w", http.ErrServerClosed)
@@ -36,7 +36,7 @@ func TestErrServerClosed(t *testing.T) {
 			t.Errorf("Run = %v, want http.ErrServerClosed, with Expect and group.Add", err)
 		}
 	})
-	t.Run("is none where it is expected", func(t *testing.T) {
+	t.Run("is no failure if it is expected", func(t *testing.T) {
 		if err := run(t, group.Expect(http.ErrServerClosed)); err != nil {
 			t.Errorf("Run = %v, want nil", err)
 		}

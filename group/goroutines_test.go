@@ -9,10 +9,10 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 )
 
-// TestGoroutines counts those of a group with idle tasks.
+// TestGoroutines counts the goroutines of a group with idle tasks.
 func TestGoroutines(t *testing.T) {
 	const tasks = 100
-	const few = 10 // Run's own, those of its two actors, and what the runtime does meanwhile
+	const few = 10 // those of Run, of its two actors, and of the runtime
 	for _, tt := range []struct {
 		name string
 		add  func(g *group.Group, idle task)

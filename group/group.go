@@ -1,14 +1,16 @@
-// Package group answers what runs in a program, and how it stops.
+// Package group runs the tasks of a program and stops them in order.
 //
 // It is built on [github.com/oklog/run] and keeps its rule: the first actor to return stops the
-// group. It adds what a service needs on top of that: tasks stop in reverse order, each awaited
-// before the next is told; the stop is bounded, and what is stuck is named with its stacks; a
-// panic or runtime.Goexit is an error that stops the group, never a hang and never silence;
-// tasks can be added and stopped while the group runs; and a Group's Run is itself a task, so
-// that groups nest.
+// group. It adds:
 //
-// How long a stop may take comes from the context that Run is given: under a
-// shutdown.Coordinator it is the rest of its one grace period, otherwise the group's Grace. The timeline is drawn in package shutdown.
+//   - Tasks stop in reverse order. Each is awaited before the next is told.
+//   - The stop is bounded. A task that is stuck is named, with its stacks.
+//   - A panic or runtime.Goexit is an error that stops the group.
+//   - Tasks can be added and stopped while the group runs.
+//   - A Group's Run method is itself a task, so groups nest.
+//
+// Under a shutdown.Coordinator the time for a stop is the rest of the program's grace period,
+// otherwise it is the group's Grace. Package shutdown has the timeline, and the words used here.
 package group
 
 import (
@@ -26,29 +28,30 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// DefaultGrace bounds the stop of a group that nothing else bounds. It fits into the 30 s that
-// Kubernetes gives a pod by default, with a margin.
+// DefaultGrace is the time for the stop of a group if nothing else limits it. With a margin, it fits
+// into the 30 s that Kubernetes gives a pod by default.
 const DefaultGrace = 25 * time.Second
 
-// A Group runs tasks until the first of them ends or its context does, and then stops the
-// others. The zero value is ready to use. A Group runs once and must not be copied; its methods
+// A Group runs tasks until the first of them ends, or the context given to Run does, and then stops
+// the others. The zero value is ready to use. A Group runs once and must not be copied. Its methods
 // may be called by any goroutine.
 type Group struct {
-	// Grace bounds the group's stop where the context given to Run does not: the time from the
-	// first reason to stop until Run returns. Where the step that runs the group stops too, as
-	// under a Coordinator whose program stops, that step's deadline is the bound. If the group
-	// had begun to stop before, both are, and the earlier one wins. Zero means the Coordinator's
-	// grace period, or DefaultGrace.
+	// Grace is the time from the first reason to stop until Run returns. Zero means the grace
+	// period of the Coordinator under which the group runs, or DefaultGrace.
+	//
+	// While the step that runs the group stops as well, as main does when the program stops, that
+	// step's deadline applies instead of Grace. If the group began to stop before that step, both
+	// apply, and the earlier one wins.
 	Grace time.Duration
-	// Concurrent tells all tasks to stop at once instead of newest first, each awaited before
-	// the next. It suits a pool of equals.
+	// Concurrent stops all tasks at the same time, instead of one after the other. It suits a
+	// pool of workers.
 	Concurrent bool
 
 	mu     sync.Mutex
 	ran    bool    // Run was called
-	tasks  []*Task // until Run
+	tasks  []*Task // those added before Run
 	ctx    context.Context
-	values *tree.Values // of ctx
+	values *tree.Values // the values of ctx
 	outer  *tree.Node   // the step that runs the group
 
 	node tree.Node
@@ -58,21 +61,21 @@ type Group struct {
 	began chan struct{} // closed when the stop begins
 	begun bool
 	cause error
-	first *tree.Node // the task that failed and so began the stop
+	first *tree.Node // the task whose failure began the stop
 }
 
-// Go adds a task: a function that runs until its context ends. It works before and during Run;
-// a task added to a running group starts at once, and is the first to be stopped. After the
-// stop has begun it is refused: the returned Task's Done is closed and its Shutdown returns
-// ErrStopped.
+// Go adds a task: a function that runs until its context ends. Go may be called before and during
+// Run. A task added to a running group starts at once, and is the first to be stopped. After the
+// stop has begun, the task is refused: Done of the returned Task is closed, and its Shutdown
+// returns ErrStopped.
 //
-// The task's context has the values of the one given to Run, but not its end: it ends when it
-// is this task's turn to stop. Being asked to stop is not an error: the task may return nil, the
-// context's error, its cause, or what Expect names. See WorkContext for work that must not be
-// interrupted by that.
+// The task's context has the values of the context given to Run. It does not end with that
+// context, but when it is this task's turn to stop. A task that was asked to stop may return nil,
+// its context's error, the cause of its context, or an error that Expect names. None of them is a
+// failure. See WorkContext for work that the request to stop must not interrupt.
 //
-// An empty name stands for the function's, or for the file and line of the call. A nil task
-// panics.
+// If name is empty, the task has the name of its function, or the file and line of the call if the
+// function is a closure. A nil task panics.
 func (g *Group) Go(name string, task func(ctx context.Context) error, opts ...Option) *Task {
 	if task == nil {
 		panic(fmt.Sprintf("group: Go(%q) was given a nil task, at %s", name, site.Caller(2)))
@@ -83,15 +86,14 @@ func (g *Group) Go(name string, task func(ctx context.Context) error, opts ...Op
 }
 
 // Add adds a task that is a pair of functions: execute runs, and interrupt makes it return, such
-// as an http.Server's Serve and Shutdown. The context of execute is not ended by the request to
-// stop, only at the task's deadline; that of interrupt ends there too. The task has ended when
-// both have returned.
+// as an http.Server's Serve and Shutdown. The contexts of both end at the task's deadline, not with
+// the request to stop. The task has ended when both have returned.
 //
-// interrupt is called once, also for an execute that has returned already, and, where the stop
-// comes at once, perhaps before execute has begun. What execute returns after that is not an
-// error, since it was made to return: the result of the stop is interrupt's.
+// interrupt is called once, even if execute has returned already. If the stop comes at once, it may
+// be called before execute. An error that execute returns after interrupt was called is ignored:
+// the result of the stop is the error of interrupt.
 //
-// Names, and when a task is started or refused, are as described at Go.
+// Go describes the names of tasks, and when a task is started or refused.
 func (g *Group) Add(name string, execute, interrupt func(ctx context.Context) error, opts ...Option) *Task {
 	if execute == nil || interrupt == nil {
 		panic(fmt.Sprintf("group: Add(%q) was given a nil function, at %s", name, site.Caller(2)))
@@ -102,8 +104,8 @@ func (g *Group) Add(name string, execute, interrupt func(ctx context.Context) er
 	return g.add(t, opts)
 }
 
-// AddActor adds an actor written for oklog/run: a pair of functions without contexts. As there,
-// interrupt gets the error that stopped the group.
+// AddActor adds an actor that was written for oklog/run: a pair of functions without contexts. As
+// in oklog/run, interrupt gets the error that stopped the group.
 func (g *Group) AddActor(name string, execute func() error, interrupt func(error), opts ...Option) *Task {
 	if execute == nil || interrupt == nil {
 		panic(fmt.Sprintf("group: AddActor(%q) was given a nil function, at %s", name, site.Caller(2)))
@@ -143,7 +145,7 @@ func (g *Group) add(t *Task, opts []Option) *Task {
 	return t
 }
 
-// start starts a task of a group that runs. The tree is locked.
+// start starts a task of a running group. The tree is locked.
 func (g *Group) start(t *Task) {
 	tr := g.node.Tree()
 	if tr.Add(&g.node, &t.node, g.values) != nil {
@@ -153,7 +155,7 @@ func (g *Group) start(t *Task) {
 	tr.Call(&t.node)
 }
 
-// drop is for a task that is shut down before Run. The group is locked.
+// drop removes a task that is shut down before Run. The group is locked.
 func (g *Group) drop(t *Task) {
 	if i := slices.Index(g.tasks, t); i >= 0 {
 		g.tasks = slices.Delete(g.tasks, i, i+1)
@@ -161,17 +163,16 @@ func (g *Group) drop(t *Task) {
 	}
 }
 
-// Run starts the tasks and waits until one of them returns, or ctx ends. Then it stops all of
-// them, newest first, and returns when none is left. It returns at once if there is none to
-// start with. If ctx has ended already, the tasks are still started, and stopped.
+// Run starts the tasks and waits until one of them returns, or ctx ends. Then it stops the others,
+// newest first, and returns when all have ended or were abandoned. Without tasks it returns at
+// once. If ctx has ended already, the tasks are started all the same, and then stopped.
 //
-// The error is nil if the group was asked to stop and all obeyed, or if a task ended with nil.
-// Otherwise it joins a *TaskError for each task that failed, the one that began the stop first.
-// A task that is still running when its time is over counts as failed, with a *StuckError; the
-// others are still stopped.
+// The error is nil if no task failed. Otherwise it joins a *TaskError for each task that failed. If
+// the failure of a task began the stop, its error is the first. A task that is still running at the
+// end of its budget fails with a *StuckError; the others are still stopped.
 //
-// Under a Coordinator whose stop has begun, a task that ends with nil ends alone, as one with
-// MayFinish does: the group's turn will come.
+// When the program of a Coordinator has begun to stop, a task that returns nil no longer stops its
+// group.
 //
 // A second Run returns ErrStopped. A negative Grace panics.
 func (g *Group) Run(ctx context.Context) error {
@@ -181,8 +182,8 @@ func (g *Group) Run(ctx context.Context) error {
 	if !g.open(ctx, tree.ValuesOf(ctx), tree.From(ctx)) {
 		return ErrStopped
 	}
-	// Two actors, however many tasks: one ends with the first task, the other with ctx. An
-	// actor for each task would cost twice as much, could not be added later, and would be
+	// There are two actors, however many tasks: one ends with the first task, the other with ctx.
+	// An actor for each task would cost twice as much, could not be added later, and would be
 	// interrupted oldest first.
 	var actors run.Group
 	actors.Add(func() error {
@@ -196,7 +197,7 @@ func (g *Group) Run(ctx context.Context) error {
 	return g.result()
 }
 
-// open starts the tasks. It returns false for a group that has been run.
+// open starts the tasks. It returns false if the group was run before.
 func (g *Group) open(ctx context.Context, values *tree.Values, outer *tree.Node) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -233,7 +234,7 @@ func (g *Group) watch() error {
 	select {
 	case <-g.ctx.Done():
 		_, cause := tree.EndOf(g.ctx)
-		if cause == nil { // its methods panic
+		if cause == nil { // a method of ctx panicked
 			cause = context.Canceled
 		}
 		g.requestStop(cause)
@@ -242,7 +243,7 @@ func (g *Group) watch() error {
 	return nil
 }
 
-// endWith begins the stop because of cause.
+// requestStop locks the tree and begins the stop because of cause.
 func (g *Group) requestStop(cause error) {
 	tr := g.node.Tree()
 	tr.Lock()
@@ -250,8 +251,8 @@ func (g *Group) requestStop(cause error) {
 	g.begin(tr.Now(), nil, cause)
 }
 
-// begin begins the stop, unless it has begun: because first has failed, or for another cause. The
-// tree is locked.
+// begin begins the stop because of cause, unless it has begun. first is the task whose failure is
+// the cause, or nil. The tree is locked.
 func (g *Group) begin(now time.Duration, first *tree.Node, cause error) {
 	if g.begun {
 		return
@@ -265,7 +266,7 @@ func (g *Group) begin(now time.Duration, first *tree.Node, cause error) {
 	g.notifyHost(now, cause, first != nil)
 }
 
-// stop tells the tasks to stop and waits for them, within the time there is.
+// stop tells the tasks to stop and waits until all are over.
 func (g *Group) stop() {
 	tr := g.node.Tree()
 	tr.Lock()
@@ -275,8 +276,8 @@ func (g *Group) stop() {
 	<-done
 }
 
-// limit is when the stop has to be over. Where the step that runs the group stops as well, the
-// tree knows its deadline.
+// limit returns when the stop has to be over. It is Never if the step that runs the group stops as
+// well: the tree then applies that step's deadline.
 func (g *Group) limit(tr *tree.Tree, now time.Duration) time.Duration {
 	switch {
 	case g.outer != nil && g.outer.Stopping():
@@ -307,12 +308,12 @@ func (g *Group) result() error {
 	return errors.Join(errs...)
 }
 
-// An owner is what the tree knows of a group. It is a type of its own so that its methods are
-// not a Group's.
+// An owner is the tree.Owner of a group. It is a type of its own so that its methods are no
+// methods of Group.
 type owner struct{ g *Group }
 
-// Excuses reports whether err says that the context of the group has ended, which a task may see
-// before it is told.
+// Excuses reports whether err answers the request to stop. A task may see the end of the group's
+// context before it is told to stop; such an error begins the stop.
 func (o owner) Excuses(_ *tree.Node, err error, excused bool) (yes, silent bool) {
 	if excused {
 		return true, false
@@ -328,7 +329,7 @@ func (o owner) Excuses(_ *tree.Node, err error, excused bool) (yes, silent bool)
 	return true, false
 }
 
-// Returned begins the stop of the group where the return of a task asks for it.
+// Returned begins the stop of the group if the return of a task is a reason to.
 func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last bool) {
 	g, host := o.g, n.Tree().Host
 	mayFinish := host.Stopping()
@@ -336,7 +337,7 @@ func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last boo
 		mayFinish = mayFinish || n.More.Policy.(*policy).mayFinish
 	}
 	switch {
-	case r.Err != nil && n.HasCloser(): // that is who has the error
+	case r.Err != nil && n.HasCloser(): // Shutdown returns the error
 	case r.Err != nil && g.begun:
 		g.notifyHost(now, &TaskError{n.Name(), r.Err}, true)
 	case r.Err != nil:
@@ -344,7 +345,7 @@ func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last boo
 	case n.WasTold(), g.node.Stopping():
 	case !mayFinish:
 		g.begin(now, nil, &EndedError{n.Ended()})
-	case !last: // of a pair that may finish: nothing else calls its interrupt
+	case !last: // execute of a pair with MayFinish: nothing else calls its interrupt
 		n.Tree().Tell(n, nil, nil)
 	}
 	if last && g.node.Members() == 1 {
@@ -358,7 +359,7 @@ func (g *Group) notifyHost(now time.Duration, cause error, failed bool) {
 	}
 }
 
-// alone is the host of a group that no Coordinator knows.
+// noCoordinator is the host of a group that runs without a Coordinator.
 type noCoordinator struct{}
 
 func (noCoordinator) Grace() time.Duration                              { return DefaultGrace }

@@ -16,10 +16,10 @@ import (
 
 var errBoom = errors.New("boom")
 
-// A task is the one signature of this module.
+// A task is the signature of all functions that this module calls.
 type task = func(context.Context) error
 
-// A diary says what happened in a bubble, and when.
+// A diary records what happens in a bubble, and when.
 type diary struct {
 	mu    sync.Mutex
 	start time.Time
@@ -43,7 +43,7 @@ func (d *diary) check(t *testing.T, want ...string) {
 	}
 }
 
-// obeys is a task that needs some time to end after it was told to.
+// obeys returns a task that needs some time to end after it was told to stop.
 func (d *diary) obeys(name string, needs time.Duration) task {
 	return func(ctx context.Context) error {
 		<-ctx.Done()
@@ -54,26 +54,27 @@ func (d *diary) obeys(name string, needs time.Duration) task {
 	}
 }
 
-// deaf is a task that notes when it is told and when it is cut, and does nothing.
-func (d *diary) deaf(name string, release <-chan struct{}) task {
+// hangs returns a task that notes the request to stop and its deadline, and returns only after
+// release.
+func (d *diary) hangs(name string, release <-chan struct{}) task {
 	return func(ctx context.Context) error {
 		work := group.WorkContext(ctx)
 		<-ctx.Done()
 		d.note(name + " told")
 		<-work.Done()
-		d.note(name + " cut")
+		d.note(name + " deadline")
 		<-release
 		return nil
 	}
 }
 
-// waits is a task that returns the end of its context.
+// waits is a task that waits for the end of its context and returns the context's error.
 func waits(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// fails is a task that ends by itself.
+// fails returns a task that ends by itself.
 func fails(after time.Duration, err error) task {
 	return func(ctx context.Context) error {
 		select {
@@ -85,7 +86,7 @@ func fails(after time.Duration, err error) task {
 	}
 }
 
-// started runs g until all of its tasks wait for something. It is for bubbles.
+// started runs g, in a bubble, until all of its tasks wait for something.
 func started(ctx context.Context, g *group.Group) (wait func() error) {
 	result := make(chan error, 1)
 	go func() { result <- g.Run(ctx) }()
@@ -93,7 +94,7 @@ func started(ctx context.Context, g *group.Group) (wait func() error) {
 	return func() error { return <-result }
 }
 
-// failures is err in short: "outer/inner: what was wrong" for each task.
+// failures abbreviates err: "outer/inner: what was wrong" for each task.
 func failures(err error) []string {
 	switch e := err.(type) {
 	case nil:

@@ -13,10 +13,10 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 )
 
-// above is the position of the line before that of its call.
+// above returns the position of the line before its call.
 func above() string { return position(-1) }
 
-// here is the position of its call.
+// here returns the position of its call.
 func here() string { return position(0) }
 
 func position(line int) string {
@@ -24,7 +24,7 @@ func position(line int) string {
 	return fmt.Sprintf("%s:%d", filepath.Base(file), at+line)
 }
 
-// TestMisuse wants a panic that names the line of the mistake.
+// TestMisuse checks that a panic names the line of the mistake.
 func TestMisuse(t *testing.T) {
 	var g group.Group
 	for _, tt := range []struct {
@@ -57,7 +57,7 @@ func TestMisuse(t *testing.T) {
 	})
 }
 
-// Zero is no wish, not no time.
+// A Timeout or Reserve of 0 means none, not no time.
 func TestZeroOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g group.Group

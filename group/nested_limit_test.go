@@ -10,7 +10,7 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 )
 
-// The limit of a Shutdown reaches what runs in a group within the task.
+// The limit of a Shutdown also bounds groups that the task runs.
 func TestShutdownReachesGroupsWithinTheTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDiary()
@@ -19,7 +19,7 @@ func TestShutdownReachesGroupsWithinTheTask(t *testing.T) {
 			var inner group.Group
 			inner.Go("inner", func(ctx context.Context) error {
 				<-group.WorkContext(ctx).Done()
-				d.note("inner cut")
+				d.note("inner deadline")
 				return nil
 			})
 			return inner.Run(ctx)
@@ -37,6 +37,6 @@ func TestShutdownReachesGroupsWithinTheTask(t *testing.T) {
 		parent, end := context.WithTimeout(context.Background(), 5*s)
 		defer end()
 		_ = outer.Run(parent)
-		d.check(t, "1.25s inner cut", "1.25s Shutdown returns")
+		d.check(t, "1.25s inner deadline", "1.25s Shutdown returns")
 	})
 }

@@ -40,7 +40,7 @@ func TestNestedGroup(t *testing.T) {
 			d.check(t, "1s 1 told", "2s 1 ends", "2s a told", "3s a ends")
 		})
 	})
-	t.Run("hears why the outer one stops", func(t *testing.T) {
+	t.Run("gets the cause of the outer one's stop", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var inner, outer group.Group
 			inner.Go("1", func(ctx context.Context) error {
@@ -55,7 +55,7 @@ func TestNestedGroup(t *testing.T) {
 			checkFailures(t, outer.Run(context.Background()), "bad: boom")
 		})
 	})
-	t.Run("that finishes may", func(t *testing.T) {
+	t.Run("that finishes stops nothing if its task has MayFinish", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDiary()
 			var inner, outer group.Group
@@ -69,15 +69,15 @@ func TestNestedGroup(t *testing.T) {
 	})
 }
 
-// TestNestedLimit wants the innermost group to name the culprit: its limit is the
-// cut of the task that it is.
+// TestNestedLimit checks that the innermost group names the culprit: its stop has to be over by the
+// deadline of the task that runs it.
 func TestNestedLimit(t *testing.T) {
-	t.Run("is the cut of the outer task", func(t *testing.T) {
+	t.Run("is the deadline of the outer task", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d, release := newDiary(), make(chan struct{})
 			outer := group.Group{Grace: 10 * s}
 			var middle, inner group.Group
-			inner.Go("deaf", d.deaf("deaf", release))
+			inner.Go("hung", d.hangs("hung", release))
 			middle.Go("inner", inner.Run)
 			outer.Go("middle", middle.Run)
 			ctx, cancel := context.WithCancel(context.Background())
@@ -86,44 +86,44 @@ func TestNestedLimit(t *testing.T) {
 			err := wait()
 			close(release)
 			d.note("Run returns")
-			// 10 s less 5 %, less 5 % of that, and again for the cut.
-			checkFailures(t, err, "middle/inner/deaf: stuck 9.025s")
-			d.check(t, "0s deaf told", "8.57375s deaf cut", "9.025s Run returns")
+			// 10 s less 5 %, less 5 % of that, and once more for the deadline.
+			checkFailures(t, err, "middle/inner/hung: stuck 9.025s")
+			d.check(t, "0s hung told", "8.57375s hung deadline", "9.025s Run returns")
 		})
 	})
-	t.Run("is not its own Grace, though that is less: the context brings a bound", func(t *testing.T) {
+	t.Run("is not its own Grace, even if that is shorter, while the outer one stops", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d, release := newDiary(), make(chan struct{})
 			outer, inner := group.Group{Grace: 10 * s}, group.Group{Grace: 2 * s}
-			inner.Go("deaf", d.deaf("deaf", release))
+			inner.Go("hung", d.hangs("hung", release))
 			outer.Go("inner", inner.Run)
 			ctx, cancel := context.WithCancel(context.Background())
 			wait := started(ctx, &outer)
 			cancel()
-			checkFailures(t, wait(), "inner/deaf: stuck 9.5s")
+			checkFailures(t, wait(), "inner/hung: stuck 9.5s")
 			close(release)
-			d.check(t, "0s deaf told", "9.025s deaf cut")
+			d.check(t, "0s hung told", "9.025s hung deadline")
 		})
 	})
 	t.Run("is its Grace while only the inner one stops", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d, release := newDiary(), make(chan struct{})
 			outer, inner := group.Group{Grace: 1 * s}, group.Group{Grace: 20 * s}
-			inner.Go("deaf", d.deaf("deaf", release))
+			inner.Go("hung", d.hangs("hung", release))
 			inner.Go("first", succeeds)
 			outer.Go("inner", inner.Run)
-			checkFailures(t, outer.Run(context.Background()), "inner/deaf: stuck 20s")
+			checkFailures(t, outer.Run(context.Background()), "inner/hung: stuck 20s")
 			close(release)
-			d.check(t, "0s deaf told", "19.5s deaf cut")
+			d.check(t, "0s hung told", "19.5s hung deadline")
 		})
 	})
-	t.Run("comes with a stop of the outer one during its own", func(t *testing.T) {
+	t.Run("applies if the outer one begins to stop during its own stop", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d, release := newDiary(), make(chan struct{})
 			outer := group.Group{Grace: 10 * s}
 			var inner group.Group
-			inner.Go("deaf", d.deaf("deaf", release))
-			inner.Go("deaf too", d.deaf("deaf too", release))
+			inner.Go("hung", d.hangs("hung", release))
+			inner.Go("hung too", d.hangs("hung too", release))
 			inner.Go("first", succeeds)
 			outer.Go("inner", inner.Run)
 			ctx, cancel := context.WithCancel(context.Background())
@@ -133,15 +133,15 @@ func TestNestedLimit(t *testing.T) {
 			err := wait()
 			close(release)
 			d.note("Run returns")
-			// The outer limit is 12 s, its cut 11.5 s; one second is promised to
-			// the older one.
-			checkFailures(t, err, "inner/deaf too: stuck 10.5s", "inner/deaf: stuck 1s")
+			// The outer task's end is at 12 s, its deadline at 11.5 s. One second is the minimum of
+			// the older task.
+			checkFailures(t, err, "inner/hung too: stuck 10.5s", "inner/hung: stuck 1s")
 			d.check(
-				t, "0s deaf too told", "10.075s deaf too cut", "10.5s deaf told", "11.45s deaf cut", "11.5s Run returns",
+				t, "0s hung too told", "10.075s hung too deadline", "10.5s hung told", "11.45s hung deadline", "11.5s Run returns",
 			)
 		})
 	})
-	t.Run("comes also between two tasks of the inner one", func(t *testing.T) {
+	t.Run("applies also if that happens between two tasks of the inner one", func(t *testing.T) {
 		for range 300 {
 			synctest.Test(t, func(t *testing.T) { outerStopsBetweenTasks(t) })
 			if t.Failed() {
@@ -154,14 +154,14 @@ func TestNestedLimit(t *testing.T) {
 			release := make(chan struct{})
 			outer := group.Group{Grace: 50 * time.Millisecond}
 			var inner group.Group
-			inner.Go("deaf", func(context.Context) error { <-release; return nil })
+			inner.Go("hung", func(context.Context) error { <-release; return nil })
 			outer.Go("inner", inner.Run)
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
 			err := outer.Run(ctx)
 			close(release)
-			// In real time, where the two clocks are not at the same instant. On a
-			// machine that stalls, the outer one may give up, too.
+			// This runs in real time, so the two groups read the clock at different instants. On a
+			// machine that stalls, the outer group may abandon its task, too.
 			if strings.Contains(err.Error(), "returned only after") {
 				t.Fatalf("Run() = %v, want only the inner task's error", err)
 			}
@@ -169,13 +169,13 @@ func TestNestedLimit(t *testing.T) {
 	})
 }
 
-// outerStopsBetweenTasks has the outer group begin its stop while the inner one goes
-// from task to task.
+// outerStopsBetweenTasks makes the outer group begin its stop while the inner one goes from one task
+// to the next.
 func outerStopsBetweenTasks(t *testing.T) {
 	release := make(chan struct{})
 	outer := group.Group{Grace: 10 * s}
 	var inner group.Group
-	inner.Go("deaf", func(context.Context) error { <-release; return nil })
+	inner.Go("hung", func(context.Context) error { <-release; return nil })
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	for i := range 100 {
@@ -191,5 +191,5 @@ func outerStopsBetweenTasks(t *testing.T) {
 	outer.Go("inner", inner.Run)
 	err := outer.Run(ctx)
 	close(release)
-	checkFailures(t, err, "inner/deaf: stuck 9.5s")
+	checkFailures(t, err, "inner/hung: stuck 9.5s")
 }

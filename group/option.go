@@ -14,16 +14,15 @@ type option func(*Task)
 
 func (o option) apply(t *Task) { o(t) }
 
-// MayFinish lets the task end by itself: a nil error from it, before it was asked to stop, does
-// not stop the group. An error still does.
+// MayFinish lets the task return nil before it is asked to stop, without stopping the group. An
+// error still stops the group.
 func MayFinish() Option {
 	return option(func(t *Task) { t.policy().mayFinish = true })
 }
 
-// Expect names errors that the task may return once it was asked to stop, without that being a
-// failure: those that match one of errs by errors.Is, such as http.ErrServerClosed. An error
-// that joins others is excused only if each of them is. Before the request to stop the same
-// errors are failures.
+// Expect names errors that are no failures once the task was asked to stop, such as
+// http.ErrServerClosed: those that match one of errs by errors.Is. An error that joins others is
+// excused only if each of them is. Before the request to stop the same errors are failures.
 func Expect(errs ...error) Option {
 	errs = slices.Clone(errs)
 	return option(func(t *Task) {
@@ -32,16 +31,15 @@ func Expect(errs ...error) Option {
 	})
 }
 
-// Timeout is the most that the task's stop may take, from the moment it is told. Zero means as
-// much as the group can give. It panics if d is negative.
+// Timeout is the longest time that the task may take to stop, from the moment it is told. Zero
+// means no limit of its own. Timeout panics if d is negative.
 func Timeout(d time.Duration) Option {
 	site.MustNotBeNegative("group: Timeout", d)
 	return option(func(t *Task) { t.node.Timeout = d })
 }
 
-// Reserve is the least that is kept back for the task's stop, whatever the ones before it do.
-// Zero means the same share as every other task's, at most a second. It panics if d is
-// negative.
+// Reserve raises the task's minimum: the time for its stop that the tasks before it cannot use.
+// Zero means the minimum that every task has, at most a second. Reserve panics if d is negative.
 func Reserve(d time.Duration) Option {
 	site.MustNotBeNegative("group: Reserve", d)
 	return option(func(t *Task) { t.node.Reserve = d })

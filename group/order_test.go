@@ -111,7 +111,7 @@ func TestGoWhileRunning(t *testing.T) {
 			checkFailures(t, g.Run(context.Background()), "b: boom")
 		})
 	})
-	t.Run("does not stop the group when a task that may finish does", func(t *testing.T) {
+	t.Run("does not stop the group when a task with MayFinish ends", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDiary()
 			var g group.Group
@@ -196,7 +196,7 @@ func TestRun(t *testing.T) {
 			}
 		})
 	})
-	t.Run("returns when the last of the tasks that may finish has", func(t *testing.T) {
+	t.Run("returns when the last of several tasks with MayFinish has ended", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDiary()
 			var g group.Group
@@ -207,7 +207,7 @@ func TestRun(t *testing.T) {
 			d.check(t, "1m0s Run returns")
 		})
 	})
-	t.Run("stops at an error of a task that may finish", func(t *testing.T) {
+	t.Run("stops at an error of a task with MayFinish", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var g group.Group
 			g.Go("a", waits)
@@ -227,7 +227,7 @@ func TestRun(t *testing.T) {
 			d.check(t, "0s b told", "1s b ends", "1s a told", "2s a ends")
 		})
 	})
-	t.Run("has closed Done of each task", func(t *testing.T) {
+	t.Run("has closed Done of each task when it returns", func(t *testing.T) {
 		for range 200 {
 			ctx, cancel := context.WithCancel(context.Background())
 			var g group.Group
@@ -243,8 +243,8 @@ func TestRun(t *testing.T) {
 	})
 }
 
-// TestNoErrorIsLost is about the last task: its error must be there when Run
-// returns, however early the stop learns that it has ended.
+// The error of the last task must be there when Run returns, however early the stop learns that the
+// task has ended.
 func TestNoErrorIsLost(t *testing.T) {
 	for range 500 {
 		ctx, cancel := context.WithCancel(context.Background())

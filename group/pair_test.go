@@ -14,8 +14,7 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 )
 
-// A server is a pair of functions as a server has them: serve returns its error when
-// shutdown was called.
+// A server has a pair of functions: serve returns its error after shutdown was called.
 type server struct {
 	d           *diary
 	quit        chan struct{}
@@ -31,7 +30,7 @@ func (s *server) serve(ctx context.Context) error {
 	select {
 	case <-s.quit:
 	case <-ctx.Done():
-		s.d.note("serve cut: " + context.Cause(ctx).Error())
+		s.d.note("serve deadline: " + context.Cause(ctx).Error())
 	}
 	return s.serveErr
 }
@@ -45,7 +44,7 @@ func (s *server) shutdown(ctx context.Context) error {
 	select {
 	case <-time.After(s.needs):
 	case <-ctx.Done():
-		s.d.note("shutdown cut: " + context.Cause(ctx).Error())
+		s.d.note("shutdown deadline: " + context.Cause(ctx).Error())
 		return ctx.Err()
 	}
 	close(s.quit)
@@ -61,7 +60,7 @@ func (s *server) checkInterrupts(t *testing.T) {
 
 func TestAdd(t *testing.T) {
 	errServe, errShutdown := errors.New("serve failed"), errors.New("shutdown failed")
-	cut := " cut: shutdown: the step's deadline has passed"
+	deadline := " deadline: shutdown: the step's deadline has passed"
 	for _, tt := range []struct {
 		name                  string
 		needs                 time.Duration
@@ -74,11 +73,11 @@ func TestAdd(t *testing.T) {
 			[]string{"1m0s z told", "1m1s z ends", "1m1s shutdown", "1m3s Run returns"},
 			nil,
 		}, {
-			"does not report what execute returns after its interrupt was called", 2 * s, errServe, nil,
+			"does not report an error of execute after interrupt was called", 2 * s, errServe, nil,
 			[]string{"1m0s z told", "1m1s z ends", "1m1s shutdown", "1m3s Run returns"},
 			nil,
 		}, {
-			"reports what interrupt returns", 2 * s, errServe, errShutdown,
+			"reports the error of interrupt", 2 * s, errServe, errShutdown,
 			[]string{"1m0s z told", "1m1s z ends", "1m1s shutdown", "1m3s Run returns"},
 			[]string{"pair: shutdown failed"},
 		},
@@ -102,7 +101,7 @@ func TestAdd(t *testing.T) {
 			})
 		})
 	}
-	t.Run("cuts both contexts", func(t *testing.T) {
+	t.Run("ends both contexts at the deadline", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDiary()
 			srv := d.server()
@@ -110,18 +109,18 @@ func TestAdd(t *testing.T) {
 			g := group.Group{Grace: 10 * s}
 			g.Add("pair", srv.serve, func(ctx context.Context) error {
 				err := srv.shutdown(ctx)
-				time.Sleep(time.Nanosecond) // serve is first
+				time.Sleep(time.Nanosecond) // serve returns first
 				return err
 			})
 			g.Go("first", succeeds)
 			checkFailures(t, g.Run(context.Background()),
 				"pair: returned only after its deadline: context deadline exceeded")
 			if len(d.lines) != 3 || d.lines[0] != "0s shutdown" {
-				t.Errorf("what happened = %q, want shutdown and two cuts", d.lines)
+				t.Errorf("what happened = %q, want shutdown and two deadlines", d.lines)
 			}
 			for _, line := range d.lines[1:] {
-				if line != "9.5s serve"+cut && line != "9.5s shutdown"+cut {
-					t.Errorf("%q, want a cut at 9.5s", line)
+				if line != "9.5s serve"+deadline && line != "9.5s shutdown"+deadline {
+					t.Errorf("%q, want a deadline at 9.5s", line)
 				}
 			}
 		})
@@ -181,7 +180,7 @@ func TestAdd(t *testing.T) {
 			}
 		})
 	})
-	t.Run("interrupts an execute that has finished, at once if it may", func(t *testing.T) {
+	t.Run("interrupts an execute that has finished, at once if it has MayFinish", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDiary()
 			srv := d.server()

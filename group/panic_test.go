@@ -20,7 +20,7 @@ func goexitThrower() {
 	runtime.Goexit()
 }
 
-// misdeeds are the ways not to return.
+// misdeeds are the ways of a function to end without returning.
 var misdeeds = []struct {
 	name  string
 	do    func()
@@ -61,8 +61,8 @@ var misdeeds = []struct {
 	}},
 }
 
-// TestMisdeeds has each kind in each function that a group calls. An oklog/run
-// group hangs or dies of them, errgroup and conc take Goexit for success.
+// TestMisdeeds tries each of them in each function that a group calls. A group of oklog/run hangs
+// or crashes then; errgroup and conc take a Goexit for success.
 func TestMisdeeds(t *testing.T) {
 	for _, m := range misdeeds {
 		does := func(context.Context) error { m.do(); return nil }

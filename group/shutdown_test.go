@@ -105,7 +105,7 @@ func TestShutdownOfARunningTask(t *testing.T) {
 			srv.checkInterrupts(t)
 		})
 	})
-	t.Run("of the last one ends Run", func(t *testing.T) {
+	t.Run("of the last task ends Run", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var g group.Group
 			a := g.Go("a", waits)
@@ -150,29 +150,29 @@ func TestShutdownOfARunningTask(t *testing.T) {
 }
 
 func TestShutdownWhoseContextEnds(t *testing.T) {
-	t.Run("cuts the task a little before, which stays a member", func(t *testing.T) {
+	t.Run("ends the task's work context a little before, and the task stays a member", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d, release := newDiary(), make(chan struct{})
 			ctx, cancel := context.WithTimeout(context.Background(), 10*s)
 			defer cancel()
 			var g group.Group
-			deaf := g.Go("deaf", d.deaf("deaf", release))
+			hung := g.Go("hung", d.hangs("hung", release))
 			g.Go("b", fails(time.Minute, nil))
 			wait := started(context.Background(), &g)
-			if err := deaf.Shutdown(ctx); err != context.DeadlineExceeded {
+			if err := hung.Shutdown(ctx); err != context.DeadlineExceeded {
 				t.Errorf("Shutdown() = %v, want DeadlineExceeded", err)
 			}
 			d.note("Shutdown returns")
-			if isClosed(deaf.Done()) {
+			if isClosed(hung.Done()) {
 				t.Error("Done is closed, want open")
 			}
-			checkFailures(t, wait(), "deaf: stuck 25s")
+			checkFailures(t, wait(), "hung: stuck 25s")
 			d.note("Run returns")
 			close(release)
-			d.check(t, "0s deaf told", "9.5s deaf cut", "10s Shutdown returns", "1m25s Run returns")
+			d.check(t, "0s hung told", "9.5s hung deadline", "10s Shutdown returns", "1m25s Run returns")
 		})
 	})
-	t.Run("returns nil if the task obeys the cut", func(t *testing.T) {
+	t.Run("returns nil if the task returns at its deadline", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*s)
 			defer cancel()
@@ -200,7 +200,7 @@ func TestShutdownWhoseContextEnds(t *testing.T) {
 			checkFailures(t, wait(), "a: boom")
 		})
 	})
-	t.Run("takes nothing from one that goes on waiting", func(t *testing.T) {
+	t.Run("leaves the error to another call that still waits", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			short, cancel := context.WithTimeout(context.Background(), s)
 			defer cancel()
@@ -215,7 +215,7 @@ func TestShutdownWhoseContextEnds(t *testing.T) {
 			checkFailures(t, wait())
 		})
 	})
-	t.Run("at the very end of the task does not lose its error", func(t *testing.T) {
+	t.Run("just before the end of the task does not lose its error", func(t *testing.T) {
 		for range 200 {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), s)
@@ -269,7 +269,7 @@ func TestShutdownWhoseContextEnds(t *testing.T) {
 	})
 }
 
-// inside are the ways to be the task that is shut down.
+// inside are the ways to call Shutdown from within the task that it shuts down.
 var inside = []struct {
 	name string
 	call func(self *group.Task, ctx context.Context) error
@@ -334,7 +334,7 @@ func TestShutdownFromInside(t *testing.T) {
 			})
 		})
 	}
-	t.Run("does not lose what the task ends with", func(t *testing.T) {
+	t.Run("does not lose the task's error", func(t *testing.T) {
 		for _, m := range append(misdeeds[:len(misdeeds):len(misdeeds)], fault) {
 			t.Run("when it "+m.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -402,7 +402,7 @@ var fault = struct {
 	check func(*testing.T, error)
 }{"fails", nil, func(t *testing.T, err error) { checkFailures(t, err, "self: boom") }}
 
-// TestShutdownOfASibling has to wait although the caller is a task, too.
+// Shutdown waits for the task although its caller is a task of the same group.
 func TestShutdownOfASibling(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -479,7 +479,7 @@ func TestShutdownDuringTheStop(t *testing.T) {
 			srv.checkInterrupts(t)
 		})
 	})
-	t.Run("returns what a task that has failed already ended with", func(t *testing.T) {
+	t.Run("returns the error of a task that has already failed", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var g group.Group
 			bad := g.Go("bad", fails(0, errBoom))
@@ -497,7 +497,7 @@ func TestShutdownDuringTheStop(t *testing.T) {
 	})
 }
 
-// curious is a context that looks at the task when it is asked for its error.
+// curious is a context that calls the task when it is asked for its error.
 type curious struct {
 	context.Context
 	task *group.Task
@@ -527,7 +527,7 @@ func TestShutdownsContextMayCallTheTask(t *testing.T) {
 	})
 }
 
-func TestShutdownOfATaskThatComesBackAfterItWasGivenUp(t *testing.T) {
+func TestShutdownOfATaskThatReturnsAfterItWasAbandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		after := func(d time.Duration) func(context.Context) error {
 			return func(ctx context.Context) error { <-ctx.Done(); time.Sleep(d); return nil }

@@ -13,8 +13,8 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 )
 
-// TestStress adds, shuts down, fails and finishes tasks from many goroutines, and
-// stops the group in the middle of it.
+// TestStress adds, shuts down, fails and finishes tasks on many goroutines, and stops the group
+// meanwhile.
 func TestStress(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -30,7 +30,7 @@ func TestStress(t *testing.T) {
 	}
 }
 
-// A stress is a group and a plain record of what it has to give back.
+// A stress is a group and a plain record of the errors that it has to return.
 type stress struct {
 	t       *testing.T
 	g       group.Group
@@ -114,7 +114,7 @@ func (s *stress) add(r *rand.Rand) {
 	s.tasks = append(s.tasks, added)
 }
 
-// pair is a task whose interrupt ends a context of its own.
+// pair adds a task whose interrupt ends a context of its own.
 func (s *stress) pair(execute task, fails bool, opts []group.Option) *group.Task {
 	var interrupted atomic.Int32
 	told, tell := context.WithCancel(context.Background())
@@ -132,7 +132,7 @@ func (s *stress) pair(execute task, fails bool, opts []group.Option) *group.Task
 
 func (s *stress) behave(ctx context.Context, kind int, nap time.Duration) error {
 	switch kind {
-	case 0, 1: // fails, if it is not told before
+	case 0, 1: // fails, unless it is told before
 		select {
 		case <-time.After(nap):
 			if kind == 0 {
@@ -156,7 +156,7 @@ func (s *stress) behave(ctx context.Context, kind int, nap time.Duration) error 
 	return ctx.Err()
 }
 
-// fail makes an error that must be found again.
+// fail makes an error that Run or a Shutdown must return.
 func (s *stress) fail() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,7 +205,7 @@ func (s *stress) checkDone() {
 	}
 }
 
-// check wants each error of a task in Run's or returned by a Shutdown.
+// check checks that each error of a task was returned by Run or by a Shutdown.
 func (s *stress) check(err error) {
 	for e := range s.returned {
 		if !errors.Is(err, e) && !s.taken[e] {
@@ -214,7 +214,8 @@ func (s *stress) check(err error) {
 	}
 }
 
-// What a task fails with begins the stop, which tells that task too: it must not excuse it.
+// A task's failure begins the stop, with the error as its cause. The cause must not excuse the
+// failure itself.
 func TestAFailureIsNotExcusedByTheStopThatItBegins(t *testing.T) {
 	for range 2000 {
 		var g group.Group

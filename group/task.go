@@ -12,13 +12,13 @@ type Task struct {
 	group      *Group
 	node       tree.Node
 	runContext tree.Context // the context of a task without an interrupt
-	refused    bool         // it was added when the group's stop had begun
+	refused    bool         // it was added after the group's stop had begun
 }
 
-// policy is what the group has to know of a task that returns.
+// policy has the options of a task that the group looks at when the task returns.
 type policy struct{ mayFinish bool }
 
-// more is where an option puts what few tasks have.
+// more returns the part of the node that has the options, which few tasks have.
 func (t *Task) more() *tree.More {
 	if t.node.More == nil {
 		t.node.More = new(tree.More)
@@ -26,7 +26,7 @@ func (t *Task) more() *tree.More {
 	return t.node.More
 }
 
-// policy is where an option puts what the group has to know.
+// policy returns the policy of the task, for an option to set.
 func (t *Task) policy() *policy {
 	m := t.more()
 	if m.Policy == nil {
@@ -35,14 +35,14 @@ func (t *Task) policy() *policy {
 	return m.Policy.(*policy)
 }
 
-// Done is closed when the task has ended: its function has returned, and its interrupt if it
-// has one. For a task that is stuck it stays open.
+// Done returns a channel that is closed when the task's function has returned, and its interrupt if
+// it has one. While the task is stuck, the channel stays open.
 func (t *Task) Done() <-chan struct{} {
 	defer t.lock()()
 	return t.node.Done()
 }
 
-// lock locks what guards the task: the tree, before Run the group.
+// lock locks the tree, or the group before Run.
 func (t *Task) lock() (unlock func()) {
 	t.group.mu.Lock()
 	tr := t.node.Tree()
@@ -54,20 +54,22 @@ func (t *Task) lock() (unlock func()) {
 	return tr.Unlock
 }
 
-// Shutdown asks this one task to stop and waits until it has ended, or until ctx has. It does
-// not stop the group.
+// Shutdown asks this one task to stop, and waits until it has ended, or until ctx ends. It does not
+// stop the group. If it is called before Run, the task is never started.
 //
-// It returns the task's own error, which is then not the group's. If ctx ends first it returns
-// ctx's error: the task's work context has ended a little before, what runs in groups within it
-// was stopped, and the task stays a member of the group, which goes on waiting for it. Shutdown
-// returns ErrStopped for a task that was added too late to be started, and its *StuckError for
-// one that the group has abandoned. A task that is shut down before Run is never started.
+// Shutdown returns the task's error, which Run then does not return. If ctx ends first, Shutdown
+// returns ctx's error. In that case the task's work context has ended a little before ctx, and
+// groups that the task runs have been stopped. The task stays a member of the group, and the group
+// waits for it. Shutdown returns ErrStopped for a task that was refused, and a *StuckError for one
+// that the group has abandoned.
 //
-// Called by the task itself, or by one within it, Shutdown asks and returns nil at once. Called
-// by a task that this one is shutting down, it returns shutdown.ErrInProgress at once. To find
-// out which step calls, Shutdown asks ctx; with a ctx that is not that of the calling step it
-// scans all goroutines: do not call it so in a loop. On a goroutine of a step that has replaced
-// its profiler labels it cannot find out: it asks, and returns shutdown.ErrInProgress at once.
+// If the task itself calls Shutdown, or a task of a group within it, Shutdown asks the task to stop
+// and returns nil at once. If the calling task is one that this task is itself shutting down,
+// Shutdown returns shutdown.ErrInProgress at once.
+//
+// Shutdown finds the calling step by ctx. With an unrelated ctx it scans all goroutines; do not
+// call it in a loop. If the calling goroutine has replaced its profiler labels, the step cannot be
+// found: Shutdown asks the task to stop and returns shutdown.ErrInProgress at once.
 func (t *Task) Shutdown(ctx context.Context) error {
 	left := untilDeadline(ctx)
 	if err, over := t.settled(); over {
@@ -97,7 +99,8 @@ func (t *Task) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// settled returns the error of a task that is over. One that Run has not started is then.
+// settled returns the error of a task that is over. Before Run it drops the task, which is then
+// over.
 func (t *Task) settled() (err error, over bool) {
 	g := t.group
 	g.mu.Lock()
@@ -110,7 +113,7 @@ func (t *Task) settled() (err error, over bool) {
 		return ErrStopped, true
 	}
 	tr := t.node.Tree()
-	if tr == nil { // it was dropped before Run
+	if tr == nil { // dropped before Run
 		return nil, true
 	}
 	tr.Lock()
@@ -118,7 +121,7 @@ func (t *Task) settled() (err error, over bool) {
 	return t.node.Err, t.node.Over()
 }
 
-// untilDeadline is how far ahead the deadline of ctx is, Never if it has none.
+// untilDeadline returns the time until the deadline of ctx, Never if it has none.
 func untilDeadline(ctx context.Context) time.Duration {
 	if at, ok := ctx.Deadline(); ok {
 		return max(0, time.Until(at))

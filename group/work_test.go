@@ -102,7 +102,7 @@ func TestTaskContext(t *testing.T) {
 	})
 }
 
-// inTask runs f in a task of a group with 10 s to stop, which is asked to at once.
+// inTask runs f in a task of a group that has 10 s to stop and is asked to stop at once.
 func inTask(t *testing.T, f func(t *testing.T, ctx context.Context)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.WithValue(context.Background(), key{}, "outer"))
@@ -117,7 +117,7 @@ func inTask(t *testing.T, f func(t *testing.T, ctx context.Context)) {
 }
 
 func TestWorkContext(t *testing.T) {
-	t.Run("outlives the request to stop and ends at the cut", func(t *testing.T) {
+	t.Run("outlives the request to stop and ends at the deadline", func(t *testing.T) {
 		inTask(t, func(t *testing.T, ctx context.Context) {
 			start, work := time.Now(), group.WorkContext(ctx)
 			<-ctx.Done()
@@ -149,7 +149,7 @@ func TestWorkContext(t *testing.T) {
 			}
 			<-work.Done()
 			if cause := context.Cause(work); !errors.Is(cause, context.DeadlineExceeded) || cause == errBoom {
-				t.Errorf("Cause = %v, want that of the cut", cause)
+				t.Errorf("Cause = %v, want ErrGrace", cause)
 			}
 		})
 	})
@@ -168,7 +168,7 @@ func TestWorkContext(t *testing.T) {
 			}
 		})
 	})
-	t.Run("of a work context is one", func(t *testing.T) {
+	t.Run("of a work context is a work context", func(t *testing.T) {
 		inTask(t, func(t *testing.T, ctx context.Context) {
 			work := group.WorkContext(group.WorkContext(context.WithValue(ctx, s, "inner")))
 			<-ctx.Done()
@@ -178,7 +178,7 @@ func TestWorkContext(t *testing.T) {
 			<-work.Done()
 		})
 	})
-	t.Run("of the contexts of a pair is the one that is cut", func(t *testing.T) {
+	t.Run("of the contexts of a pair ends at the deadline", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d, g := newDiary(), group.Group{Grace: 10 * s}
 			quit := make(chan struct{})
@@ -191,15 +191,15 @@ func TestWorkContext(t *testing.T) {
 			}, func(ctx context.Context) error {
 				close(quit)
 				<-group.WorkContext(ctx).Done()
-				d.note("cut")
+				d.note("deadline")
 				return nil
 			})
 			g.Go("b", succeeds)
 			_ = g.Run(context.Background())
-			d.check(t, "9.5s cut")
+			d.check(t, "9.5s deadline")
 		})
 	})
-	t.Run("of any other context is that without its end", func(t *testing.T) {
+	t.Run("of any other context is that context without its end", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), key{}, "value"), time.Hour)
 		cancel()
 		work := group.WorkContext(ctx)
@@ -212,7 +212,7 @@ func TestWorkContext(t *testing.T) {
 	})
 }
 
-// TestWorkContextDoesNotGrow is about a task that takes one for each of its jobs.
+// A task may take a work context for each of its jobs.
 func TestWorkContextDoesNotGrow(t *testing.T) {
 	const jobs = 100_000
 	for _, tt := range []struct {
@@ -230,7 +230,7 @@ func TestWorkContextDoesNotGrow(t *testing.T) {
 			var g group.Group
 			g.Go("a", func(ctx context.Context) error {
 				var grown int64
-				for range 5 { // what other tests have left running may allocate
+				for range 5 { // goroutines of other tests may allocate
 					before := heap()
 					for range jobs {
 						tt.job(ctx)
