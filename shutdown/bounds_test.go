@@ -11,9 +11,9 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// This file is what bounds steps that do not wait for their turn, and who is to blame where.
+// This file tests the limits of steps that stop before their turn, and their outcomes.
 
-func TestATaskThatFailsInItsGroupsOwnStopStampsT0(t *testing.T) {
+func TestT0IsTheFailureOfATaskInItsGroupsOwnStop(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		r := p.runs(func(ctx context.Context) error {
 			var g group.Group
@@ -49,8 +49,8 @@ func TestAProgressLineOfAStepThatIsStoppedBeforeTheProgram(t *testing.T) {
 	})
 }
 
-// Main has waited for the task when its own fifth second came.
-func TestNoProgressLineForATimeThatWasMissed(t *testing.T) {
+// Main was waiting for the task at the time of its own line, 5 s.
+func TestNoProgressLineForAMissedTime(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Observe = func(e shutdown.Event) {
 			if w, ok := e.(shutdown.Waiting); ok && w.Steps[0].Kind == shutdown.KindMain && w.Steps[0].Elapsed != 10*s {
@@ -87,7 +87,7 @@ func TestAHoldAfterTheSecondSignalHasALiveContext(t *testing.T) {
 	})
 }
 
-func TestALateHoldTakesNothingFromHandlers(t *testing.T) {
+func TestALateHoldDoesNotReduceTheTimeOfHandlers(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 13 * s
 		var left time.Duration
@@ -99,7 +99,7 @@ func TestALateHoldTakesNothingFromHandlers(t *testing.T) {
 		p.signalAt(s, sigterm)
 		r := p.runs(func(ctx context.Context) error {
 			<-group.WorkContext(ctx).Done() // after 11.5 of 12 s
-			p.Go(ctx, "late", p.hog)
+			p.Go(ctx, "late", p.hangs)
 			return nil
 		})
 		if want := s - 50*ms; left < want {
@@ -121,21 +121,22 @@ func TestAScopesMinimumIsItsTimeoutAtMost(t *testing.T) {
 			return nil
 		})
 		sc := p.Scope("outer", shutdown.Timeout(2*s))
-		sc.Scope("inner", shutdown.Reserve(6*s)).Register(p.hog)
+		sc.Scope("inner", shutdown.Reserve(6*s)).Register(p.hangs)
 		p.signalAt(s, sigterm)
 		p.runs(obey)
-		// A third of a second each for main and the handler, and 2 s, scaled to 1.8 s.
+		// Main and the handler have a third of a second each, and the scope has 2 s, reduced to 1.8
+		// s.
 		if want := 225*ms - 25*ms - time.Microsecond; left < want {
 			t.Errorf("the handler had %v, want %v", left, want)
 		}
 	})
 }
 
-func TestWhatAnOuterDeadlineEndsIsNoExcuse(t *testing.T) {
+func TestAnOuterDeadlineIsNoExcuse(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		ctx, cancel := context.WithTimeoutCause(context.Background(), s, shutdown.ErrGrace)
 		defer cancel()
-		r := p.Run(ctx, groupOf(p.hog))
+		r := p.Run(ctx, groupOf(p.hangs))
 		if main := step(t, r, "main"); main.Outcome != shutdown.OutcomeFailed || r.ExitCode() != 1 {
 			t.Errorf("main was %v, exit code %d; its task was abandoned", main.Outcome, r.ExitCode())
 		}
@@ -201,7 +202,7 @@ func TestCloseWithoutTimeLeavesAHandlerToTheProgramsStop(t *testing.T) {
 
 func TestCloseInATaskThatIsShutDownWithoutALimitIsBounded(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		r := p.Register(p.hog)
+		r := p.Register(p.hangs)
 		var took time.Duration
 		p.at(60*s, func() { p.Stop(nil) })
 		p.runs(func(ctx context.Context) error {

@@ -42,7 +42,7 @@ func TestAHandlersContext(t *testing.T) {
 	})
 }
 
-func TestEverythingEndsAtTheCutWithItsCause(t *testing.T) {
+func TestContextsEndAtTheDeadlineWithItsCause(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Register(func(ctx context.Context) error {
 			before := runtime.NumGoroutine()
@@ -60,7 +60,7 @@ func TestEverythingEndsAtTheCutWithItsCause(t *testing.T) {
 			}
 			<-grandchild.Done()
 			if got := p.now(); got != 950*ms || <-after != got {
-				t.Errorf("ended at %v, want the cut, 950 ms", got)
+				t.Errorf("ended at %v, want the deadline, 950 ms", got)
 			}
 			for name, c := range map[string]context.Context{
 				"the handler's": ctx, "WithCancel": cancelled, "WithTimeout": timed, "a grandchild": grandchild,
@@ -74,7 +74,7 @@ func TestEverythingEndsAtTheCutWithItsCause(t *testing.T) {
 			lateChild, cancelLate := context.WithCancel(ctx)
 			defer cancelLate()
 			if lateChild.Err() != context.DeadlineExceeded || context.Cause(lateChild) != shutdown.ErrGrace {
-				t.Errorf("a context derived after the cut: Err = %v, Cause = %v", lateChild.Err(), context.Cause(lateChild))
+				t.Errorf("a context derived after the deadline: Err = %v, Cause = %v", lateChild.Err(), context.Cause(lateChild))
 			}
 			if free.Err() != nil || context.Cause(free) != nil {
 				t.Errorf("WithoutCancel: Err = %v, Cause = %v; want nil", free.Err(), context.Cause(free))
@@ -198,8 +198,8 @@ func TestFromContext(t *testing.T) {
 	})
 }
 
-func TestWorkContextOutlivesTheRequestAndEndsAtTheCut(t *testing.T) {
-	work := func(t *testing.T, p *bubble, ctx context.Context, told, cut time.Duration) {
+func TestWorkContextOutlivesTheRequestAndEndsAtTheDeadline(t *testing.T) {
+	work := func(t *testing.T, p *bubble, ctx context.Context, told, deadline time.Duration) {
 		t.Helper()
 		ctx = context.WithValue(ctx, key("k"), "v")
 		w := group.WorkContext(ctx)
@@ -216,8 +216,8 @@ func TestWorkContextOutlivesTheRequestAndEndsAtTheCut(t *testing.T) {
 		child, cancel := context.WithCancel(w)
 		defer cancel()
 		<-child.Done()
-		if got := p.now(); got != cut {
-			t.Errorf("ended at %v, want the cut, %v", got, cut)
+		if got := p.now(); got != deadline {
+			t.Errorf("ended at %v, want the deadline, %v", got, deadline)
 		}
 		for _, c := range []context.Context{w, child} {
 			if c.Err() != context.DeadlineExceeded || context.Cause(c) != shutdown.ErrGrace {
@@ -238,7 +238,7 @@ func TestWorkContextOutlivesTheRequestAndEndsAtTheCut(t *testing.T) {
 		inBubble(t, func(p *bubble) {
 			p.at(s, func() { p.Stop(nil) })
 			p.runs(groupOf(func(ctx context.Context) error {
-				work(t, p, ctx, s, s+24*s) // main's cut, less half a second
+				work(t, p, ctx, s, s+24*s) // main's deadline, less half a second
 				return nil
 			}))
 		})
@@ -296,15 +296,15 @@ func TestLabels(t *testing.T) {
 				t.Errorf("label of a derived context = %q, want %q", got, label)
 			}
 			pprof.Do(ctx, pprof.Labels("own", "one"), func(context.Context) {
-				go p.hog(ctx) // a child with a label of its own, and the handler's
+				go p.hangs(ctx) // a child with a label of its own, and the handler's
 			})
-			return p.hog(ctx)
+			return p.hangs(ctx)
 		}, shutdown.Name("flush"), shutdown.Timeout(s))
 		stack := step(t, p.runs(nothing), "flush").Stack
 		if n := strings.Count(stack, "1 goroutine"); n != 2 {
 			t.Errorf("the stacks of the stuck handler show %d goroutines, want it and its child:\n%s", n, stack)
 		}
-		if !strings.Contains(stack, "(*bubble).hog") {
+		if !strings.Contains(stack, "(*bubble).hangs") {
 			t.Errorf("the stacks do not show where it is stuck:\n%s", stack)
 		}
 	})

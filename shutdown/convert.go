@@ -5,7 +5,7 @@ import (
 	"reflect"
 )
 
-// signatures are those that Func takes.
+// signatures has the function types that Func accepts.
 var signatures = []reflect.Type{
 	reflect.TypeFor[func()](),
 	reflect.TypeFor[func() error](),
@@ -13,7 +13,7 @@ var signatures = []reflect.Type{
 	reflect.TypeFor[func(context.Context) error](),
 }
 
-// convert turns a function of a named type into one of the plain type below it.
+// convert converts a function of a named type to its underlying type.
 func convert(f any) any {
 	v := reflect.ValueOf(f)
 	for _, t := range signatures {

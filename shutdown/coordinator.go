@@ -17,49 +17,47 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// DefaultGrace is the grace period if neither a field nor the environment sets one. It fits into
-// the 30 s that Kubernetes gives a pod by default, with a margin.
+// DefaultGrace is the grace period if neither a field nor the environment sets one. With a margin,
+// it fits into the 30 s that Kubernetes gives a pod by default.
 const DefaultGrace = group.DefaultGrace
 
-// A Coordinator runs a program's main function, and everything that must still
-// happen after it, within one grace period. The zero value is ready to use. It runs
-// once, and must not be copied. The fields are set before anything is called; the
-// methods may be called by any goroutine.
+// A Coordinator runs a program's main function, and stops the program within one grace period. The
+// zero value is ready to use. A Coordinator runs once and must not be copied. Set its fields before
+// you call its methods. The methods may be called by any goroutine.
 type Coordinator struct {
-	// Grace is the time from the request to stop to the exit. Zero means the
-	// environment's: TERMINATION_GRACE_PERIOD_SECONDS less PRESTOP_SLEEP_SECONDS
-	// less 2 s (half of what there is where that leaves less), in seconds; else
-	// DefaultGrace. An empty variable counts as unset. A value that is not a number, and a
-	// TERMINATION_GRACE_PERIOD_SECONDS of 0, fail Run before main is called.
+	// Grace is the grace period: the time from the request to stop to the exit. Zero means the
+	// one from the environment: TERMINATION_GRACE_PERIOD_SECONDS less PRESTOP_SLEEP_SECONDS, less
+	// a margin. The margin is 2 s, or half of the difference if that is shorter. Without these
+	// variables Grace is DefaultGrace. An empty variable counts as unset. If a variable is not a
+	// number, or TERMINATION_GRACE_PERIOD_SECONDS is 0, Run fails before main is called.
 	Grace time.Duration
-	// Delay is the time from the request to stop, when Ready turns false, to the end of the
-	// root context: what load balancers need to notice. It is part of Grace. More than half
-	// of Grace is reduced to half, with a warning.
+	// Delay is the time from the request to stop to the end of the root context. During it Ready
+	// is false, but the program still serves, until load balancers have noticed. It is part of
+	// Grace. A Delay of more than half of Grace is reduced to half, and the log has a warning.
 	Delay time.Duration
-	// Signals ask the program to stop. Nil means SIGINT and SIGTERM. Empty but not
-	// nil means none: then no signal is touched, not even SIGPIPE and SIGHUP, which
-	// are otherwise caught and dropped during the drain. In a bubble of testing/synctest,
-	// where the first use of a signal is fatal, use []os.Signal{} or
-	// shutdowntest.Start.
+	// Signals are the signals that ask the program to stop. Nil means SIGINT and SIGTERM. Empty
+	// but not nil means none: then SIGPIPE and SIGHUP are not caught during the drain either. In
+	// a bubble of testing/synctest, where the first use of a signal is fatal, use []os.Signal{}
+	// or shutdowntest.Start.
 	Signals []os.Signal
-	// Reraise has Main end the process by the signal that stopped it, if all went
-	// well, as shells, systemd and Kubernetes Jobs expect of an interrupted command.
-	// Otherwise a clean stop is exit status 0. A Go process dies of SIGHUP, SIGINT and
-	// SIGTERM only; for any other signal n the exit status is 128 + n.
+	// Reraise makes Main end the process by the signal that stopped it, if the stop was clean.
+	// Shells, systemd and Kubernetes Jobs expect that of an interrupted command. Without Reraise
+	// the exit status of a clean stop is 0. A Go process can end itself this way only by SIGHUP,
+	// SIGINT and SIGTERM; for any other signal n the exit status is 128 + n.
 	Reraise bool
 	// Logger gets the log. Nil means zerolog on standard error, at level info, in console
 	// format on a terminal.
 	Logger *zerolog.Logger
-	// Slog gets the log instead of Logger, if it is set.
+	// Slog, if it is not nil, gets the log instead of Logger.
 	Slog *slog.Logger
 	// Observe is called with each Event, one after the other, on a goroutine of its own. The
-	// drain waits for it only at the end, for at most 500 ms. Nil means none.
+	// drain waits for it only at the end, for at most 500 ms. Nil means no observer.
 	Observe func(Event)
 
 	once        sync.Once
 	tree        *tree.Tree
-	root        Scope // the program: first the body stops, then the stack
-	stack       Scope // the handlers, and the tasks that were started
+	root        Scope // the program: the body stops first, then the stack
+	stack       Scope // the handlers, and the tasks of Start
 	body        Scope // main and the holds
 	main        tree.Node
 	mainContext tree.Context // the context of main
@@ -69,9 +67,9 @@ type Coordinator struct {
 	// The operating system.
 	listen  func([]os.Signal) (<-chan os.Signal, func())
 	holdOff func([]os.Signal) (undo func())
-	settle  func([]os.Signal) // nil: what was received is on its channel
+	settle  func([]os.Signal) // nil: each received signal is on its channel already
 	exit    func(code int)
-	reraise func(os.Signal) // returns if the process goes on
+	reraise func(os.Signal) // returns if the signal does not end the process
 
 	// Guarded by the tree's lock.
 	phase      phase
@@ -82,11 +80,11 @@ type Coordinator struct {
 	forced     bool
 	exiting    bool // Exit was called
 
-	returning bool // main is, which begins its stop
-	logStuck  bool // at the end, the log could not be written
+	returning bool // main has returned, and its return begins the stop
+	logStuck  bool // the log could not be written at the end
 
 	grace, delay time.Duration // in effect
-	t0           time.Duration // when the stop, or the delay before it, began; 0: not yet
+	t0           time.Duration // when the stop was requested or announced; 0: not yet
 	end          time.Duration // when the process ends, whatever happens
 	took         time.Duration
 
@@ -98,12 +96,12 @@ type Coordinator struct {
 
 	mainBudget time.Duration
 
-	steps        []Step       // those recorded so far; one that is not over took a negative time
-	stuck        []*tree.Node // those of them whose stacks may still come
+	steps        []Step       // the steps recorded so far; Took is negative for one that is not over
+	stuck        []*tree.Node // recorded steps whose stacks may still come
 	sites        site.Cache
-	unfinished   int             // of steps
-	failures     int             // of steps
-	tasks        []*Registration // that Run is to start
+	unfinished   int             // the number of steps that are not over
+	failures     int             // the number of steps that have failed
+	tasks        []*Registration // the tasks that Run has to start
 	leaks        []Leak
 	report       *Report
 	escalation   escalation
@@ -146,7 +144,7 @@ func init() {
 	}
 }
 
-// lock locks everything, and makes the zero value ready first.
+// lock locks the tree. It makes the zero value ready first.
 func (c *Coordinator) lock() *tree.Tree {
 	c.setup()
 	c.tree.Lock()
@@ -182,24 +180,24 @@ func (c *Coordinator) setup() {
 	})
 }
 
-// Register adds a handler: a function that is called when the program ends, after the tasks and
-// main have ended. The handler registered last is called first.
+// Register adds a handler: a function that is called during the drain, after main and its tasks
+// have ended. The handler registered last is called first.
 //
 // Each handler is awaited before the next is called. Its context has the values of the root
-// context, but is not cancelled: it has a deadline of its own, within the grace period. A handler
-// that does not return is abandoned at the end of its budget and named in the report; the others
-// are still called. A handler that fails or panics does not stop the others.
+// context, but is alive, with a deadline of its own within the grace period. A handler that has not
+// returned at the end of its budget is abandoned and named in the report. A handler that is
+// abandoned, fails or panics does not keep the others from being called.
 //
-// A handler that is registered by a handler runs next. One that a handler of a scope registers on
-// the Coordinator runs when that scope is done. After the drain's end Err of the result is
-// ErrDrained, and it is logged. A nil handler panics.
+// A handler that is registered by a handler runs next. If a handler of a scope registers one on the
+// Coordinator, that one runs after the scope. After the drain a handler is registered too late: Err
+// of the Registration is ErrDrained, and the log has an error. A nil handler panics.
 func (c *Coordinator) Register(h func(context.Context) error, opts ...Option) *Registration {
 	c.setup()
 	return c.stack.register(h, site.Here().As(""), opts)
 }
 
-// Unregister takes back all handlers with this name, in scopes too, and returns how
-// many those were. To have none is not an error.
+// Unregister removes all handlers with this name, in scopes too, and returns how many it has
+// removed.
 func (c *Coordinator) Unregister(name string) (n int) {
 	t := c.lock()
 	defer t.Unlock()
@@ -211,17 +209,16 @@ func (c *Coordinator) Unregister(name string) (n int) {
 	return n
 }
 
-// Scope makes a scope: a group of handlers that take their turn together, and can be
-// run earlier with its Close. Options apply to all of it: Timeout is for all its
-// handlers together.
+// Scope makes a scope: a group of handlers that have their turn together, and that Close can run
+// earlier. Options apply to the whole scope: Timeout is for all its handlers together.
 func (c *Coordinator) Scope(name string, opts ...Option) *Scope {
 	c.setup()
 	return c.stack.nest(site.Here().As(name), opts)
 }
 
-// Stop asks the program to stop, and returns. A cause of nil, of *signals.Error or of
-// context.Canceled makes a clean stop; any other is a failure, as if main had returned it. If
-// the stop has begun already, it does nothing. A Stop before Run is remembered.
+// Stop asks the program to stop, and does not wait. An err of nil, a *signals.Error or
+// context.Canceled makes a clean stop. Any other err is a failure, as if main had returned it. If
+// the stop was requested before, Stop does nothing. A Stop before Run takes effect when Run begins.
 func (c *Coordinator) Stop(err error) {
 	if err == nil {
 		err = ErrStopRequested
@@ -237,16 +234,16 @@ func (c *Coordinator) Stop(err error) {
 	}
 }
 
-// A cause is why the program stops. It is looked into when it is given, and not at the end,
-// and without the lock: the methods of an error may block for ever.
+// A cause is why the program stops. The error is examined when it is given, without the lock,
+// because its methods may block for ever.
 type cause struct {
 	err    error
 	fault  *failure       // err, if it counts as a failure
-	signal *signals.Error // in it
+	signal *signals.Error // a signal that err is or wraps
 }
 
 func causeOf(err error) cause {
-	why := cause{err: err, signal: find[*signals.Error](err)} // one that is there need not be all there is
+	why := cause{err: err, signal: find[*signals.Error](err)} // err may join the signal with failures
 	exit := find[*ExitError](err)
 	clean := exit != nil && exit.Err == nil && exit.Code == 0 ||
 		tree.Excused(err, context.Canceled, ErrStopRequested, why.signal)

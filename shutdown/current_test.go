@@ -64,7 +64,7 @@ func TestProcessFunctionsInTheMainOfAnotherCoordinator(t *testing.T) {
 	p.said("ready true, go true, from any context true", "task", "in scope", "handler")
 }
 
-// What Default holds would never run: Main does not begin.
+// Handlers on Default would never run, so Main panics.
 func TestProcessMainOfAnotherWhileDefaultIsInUse(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string][]string{
@@ -85,18 +85,18 @@ func TestProcessMainOfAnotherWhileDefaultIsInUse(t *testing.T) {
 	}
 }
 
-// A Run may be one of several: what Default holds is named at its end.
+// Run may be one of several Runs, so it only logs the handlers on Default, at its end.
 func TestProcessRunOfAnotherWhileDefaultIsInUse(t *testing.T) {
 	t.Parallel()
 	p := start(t, "a handler of Default and the Run of another")
 	p.exits(0)
-	p.logs("nobody runs what Default holds", "flush")
+	p.logs("registered on Default but not run", "flush")
 }
 
-// Main looks at its beginning, and again at its end.
+// Main checks Default at its start, and again at its end.
 func TestProcessDefaultIsUsedInTheMainOfAnother(t *testing.T) {
 	t.Parallel()
 	p := start(t, "a handler of Default, registered in the Main of another")
 	p.exits(0)
-	p.logs("nobody runs what Default holds", "flush")
+	p.logs("registered on Default but not run", "flush")
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// Default is the Coordinator that the functions of this package use while no Main of another one
-// runs. It is for main packages; a library takes FromContext's, or one that it is given.
+// Default is the Coordinator that the functions of this package use, unless Main of another
+// Coordinator runs. It is for main packages. A library should use FromContext, or a Coordinator
+// that its user passes.
 var Default = new(Coordinator)
 
-// FromContext returns the Coordinator whose Run made ctx: that of main, tasks, handlers, and of
-// requests served by httpdrain. For any other context it is the one whose Main runs, else
-// Default.
+// FromContext returns the Coordinator that ctx belongs to, if ctx descends from the context of a
+// step or of a request served by httpdrain. Otherwise it returns the Coordinator whose Main runs,
+// or Default.
 func FromContext(ctx context.Context) *Coordinator {
 	if n := tree.From(ctx); n != nil {
 		if h, ok := n.Tree().Host.(host); ok {
@@ -30,21 +31,22 @@ func FromContext(ctx context.Context) *Coordinator {
 	return c
 }
 
-// claims are the Coordinators that want to be the current one. The first is.
+// claims has the Coordinators that ask to be the current one. The first of them is current.
 var claims struct {
 	mu   sync.Mutex
 	list []*claim
 }
 
-// A claim is that of a Main, or of a program under test.
+// A claim is made by Main, or by a program under test.
 type claim struct {
 	c       *Coordinator
-	misused func(function string) // is told of a function that was called while another is current; nil for Main
+	misused func(function string) // called if a step of c calls a function while another claim is current; nil for Main
 }
 
-// claimCurrent makes c the current Coordinator until release is called, if there is no other.
+// claimCurrent makes c the current Coordinator until release is called, once the earlier claims are
+// released.
 func claimCurrent(c *Coordinator, misused func(string)) (release func()) {
-	c.setup() // whoever finds the claim reads c's tree
+	c.setup() // currentFor reads c's tree
 	own := &claim{c, misused}
 	claims.mu.Lock()
 	defer claims.mu.Unlock()
@@ -65,8 +67,9 @@ func current() (c *Coordinator, others []*claim) {
 	return claims.list[0].c, slices.Clone(claims.list[1:])
 }
 
-// currentFor is the Coordinator that a function of this package acts on. Where several programs
-// are tested at once, a step of one that is not current is found by its label, and told.
+// currentFor returns the Coordinator that a function of this package acts on. If several programs
+// are tested at once, it finds the calling step's program by the profiler label, and calls misused
+// if that program is not the current one.
 func currentFor(function string) *Coordinator {
 	c, others := current()
 	if len(others) == 0 {
@@ -90,7 +93,8 @@ func init() {
 	}
 }
 
-// unclaimed lists what Default holds and nobody runs: "handler "db" (main.go:12)".
+// heldByDefault lists the steps registered on Default, if Default was not run, in the form
+// `handler "db" (main.go:12)`.
 func heldByDefault() (held []string) {
 	t := Default.lock()
 	defer t.Unlock()
@@ -108,11 +112,11 @@ func heldByDefault() (held []string) {
 	return held
 }
 
-// mustBeUnused panics where Main begins on another Coordinator, and Default holds what nobody
-// would run.
+// checkDefaultUnused panics if something is registered on Default. It is called when Main begins on
+// another Coordinator, so that nothing of Default would run.
 func checkDefaultUnused(at site.Origin) {
 	if held := heldByDefault(); len(held) > 0 {
-		panic(fmt.Sprintf("shutdown: Main runs another Coordinator, and nobody would run what Default holds: %s; "+
+		panic(fmt.Sprintf("shutdown: Main was called on another Coordinator, but these are registered on Default and would never run: %s; "+
 			"set the fields of Default and call shutdown.Main, or register on the Coordinator; at %s",
 			strings.Join(held, ", "), at.Site()))
 	}
@@ -125,12 +129,13 @@ func Register(h func(context.Context) error, opts ...Option) *Registration {
 	return c.stack.register(h, site.Here().As(""), opts)
 }
 
-// Start runs a task that outlives main on the current Coordinator; see Coordinator.Start.
+// Start starts a task that outlives main on the current Coordinator; see Coordinator.Start.
 func Start(task func(context.Context) error, opts ...Option) *Registration {
 	return currentFor("Start").start(task, site.Here().As(""), opts)
 }
 
-// Unregister takes back the current Coordinator's handlers with this name, and returns how many.
+// Unregister removes the current Coordinator's handlers with this name; see
+// Coordinator.Unregister.
 func Unregister(name string) int { return currentFor("Unregister").Unregister(name) }
 
 // NewScope makes a scope on the current Coordinator; see Coordinator.Scope.
@@ -140,12 +145,12 @@ func NewScope(name string, opts ...Option) *Scope {
 	return c.stack.nest(site.Here().As(name), opts)
 }
 
-// Hold tells the current Coordinator of work in flight; see Coordinator.Hold.
+// Hold registers work in flight with the current Coordinator; see Coordinator.Hold.
 func Hold(name string) (release func(), ok bool) {
 	return currentFor("Hold").holdFor(site.Here().As(name))
 }
 
-// Go runs work that outlives the request that ctx belongs to, on FromContext(ctx); see
+// Go runs work that may outlive the request that ctx belongs to, as a hold of FromContext(ctx); see
 // Coordinator.Go.
 func Go(ctx context.Context, name string, work func(context.Context) error) bool {
 	return FromContext(ctx).goFor(ctx, site.Here().As(name), work)

@@ -9,8 +9,8 @@ import (
 
 const module = "github.com/lastcall-go/lastcall/"
 
-// Dependencies go downward only, and what a package may import outside of the standard
-// library is part of what it promises.
+// Dependencies go downward only. The packages outside of the standard library that a package
+// imports are a part of its contract.
 func TestDependencies(t *testing.T) {
 	notify := module + "internal/notify"
 	known := module + "internal/known"
@@ -45,7 +45,7 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// dependencies are those outside of the standard library.
+// dependencies returns the imports outside of the standard library.
 func dependencies(t *testing.T, pkg string) []string {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg)

@@ -14,7 +14,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A service that ends because a task returned nil too early must not end without a trace.
+// If a service ends because a task returned nil too early, the cause names the task.
 func TestATaskThatEndsIsTheCause(t *testing.T) {
 	for name, main := range map[string]func(p *bubble) func(context.Context) error{
 		"of main's group": func(*bubble) func(context.Context) error {
@@ -48,7 +48,7 @@ func TestATaskThatEndsIsTheCause(t *testing.T) {
 	}
 }
 
-// A task that ends because a group within it has lost a task: both are named.
+// If a task ends because a task of a group within it has ended, both are named.
 func TestATaskThatEndsInAGroupWithinIsNamed(t *testing.T) {
 	inner := func(ctx context.Context) error {
 		var g group.Group
@@ -81,7 +81,7 @@ func TestATaskThatEndsInAGroupWithinIsNamed(t *testing.T) {
 	}
 }
 
-// Each step of the report begins at t0 or later, though it was its own end that began the stop.
+// No step in the report begins before t0, even if its own end began the stop.
 func TestNoStepBeginsBeforeTheStopThatItCauses(t *testing.T) {
 	fails := func(context.Context) error { return errors.New("broken") }
 	for name, main := range map[string]func(context.Context) error{
@@ -90,7 +90,7 @@ func TestNoStepBeginsBeforeTheStopThatItCauses(t *testing.T) {
 		"the group within another": groupOf(groupOf(fails)),
 	} {
 		logger := zerolog.Nop()
-		c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &logger} // with a clock that goes on
+		c := &shutdown.Coordinator{Signals: []os.Signal{}, Logger: &logger} // outside of a bubble, so that the clock goes on
 		for _, s := range c.Run(t.Context(), main).Steps {
 			if s.Start < 0 {
 				t.Errorf("%s: %s begins at %v, before t0", name, s.Name, s.Start)
@@ -116,7 +116,8 @@ func TestATaskThatEndedLongAgoIsNotTheCause(t *testing.T) {
 	})
 }
 
-// While balancers still send, a task that has done its work ends nothing but itself.
+// After the request a task that has done its work ends only itself: load balancers still send
+// requests.
 func TestATaskThatEndsAfterTheRequestEndsAlone(t *testing.T) {
 	for name, announce := range map[string]func(p *bubble){
 		"in the delay":           func(p *bubble) { p.at(s, func() { p.Stop(nil) }) },
@@ -147,7 +148,7 @@ func TestATaskThatEndsAfterTheRequestEndsAlone(t *testing.T) {
 	}
 }
 
-// One that fails still ends the delay.
+// A task that fails still ends the delay.
 func TestATaskThatFailsAfterTheRequestEndsTheDelay(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Delay = 10 * s
@@ -190,7 +191,7 @@ func TestStepsThatCloseEachOther(t *testing.T) {
 	}
 }
 
-// In a bubble, where instants compare equal, as on a real clock.
+// In a bubble a step returns exactly at its deadline.
 func TestAStepThatReturnsAtItsDeadlineIsLate(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.at(s, func() { p.Stop(nil) })
@@ -211,7 +212,8 @@ func TestAStepThatReturnsAtItsDeadlineIsLate(t *testing.T) {
 	})
 }
 
-// zap's Sync of a terminal, a child that was killed as it was asked to: answers that are no failures.
+// These errors are no failures: zap's Sync of a terminal, a child process that was killed as
+// intended.
 func TestExpectedErrors(t *testing.T) {
 	expected := errors.New("inappropriate ioctl for device")
 	other := errors.New("disk full")

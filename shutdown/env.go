@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// The environment variables that tell a program what its pod's manifest says, since
-// nothing in Kubernetes does. Both are in seconds, and an empty one counts as unset. A hook
-// of 0 s is none. A grace period of 0 s is an error: it leaves no time to plan with.
+// The environment variables with which a pod's manifest tells the program its grace period and the
+// time of its preStop hook. Kubernetes itself does not tell. Both are in seconds, and an empty one
+// counts as unset. A grace period of 0 is an error: there would be no time to stop.
 const (
 	graceVariable   = "TERMINATION_GRACE_PERIOD_SECONDS"
 	preStopVariable = "PRESTOP_SLEEP_SECONDS"
 )
 
-// clusterVariable is set in the containers of a pod by Kubernetes itself.
+// clusterVariable is set by Kubernetes in the containers of a pod.
 const clusterVariable = "KUBERNETES_SERVICE_HOST"
 
-// graceMargin is kept back from the platform's grace period, for the kubelet's jitter
-// and a throttled CPU: SIGKILL must not come first.
+// graceMargin is the part of the platform's grace period that the program does not use, so that
+// SIGKILL does not come first if the kubelet is late or the CPU is throttled.
 const graceMargin = 2 * time.Second
 
-// configure works out the grace period and the delay in effect.
+// configure sets the grace period and the delay in effect.
 func (c *Coordinator) configure() error {
 	p, grace, err := c.plan(os.LookupEnv)
 	c.grace, c.delay = grace, p.Delay
@@ -36,8 +36,8 @@ func (c *Coordinator) configure() error {
 	return err
 }
 
-// platform is what the environment says of the platform's grace period, 0 if nothing, and
-// of what a preStop hook takes of it.
+// platform reads the platform's grace period from the environment, 0 if it is not set, and the
+// part of it that a preStop hook takes.
 func platform(lookup func(string) (string, bool)) (total, sleep time.Duration, err error) {
 	total, set, err := seconds(lookup, graceVariable)
 	if err == nil {
@@ -46,23 +46,23 @@ func platform(lookup func(string) (string, bool)) (total, sleep time.Duration, e
 	switch {
 	case err != nil:
 	case set && total == 0:
-		err = fmt.Errorf("shutdown: %s is 0, with which Kubernetes kills the program at once: there is no time to stop; set Coordinator.Grace, or leave the variable unset", graceVariable)
+		err = fmt.Errorf("shutdown: %s is 0, want more: Kubernetes kills such a program at once, without time to stop; set Coordinator.Grace, or leave the variable unset", graceVariable)
 	case set && sleep >= total:
-		err = fmt.Errorf("shutdown: %s, %v, leaves nothing of %s, %v", preStopVariable, sleep, graceVariable, total)
+		err = fmt.Errorf("shutdown: %s is %v, want less than %s, which is %v", preStopVariable, sleep, graceVariable, total)
 	default:
 		return total, sleep, nil
 	}
 	return 0, 0, err
 }
 
-// ownGrace is the Coordinator's part of the platform's grace period.
+// ownGrace returns the Coordinator's part of the platform's grace period.
 func ownGrace(total, sleep time.Duration) time.Duration {
 	total -= sleep
 	return max(total-graceMargin, total/2)
 }
 
-// seconds reads a variable, and reports whether it is set. An empty one is not: a template
-// with nothing to fill in leaves it so.
+// seconds reads a variable, and reports whether it is set. An empty one counts as unset: templates
+// make such variables.
 func seconds(lookup func(string) (string, bool), name string) (d time.Duration, set bool, err error) {
 	text, _ := lookup(name)
 	if text == "" {

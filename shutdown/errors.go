@@ -8,22 +8,22 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// ErrGrace is the cause of the end of a step's context at its deadline, a little before the step
-// is abandoned. It wraps context.DeadlineExceeded. The error of a step that is Late, Abandoned or
-// Skipped wraps it; it is never excused as an answer to the request to stop.
+// ErrGrace is the cause of a step's work context when it ends at its deadline, a little before the
+// step is abandoned. It wraps context.DeadlineExceeded. The errors of steps with OutcomeLate,
+// OutcomeAbandoned and OutcomeSkipped wrap it. It is never excused as an answer to the request to
+// stop.
 var ErrGrace = tree.ErrGrace
 
-// ErrDrained is what a Registration's Err returns if it came too late to run: the drain was over,
-// or its scope closed or released. It is also the error of main in the report of a Run after the
-// program has been drained.
+// ErrDrained is returned by the Err method of a Registration that came too late to run: the drain
+// was over, or its scope was closed or released. It is also the error of main in the report of a
+// Run that comes after the drain.
 var ErrDrained = errors.New("shutdown: already drained")
 
-// ErrInProgress is returned by Shutdown to main, a task, a hold or a handler: the stop has begun,
-// but waiting for its end would be waiting for themselves. For the same reason Close returns it
-// to a step that it would wait for.
+// ErrInProgress is returned by Shutdown if a step calls it: the stop has begun, but the step would
+// wait for its own end. For the same reason Close returns it to a step that it would wait for.
 var ErrInProgress = tree.ErrInProgress
 
-// The causes of a stop for which there is no other. Neither is a failure.
+// These are the causes of a stop that has no other cause. Neither is a failure.
 var (
 	ErrReturned      error = cleanCause("main returned")  // main returned nil
 	ErrStopRequested error = cleanCause("stop requested") // Stop(nil) or Shutdown was called
@@ -37,17 +37,16 @@ func (c cleanCause) Error() string { return string(c) }
 // Is reports whether target is context.Canceled, as for a *signals.Error.
 func (c cleanCause) Is(target error) bool { return target == context.Canceled }
 
-// errLeft is what Close returns where it has left its handlers to their turn.
-var errLeft = fmt.Errorf("shutdown: no time is left to close it here, it is left to its turn: %w", ErrGrace)
+// errLeft is returned by Close if no time is left.
+var errLeft = fmt.Errorf("shutdown: no time is left to close it now, its handlers run in their turn: %w", ErrGrace)
 
-// An ExitError sets the exit code of the program. It is returned by main, or given
-// to Stop.
+// An ExitError sets the exit code of the program. Return it from main, or pass it to Stop.
 type ExitError struct {
 	Code int
 	Err  error // may be nil
 }
 
-// Error is that of Err, or tells the code.
+// Error returns the text of Err, or a text with the code if Err is nil.
 func (e *ExitError) Error() string {
 	if e.Err != nil {
 		return e.Err.Error()
@@ -58,7 +57,7 @@ func (e *ExitError) Error() string {
 // Unwrap returns Err.
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// exitCode finds the code of an *ExitError in err, 0 if there is none.
+// exitCode returns the code of an *ExitError that err is or wraps, 0 if there is none.
 func exitCode(err error) int {
 	if e := find[*ExitError](err); e != nil {
 		return e.Code
@@ -66,8 +65,8 @@ func exitCode(err error) int {
 	return 0
 }
 
-// find is errors.As, and finds nothing where a method of the error panics: errors come
-// from everywhere, and are looked into when the program ends.
+// find is errors.As. If a method of the error panics, it finds nothing: an error of the user must
+// not break the stop.
 func find[E error](err error) (e E) {
 	defer func() { _ = recover() }()
 	errors.As(err, &e)

@@ -15,18 +15,18 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-func TestASecondSignalForces(t *testing.T) {
+func TestASecondSignalLeavesMinimums(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("c"), shutdown.Reserve(3*s))
+		p.Register(p.hangs, shutdown.Name("c"), shutdown.Reserve(3*s))
 		p.Register(func(ctx context.Context) error {
 			if ctx.Err() != nil {
 				t.Error("a step still to come has no live context")
 			}
 			<-ctx.Done()
 			if context.Cause(ctx) != shutdown.ErrGrace || p.now() != 5300*ms {
-				t.Errorf("cut at %v because of %v, want at 5.3 s and ErrGrace", p.now(), context.Cause(ctx))
+				t.Errorf("ended at %v because of %v, want 5.3 s and ErrGrace", p.now(), context.Cause(ctx))
 			}
-			return p.hog(ctx)
+			return p.hangs(ctx)
 		}, shutdown.Name("b"))
 		p.Register(func(ctx context.Context) error {
 			child, cancel := context.WithCancel(ctx)
@@ -39,9 +39,9 @@ func TestASecondSignalForces(t *testing.T) {
 				}
 			}
 			if p.now() != 3350*ms {
-				t.Errorf("cut at %v, want at the second signal, 3.35 s", p.now())
+				t.Errorf("ended at %v, want the second signal, 3.35 s", p.now())
 			}
-			return p.hog(ctx)
+			return p.hangs(ctx)
 		}, shutdown.Name("a"))
 		p.signalAt(s, sigint)
 		p.signalAt(3350*ms, sigterm)
@@ -57,7 +57,7 @@ func TestASecondSignalForces(t *testing.T) {
 	})
 }
 
-func TestAHandlerThatGoesWithTheSecondSignalIsExcused(t *testing.T) {
+func TestAHandlerThatReturnsAtTheSecondSignalIsExcused(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Register(func(ctx context.Context) error {
 			<-ctx.Done()
@@ -84,7 +84,7 @@ func TestASecondSignalDuringTheDelay(t *testing.T) {
 				t.Errorf("at %v: Err = %v, Cause of the work context = %v; want 3 s, both contexts ended by the signal",
 					p.now(), ctx.Err(), context.Cause(work))
 			}
-			return p.hog(ctx)
+			return p.hangs(ctx)
 		})
 		wantRows(t, report, row{shutdown.KindMain, "main", 2 * s, s, shutdown.OutcomeAbandoned})
 	})
@@ -92,23 +92,22 @@ func TestASecondSignalDuringTheDelay(t *testing.T) {
 
 func TestASecondSignalDuringMain(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("h"))
+		p.Register(p.hangs, shutdown.Name("h"))
 		p.at(0, func() { p.Hold("held") })
 		var g group.Group
-		g.Go("older", p.hog)
+		g.Go("older", p.hangs)
 		g.Go("newer", func(ctx context.Context) error {
 			work := group.WorkContext(ctx)
 			<-work.Done()
 			if p.now() != 4*s {
 				t.Errorf("the work context ended at %v, want the second signal, 4 s", p.now())
 			}
-			return p.hog(ctx)
+			return p.hangs(ctx)
 		})
 		p.signalAt(s, sigint)
 		p.signalAt(4*s, sigint)
 		report := p.runs(g.Run)
-		// Main's promise is a second, and its cut 50 ms before; the tasks share
-		// that.
+		// Main's minimum is a second, and its deadline 50 ms earlier. The tasks share that time.
 		end := 3*s + 950*ms
 		newer, older := step(t, report, "newer"), step(t, report, "older")
 		if newer.Took != 3*s+475*ms || older.Start+older.Took != end {
@@ -118,7 +117,7 @@ func TestASecondSignalDuringMain(t *testing.T) {
 			t.Errorf("the hold: %v after %v, want abandoned after 4 s", got.Outcome, got.Took)
 		}
 		if got := step(t, report, "main"); got.Outcome == shutdown.OutcomeAbandoned {
-			t.Error("main was given up, though its group was not stuck")
+			t.Error("main was abandoned, though its group was not stuck")
 		}
 		if got := step(t, report, "h"); got.Took != s {
 			t.Errorf("the handler had %v, want 1 s", got.Took)
@@ -126,14 +125,14 @@ func TestASecondSignalDuringMain(t *testing.T) {
 	})
 }
 
-// A function that a step gives to its context's own AfterFunc method, and that blocks for ever,
-// holds up neither the steps nor the signals.
-func TestAFunctionOfAContextThatBlocksHoldsUpNothing(t *testing.T) {
+// A step may pass a function that blocks for ever to its context's AfterFunc method. It does not
+// block the steps or the signals.
+func TestAnAfterFuncThatBlocksDelaysNothing(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		var code int
 		var at time.Duration
 		shutdown.SetExit(p.Coordinator, func(c int) { code, at = c, p.now(); <-p.release })
-		p.Register(p.hog)
+		p.Register(p.hangs)
 		for k := range 3 {
 			p.signalAt(time.Duration(k+1)*s, sigterm)
 		}
@@ -171,9 +170,9 @@ func TestASecondSignalReachesAScopeThatIsBeingClosed(t *testing.T) {
 	})
 }
 
-func TestEchoesAreIgnored(t *testing.T) {
+func TestDuplicateSignalsAreIgnored(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("h"))
+		p.Register(p.hangs, shutdown.Name("h"))
 		for _, at := range []time.Duration{0, 1, 100, 200} { // of the first
 			p.signalAt(s+at*ms, sigint)
 		}
@@ -183,7 +182,7 @@ func TestEchoesAreIgnored(t *testing.T) {
 		}
 	})
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("h"))
+		p.Register(p.hangs, shutdown.Name("h"))
 		p.signalAt(s, sigint)
 		p.signalAt(s+150*ms, sigint) // an echo does not push the limit back
 		p.signalAt(s+201*ms, sigint)
@@ -197,7 +196,7 @@ func TestEchoesAreIgnored(t *testing.T) {
 
 func TestAFirstSignalAfterAnotherRequestCountsAsTheFirst(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("h"))
+		p.Register(p.hangs, shutdown.Name("h"))
 		p.at(s, func() { p.Stop(nil) })
 		p.signalAt(2*s, sigint)
 		p.at(3*s, func() {
@@ -227,8 +226,8 @@ func TestTheThirdSignalExits(t *testing.T) {
 					when <- p.now()
 					runtime.Goexit()
 				})
-				p.Register(p.hog, shutdown.Name("b"), shutdown.Reserve(10*s))
-				p.Register(p.hog, shutdown.Name("a"))
+				p.Register(p.hangs, shutdown.Name("b"), shutdown.Reserve(10*s))
+				p.Register(p.hangs, shutdown.Name("a"))
 				p.signalAt(s, sigint)
 				p.signalAt(2*s, sigint)
 				p.signalAt(2200*ms, sigint) // an echo
@@ -245,7 +244,7 @@ func TestTheThirdSignalExits(t *testing.T) {
 	}
 }
 
-func TestTheThirdSignalWaitsAtMost100MillisecondsForItsLastWords(t *testing.T) {
+func TestTheThirdSignalWaitsAtMost100MillisecondsForItsLines(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		when := make(chan time.Duration, 1)
 		shutdown.SetExit(p.Coordinator, func(int) {
@@ -253,7 +252,7 @@ func TestTheThirdSignalWaitsAtMost100MillisecondsForItsLastWords(t *testing.T) {
 			runtime.Goexit()
 		})
 		p.Observe = func(shutdown.Event) { <-p.release }
-		p.Register(p.hog)
+		p.Register(p.hangs)
 		p.signalAt(s, sigint)
 		p.signalAt(2*s, sigint)
 		p.signalAt(2500*ms, sigint)
@@ -276,9 +275,9 @@ func TestSignalsThatAreNotTheFirstOfAStopDoNotChangeItsCause(t *testing.T) {
 	})
 }
 
-func TestASecondSignalReachesAllThatRunSideBySide(t *testing.T) {
+func TestASecondSignalReachesAllConcurrentHandlers(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("older"))
+		p.Register(p.hangs, shutdown.Name("older"))
 		scope := p.Scope("all", shutdown.Concurrent())
 		obeys := func(ctx context.Context) error {
 			<-ctx.Done()
@@ -289,10 +288,10 @@ func TestASecondSignalReachesAllThatRunSideBySide(t *testing.T) {
 		}
 		scope.Register(obeys)
 		scope.Register(obeys)
-		scope.Register(p.hog, shutdown.Name("stuck"))
+		scope.Register(p.hangs, shutdown.Name("stuck"))
 		nested := scope.Scope("one by one")
-		nested.Register(p.hog, shutdown.Name("second"))
-		nested.Register(p.hog, shutdown.Name("first"))
+		nested.Register(p.hangs, shutdown.Name("second"))
+		nested.Register(p.hangs, shutdown.Name("first"))
 		p.signalAt(s, sigint)
 		p.signalAt(3*s, sigint)
 		report := p.runs(obey)

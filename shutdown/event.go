@@ -5,18 +5,19 @@ import (
 	"time"
 )
 
-// An Event is something that happened in the course of a stop. The types are those
-// below; a program's metrics can be made from them alone, and the log is.
+// An Event is something that happened during a stop. The types of events are StopRequested,
+// Quiesced, Resumed, DelayEnded, StepBegan, StepEnded, Waiting, Forced and Drained. The log is made
+// from events, and a program can make its metrics from them.
 type Event interface{ event() }
 
-// StopRequested is t0, or after Quiesce the request that followed. Where the context given to
-// Run was cancelled, this event and those after it come up to 200 ms later, when it is known
-// whether that was for a signal.
+// StopRequested is the request to stop. If the request is the end of the context given to Run, this
+// event and the events after it come up to 200 ms late: by then it is known whether a signal was
+// the cause.
 type StopRequested struct {
 	Cause error         // as in the Report
 	Began time.Time     // t0
-	Grace time.Duration // from Began to the exit, whatever happens
-	Delay time.Duration // from Began to the end of the root context, at most; 0 where there is none
+	Grace time.Duration // from Began to the exit, at most
+	Delay time.Duration // from Began to the end of the root context, at most; 0 if there is no delay
 }
 
 // Quiesced is the announcement of a stop, by Quiesce.
@@ -32,49 +33,48 @@ type DelayEnded struct {
 	After time.Duration // since t0
 }
 
-// StepBegan is the start of a step's clock: main, a task or a hold is told to stop, or a
-// handler is called.
+// StepBegan is the start of a step's time: main, a task or a hold is told to stop, or a handler is
+// called.
 type StepBegan struct {
 	Kind       StepKind
 	Name, Site string
 	Start      time.Duration // since t0
-	Budget     time.Duration // after which it is abandoned
+	Budget     time.Duration // the time after which it is abandoned
 }
 
-// StepEnded is the end of a step, or that it was abandoned. Start is 0 where it comes before t0.
+// StepEnded is emitted when a step has ended, was abandoned, or was skipped. Start is 0 if the event
+// comes before t0.
 type StepEnded struct {
 	Step
-	excused bool // its Status has what an excused error said
+	excused bool // its Status has the text of an excused error
 }
 
-// Waiting comes when a step has been waited for for 1, 2, 5 and 10 s, and then each 10 s. It
-// has all steps that are waited for.
+// Waiting is emitted when the drain has waited for a step for 1, 2, 5 and 10 s, and then every
+// 10 s. It has all steps that the drain waits for.
 type Waiting struct {
 	Steps []WaitingStep
-	Left  time.Duration // to the end of the grace period
+	Left  time.Duration // until the end of the grace period
 }
 
-// A WaitingStep is one that is being waited for.
+// A WaitingStep is a step that the drain waits for.
 type WaitingStep struct {
 	Kind       StepKind
 	Name, Site string
-	Elapsed    time.Duration // since its clock started
+	Elapsed    time.Duration // since it began
 	Left       time.Duration // until it is abandoned
-	Budget     time.Duration // from the start of its clock until it is abandoned
-	Status     string        // what it says of itself, such as what it waits for
-	WaitsFor   string        // what its goroutines wait for, one line; empty where that is not known
+	Budget     time.Duration // from its start until it is abandoned
+	Status     string        // the status that it has set, see SetStatus
+	WaitsFor   string        // what its goroutines wait for, in one line; empty if that is not known
 }
 
-// progressEach is the time between two progress events for a step, from the last of
-// progressAt on.
+// progressEach is the time between two progress events for a step, after those of progressAt.
 const progressEach = 10 * time.Second
 
-// progressAt are the first times at which a step that is waited for has a progress event.
-// Most steps that take a second take no five, and a log collector pays for each line.
+// progressAt has the first times at which the drain reports that it waits for a step. They grow,
+// because most steps that take a second take less than five, and each line in a log costs money.
 var progressAt = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, progressEach}
 
-// nextProgress is the first of the times at which a step has a progress event that comes
-// after elapsed.
+// nextProgress returns the first time of a progress event after elapsed.
 func nextProgress(elapsed time.Duration) time.Duration {
 	for _, at := range progressAt {
 		if elapsed < at {
@@ -84,15 +84,14 @@ func nextProgress(elapsed time.Duration) time.Duration {
 	return (elapsed/progressEach + 1) * progressEach
 }
 
-// due reports whether one of the steps has reached a time for a progress event, now or, if the
-// look comes late, since the look was to be. A step that was not shown then, because it waited for
-// another, is not shown for it later.
+// due reports whether one of the steps has reached the time of a progress event since the timer
+// should have fired, which is late ago.
 func due(steps []WaitingStep, late time.Duration) bool {
 	return slices.ContainsFunc(steps, func(s WaitingStep) bool { return nextProgress(s.Elapsed-late-1) <= s.Elapsed })
 }
 
-// nextTick is when to look again: when the first of the steps is due, or for those that have
-// not begun yet, before one of them is.
+// nextTick returns the time until one of the steps is due. It is at most the first time in
+// progressAt, for steps that have not begun yet.
 func nextTick(steps []WaitingStep) time.Duration {
 	wait := progressAt[0]
 	for _, s := range steps {
@@ -104,10 +103,10 @@ func nextTick(steps []WaitingStep) time.Duration {
 // Forced is the second signal.
 type Forced struct {
 	Cause error
-	Left  time.Duration // of the grace period before
+	Left  time.Duration // until the end of the grace period
 }
 
-// Drained is the end. The report is complete.
+// Drained is the end of the drain. The report is complete.
 type Drained struct {
 	Report *Report
 }

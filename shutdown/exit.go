@@ -11,37 +11,37 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// Exit drains the program and ends the process with this code; the first call's
-// counts. It takes the place of os.Exit, which runs no handlers.
+// Exit drains the program and ends the process with this code. If it is called more than once, the
+// first code counts. Use it instead of os.Exit, which runs no handlers.
 //
-// Within main, a task, a hold or a handler, on its goroutine, it begins the stop and
-// ends that step as if its function had returned. Anywhere else it begins the stop and
-// blocks until the process ends. After a Run that is not Main's, that is when Run's
-// caller ends it, or a second after Run has returned. In an HTTP request, whose
-// goroutine is not a step's, use Stop with an *ExitError.
+// On the goroutine of a step, Exit begins the stop and ends the step as if its function had
+// returned. On any other goroutine it begins the stop and blocks until the process ends. If the
+// program uses Run and not Main, the caller of Run should end the process; otherwise Exit ends it a
+// second after Run has returned. The goroutine of an HTTP request is not that of a step: use Stop
+// with an *ExitError there.
 //
-// Where there is no Run it drains by itself. Deferred in main, it also serves where
-// main returns, panics or calls runtime.Goexit:
+// Without a Run, Exit drains the program itself. Deferred in main, it does so when main returns,
+// panics or calls runtime.Goexit:
 //
 //	func main() {
 //		defer shutdown.Exit(0)
 //		...
 //	}
 //
-// After a Goexit the code is 1 if it was 0; on Unix, so it is for a code other than 0 of
-// which the low eight bits, all that counts there, are 0. In a panic, where Exit is itself the
-// deferred function, it drains and returns, so that the panic goes on untouched, with
-// exit code 2. It returns nowhere else.
+// After a Goexit a code of 0 becomes 1. On Unix only the low eight bits of a code count; if they
+// are 0 and the code is not, it becomes 1. If Exit is the deferred function itself and main
+// panics, Exit drains the program and returns. The panic then goes on, with exit code 2. In all
+// other cases Exit does not return.
 func (c *Coordinator) Exit(code int) { c.exitFor(code, callerOfExit()) }
 
-// The callers of a deferred function in a goroutine that does not return normally.
-// Only the immediate caller tells: after a recover, the panic is still further down.
+// The functions of the runtime that call a deferred function during a panic or a Goexit. Only the
+// immediate caller of Exit counts: after a recover, runtime.gopanic is still on the stack.
 const (
 	byPanic  = "runtime.gopanic"
 	byGoexit = "runtime.Goexit"
 )
 
-// callerOfExit is the name of the function that called Exit.
+// callerOfExit returns the name of the function that called Exit.
 func callerOfExit() string {
 	var pc [1]uintptr
 	runtime.Callers(3, pc[:])
@@ -69,7 +69,7 @@ func (c *Coordinator) exitFor(code int, by string) {
 	if !c.drainWithoutRun(true) {
 		c.Stop(nil)
 	}
-	if stacks.Inside() { // it is counted
+	if stacks.Inside() { // the goroutine is counted already
 		<-c.done
 	} else {
 		known.Begin()
@@ -87,8 +87,8 @@ func (c *Coordinator) exitFor(code int, by string) {
 	select {}
 }
 
-// stopOrDrain begins the stop for an Exit in a step. Where there is no Run, in a handler
-// that was closed before one, the end of the process is in nobody else's hand.
+// stopOrDrain begins the stop for an Exit in a step. If there is no Run, as for a handler that is
+// closed before it, stopOrDrain also ends the process after the drain.
 func (c *Coordinator) stopOrDrain() {
 	if !c.drainWithoutRun(true) {
 		c.Stop(nil)
@@ -101,14 +101,14 @@ func (c *Coordinator) stopOrDrain() {
 	}()
 }
 
-// keepCode keeps the first code. It returns where the program is.
+// keepCode keeps the first code, and returns the phase.
 func (c *Coordinator) keepCode(code int, dying bool) phase {
 	t := c.lock()
 	defer t.Unlock()
 	if !c.exiting {
 		c.exiting, c.code, c.panicking = true, code, dying
 		if c.report != nil {
-			r := *c.report // who has it keeps what was final
+			r := *c.report // a copy: callers of Report may have the old one
 			r.code = code
 			c.report = &r
 		}
@@ -116,11 +116,11 @@ func (c *Coordinator) keepCode(code int, dying bool) phase {
 	return c.phase
 }
 
-// forRunsCaller is how long the caller of Run has to make use of the report before a
-// call of Exit elsewhere ends the process.
+// runCallerWait is the time that the caller of Run has to use the report before a call of Exit
+// elsewhere ends the process.
 const runCallerWait = time.Second
 
-// letOthersExit gives the process's end to whoever else has it in hand.
+// waitForOtherExit gives the caller of Main or Run the time to end the process.
 func (c *Coordinator) waitForOtherExit() {
 	switch {
 	case c.byMain:
@@ -130,9 +130,9 @@ func (c *Coordinator) waitForOtherExit() {
 	}
 }
 
-// letPanic prepares for the runtime's report of main's panic, which stops the world for
-// good: where standard error is a pipe that nobody reads, it would block in it for ever,
-// with nobody left to hear a signal.
+// prepareForPanic prepares for the runtime's report of main's panic. The runtime stops the world
+// for it. If standard error is a pipe that nobody reads, the report would block for ever, and
+// signals would have no effect.
 func (c *Coordinator) prepareForPanic() {
 	if c.logStuck {
 		unblockStderr()
@@ -140,15 +140,15 @@ func (c *Coordinator) prepareForPanic() {
 	c.releaseSignals()
 }
 
-// calledByRun reports whether there is a caller of Run to wait for.
+// calledByRun reports whether Run was called, so that its caller may end the process.
 func (c *Coordinator) calledByRun() bool {
 	t := c.lock()
 	defer t.Unlock()
 	return !c.withoutRun || c.main.Over()
 }
 
-// exitStatus is the report's exit code. If the process is to end by the signal that
-// stopped it, it does so here.
+// exitStatus returns the report's exit code, unless the process is to end by the signal that
+// stopped it: then it ends the process.
 func (c *Coordinator) exitStatus() int {
 	r := c.Report()
 	if sig := r.reraises(); sig != nil && os.Getpid() != 1 {
@@ -164,10 +164,10 @@ func (c *Coordinator) isFresh() bool {
 	return c.phase == fresh
 }
 
-// calledByStep reports whether the caller of Shutdown is a step of this Coordinator's: by the
-// context it has given, or because it runs on the goroutine of one. Where the label is hidden, by
-// one of the step's own making, or that of a group which was given a context of no step, the
-// safe answer is the one that cannot wait for itself.
+// calledByStep reports whether the caller of Shutdown or Exit is a step of this Coordinator: ctx
+// belongs to one, or the goroutine does. It returns true also if that is not certain, so that no
+// step can wait for itself: if the goroutine has replaced its profiler labels, or is that of a
+// group whose Run got a context of no step.
 func (c *Coordinator) calledByStep(ctx context.Context) bool {
 	own, alone, hidden := c.tree.Owns(ctx)
 	return own || hidden || alone && !c.isFresh()

@@ -4,11 +4,11 @@ package shutdown
 
 import "os"
 
-// reraise does nothing where a process cannot end by a signal.
+// reraise does nothing: a process cannot end by a signal on this system.
 func reraise(os.Signal) {}
 
-// exitStatus is the code: the system keeps all of it.
+// exitStatus returns the code: this system keeps all of its bits.
 func exitStatus(code int) int { return code }
 
-// unblockStderr does nothing: the runtime's report of a panic may block there.
+// unblockStderr does nothing: the runtime's report of a panic may block on this system.
 func unblockStderr() {}

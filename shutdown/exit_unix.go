@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// reraise ends the process by the signal. It returns if that has not worked after
-// 200 ms: the signal may be blocked, or ignored by an ancestor's choice. It returns at
-// once where a Go process does not die of the signal.
+// reraise ends the process by the signal. It returns if the process still runs after 200 ms: a
+// parent process may have blocked or ignored the signal. It returns at once if the signal does not
+// end a Go process.
 func reraise(sig os.Signal) {
 	switch sig {
 	case syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM:
@@ -28,8 +28,8 @@ func reraise(sig os.Signal) {
 	}
 }
 
-// exitStatus is the code that makes the process fail as code asks for: of a code that is
-// not 0, the system keeps the low eight bits, which may be.
+// exitStatus returns 1 for a code whose low eight bits are 0, since the system keeps only these and
+// the process must not seem to succeed. It is not called with 0.
 func exitStatus(code int) int {
 	if code&0xff == 0 {
 		return 1
@@ -37,8 +37,8 @@ func exitStatus(code int) int {
 	return code
 }
 
-// unblockStderr has standard error, if it is a pipe, lose what does not fit into it. The
-// other processes that write to the pipe have to live with that.
+// unblockStderr makes standard error non-blocking, if it is a pipe: text that does not fit into
+// the pipe is lost. This also affects the other processes that write to the pipe.
 func unblockStderr() {
 	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
 		_ = syscall.SetNonblock(syscall.Stderr, true)

@@ -25,5 +25,5 @@ func CountSignals(c *Coordinator) *atomic.Int32 {
 	return n
 }
 
-// PlanFits reports whether there is room for the plan.
+// PlanFits is Plan.fits.
 func PlanFits(p Plan) bool { return p.fits() }

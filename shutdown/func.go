@@ -8,8 +8,8 @@ import (
 	"github.com/lastcall-go/lastcall/internal/site"
 )
 
-// Closer makes a handler of an io.Closer. Close has no context: a Close that
-// hangs is abandoned like any other handler. A nil Closer panics here.
+// Closer makes a handler of an io.Closer. Close has no context; a Close that hangs is abandoned like
+// any other handler. A nil Closer panics at once.
 func Closer(c io.Closer) func(context.Context) error {
 	if c == nil {
 		panic("shutdown: Closer(nil), at " + site.Caller(2))
@@ -17,13 +17,12 @@ func Closer(c io.Closer) func(context.Context) error {
 	return func(context.Context) error { return c.Close() }
 }
 
-// Func makes a handler of a function with another signature, of a named type too,
-// such as context.CancelFunc. A nil function panics here.
+// Func makes a handler of a function with another signature. The function may have a named type,
+// such as context.CancelFunc. A nil function panics at once.
 func Func[F interface {
 	~func() | ~func() error | ~func(context.Context) | ~func(context.Context) error
 }](f F) func(context.Context) error {
-	// A type switch does not see through named types, a conversion does; which
-	// is why each case converts rather than asserts.
+	// A type switch does not match named types, so convert has converted f to its underlying type.
 	switch h := convert(f).(type) {
 	case func():
 		if h != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A bubble is a Coordinator in a bubble: its clock is virtual, its signals come
-// from the test, and its log stays in memory.
+// A bubble is a Coordinator in a synctest bubble: its clock is virtual, its signals come from the
+// test, and its log stays in memory.
 type bubble struct {
 	*shutdown.Coordinator
 	t       *testing.T
@@ -27,8 +27,8 @@ type bubble struct {
 	began   time.Time
 }
 
-// inBubble calls f with a program whose grace period is 25 s. What is stuck when f
-// returns is released, so that no goroutine outlives the test.
+// inBubble calls f with a program whose grace period is 25 s. When f returns, it releases the stuck
+// steps, so that no goroutine outlives the test.
 func inBubble(t *testing.T, f func(p *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -42,7 +42,7 @@ func inBubble(t *testing.T, f func(p *bubble)) {
 	})
 }
 
-// another is a second Coordinator with the same surroundings.
+// another returns a second Coordinator in the same bubble.
 func (p *bubble) another() *shutdown.Coordinator {
 	logger := zerolog.New(p.log)
 	c := &shutdown.Coordinator{Grace: 25 * time.Second, Logger: &logger}
@@ -50,16 +50,16 @@ func (p *bubble) another() *shutdown.Coordinator {
 	return c
 }
 
-// now is the time since the bubble was made.
+// now returns the time since the bubble was made.
 func (p *bubble) now() time.Duration { return time.Since(p.began) }
 
-// runs is Run.
+// runs calls Run.
 func (p *bubble) runs(main func(context.Context) error) *shutdown.Report {
 	return p.Run(context.Background(), main)
 }
 
-// at calls f at the given time, beside everything else. At 0 that may be before what the
-// test does next; a nanosecond later all else has come to rest.
+// at calls f at the given time, on another goroutine. At 0 that may be before the test's next
+// statement; a nanosecond later everything else is idle.
 func (p *bubble) at(after time.Duration, f func()) {
 	go func() {
 		select {
@@ -80,13 +80,13 @@ func (p *bubble) signalAt(after time.Duration, s os.Signal) {
 	})
 }
 
-// hog ignores its context until the test is over.
-func (p *bubble) hog(context.Context) error {
+// hangs is a step that ignores its context until the test is over.
+func (p *bubble) hangs(context.Context) error {
 	<-p.release
 	return nil
 }
 
-// takes returns a handler that takes this long, whatever its context says.
+// takes returns a handler that takes the given time, whatever its context does.
 func (p *bubble) takes(d time.Duration) func(context.Context) error {
 	return func(context.Context) error {
 		select {
@@ -97,7 +97,7 @@ func (p *bubble) takes(d time.Duration) func(context.Context) error {
 	}
 }
 
-// obey returns when its context ends, as it should.
+// obey is a step that returns when its context ends.
 func obey(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
@@ -109,7 +109,7 @@ func fails(err error) func(context.Context) error {
 	return func(context.Context) error { return err }
 }
 
-// A row is what is compared of a step.
+// A row has the fields of a step that tests compare.
 type row struct {
 	Kind        shutdown.StepKind
 	Name        string
@@ -161,14 +161,14 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// waits is how long it takes until c is closed.
+// waits returns how long it takes until c is closed.
 func (p *bubble) waits(c <-chan struct{}) time.Duration {
 	start := p.now()
 	<-c
 	return p.now() - start
 }
 
-// A buffer may be written and read by many goroutines.
+// A buffer may be written and read by many goroutines at once.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -186,7 +186,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// A journal notes what happens, in order.
+// A journal records events, in order.
 type journal struct {
 	mu    sync.Mutex
 	lines []string
@@ -198,7 +198,7 @@ func (j *journal) add(line string) {
 	j.lines = append(j.lines, line)
 }
 
-// note returns a handler that notes its call.
+// note returns a handler that records its call.
 func (j *journal) note(line string) func(context.Context) error {
 	return func(context.Context) error {
 		j.add(line)

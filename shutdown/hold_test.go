@@ -37,7 +37,7 @@ func TestAHoldIsWaitedFor(t *testing.T) {
 
 func TestAHoldThatIsNotReleasedIsAbandonedByName(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("handler"))
+		p.Register(p.hangs, shutdown.Name("handler"))
 		var release func()
 		report := p.runs(func(context.Context) error {
 			release, _ = p.Hold("callback")
@@ -152,7 +152,7 @@ func TestGo(t *testing.T) {
 	}
 }
 
-func TestGoIsCutWithTheDrain(t *testing.T) {
+func TestTheContextOfGoEndsAtMainsDeadline(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 10 * s
 		report := p.runs(func(ctx context.Context) error {
@@ -161,7 +161,7 @@ func TestGoIsCutWithTheDrain(t *testing.T) {
 				if p.now() != 9500*ms || context.Cause(ctx) != shutdown.ErrGrace {
 					t.Errorf("ended at %v because of %v, want 9.5 s and ErrGrace", p.now(), context.Cause(ctx))
 				}
-				return p.hog(ctx)
+				return p.hangs(ctx)
 			})
 			return nil
 		})
@@ -208,9 +208,9 @@ func TestAHoldAfterMainHasEnded(t *testing.T) {
 	})
 }
 
-// At the very instant at which main is given up it is too late for work, whoever comes first:
-// its context would have ended before it begins.
-func TestGoAtTheInstantMainIsGivenUp(t *testing.T) {
+// At the instant at which main is abandoned it is too late for work: its context would have ended
+// before it begins.
+func TestGoAtTheInstantMainIsAbandoned(t *testing.T) {
 	for range 20 {
 		inBubble(t, func(p *bubble) {
 			stuck := make(chan struct{})
@@ -226,7 +226,7 @@ func TestGoAtTheInstantMainIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestWorkThatBeginsItsLikeDoesNotGrow(t *testing.T) {
+func TestWorkThatStartsWorkDoesNotGrow(t *testing.T) {
 	const links = 50_000
 	for _, tt := range []struct {
 		name string

@@ -7,14 +7,14 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// host is what the tree, and the groups in it, know of a Coordinator. It is a type of its own to
-// keep these methods out of the exported ones of Coordinator.
+// host is the tree.Host of a Coordinator. It is a type of its own so that its methods are no methods
+// of Coordinator.
 type host struct{ c *Coordinator }
 
-// Grace bounds groups and scopes that stop by themselves.
+// Grace returns the time for groups and scopes that stop by themselves.
 func (h host) Grace() time.Duration { return h.c.graceOrDefault() }
 
-// bound is the grace period in effect, or what it will be.
+// graceOrDefault returns the grace period in effect. Before Run it returns Grace, or DefaultGrace.
 func (c *Coordinator) graceOrDefault() time.Duration {
 	switch {
 	case c.grace > 0:
@@ -28,8 +28,8 @@ func (c *Coordinator) graceOrDefault() time.Duration {
 // Stopping reports whether the stop was requested or announced.
 func (h host) Stopping() bool { return h.c.t0 != 0 }
 
-// GroupStops stops the program if a task of a group that main runs has failed. If a task has merely
-// ended, the group returns, then main, and that stops the program.
+// GroupStops stops the program if a task of a group that main runs has failed. If a task has ended
+// without an error, the return of main stops the program, after the group has returned.
 func (h host) GroupStops(outer *tree.Node, now time.Duration, err error, failed bool) {
 	c := h.c
 	if outer != &c.main || c.main.Over() {
@@ -42,16 +42,16 @@ func (h host) GroupStops(outer *tree.Node, now time.Duration, err error, failed 
 	c.ended, _ = err.(*group.EndedError)
 }
 
-// Scaled is told that minimums exceed 0.9 of the time left, and were reduced.
+// Scaled logs that minimums exceeded 0.9 of the time left, and were reduced.
 func (h host) Scaled() { h.c.note(reservesScaled{}) }
 
-// Returned is told of a step that came back after it was abandoned.
+// Returned logs that an abandoned step has ended with a panic or a Goexit.
 func (h host) Returned(n *tree.Node, err error) {
 	h.c.note(abandonedEnded{n.Name(), err, panicStack(err)})
 }
 
-// Notice records what happens to steps, and goes on with the timeline where main, what it waits
-// for, or everything is over.
+// Notice records the start and the end of steps. When the body or the root is over, it begins the
+// next phase.
 func (h host) Notice(n *tree.Node) {
 	c := h.c
 	switch {
@@ -83,8 +83,8 @@ func (c *Coordinator) stepBegan(n *tree.Node) {
 	}
 }
 
-// stepEnded records the outcome of n. What ends before the stop is not part of the record, nor is
-// a hold that was released before the stop, or a task that never ran.
+// stepEnded records the outcome of n. It leaves out steps that end without a failure before the stop, holds that
+// are released before they were told to stop, and tasks that never ran.
 func (c *Coordinator) stepEnded(n *tree.Node) {
 	var s *Step
 	switch {
@@ -113,10 +113,10 @@ func (c *Coordinator) stepEnded(n *tree.Node) {
 	}
 }
 
-// recording reports whether what happens is part of the report.
+// recording reports whether steps are recorded for the report at present.
 func (c *Coordinator) recording() bool { return c.phase >= delaying && c.phase < finished }
 
-// record makes room for n in the record.
+// record adds the step n to the record.
 func (c *Coordinator) record(n *tree.Node) *Step {
 	c.unfinished++
 	c.steps = append(c.steps, c.describe(n))
@@ -124,7 +124,7 @@ func (c *Coordinator) record(n *tree.Node) *Step {
 	return &c.steps[n.Record-1]
 }
 
-// describe makes the line of a step that is not over, which a negative time stands for.
+// describe returns the Step of n, which is not over: its Took is negative.
 func (c *Coordinator) describe(n *tree.Node) Step {
 	s := Step{Kind: StepKind(n.Kind), Name: n.Name(), Site: c.sites.Of(&n.Origin), Took: -1}
 	if c.t0 != 0 {
@@ -133,13 +133,13 @@ func (c *Coordinator) describe(n *tree.Node) Step {
 	return s
 }
 
-// explain adds the stacks to a failure. Those of a stuck step may still come.
+// explain adds the stacks to a failure. For a stuck step they may not have been taken yet.
 func (c *Coordinator) explain(s *Step, n *tree.Node) {
-	if n.Outcome == tree.Panicked { // the error is a PanicError, or a join with one
+	if n.Outcome == tree.Panicked {
 		s.Stack = panicStack(n.Err)
 		return
 	}
-	if !n.StacksRequested() { // a progress line may have looked at a step that returned in time
+	if !n.StacksRequested() { // the stacks of a progress line do not count
 		return
 	}
 	s.Stack, s.WaitsFor = n.Stack(), n.WaitsFor()
@@ -148,8 +148,8 @@ func (c *Coordinator) explain(s *Step, n *tree.Node) {
 	}
 }
 
-// panicStack is the stack of a step that panicked. The tree has made its error, or a join of
-// which that is the first: no method of a user's error is called.
+// panicStack returns the stack of a step that panicked. Its error is a PanicError that the tree has
+// made, or a join with that as its first error, so no method of a user's error is called.
 func panicStack(err error) string {
 	if j, ok := err.(interface{ Unwrap() []error }); ok {
 		err = j.Unwrap()[0]
@@ -160,14 +160,15 @@ func panicStack(err error) string {
 	return "" // a Goexit
 }
 
-// An owner is what the tree knows of the lists of a Coordinator.
+// An owner is the tree.Owner of the lists of a Coordinator.
 type owner struct{ c *Coordinator }
 
-// Excuses knows what only main may return: the end of the context given to Run, which it may see
-// before its own ends, and an *ExitError that says that all is well. An exit code other than 0 is
-// a failure, however well the error answers the request to stop otherwise. It is found here, on
-// the goroutine of main or the task: a method of the error that blocks for ever costs the step its
-// time, and not the process its end.
+// Excuses handles the errors that only main may return: the end of the context given to Run, which
+// main may see before its own context ends, and an *ExitError with code 0. An exit code other than
+// 0 is a failure, even if the error otherwise answers the request to stop.
+//
+// The code is taken from the error here, on the goroutine of main or the task. If a method of the
+// error blocks for ever, the step is abandoned, and the drain goes on.
 func (o owner) Excuses(n *tree.Node, err error, excused bool) (yes, silent bool) {
 	c := o.c
 	if n.Kind != tree.Main && n.Kind != tree.Task {
@@ -195,7 +196,7 @@ func (o owner) Excuses(n *tree.Node, err error, excused bool) (yes, silent bool)
 	return excused && code == 0, silent
 }
 
-// setCode notes the code of an *ExitError that main or a task has returned.
+// setCode keeps the code of an *ExitError that main or a task has returned.
 func (c *Coordinator) setCode(n *tree.Node, code int) {
 	if code == 0 {
 		return
@@ -206,7 +207,7 @@ func (c *Coordinator) setCode(n *tree.Node, code int) {
 	c.codes[n] = code
 }
 
-// Returned stops the program where main or a task that was started ends by itself.
+// Returned stops the program if main or a task of Start ends by itself.
 func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, _ bool) {
 	c := o.c
 	switch {
@@ -237,5 +238,5 @@ func (c *Coordinator) mainReturned(now time.Duration, err error) {
 	c.request(now, cause{err: err}, false)
 }
 
-// note writes something to the log that is not an Event.
+// note logs an item that is not an Event.
 func (c *Coordinator) note(n any) { c.out.note(n) }

@@ -11,8 +11,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// places are where the code of a program can be when it calls into the Coordinator: f
-// is called there, once, on the goroutine of the step, with its context.
+// places are the places from which a program can call the Coordinator. Each calls f once, on the
+// goroutine of the step, with the step's context.
 var places = map[string]func(p *bubble, f func(context.Context)) (main func(context.Context) error){
 	"main": func(_ *bubble, f func(context.Context)) func(context.Context) error {
 		return func(ctx context.Context) error { f(ctx); return nil }
@@ -203,7 +203,7 @@ func TestExitOutsideOfARunDrains(t *testing.T) {
 				})
 				p.Register(tt.handler)
 				go p.Exit(tt.code)
-				if got := <-codes; got != tt.want || p.now() > 10*ms { // a second look for leaks
+				if got := <-codes; got != tt.want || p.now() > 10*ms { // a second scan for leaks
 					t.Errorf("exit(%d) at %v, want exit(%d) at once", got, p.now(), tt.want)
 				}
 				time.Sleep(s) // until the signals have been given back

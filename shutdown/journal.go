@@ -12,25 +12,26 @@ import (
 	"github.com/lastcall-go/lastcall/internal/known"
 )
 
-// How long the end waits for the log and for Observe, and how far beyond the grace
-// period, or beyond the end if that is later still (a process that was suspended), that
-// may go: a log that cannot be written must not hold up the exit.
+// The time that the end of the drain waits for the log and for Observe. It waits for at most
+// maxFlush, and not beyond afterGrace after the grace period. If the grace period is over already,
+// as in a process that was suspended, it waits for afterGrace. A log that cannot be written must
+// not delay the exit.
 const (
 	maxFlush   = 500 * time.Millisecond
 	afterGrace = 25 * time.Millisecond
 )
 
-// queueLimit bounds what waits to be logged or observed. A drain of some hundred steps
-// with progress lines for half a minute fits many times.
+// queueLimit is the number of items that may wait to be logged or observed. A drain of some hundred
+// steps needs a fraction of it.
 const queueLimit = 8192
 
-// lastItems is how many items have room beyond that, at the end.
+// lastItems is the number of further items that may wait at the end.
 const lastItems = 8
 
-// A journal is where events go: to the log, and to Observe.
+// A journal passes events to the log and to Observe.
 type journal struct {
 	c            *Coordinator
-	once         sync.Once // for w, when something is logged: the fields are set by then
+	once         sync.Once // makes w with the first item: the Coordinator's fields are set by then
 	w            writer
 	failuresOnly atomic.Bool // the log does not want to know of steps that are OK
 
@@ -42,11 +43,12 @@ type journal struct {
 	toLog, toObserve queue
 }
 
-// ask is the first item of the log: a slog.Handler is the user's code, and may block, or
-// call the Coordinator, when it is asked for its level.
+// readLevel is the first item of the log. It makes the queue's goroutine ask the slog.Handler for
+// its level: that is the user's code, which may block or call the Coordinator.
 type readLevel struct{}
 
-// begin is for the start of a Run, when the fields are set: it finds out what the log wants.
+// begin is called at the start of a Run or of a drain without one. It finds out the level of the
+// log.
 func (j *journal) begin() {
 	j.began, j.withoutRun = time.Now(), j.c.withoutRun && j.c.code == 0 && !j.c.panicking
 	if j.c.Slog != nil {
@@ -57,7 +59,7 @@ func (j *journal) begin() {
 	j.failuresOnly.Store(!j.w.enabled(zerolog.DebugLevel))
 }
 
-// setup makes the queues ready.
+// setup sets the functions of the queues.
 func (j *journal) setup() {
 	j.toObserve.handle = func(item any) { j.c.Observe(settled(item).(Event)) }
 	j.toLog.handle = func(item any) {
@@ -68,7 +70,7 @@ func (j *journal) setup() {
 	j.toLog.panicked = func(value any, stack []byte) { j.note(panicked{"log", value, stack}) }
 }
 
-// settled waits until all of an item is known.
+// settled returns the item. If its cause is not known yet, it waits for that.
 func settled(item any) any {
 	if u, ok := item.(*pendingCause); ok {
 		<-u.decided
@@ -77,13 +79,13 @@ func settled(item any) any {
 	return item
 }
 
-// observing reports whether anybody wants to know of each step's beginning.
+// observing reports whether there is an observer, which gets all events.
 func (j *journal) observing() bool { return j.c.Observe != nil }
 
-// wantsAll reports whether anybody wants to know of steps that are OK.
+// wantsAll reports whether steps that are OK are logged or observed.
 func (j *journal) wantsAll() bool { return j.observing() || !j.failuresOnly.Load() }
 
-// emit hands an event to the log and to Observe. It never blocks.
+// emit passes an event to the log and to Observe. It never blocks.
 func (j *journal) emit(e Event) {
 	j.note(e)
 	if j.observing() {
@@ -91,12 +93,13 @@ func (j *journal) emit(e Event) {
 	}
 }
 
-// note is emit for what is not an Event.
+// note passes an item to the log that is not an Event. It never blocks.
 func (j *journal) note(item any) {
 	j.toLog.put(item, queueLimit)
 }
 
-// conclude emits the last event, for which there is always room, and what was lost.
+// conclude logs how many events were lost, and emits the last event, for which there is always
+// room.
 func (j *journal) conclude(e Drained) {
 	for _, q := range []struct {
 		name string
@@ -106,7 +109,7 @@ func (j *journal) conclude(e Drained) {
 		if full > 0 {
 			j.toLog.put(dropped{q.name, full}, queueLimit+lastItems)
 		}
-		if panicked > 1 { // the first has a line of its own
+		if panicked > 1 { // the first panic has a line of its own
 			j.toLog.put(panics{q.name, panicked}, queueLimit+lastItems)
 		}
 	}
@@ -119,21 +122,21 @@ func (j *journal) conclude(e Drained) {
 	}
 }
 
-// quiet reports whether there is nothing to say of the stop: a command has done its work.
+// quiet reports whether the stop is the normal end of a command, of which nothing is logged.
 func (j *journal) quiet(r *Report) bool { return r.clean() && j.brief(r.Cause, r.Began.Add(r.Took)) }
 
-// timeline reports whether the report is to be shown to whoever sits before the terminal: one
-// who has set up a log reads that, and one whose command has done its work reads its output.
+// timeline reports whether the report is printed on the terminal. It is not if the program has its
+// own log, or if the stop is the normal end of a command.
 func (j *journal) timeline(r *Report) bool {
 	return j.c.byMain && j.c.Logger == nil && j.c.Slog == nil && isTerminal(os.Stderr) && !j.quiet(r)
 }
 
-// flush waits until everything has been written and observed, at most for the time
-// given. It reports whether it was.
+// flush waits, for at most the given time, until all items have been written and observed. It
+// reports whether they have.
 func (j *journal) flush(atMost time.Duration) bool {
 	timeout := time.NewTimer(atMost)
 	defer timeout.Stop()
-	for _, q := range []*queue{&j.toObserve, &j.toLog} { // a panic of the former is told by the latter
+	for _, q := range []*queue{&j.toObserve, &j.toLog} { // in this order: a panic of Observe is logged
 		select {
 		case <-q.idle():
 		case <-timeout.C:
@@ -143,18 +146,18 @@ func (j *journal) flush(atMost time.Duration) bool {
 	return true
 }
 
-// A queue hands items to one function, one after the other, on a goroutine that exists
-// only while there are any.
+// A queue passes items to one function, one after the other, on a goroutine that runs only while
+// there are items.
 type queue struct {
 	handle   func(any)
-	panicked func(value any, stack []byte) // the first time that handle does
+	panicked func(value any, stack []byte) // called for the first panic of handle
 
 	mu      sync.Mutex
 	items   []any
 	busy    bool
-	dropped int             // there was no room
-	panics  int             // of handle
-	waiting []chan struct{} // for it to be idle
+	dropped int             // the number of items for which there was no room
+	panics  int             // the number of panics of handle
+	waiting []chan struct{} // closed when the queue is idle
 }
 
 func (q *queue) put(item any, limit int) {
@@ -171,7 +174,8 @@ func (q *queue) put(item any, limit int) {
 	}
 }
 
-// lost is how many items were not handled: there was no room, or handle panicked.
+// lost returns the numbers of items that were not handled because there was no room, and because
+// handle panicked.
 func (q *queue) lost() (full, panicked int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -190,8 +194,8 @@ func (q *queue) idle() <-chan struct{} {
 	return c
 }
 
-// work handles items until there are none. A handler of the user's that panics or ends
-// its goroutine loses that item, and no more.
+// work handles items until there are none. If handle panics or calls Goexit, only that item is
+// lost.
 func (q *queue) work() {
 	known.Begin()
 	defer known.End()

@@ -9,7 +9,7 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// reportJSON is the form of a Report that machines read. Durations are in seconds.
+// reportJSON is the JSON form of a Report. Durations are in seconds.
 type reportJSON struct {
 	Cause    string     `json:"cause,omitempty"`
 	Began    time.Time  `json:"began"`
@@ -23,7 +23,8 @@ type reportJSON struct {
 	Leaks    []leakJSON `json:"leaks,omitempty"`
 }
 
-// Status is progress in JSON, as in the log: collectors take a field "status" for the level.
+// A stepJSON is the JSON form of a Step. Status is called progress, as in the log: log collectors
+// take a field "status" for the level.
 type stepJSON struct {
 	Name     string   `json:"name"`
 	Outcome  Outcome  `json:"outcome"`
@@ -43,8 +44,8 @@ type leakJSON struct {
 	Stack string `json:"stack"`
 }
 
-// number is a duration in seconds. Duration.Seconds adds two parts, and may have the digits of
-// their error: 1.9698120000000001.
+// number returns a duration in seconds. Duration.Seconds adds two parts, which may show a rounding
+// error, as in 1.9698120000000001.
 func number(d time.Duration) float64 { return float64(d) / float64(time.Second) }
 
 // MarshalJSON writes durations as seconds, errors as text, kinds and outcomes as words.
@@ -65,8 +66,8 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// MarshalZerologObject adds the report to a line of the log, steps that are OK as their
-// number only.
+// MarshalZerologObject adds the report to a line of the log. Of the steps it has the number, and
+// those that have failed.
 func (r *Report) MarshalZerologObject(e *zerolog.Event) {
 	addText(e, "cause", tree.Text(r.Cause))
 	addSeconds(e, "took_seconds", r.Took)
@@ -83,7 +84,7 @@ func (r *Report) MarshalZerologObject(e *zerolog.Event) {
 	}
 }
 
-// A zerologStep is a step in a line of the log.
+// A zerologStep is a failed step in a line of the log.
 type zerologStep Step
 
 func (s zerologStep) MarshalZerologObject(e *zerolog.Event) {

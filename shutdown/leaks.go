@@ -10,20 +10,20 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// How long the search for leaks may take, and how long a goroutine that was about to
-// end is given. A look takes longer the more goroutines there are, see bench/RESULTS.md.
+// maxLeakSearch is the time that the search for leaks may take. A scan of all goroutines takes
+// longer the more there are, see bench/RESULTS.md. leakGrace is the time for goroutines that are
+// about to end.
 const (
 	maxLeakSearch = 250 * time.Millisecond
 	leakGrace     = 10 * time.Millisecond
 )
 
-// yields is how often others are let go first. There may be goroutines that have not begun to
-// run, of which nothing is known yet; nearly always they are this package's own, and this, which
-// costs next to nothing, is enough for them.
+// yields is how often the processor is yielded before the search, for goroutines that have not
+// begun to run. Nearly always they are this package's own, and end in this time.
 const yields = 10
 
-// findLeaks looks for goroutines that still carry the label of a task or a handler. It
-// never goes beyond the grace period.
+// findLeaks looks for goroutines that still have the label of a task or a handler. It ends before
+// the grace period does.
 func (c *Coordinator) findLeaks() []Leak {
 	if known.All() {
 		return nil
@@ -42,8 +42,8 @@ func (c *Coordinator) findLeaks() []Leak {
 		for range yields {
 			runtime.Gosched()
 		}
-		leaks, unborn := c.leaksNow()
-		if len(leaks) > 0 || unborn {
+		leaks, notStarted := c.leaksNow()
+		if len(leaks) > 0 || notStarted {
 			select {
 			case <-time.After(leakGrace):
 			case <-tooLate:
@@ -63,23 +63,24 @@ func (c *Coordinator) findLeaks() []Leak {
 	}
 }
 
-// leaksNow also tells whether there are goroutines that have not begun to run, of which
-// nothing else is known yet: the last thing that a step did was to start them.
-func (c *Coordinator) leaksNow() (leaks []Leak, unborn bool) {
+// leaksNow returns the leaks, and whether there are goroutines that have not begun to run, of which
+// it cannot tell.
+func (c *Coordinator) leaksNow() (leaks []Leak, notStarted bool) {
 	stuck := c.stuckLabels()
 	for _, st := range stacks.Labelled() {
 		switch {
 		case st.Run != c.tree.ID() || stuck[st.Label]:
 		case st.NotStarted():
-			unborn = true
+			notStarted = true
 		case mayLeak(&st):
 			leaks = append(leaks, Leak{Step: st.Name, Count: st.Count, Stack: st.Text()})
 		}
 	}
-	return leaks, unborn
+	return leaks, notStarted
 }
 
-// stuckLabels are of steps that were abandoned: they are in the report already.
+// stuckLabels returns the labels of the abandoned steps, whose goroutines are in the report
+// already.
 func (c *Coordinator) stuckLabels() map[string]bool {
 	t := c.lock()
 	defer t.Unlock()
@@ -90,9 +91,9 @@ func (c *Coordinator) stuckLabels() map[string]bool {
 	return labels
 }
 
-// mayLeak leaves out main and holds, which have a letter in their labels, the connections
-// of net/http that may be used again, and goroutines of these packages: a timer's may have
-// inherited a label from whichever goroutine gave way to it.
+// mayLeak returns false for the goroutines of main and holds, which have a letter in their labels,
+// for the reusable connections of net/http, and for goroutines of this library: a timer's goroutine
+// may have inherited a label.
 func mayLeak(st *stacks.Stack) bool {
 	return strings.Trim(st.Number, "0123456789.") == "" && !st.StartedByLibrary() && !st.IdleConnection()
 }

@@ -10,8 +10,8 @@ import (
 
 func receive(c <-chan struct{}) { <-c }
 
-// The last thing that a step does is to start a goroutine, which has not begun to run when
-// the search for leaks begins. Where its function has arguments its stack is empty then.
+// The last thing that a step does may be to start a goroutine. If that has not begun to run when
+// the search for leaks begins, and its function has arguments, its stack is empty.
 func TestLeakThatHasNotBegunIsFound(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // nobody else takes it
 	inBubble(t, func(p *bubble) {

@@ -17,7 +17,7 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// What is logged besides Events.
+// These items are logged besides Events.
 type (
 	tooLate        struct{ name, site string }
 	delayReduced   struct{ asked, half time.Duration }
@@ -49,13 +49,13 @@ type (
 	timeline struct{ report *Report }
 )
 
-// A writer is a program's log, of either kind. Fields are pairs of a key and a value.
+// A writer is the program's log: zerolog or slog. Fields are pairs of a key and a value.
 type writer interface {
 	enabled(zerolog.Level) bool
 	log(level zerolog.Level, message string, fields []any)
 }
 
-// newWriter is the log that the Coordinator's fields ask for.
+// newWriter returns the log that is set in the Coordinator's fields.
 func newWriter(c *Coordinator) writer {
 	switch {
 	case c.Slog != nil:
@@ -63,8 +63,8 @@ func newWriter(c *Coordinator) writer {
 	case c.Logger != nil:
 		return zerologWriter{c.Logger, false}
 	}
-	// The wrapping hides Close: zerolog's Fatal closes what it writes to if it can,
-	// and with it standard error for the rest of the drain.
+	// The wrapper hides the Close method: zerolog's Fatal would close standard error for the rest
+	// of the drain.
 	var out io.Writer = struct{ io.Writer }{os.Stderr}
 	terminal := isTerminal(os.Stderr)
 	if terminal {
@@ -77,8 +77,8 @@ func newWriter(c *Coordinator) writer {
 	return zerologWriter{&l, terminal}
 }
 
-// isTerminal reports whether f is a character device other than the null device: near
-// enough for the choice of a format.
+// isTerminal reports whether f is a character device other than the null device. That is good
+// enough to choose a format.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
@@ -106,7 +106,7 @@ func (w zerologWriter) log(level zerolog.Level, message string, fields []any) {
 	w.l.WithLevel(level).Fields(fields).Msg(message)
 }
 
-// rounded gives durations the form in which people read them.
+// rounded formats durations for people.
 func rounded(fields []any) {
 	for i, f := range fields {
 		if d, ok := f.(time.Duration); ok {
@@ -115,8 +115,8 @@ func rounded(fields []any) {
 	}
 }
 
-// inSeconds gives durations the form in which machines read them, with the unit in the name:
-// a bare number is milliseconds to zerolog and nanoseconds to slog.
+// inSeconds turns durations into numbers of seconds, with the unit in the key: zerolog would write
+// milliseconds and slog nanoseconds.
 func inSeconds(fields []any) {
 	for i, f := range fields {
 		if d, ok := f.(time.Duration); ok {
@@ -139,7 +139,8 @@ func (w slogWriter) enabled(level zerolog.Level) bool {
 	return w.l.Enabled(context.Background(), slogLevels[level])
 }
 
-// log makes the record itself: with Logger.Log, AddSource would name this file in each line.
+// log makes the record itself: with Logger.Log, the AddSource option would add this file to each
+// line.
 func (w slogWriter) log(level zerolog.Level, message string, fields []any) {
 	if !w.enabled(level) {
 		return
@@ -150,8 +151,8 @@ func (w slogWriter) log(level zerolog.Level, message string, fields []any) {
 	_ = w.l.Handler().Handle(context.Background(), r)
 }
 
-// log writes a line, without the fields whose value is an empty text. The fields that tell
-// where to look come first, and long ones last: a reader sees the first 200 columns.
+// log writes a line, without the fields whose value is an empty text. The most important fields
+// come first and long ones last: many viewers show only the first 200 columns.
 func (j *journal) log(level zerolog.Level, message string, fields ...any) {
 	kept := fields[:0]
 	for i := 0; i < len(fields); i += 2 {
@@ -164,14 +165,13 @@ func (j *journal) log(level zerolog.Level, message string, fields ...any) {
 
 // write writes an item of the log's queue. The levels:
 //
-//   - error: a failure, once: the line of the step that failed, or the last line for what no
-//     step's line has said
-//   - warn: what somebody should look at, though nothing has failed yet, or it has been said: a
-//     step that has used up half of its budget, a second signal, leaks, the last line of a stop
-//     with failures
-//   - info: why the program stops, what it waits for, and the last line; none of it for a
-//     command that has done its work
-//   - debug: each step that is OK
+//   - error: a failure, once. It is the line of the step that failed, or the last line if no step
+//     has failed.
+//   - warn: something to look at that is not itself a failure: a step that has used half of its
+//     budget, a second signal, leaks, the last line of a stop with failures.
+//   - info: the cause of the stop, the steps that the drain waits for, and the last line. The normal
+//     end of a command has none of these.
+//   - debug: the steps that are OK.
 func (j *journal) write(item any) {
 	switch e := item.(type) {
 	case StopRequested:
@@ -203,18 +203,18 @@ func (j *journal) write(item any) {
 	}
 }
 
-// brief reports whether the stop is the normal end of a program that ran for less than
-// a second until then: a command that has done its work. It prints nothing of ours.
+// brief reports whether the stop is the normal end of a program that ran for less than a second: a
+// command, which should print only its own output.
 func (j *journal) brief(cause error, then time.Time) bool {
 	own := cause == ErrReturned || j.withoutRun && cause == ErrStopRequested
 	return own && then.Sub(j.began) < time.Second
 }
 
-// maxWaiting is how many of the steps that are being waited for have a line.
+// maxWaiting is the number of steps that have a line of their own in a list.
 const maxWaiting = 10
 
-// writeWaiting writes lines at this level. One of a step that has used up half of its budget is
-// at warn at least: a process that is killed before the end has named the culprit.
+// writeWaiting writes a line for each step, at level least. If a step has used half of its budget,
+// its line is at warn at least, so that the log names the culprit even if the process is killed.
 func (j *journal) writeWaiting(least zerolog.Level, message string, steps []WaitingStep) {
 	for _, s := range steps[:min(len(steps), maxWaiting)] {
 		level := least
@@ -229,12 +229,11 @@ func (j *journal) writeWaiting(least zerolog.Level, message string, steps []Wait
 	}
 }
 
-// maxTold bounds what is remembered of failures, and what it takes to look it up.
+// maxLogged is the number of failures that are remembered, to bound the time to look them up.
 const maxLogged = 100
 
-// writeStep writes the line of a step. One failure is one line at error: what main returns
-// of its tasks' errors has been told in their lines, and so has what it returns of an
-// error that it wraps in words of its own.
+// writeStep writes the line of a step. Each failure has one line at error: main's line is at debug
+// if main returns errors of its tasks, wrapped or not, since the tasks have lines of their own.
 func (j *journal) writeStep(e StepEnded) {
 	level, message := zerolog.ErrorLevel, "step failed"
 	switch {
@@ -244,21 +243,21 @@ func (j *journal) writeStep(e StepEnded) {
 		level, message = zerolog.DebugLevel, "step ended"
 	case e.Kind == KindMain && e.Outcome == OutcomeFailed && j.logged(e.Err):
 		level = zerolog.DebugLevel
-	case e.Kind != KindHandler && len(j.failures) < maxLogged: // no handler's error comes back as another's
+	case e.Kind != KindHandler && len(j.failures) < maxLogged: // main does not return errors of handlers
 		j.failures = append(j.failures, e.Err)
 	}
 	j.log(level, message, "step", e.Name, "outcome", e.Outcome.String(), "waits_for", e.WaitsFor, "error", tree.Text(e.Err),
 		"elapsed", e.Took, "kind", e.Kind.String(), "site", e.Site, "progress", e.Status, "stack", e.Stack)
 }
 
-// told reports whether lines at error have told all of err: it is the error of a step, alone
-// or wrapped, or a join of such, or it is a part of one.
+// logged reports whether lines at error have all of err: it is the error of a failed step, or wraps
+// one, or joins only such errors, or it is a part of one.
 func (j *journal) logged(err error) bool {
 	return tree.Among(err, j.failures) ||
 		slices.ContainsFunc(j.failures, func(told error) bool { return tree.In(told, err) })
 }
 
-// writeLeaks writes one line that names the steps; the stacks are for who looks closer.
+// writeLeaks writes one line that names the steps, and lines with the stacks at debug.
 func (j *journal) writeLeaks(r *Report) {
 	leaks, level := r.Leaks, zerolog.WarnLevel
 	if len(leaks) == 0 {
@@ -289,9 +288,9 @@ func (j *journal) writeLeaks(r *Report) {
 	}
 }
 
-// writeEnd writes the last line. It is at error only where it says what no line at error has
-// said: a cause that is a failure and is no step's error, or failures whose lines were lost.
-// It has what a grace period is chosen by.
+// writeEnd writes the last line. It is at error only for failures that have no line of their own: a
+// cause that is a failure but no step's error, or failures whose lines were lost. It has the
+// numbers that help to choose a grace period.
 func (j *journal) writeEnd(r *Report) {
 	level, message, text := zerolog.WarnLevel, "stopped with failures", ""
 	full, panicked := j.toLog.lost()
@@ -301,7 +300,7 @@ func (j *journal) writeEnd(r *Report) {
 	case r.clean():
 		level, message = zerolog.InfoLevel, "stopped"
 	case full+panicked > 0:
-		level, text = zerolog.ErrorLevel, firstLine(tree.Text(r.Err())) // the text of all may be as long as what was lost
+		level, text = zerolog.ErrorLevel, firstLine(tree.Text(r.Err())) // the whole text may be very long
 	case r.fault != nil && !j.logged(r.fault.err):
 		level, text = zerolog.ErrorLevel, tree.Text(r.fault.err)
 	}
@@ -309,7 +308,7 @@ func (j *journal) writeEnd(r *Report) {
 	fields := []any{"slowest", slowest.Name, "slowest_took", most, "slowest_waits_for", slowest.WaitsFor, "elapsed", r.Took}
 	outcomes := r.count()
 	for _, o := range []Outcome{OutcomeAbandoned, OutcomeLate, OutcomeSkipped} {
-		if n := outcomes[o]; n > 0 { // who searches a log for "abandoned" does not want each last line
+		if n := outcomes[o]; n > 0 { // a search of the log for "abandoned" must not find each last line
 			fields = append(fields, o.String(), n)
 		}
 	}
@@ -318,16 +317,15 @@ func (j *journal) writeEnd(r *Report) {
 		"steps", len(r.Steps), "exit_code", r.ExitCode(), "error", text)...)
 }
 
-// writePlan tells of the plan where there is a platform: one that has told its own grace
-// period, or that it is there. A command on a terminal has none to keep to, and tells only
-// those who look closer.
+// writePlan writes the plan. It is at info in Kubernetes, or if the platform's grace period is known,
+// and at debug otherwise. It is at warn if the plan does not fit into that grace period.
 func (j *journal) writePlan(p Plan) {
-	level, message := zerolog.InfoLevel, "the time to stop"
+	level, message := zerolog.InfoLevel, "shutdown plan"
 	switch {
 	case p.Grace == 0 && os.Getenv(clusterVariable) == "":
 		level = zerolog.DebugLevel
 	case !p.fits():
-		level, message = zerolog.WarnLevel, "the time to stop does not fit into the platform's grace period"
+		level, message = zerolog.WarnLevel, "shutdown plan exceeds the platform's grace period"
 	}
 	j.log(level, message, "plan", p.String(), "grace_source", p.Source)
 }
@@ -347,7 +345,7 @@ func (j *journal) writeNote(item any) {
 	case badSettings:
 		j.log(zerolog.ErrorLevel, "invalid settings, default grace period used", "error", n.err.Error(), "grace", DefaultGrace)
 	case defaultNotRun:
-		j.log(zerolog.WarnLevel, "nobody runs what Default holds: another Coordinator has run", "held", strings.Join(n.held, ", "))
+		j.log(zerolog.WarnLevel, "registered on Default but not run: another Coordinator has run", "held", strings.Join(n.held, ", "))
 	case abandonedEnded:
 		j.log(zerolog.WarnLevel, "abandoned step has ended", "step", n.name, "error", tree.Text(n.err), "stack", n.stack)
 	case dropped:
@@ -368,5 +366,5 @@ func (j *journal) writeNote(item any) {
 	}
 }
 
-// unlabel takes the label of whichever step started it off a goroutine of this package.
+// unlabel removes the label that a goroutine of this package has inherited from a step.
 func unlabel() { pprof.SetGoroutineLabels(context.Background()) }

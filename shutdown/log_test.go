@@ -19,7 +19,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A line is one of the log.
+// A line is a line of the log.
 type line map[string]any
 
 func lines(t *testing.T, log string) (all []line) {
@@ -34,7 +34,7 @@ func lines(t *testing.T, log string) (all []line) {
 	return all
 }
 
-// normal gives lines of both loggers one form: lower-case levels, "message", no time.
+// normal gives the lines of both loggers the same form: lower-case levels, "message", no time.
 func normal(l line) line {
 	delete(l, "time")
 	l["level"] = strings.ToLower(fmt.Sprint(l["level"]))
@@ -53,10 +53,10 @@ func (l line) keys() (keys []string) {
 	return keys
 }
 
-// eventful is a run that has a bit of everything.
+// eventful runs a program with events of many kinds.
 func eventful(p *bubble) {
 	p.Delay = 2 * s
-	p.Register(p.hog, shutdown.Name("stuck"))
+	p.Register(p.hangs, shutdown.Name("stuck"))
 	p.Register(fails(errTask), shutdown.Name("failing"))
 	p.Register(p.takes(2500*ms), shutdown.Name("slow"))
 	p.at(s, func() { p.Quiesce(); p.Resume() })
@@ -107,7 +107,7 @@ func TestTheLogOfAStop(t *testing.T) {
 			got = append(got, text)
 		}
 		want := []string{
-			"debug: the time to stop",
+			"debug: shutdown plan",
 			"info: not ready: a stop was announced",
 			"info: ready again: no stop followed the announcement",
 			"info: stopping",
@@ -160,14 +160,13 @@ func TestTheFieldsOfTheLog(t *testing.T) {
 	})
 }
 
-// What remains is the time until the step is abandoned, whatever happens in between that can be
-// known.
-func TestWhatRemainsOfAStep(t *testing.T) {
+// Left is the time until the step is abandoned, by the limits that are known at that time.
+func TestTheRemainingTimeOfAStep(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		got := progressOf(p)
 		var g group.Group
-		g.Go("task", p.hog)
-		p.Register(p.hog, shutdown.Name("handler"), shutdown.Reserve(3*s))
+		g.Go("task", p.hangs)
+		p.Register(p.hangs, shutdown.Name("handler"), shutdown.Reserve(3*s))
 		p.signalAt(0, sigterm)
 		p.signalAt(12500*ms, sigterm)
 		report := p.runs(g.Run)
@@ -191,14 +190,14 @@ func TestWhatRemainsOfAStep(t *testing.T) {
 	})
 }
 
-// A progress is what a progress line says of a step.
+// A progress has the fields of a step in a Waiting event.
 type progress struct {
 	at            time.Duration // since the bubble was made
 	name          string
 	elapsed, left time.Duration
 }
 
-// progressOf has p note the progress events of the steps.
+// progressOf records the progress events of the steps.
 func progressOf(p *bubble) *[]progress {
 	all := new([]progress)
 	p.Observe = func(e shutdown.Event) {
@@ -215,7 +214,7 @@ func TestWhenProgressIsLogged(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		got := progressOf(p)
 		p.Grace = 60 * s
-		p.Register(p.hog, shutdown.Name("b"), shutdown.Timeout(32*s))
+		p.Register(p.hangs, shutdown.Name("b"), shutdown.Timeout(32*s))
 		p.Register(p.takes(2500*ms), shutdown.Name("a"))
 		p.runs(p.takes(300 * ms))
 		want := []progress{
@@ -242,12 +241,12 @@ func TestProgressNamesAScopeThatSomeoneElseCloses(t *testing.T) {
 		p.at(s, func() { p.Stop(nil) })
 		p.runs(obey)
 		if !strings.Contains(p.log.String(), `{"level":"info","step":"of the tenant","elapsed_seconds":1,`) {
-			t.Errorf("nobody says what is waited for:\n%s", p.log)
+			t.Errorf("no line names the step that the drain waits for:\n%s", p.log)
 		}
 	})
 }
 
-func TestABlockedLogNeverHoldsUpTheDrain(t *testing.T) {
+func TestABlockedLogDoesNotDelayTheDrain(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		block func(p *bubble)
@@ -278,7 +277,7 @@ func TestABlockedLogNeverHoldsUpTheDrain(t *testing.T) {
 			})
 			inBubble(t, func(p *bubble) {
 				tt.block(p)
-				p.Register(p.hog)
+				p.Register(p.hangs)
 				p.runs(nothing)
 				if got := p.now(); got != 25025*ms {
 					t.Errorf("Run returned at %v, want 25 ms after the grace period", got)
@@ -295,7 +294,7 @@ func (b blocked) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestWhatWasDroppedIsCounted(t *testing.T) {
+func TestDroppedEventsAreCounted(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		gate := make(chan struct{})
 		p.Observe = func(shutdown.Event) { <-gate }
@@ -370,7 +369,7 @@ func TestProgressLinesAreFewHoweverManyStepsThereAre(t *testing.T) {
 	})
 }
 
-func TestAStepMaySayMoreOfItself(t *testing.T) {
+func TestAStepMaySetAStatus(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Register(func(ctx context.Context) error {
 			var status atomic.Value

@@ -14,11 +14,8 @@ import (
 
 const longest = time.Duration(math.MaxInt64)
 
-// Every duration that a user can set is as long as it can be. Whatever the program adds to it
-// must not become negative: no step is cut short, but for a second signal, and no time that is
-// told of is below zero.
-// What stops by itself while the program runs, with the longest grace period.
-func TestTheLongestGraceOfWhatStopsByItself(t *testing.T) {
+// Groups and scopes that stop by themselves while the program runs have the longest grace period.
+func TestTheLongestGraceOfGroupsAndScopes(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = longest
 		slow := func(ctx context.Context) error { <-ctx.Done(); return p.takes(100 * ms)(ctx) }
@@ -43,6 +40,8 @@ func TestTheLongestGraceOfWhatStopsByItself(t *testing.T) {
 	})
 }
 
+// Every duration that a user can set is as long as possible. No sum may become negative: no step is
+// ended early, except by a second signal, and no reported time is below zero.
 func TestTheLongestDurations(t *testing.T) {
 	stop := func(p *bubble) { p.Stop(nil) }
 	for _, tt := range []struct {
@@ -97,7 +96,7 @@ func TestTheLongestDurations(t *testing.T) {
 	}
 }
 
-// A reserve holds after a second signal, too.
+// A reserve also counts after a second signal.
 func TestTheLongestReserveOfAForcedStop(t *testing.T) {
 	for _, reserve := range []time.Duration{time.Hour, math.MaxInt64} {
 		inBubble(t, func(p *bubble) {
@@ -113,7 +112,7 @@ func TestTheLongestReserveOfAForcedStop(t *testing.T) {
 	}
 }
 
-// notNegative fails for each time.Duration in v that is.
+// notNegative fails for each negative time.Duration in v.
 func notNegative(t *testing.T, v any) {
 	t.Helper()
 	var look func(path string, v reflect.Value)

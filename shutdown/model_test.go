@@ -15,10 +15,9 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A model is the plain reference for what goes on in the stack of a Coordinator while
-// many goroutines use it. It does not predict, it remembers: what was called when, by
-// one counter that all share. At the end it knows enough to say what must have run,
-// how often, and in which order.
+// A model is a plain reference for the stack of a Coordinator that many goroutines use. It does not
+// predict but records every call, with the readings of one shared counter. At the end it can tell
+// which handlers must have run, how often, and in which order.
 type model struct {
 	c     *shutdown.Coordinator
 	clock atomic.Int64
@@ -50,10 +49,10 @@ type modelHandler struct {
 
 func (m *model) now() int64 { return m.clock.Add(1) }
 
-// first sets v to the present unless it is set.
+// first sets v to the current reading, unless it is set.
 func (m *model) first(v *atomic.Int64) { v.CompareAndSwap(0, m.now()) }
 
-// ended is when the end of the scope may have begun, at the earliest.
+// ended returns the earliest reading at which the end of the scope may have begun.
 func (m *model) ended(s *modelScope) int64 {
 	earliest := m.stop.Load()
 	for ; s != nil; s = s.parent {
@@ -184,7 +183,7 @@ func (m *model) act(r *rand.Rand) {
 	}
 }
 
-// play has everything happen.
+// play runs the program.
 func (m *model) play(seed uint64) *shutdown.Report {
 	const goroutines, actions = 4, 25
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -236,8 +235,8 @@ func (m *model) check(t *testing.T) {
 	}
 }
 
-// checkOrder checks the handlers of one scope that were registered before its end could
-// have begun, as far as it is known which of two came first.
+// checkOrder checks the handlers of one scope that were registered before its end could have begun.
+// It compares two handlers only if it is known which of them came first.
 func (m *model) checkOrder(t *testing.T, hs []*modelHandler, end int64) {
 	t.Helper()
 	hs = slices.DeleteFunc(hs, func(h *modelHandler) bool { return h.to > end })
@@ -274,8 +273,8 @@ func TestModelOfTheStack(t *testing.T) {
 	}
 }
 
-// Whoever comes first, exactly one of running and unregistering wins.
-func TestModelOneWinner(t *testing.T) {
+// Exactly one of running and unregistering wins.
+func TestModelOfUnregistering(t *testing.T) {
 	for range 200 {
 		c := silent()
 		shutdown.SetSignals(c, make(chan os.Signal))

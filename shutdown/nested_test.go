@@ -11,17 +11,17 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-func TestAGroupsTasksShareMainsAllowanceUpToItsCut(t *testing.T) {
+func TestAGroupsTasksShareMainsTimeUntilItsDeadline(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("handler"))
+		p.Register(p.hangs, shutdown.Name("handler"))
 		var g group.Group
-		g.Go("3", p.hog)
-		g.Go("2", p.hog, group.Reserve(5*s))
-		g.Go("1", p.hog)
+		g.Go("3", p.hangs)
+		g.Go("2", p.hangs, group.Reserve(5*s))
+		g.Go("1", p.hangs)
 		p.at(s, func() { p.Stop(nil) })
 		report := p.runs(g.Run)
-		// Main has 24 s and is cut at 23.5 s: one for the last task, five for the
-		// one before.
+		// Main has 24 s, and its deadline is at 23.5 s. The last task has one second, the one
+		// before it five.
 		for name, want := range map[string]row{
 			"1": {Start: 0, Took: 17500 * ms}, "2": {Start: 17500 * ms, Took: 5 * s}, "3": {Start: 22500 * ms, Took: s},
 			"handler": {Start: 23500 * ms, Took: 1500 * ms},
@@ -47,7 +47,7 @@ func TestTheInnermostGroupNamesTheCulprit(t *testing.T) {
 		report := p.runs(groupOf(func(ctx context.Context) error {
 			var inner group.Group
 			inner.Go("obeys", obey)
-			inner.Go("culprit", p.hog)
+			inner.Go("culprit", p.hangs)
 			return inner.Run(ctx)
 		}, obey))
 		for _, got := range report.Steps {
@@ -55,7 +55,7 @@ func TestTheInnermostGroupNamesTheCulprit(t *testing.T) {
 				t.Errorf("%s: %v", got.Name, got.Outcome)
 			}
 		}
-		// 25 s, less a second for the other task of the outer group, with the cuts of main,
+		// 25 s, less a second for the other task of the outer group, and less the margins of main
 		// and of the outer task, half a second each.
 		if got := step(t, report, "culprit"); got.Took != 25*s-500*ms-500*ms-s {
 			t.Errorf("the culprit had %v, want 23 s", got.Took)
@@ -70,14 +70,14 @@ func TestANestedGroupThatStopsByItselfIsBoundedByTheProgramsStop(t *testing.T) {
 		p.at(3*s, func() { p.Stop(nil) })
 		report := p.runs(groupOf(func(ctx context.Context) error {
 			inner := group.Group{Grace: time.Hour}
-			inner.Go("stuck", p.hog)
+			inner.Go("stuck", p.hangs)
 			inner.Go("ends", func(context.Context) error { time.Sleep(s); return nil })
 			err := inner.Run(ctx)
 			stopped = p.now()
 			return err
 		}))
-		// The stop at 3 s gives main until 13 s. Its cut is at 12.5 s, that of its task,
-		// which has 9.5 s until there, 5 % of those before.
+		// The stop at 3 s gives main until 13 s. Main's deadline is at 12.5 s. Its task has 9.5 s
+		// until then, and its deadline is 5 % of that earlier.
 		if stopped != 12025*ms {
 			t.Errorf("the inner group was over at %v, want 12.025 s", stopped)
 		}
@@ -85,7 +85,7 @@ func TestANestedGroupThatStopsByItselfIsBoundedByTheProgramsStop(t *testing.T) {
 			t.Errorf("the stuck task: %v", got.Outcome)
 		}
 		if got := step(t, report, "main"); got.Outcome == shutdown.OutcomeAbandoned {
-			t.Error("main was given up")
+			t.Error("main was abandoned")
 		}
 	})
 }
@@ -95,7 +95,7 @@ func TestANestedGroupsGraceIsTheCoordinators(t *testing.T) {
 		p.Grace = 10 * s
 		p.runs(groupOf(func(ctx context.Context) error {
 			var inner group.Group
-			inner.Go("stuck", p.hog)
+			inner.Go("stuck", p.hangs)
 			inner.Go("ends", func(context.Context) error { time.Sleep(s); return nil })
 			err := inner.Run(ctx)
 			if got := p.now(); got != 11*s {
@@ -109,7 +109,7 @@ func TestANestedGroupsGraceIsTheCoordinators(t *testing.T) {
 func TestAScopeClosedInATaskNamesTheCulprit(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		scope := p.Scope("session")
-		scope.Register(p.hog, shutdown.Name("culprit"))
+		scope.Register(p.hangs, shutdown.Name("culprit"))
 		p.at(s, func() { p.Stop(nil) })
 		report := p.runs(groupOf(func(ctx context.Context) error {
 			<-ctx.Done()

@@ -41,7 +41,7 @@ func TestEvents(t *testing.T) {
 		var got []string
 		p.Observe = func(e shutdown.Event) { got = append(got, describe(e)) }
 		p.Delay = 2 * s
-		p.Register(p.hog, shutdown.Name("stuck"))
+		p.Register(p.hangs, shutdown.Name("stuck"))
 		p.Register(fails(errTask), shutdown.Name("failing"))
 		p.at(s, func() {
 			p.Quiesce()
@@ -105,7 +105,7 @@ func TestObserveMayCallBack(t *testing.T) {
 	})
 }
 
-// TestShutdownWhileTheEndIsObserved is for the race detector.
+// This test is for the race detector.
 func TestShutdownWhileTheEndIsObserved(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Observe = func(e shutdown.Event) {

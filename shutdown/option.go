@@ -16,32 +16,32 @@ type option func(*tree.Node)
 
 func (o option) apply(n *tree.Node) { o(n) }
 
-// Name names a handler in logs and in the report, and for Unregister. Several may have the same.
-// Without it, or if it is empty, the name is that of the handler function; for a closure, and for
-// what Closer and Func make, the file and line of the call that registered it.
+// Name sets the name that a handler has in the log, in the report and for Unregister. Several may
+// have the same. Without a name, the handler has the name of its function. If that is a closure, as
+// those of Closer and Func are, it has the file and line of the call that registered it.
 func Name(name string) Option {
 	return option(func(n *tree.Node) { n.SetName(name) })
 }
 
-// Timeout is the most that a handler may take, or all the handlers of a scope together. Zero
-// means as much as can be given. It panics if d is negative.
+// Timeout is the longest time that a handler may take, or all the handlers of a scope together.
+// Zero means no limit of its own. Timeout panics if d is negative.
 func Timeout(d time.Duration) Option {
 	site.MustNotBeNegative("shutdown: Timeout", d)
 	return option(func(n *tree.Node) { n.Timeout = d })
 }
 
-// Reserve is the least that is kept back for a handler, or for a scope, whatever runs before it:
-// for the one that must flush to a slow disk. Without it, each has a second at least, or less
-// where there are many. It panics if d is negative.
+// Reserve raises the minimum of a handler or a scope: the time that the steps before it cannot use.
+// Use it for a handler that must flush to a slow disk, for example. The minimum of a handler
+// without Reserve is a second, or less if there are many steps. Reserve panics if d is negative.
 func Reserve(d time.Duration) Option {
 	site.MustNotBeNegative("shutdown: Reserve", d)
 	return option(func(n *tree.Node) { n.Reserve = d })
 }
 
-// Expect names errors that are no failure of a handler, whenever it returns, or of a task that
-// was started and was asked to stop: those that match one of errs by errors.Is, such as what
-// zap's Sync of a terminal returns. An error that joins others is excused only if each of them
-// is. Given to a scope it panics.
+// Expect names errors that are no failures of a handler, such as the error that zap's Sync returns
+// on a terminal: those that match one of errs by errors.Is. For a task of Start it applies only
+// after the task was asked to stop. An error that joins others is excused only if each of them is.
+// As an option of a scope, Expect panics.
 func Expect(errs ...error) Option {
 	errs = slices.Clone(errs)
 	return option(func(n *tree.Node) {
@@ -55,8 +55,8 @@ func Expect(errs ...error) Option {
 	})
 }
 
-// Concurrent has the handlers of a scope run side by side. Given to Register or Start it panics
-// there.
+// Concurrent runs the handlers of a scope at the same time. As an option of Register or Start it
+// panics.
 func Concurrent() Option {
 	return option(func(n *tree.Node) {
 		if n.List == nil {

@@ -12,20 +12,19 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// A parent context may have ended for a signal that this process has received: that of
-// os/signal's NotifyContext does, and one that the user cancels when a signal comes. The
-// Coordinator receives the same signal a little earlier or later, and in either case the signal
-// is the cause. The stop does not wait for it: only what tells of the cause does, the event and
-// with it the log line, for at most echo.
+// This file handles the end of the context given to Run, the parent context. It may have ended
+// because of a signal, as a context of os/signal's NotifyContext does. The Coordinator receives the
+// same signal a little earlier or later, and in both cases the signal is the cause. The stop begins
+// at once; only the event and the log line wait for the cause, for at most duplicateWindow.
 
-// A parentEnd is how the parent context has ended.
+// A parentEnd describes how the parent context has ended.
 type parentEnd struct {
 	err     error // of the context
 	why     cause
-	noCause bool // the cause says no more than that the context was cancelled
+	noCause bool // the context was cancelled without a more specific cause
 }
 
-// endOf is how ctx has ended. That is no failure. It calls methods of the user's: the lock must
+// endOf returns how ctx has ended; the end is no failure. It calls methods of ctx: the lock must
 // not be held.
 func endOf(ctx context.Context) (e parentEnd, ended bool) {
 	err, why := tree.EndOf(ctx)
@@ -35,25 +34,25 @@ func endOf(ctx context.Context) (e parentEnd, ended bool) {
 	e.err, e.why = err, causeOf(why)
 	e.why.fault = nil
 	switch e.why.err.(type) {
-	case cleanCause, *group.EndedError: // it is that of a Coordinator or a group around
+	case cleanCause, *group.EndedError: // the cause of a Coordinator or group around this one
 	default:
 		e.noCause = err == context.Canceled && isCanceled(e.why.err) && e.why.signal == nil
 	}
 	return e, true
 }
 
-// isCanceled is errors.Is for context.Canceled, and false where a method of the error panics.
+// isCanceled is errors.Is for context.Canceled. It returns false if a method of the error panics.
 func isCanceled(err error) (yes bool) {
 	defer func() { _ = recover() }()
 	return errors.Is(err, context.Canceled)
 }
 
-// An undecided is a StopRequested whose cause is not known yet. Nothing that is emitted after it
-// is told before it.
+// A pendingCause is a StopRequested whose cause is not known yet. The log and Observe wait for the
+// cause before they handle this event and the events after it.
 type pendingCause struct {
 	StopRequested
 	at      time.Duration
-	byMain  bool // main has returned because of it, and the parent has not told its cause
+	byMain  bool // main returned because of the parent's end before the Coordinator saw that end
 	timer   *time.Timer
 	decided chan struct{} // closed when the cause is known
 }
@@ -72,7 +71,8 @@ func (c *Coordinator) parentEnded(now time.Duration, e parentEnd, delay bool) {
 	c.request(now, e.why, delay)
 }
 
-// parentIsDone reports whether the parent has ended. It calls none of its methods, which may block.
+// parentIsDone reports whether the parent has ended. It calls no method of the parent, which may
+// block.
 func (c *Coordinator) parentIsDone() bool {
 	select {
 	case <-c.parentDone:
@@ -82,8 +82,8 @@ func (c *Coordinator) parentIsDone() bool {
 	}
 }
 
-// parentSeenByMain is for a main that returns because it has seen the end of the parent before the
-// Coordinator has.
+// parentSeenByMain requests a stop if main returns because of the parent's end, before the
+// Coordinator has seen that end.
 func (c *Coordinator) parentSeenByMain(now time.Duration) {
 	if c.phase < delaying {
 		c.pendingCause = &pendingCause{at: now, byMain: true, decided: make(chan struct{})}
@@ -91,7 +91,7 @@ func (c *Coordinator) parentSeenByMain(now time.Duration) {
 	c.request(now, cause{err: context.Canceled}, false)
 }
 
-// emitRequested emits the event of the request, which is told when its cause is known.
+// emitRequested emits the event of the request, as a pendingCause if its cause is not known yet.
 func (c *Coordinator) emitRequested(e StopRequested) {
 	u := c.pendingCause
 	if u == nil {
@@ -108,7 +108,7 @@ func (c *Coordinator) emitRequested(e StopRequested) {
 	c.out.emit(u)
 }
 
-// decide settles the cause, if it was not known. The lock is held.
+// settleCause settles the cause, if it was not known. The lock is held.
 func (c *Coordinator) settleCause(why cause) {
 	u := c.pendingCause
 	if u == nil {
@@ -119,15 +119,15 @@ func (c *Coordinator) settleCause(why cause) {
 	close(u.decided)
 }
 
-// decideBySignal makes a signal the cause, if it comes soon after the parent's end.
+// settleCauseBySignal makes a signal the cause, if it comes soon after the parent's end.
 func (c *Coordinator) settleCauseBySignal(now time.Duration, err *signals.Error) {
 	if u := c.pendingCause; u != nil && now-u.at <= duplicateWindow {
 		c.settleCause(cause{err: err, signal: err})
 	}
 }
 
-// hearAll counts the signals that this process has received so far, if one could be the cause.
-// At the end of a short drain they may still be on their way through goroutines.
+// receivePending handles the signals that this process has received so far, if one could be the
+// cause of the stop. At the end of a short drain they may not have reached the Coordinator yet.
 func (c *Coordinator) receivePending() {
 	t := c.lock()
 	open := c.pendingCause != nil
@@ -143,7 +143,7 @@ func (c *Coordinator) receivePending() {
 	<-heard
 }
 
-// heeded are the signals that ask the program to stop.
+// stopSignals returns the signals that ask the program to stop.
 func (c *Coordinator) stopSignals() []os.Signal {
 	if c.Signals == nil {
 		return notify.Defaults

@@ -21,14 +21,14 @@ type notified struct{}
 func (notified) Error() string        { return "terminated signal received" }
 func (notified) Is(target error) bool { return target == context.Canceled }
 
-// A rude error panics when it is looked into.
+// A rude error panics when one of its methods is called.
 type rude struct{}
 
 func (rude) Error() string { return "rude" }
 func (rude) Is(error) bool { panic("rude") }
 
-// The parent of a program ends at 1 s, and a signal may come. Which of the two is the cause
-// does not depend on which is heard first, within 200 ms.
+// The parent of a program ends at 1 s, and a signal may come. Within 200 ms the cause does not
+// depend on which of the two the Coordinator sees first.
 func TestTheParentsEndAndASignal(t *testing.T) {
 	const received = "received signal terminated"
 	for _, tt := range []struct {
@@ -101,8 +101,8 @@ func TestTheParentsEndAndTwoSignals(t *testing.T) {
 	})
 }
 
-// The drain waits for no signal, and neither does its end.
-func TestTheParentsEndHoldsUpNothing(t *testing.T) {
+// The drain does not wait for a signal, and neither does its end.
+func TestTheParentsEndDelaysNothing(t *testing.T) {
 	for _, signals := range [][]os.Signal{nil, {}} {
 		inBubble(t, func(p *bubble) {
 			p.Signals = signals
@@ -121,7 +121,7 @@ func TestTheParentsEndHoldsUpNothing(t *testing.T) {
 	}
 }
 
-func TestTheParentsEndWhereThereAreNoSignalsIsToldAtOnce(t *testing.T) {
+func TestTheParentsEndWithoutSignalsIsReportedAtOnce(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Signals = []os.Signal{}
 		parent, end := context.WithCancel(context.Background())
@@ -153,7 +153,8 @@ func TestAParentThatHasEndedAndASignal(t *testing.T) {
 	})
 }
 
-// A main that watches the parent itself may return before the Coordinator has seen its end.
+// A main that waits for the parent itself may return before the Coordinator has seen the parent's
+// end.
 func TestAMainThatSeesTheParentsEnd(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		parent, end := context.WithCancelCause(context.Background())
@@ -170,7 +171,7 @@ func TestAMainThatSeesTheParentsEnd(t *testing.T) {
 	})
 }
 
-// What Report says before it is known that a signal came is what is known.
+// Before it is known that a signal came, Report has the cause that is known so far.
 func TestTheReportBeforeASignalIsKnown(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		parent, end := context.WithCancel(context.Background())

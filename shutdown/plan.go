@@ -11,27 +11,25 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// A Plan is the time that a program needs to end, held against what its platform gives it:
+// A Plan compares the time that a program needs to stop with the grace period of its platform:
 //
 //	PreStop + Delay + Drain + Cleanup + Margin <= Grace
 //
-// Grace counts from the moment at which the platform begins to end the program, which in
-// Kubernetes is before the preStop hook. Marshalled to JSON, it is what the command
-// shutdown/kube/kubecheck holds against a manifest.
+// Grace begins when the platform begins to end the program; in Kubernetes that is before the preStop
+// hook. The command shutdown/kube/kubecheck compares the JSON form of a Plan with a manifest.
 type Plan struct {
-	Grace   time.Duration // what the platform gives; 0 if it is not known
-	Source  string        // of the Coordinator's grace period: "field", "environment" or "default"
-	PreStop time.Duration // what passes before the program hears of it: a hook that sleeps
-	Delay   time.Duration // the Coordinator's, in effect
-	Drain   time.Duration // for main, its tasks and the handlers: what the other parts leave of the Coordinator's grace period
-	Cleanup time.Duration // of that, what handlers have reserved
-	Margin  time.Duration // kept back for the platform's jitter
+	Grace   time.Duration // the grace period of the platform; 0 if it is not known
+	Source  string        // where the Coordinator's grace period comes from: "field", "environment" or "default"
+	PreStop time.Duration // the time before the program gets its signal: a preStop hook that sleeps
+	Delay   time.Duration // the Coordinator's delay in effect
+	Drain   time.Duration // the rest of the Coordinator's grace period, without Delay and Cleanup
+	Cleanup time.Duration // the reserves of the handlers together
+	Margin  time.Duration // the part of Grace that the program does not use
 }
 
-// Plan is that of a Run of c in the present environment: Grace is
-// TERMINATION_GRACE_PERIOD_SECONDS, PreStop is PRESTOP_SLEEP_SECONDS, if these are set. The
-// error is that of a Run in an environment that is not understood, or that Grace or Delay is
-// negative.
+// Plan returns the plan of a Run in the present environment: Grace is
+// TERMINATION_GRACE_PERIOD_SECONDS, and PreStop is PRESTOP_SLEEP_SECONDS, if they are set. The error
+// says that a variable is invalid, or that the field Grace or Delay is negative.
 func (c *Coordinator) Plan() (Plan, error) {
 	t := c.lock()
 	defer t.Unlock()
@@ -47,7 +45,7 @@ func (c *Coordinator) plan(lookup func(string) (string, bool)) (Plan, time.Durat
 	negative := c.negative()
 	switch {
 	case grace > 0:
-		if err != nil { // it is not what counts
+		if err != nil { // the field counts, not the environment
 			p.Grace, p.PreStop, err = 0, 0, nil
 		}
 	case err != nil || total == 0:
@@ -62,21 +60,19 @@ func (c *Coordinator) plan(lookup func(string) (string, bool)) (Plan, time.Durat
 	return p, grace, errors.Join(negative, err)
 }
 
-// required is what the program needs, without the margin. A sum that a Duration does not hold
-// is the longest one.
+// required returns the time that the program needs, without the margin.
 func (p Plan) required() time.Duration {
 	return tree.Sum(tree.Sum(p.PreStop, p.Delay), tree.Sum(p.Drain, p.Cleanup))
 }
 
-// headroom is the part of Grace that nothing uses. It is negative where the program would be killed
-// before it has ended, and less than Margin where that depends on luck. It means nothing
-// where Grace is not known.
+// headroom returns the part of Grace that the program does not need. If it is negative, the program
+// may be killed before it has ended. It has no meaning if Grace is not known.
 func (p Plan) headroom() time.Duration { return p.Grace - p.required() }
 
-// fits reports whether there is room for the margin, or Grace is not known.
+// fits reports whether the headroom is enough for the margin, or Grace is not known.
 func (p Plan) fits() bool { return p.Grace == 0 || p.headroom() >= p.Margin }
 
-// String is the arithmetic.
+// String returns the plan as a sum.
 func (p Plan) String() string {
 	var parts []string
 	for _, part := range []struct {
@@ -90,13 +86,13 @@ func (p Plan) String() string {
 	text := fmt.Sprintf("%s = %v", strings.Join(parts, " + "), tree.Sum(p.required(), p.Margin))
 	switch {
 	case p.Grace == 0:
-		return text + ", of a grace period that is not known"
+		return text + "; the platform's grace period is not known"
 	case p.fits():
 		return fmt.Sprintf("%s, of %v", text, p.Grace)
 	case p.headroom() < 0:
-		return fmt.Sprintf("%s, but there are only %v: the program may be killed %v before it has ended", text, p.Grace, -p.headroom())
+		return fmt.Sprintf("%s, more than %v: the program may be killed %v before it has ended", text, p.Grace, -p.headroom())
 	}
-	return fmt.Sprintf("%s, but there are only %v: the program may be killed before it has ended", text, p.Grace)
+	return fmt.Sprintf("%s, more than %v: the program may be killed before it has ended", text, p.Grace)
 }
 
 // planJSON is the form of a Plan that kubecheck reads.

@@ -22,8 +22,8 @@ func TestThePlanOfACoordinator(t *testing.T) {
 		text           string
 	}{
 		{
-			name: "nothing is said", want: shutdown.Plan{Source: "default", Drain: 25 * s, Margin: 2 * s}, fits: true,
-			text: "drain 25s + margin 2s = 27s, of a grace period that is not known",
+			name: "nothing is set", want: shutdown.Plan{Source: "default", Drain: 25 * s, Margin: 2 * s}, fits: true,
+			text: "drain 25s + margin 2s = 27s; the platform's grace period is not known",
 		},
 		{
 			name: "by the environment", total: "30", delay: 5 * s,
@@ -31,7 +31,7 @@ func TestThePlanOfACoordinator(t *testing.T) {
 			text: "delay 5s + drain 23s + margin 2s = 30s, of 30s",
 		},
 		{
-			name: "with a hook that sleeps", total: "30", preStop: "5",
+			name: "with a preStop hook that sleeps", total: "30", preStop: "5",
 			want: shutdown.Plan{Source: "environment", Grace: 30 * s, PreStop: 5 * s, Drain: 23 * s, Margin: 2 * s}, fits: true,
 			text: "preStop 5s + drain 23s + margin 2s = 30s, of 30s",
 		},
@@ -48,27 +48,27 @@ func TestThePlanOfACoordinator(t *testing.T) {
 		{
 			name: "the field is tight", grace: 29 * s, total: "30",
 			want: shutdown.Plan{Source: "field", Grace: 30 * s, Drain: 29 * s, Margin: 2 * s},
-			text: "drain 29s + margin 2s = 31s, but there are only 30s: the program may be killed before it has ended",
+			text: "drain 29s + margin 2s = 31s, more than 30s: the program may be killed before it has ended",
 		},
 		{
 			name: "the field does not fit", grace: 60 * s, delay: 5 * s, total: "30",
 			want: shutdown.Plan{Source: "field", Grace: 30 * s, Delay: 5 * s, Drain: 55 * s, Margin: 2 * s},
-			text: "delay 5s + drain 55s + margin 2s = 1m2s, but there are only 30s: the program may be killed 30s before it has ended",
+			text: "delay 5s + drain 55s + margin 2s = 1m2s, more than 30s: the program may be killed 30s before it has ended",
 		},
 		{
-			name: "a delay that is cut", grace: 10 * s, delay: 9 * s,
+			name: "a delay that is reduced", grace: 10 * s, delay: 9 * s,
 			want: shutdown.Plan{Source: "field", Delay: 5 * s, Drain: 5 * s, Margin: 2 * s}, fits: true,
-			text: "delay 5s + drain 5s + margin 2s = 12s, of a grace period that is not known",
+			text: "delay 5s + drain 5s + margin 2s = 12s; the platform's grace period is not known",
 		},
 		{
-			name: "the longest there is", grace: math.MaxInt64, delay: 5 * s,
+			name: "the longest grace period", grace: math.MaxInt64, delay: 5 * s,
 			want: shutdown.Plan{Source: "field", Delay: 5 * s, Drain: math.MaxInt64 - 5*s, Margin: 2 * s}, fits: true,
-			text: "delay 5s + drain 2562047h47m11.854775807s + margin 2s = 2562047h47m16.854775807s, of a grace period that is not known",
+			text: "delay 5s + drain 2562047h47m11.854775807s + margin 2s = 2562047h47m16.854775807s; the platform's grace period is not known",
 		},
 		{
-			name: "the longest there is, of a pod", grace: math.MaxInt64, total: "30", preStop: "5",
+			name: "the longest grace period, in a pod", grace: math.MaxInt64, total: "30", preStop: "5",
 			want: shutdown.Plan{Source: "field", Grace: 30 * s, PreStop: 5 * s, Drain: math.MaxInt64, Margin: 2 * s},
-			text: "preStop 5s + drain 2562047h47m16.854775807s + margin 2s = 2562047h47m16.854775807s, but there are only 30s: the program may be killed 2562047h46m46.854775807s before it has ended",
+			text: "preStop 5s + drain 2562047h47m16.854775807s + margin 2s = 2562047h47m16.854775807s, more than 30s: the program may be killed 2562047h46m46.854775807s before it has ended",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -89,14 +89,14 @@ func TestThePlanOfACoordinator(t *testing.T) {
 	}
 }
 
-// setenv leaves the variable unset where the value is empty.
+// setenv sets a variable, or unsets it if value is empty.
 func setenv(t *testing.T, name, value string) {
 	if value != "" {
 		t.Setenv(name, value)
 	}
 }
 
-func TestThePlanKnowsWhatIsReserved(t *testing.T) {
+func TestThePlanHasTheReserves(t *testing.T) {
 	c := &shutdown.Coordinator{Grace: 20 * s, Delay: 5 * s}
 	c.Register(nothing)
 	c.Register(nothing, shutdown.Reserve(2*s))
@@ -112,7 +112,7 @@ func TestThePlanKnowsWhatIsReserved(t *testing.T) {
 	}
 }
 
-func TestAnEnvironmentThatIsNotUnderstoodIsAnErrorOfThePlan(t *testing.T) {
+func TestAnInvalidEnvironmentIsAnErrorOfThePlan(t *testing.T) {
 	t.Setenv(graceVariable, "soon")
 	if _, err := new(shutdown.Coordinator).Plan(); err == nil || !strings.Contains(err.Error(), `"soon"`) {
 		t.Errorf("%v, want an error that has the value", err)
@@ -121,9 +121,9 @@ func TestAnEnvironmentThatIsNotUnderstoodIsAnErrorOfThePlan(t *testing.T) {
 
 func TestThePlanIsLogged(t *testing.T) {
 	for total, want := range map[string]string{
-		"":   "debug: the time to stop",
-		"30": "info: the time to stop",
-		"20": "warn: the time to stop does not fit into the platform's grace period",
+		"":   "debug: shutdown plan",
+		"30": "info: shutdown plan",
+		"20": "warn: shutdown plan exceeds the platform's grace period",
 	} {
 		t.Run(total, func(t *testing.T) {
 			setenv(t, graceVariable, total)
@@ -139,14 +139,15 @@ func TestThePlanIsLogged(t *testing.T) {
 	}
 }
 
-// That a pod does not tell its grace period is what its operator has to know.
+// In a pod the plan is logged at info even if the grace period is not known: the operator has to
+// see that.
 func TestThePlanIsLoggedInAPod(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
 	inBubble(t, func(p *bubble) {
 		p.runs(nothing)
 		l := lines(t, p.log.String())[0]
 		plan, _ := l["plan"].(string)
-		if l["level"] != "info" || l["grace_source"] != "field" || !strings.HasSuffix(plan, "of a grace period that is not known") {
+		if l["level"] != "info" || l["grace_source"] != "field" || !strings.HasSuffix(plan, "the platform's grace period is not known") {
 			t.Errorf("%v, want the plan and its source, at info", l)
 		}
 	})

@@ -95,17 +95,17 @@ func TestProcessEnvironmentIsBad(t *testing.T) {
 			})
 		}
 	}
-	// Kubernetes takes 0 for a kill at once: there is no time to plan with.
+	// With a grace period of 0 Kubernetes kills the program at once.
 	for _, value := range []string{"0", "-0", "0.0000000001"} {
 		t.Run(fmt.Sprintf("%s=%q", graceVariable, value), func(t *testing.T) {
 			t.Parallel()
 			p := start(t, "the environment's grace period", without(graceVariable, preStopVariable), with(graceVariable+"="+value))
 			p.exits(1)
 			p.said("last") // and not main
-			p.logs(graceVariable, "no time to stop", "Coordinator.Grace")
+			p.logs(graceVariable, "without time to stop", "Coordinator.Grace")
 		})
 	}
-	t.Run("a pre-stop hook that takes it all", func(t *testing.T) {
+	t.Run("a preStop hook that takes the whole grace period", func(t *testing.T) {
 		t.Parallel()
 		p := start(t, "the environment's grace period", with(graceVariable+"=30", preStopVariable+"=30"))
 		p.exits(1)
@@ -121,7 +121,7 @@ func TestProcessEnvironmentIsBad(t *testing.T) {
 	})
 }
 
-// without takes variables out of the child's environment.
+// without removes variables from the child's environment.
 func without(names ...string) change {
 	return func(p *child) {
 		var kept []string

@@ -15,11 +15,11 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// exitGrace is more than any of the children that obey need.
+// exitGrace is longer than children need whose steps return when they are told to.
 const exitGrace = 20 * time.Second
 
-// An exitCase is a program that ends by itself. Before it is called, a handler was
-// registered that says "last".
+// An exitCase is a program that ends by itself. Before it is called, a handler is registered that
+// says "last".
 type exitCase struct {
 	name string
 	play func(c *shutdown.Coordinator)
@@ -28,19 +28,19 @@ type exitCase struct {
 	logs []string
 }
 
-// runs is a program whose main function does this.
+// runs makes a program with this main function.
 func runs(main func(c *shutdown.Coordinator, ctx context.Context) error) func(*shutdown.Coordinator) {
 	return func(c *shutdown.Coordinator) {
 		os.Exit(c.Main(func(ctx context.Context) error { return main(c, ctx) }))
 	}
 }
 
-// returns is a program whose main function returns this.
+// returns makes a program whose main function returns err.
 func returns(err error) func(*shutdown.Coordinator) {
 	return runs(func(*shutdown.Coordinator, context.Context) error { return err })
 }
 
-// hasHandler is a program with this handler, whose main returns nil.
+// hasHandler makes a program with this handler, whose main returns nil.
 func hasHandler(h func(*shutdown.Coordinator) error) func(*shutdown.Coordinator) {
 	return func(c *shutdown.Coordinator) {
 		c.Register(func(context.Context) error { return h(c) }, shutdown.Name("odd"))
@@ -48,7 +48,7 @@ func hasHandler(h func(*shutdown.Coordinator) error) func(*shutdown.Coordinator)
 	}
 }
 
-// hasTask is a program whose main runs a group with this task.
+// hasTask makes a program whose main runs a group with this task.
 func hasTask(task func(*shutdown.Coordinator) error) func(*shutdown.Coordinator) {
 	return runs(func(c *shutdown.Coordinator, ctx context.Context) error {
 		var g group.Group
@@ -58,7 +58,7 @@ func hasTask(task func(*shutdown.Coordinator) error) func(*shutdown.Coordinator)
 	})
 }
 
-// explode has a name to look for in a traceback.
+// explode is a function to look for in a traceback.
 //
 //go:noinline
 func explode(value any) { panic(value) }
@@ -191,7 +191,7 @@ var exitCodes = []exitCase{
 	},
 }
 
-// exitCalls end the program by Exit.
+// exitCalls are programs that call Exit.
 var exitCalls = []exitCase{
 	{name: "in main", code: 3, play: runs(func(c *shutdown.Coordinator, _ context.Context) error { c.Exit(3); return nil })},
 	{
@@ -329,7 +329,7 @@ var exitCalls = []exitCase{
 	},
 }
 
-// deferredExits have Exit deferred in a main function that uses nothing else.
+// deferredExits are programs with a deferred Exit in a main function that uses nothing else.
 var deferredExits = []exitCase{
 	{name: "return", code: 3, play: func(c *shutdown.Coordinator) { defer c.Exit(3) }},
 	{name: "return with 0", code: 0, play: func(c *shutdown.Coordinator) { defer c.Exit(0) }},
@@ -406,13 +406,13 @@ var deferredExits = []exitCase{
 	},
 }
 
-// crashes are panics in main.
+// crashes are programs that panic in main.
 var crashes = []exitCase{
 	{name: "a string", code: 2, logs: []string{"panic: boom", "explode"}, play: panics("boom")},
 	{name: "an error", code: 2, logs: []string{"panic: ", errTest.Error(), "explode"}, play: panics(errTest)},
 	{name: "nil", code: 2, logs: []string{"panic called with nil argument", "explode"}, play: panics(nil)},
 	{
-		name: "an ExitError, which has no say then", code: 2, logs: []string{"explode"},
+		name: "an ExitError, whose code does not count", code: 2, logs: []string{"explode"},
 		play: panics(&shutdown.ExitError{Code: 7}),
 	},
 	{
@@ -482,7 +482,7 @@ func panics(value any) func(*shutdown.Coordinator) {
 	return runs(func(*shutdown.Coordinator, context.Context) error { explode(value); return nil })
 }
 
-// notInterceptable end the process behind the Coordinator's back.
+// notInterceptable are programs that end without the Coordinator.
 var notInterceptable = []exitCase{
 	{
 		name: "os.Exit", code: 6, said: []string{},
@@ -559,8 +559,8 @@ func TestProcessDefaultHasAllThatACoordinatorHas(t *testing.T) {
 	p.said("unregistered 1", "held true, true", "in the scope", "last")
 }
 
-// Where Exit is deferred, nothing recovers the panic: its output is as if Exit were not
-// there. Under Main it is recovered and thrown again, once.
+// If Exit is deferred, nothing recovers the panic, and the output is the same as without Exit. Main
+// recovers the panic and throws it again, once.
 func TestProcessCrashOutputIsPristine(t *testing.T) {
 	t.Parallel()
 	p := start(t, "defer Exit: panic")
@@ -575,8 +575,8 @@ func TestProcessCrashOutputIsPristine(t *testing.T) {
 	}
 }
 
-// The value and stack of a panic are worth more than anything that comes after it, and
-// the process may be killed meanwhile.
+// The value and the stack of a panic must be printed at once: the process may be killed before it
+// has drained.
 func TestProcessPanicIsLoggedBeforeTheHandlers(t *testing.T) {
 	t.Parallel()
 	p := start(t, "panic, then a handler that looks at the log")

@@ -55,7 +55,7 @@ func init() {
 	})
 }
 
-// A terminal that is closed sends SIGHUP to its programs.
+// When a terminal is closed, its programs get SIGHUP.
 func TestProcessHangup(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -129,7 +129,7 @@ func TestProcessHangup(t *testing.T) {
 	}
 }
 
-// Nor does the drain of a program under nohup undo what nohup has set.
+// The drain must not undo nohup's setting either.
 func TestProcessHangupStaysIgnored(t *testing.T) {
 	t.Parallel()
 	p := start(t, "a service that looks whether HUP is ignored", ignoring("HUP"))
@@ -139,9 +139,8 @@ func TestProcessHangupStaysIgnored(t *testing.T) {
 	p.said("in the drain: true", "after it: true")
 }
 
-// In a synctest bubble the first use of a signal in a process is the end of the process. A
-// program whose Signals are empty is run and drained in one, and a program that is only
-// drained in another.
+// In a synctest bubble the first use of a signal ends the process. A program whose Signals are
+// empty is run and drained in one bubble, and another one is only drained.
 func TestProcessInABubble(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"TestBubbleRun", "TestBubbleShutdown"} {

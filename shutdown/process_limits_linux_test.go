@@ -12,18 +12,17 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// What a process has too little of, or too much. The diagnosis of a stuck step needs memory
-// and processor time, and the log needs room: none of that may be at the expense of the
-// exit.
+// These tests give a process too little or too much of something. The diagnosis of a stuck step
+// needs memory and processor time, and the log needs space. None of that may delay the exit.
 
-// limitGrace is the grace period here: what a busy machine takes away from a process that has
-// too little itself must not be all of the second that is promised to the last handler.
+// limitGrace is the grace period of these programs. On a busy machine such a process may lose much
+// time, but not the whole second of the last handler's minimum.
 const limitGrace = 8 * time.Second
 
 // limitCases are programs with a stuck handler and one that is called after it.
 var limitCases = []struct {
-	name string
-	cut  func() // takes away what there is of something
+	name    string
+	exhaust func() // uses up a resource
 }{
 	{"there are no file descriptors left", useUpDescriptors},
 	{"the memory limit is nearly reached", useUpMemory},
@@ -41,7 +40,7 @@ func init() {
 			c.Register(says("last"))
 			c.Register(func(context.Context) error { stuckOnMutex(); return nil }, shutdown.Name("handler"))
 			endMain(c, func(ctx context.Context) error {
-				l.cut()
+				l.exhaust()
 				return untilStopped(ctx)
 			})
 		})
@@ -55,8 +54,8 @@ func init() {
 	})
 }
 
-// useUpDescriptors opens files until there can be no more. The limit that the process had
-// is of no concern then: it may be a million.
+// useUpDescriptors opens files until no more can be opened. It sets a low limit first: the process
+// may have had one of a million.
 func useUpDescriptors() {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: 64}); err != nil {
 		panic(err)
@@ -70,10 +69,10 @@ func useUpDescriptors() {
 	}
 }
 
-// kept is what the garbage collector cannot take.
+// kept is memory that the garbage collector cannot free.
 var kept [][]byte
 
-// useUpMemory leaves the garbage collector with hardly anything to win, and much to do.
+// useUpMemory leaves the garbage collector hardly any memory to free, and much to do.
 func useUpMemory() {
 	const size, block = 64 << 20, 1 << 16
 	for range size / block {
@@ -88,20 +87,19 @@ func useUpMemory() {
 	}()
 }
 
-// givenUp expects that the handler was given up, at this time after t0 by the child's clock and
-// not before: to have too little must not cost it any of its time. A slow machine makes that
-// later, never earlier; how much later is logged. That it was not too late for the last handler
-// is seen by what that has said.
-func (p *child) givenUp(at time.Duration) {
+// abandonedAfter checks that the handler was abandoned not before the given time after t0, by the child's
+// clock. A slow machine makes that later, never earlier; how much later is logged. That the last
+// handler still ran is shown by its output.
+func (p *child) abandonedAfter(at time.Duration) {
 	p.t.Helper()
 	s := p.step("handler")
 	if s.Outcome != "abandoned" {
 		p.t.Errorf("the handler was %s, want abandoned\n%s", s.Outcome, p)
 	}
 	late := time.Duration((s.Start+s.Took)*float64(time.Second)) - at
-	p.t.Logf("the handler was given up %v after it had to be", late)
+	p.t.Logf("the handler was abandoned %v after it had to be", late)
 	if late < -time.Millisecond { // the JSON has rounded
-		p.t.Errorf("the handler was given up %v too early\n%s", -late, p)
+		p.t.Errorf("the handler was abandoned %v too early\n%s", -late, p)
 	}
 }
 
@@ -116,12 +114,12 @@ func TestProcessAtItsLimits(t *testing.T) {
 			p.exits(1)
 			p.within(limitGrace)
 			p.said("last")
-			p.givenUp(limitGrace - time.Second) // the last handler's promise
+			p.abandonedAfter(limitGrace - time.Second) // the last handler's minimum
 		})
 	}
 }
 
-// Where the disk is full under the log, nothing of it is written. The report is complete.
+// If the disk with the log is full, the log is lost. The report is complete.
 func TestProcessDiskIsFull(t *testing.T) {
 	t.Parallel()
 	p := start(t, "the disk is full", func(p *child) {
@@ -137,7 +135,7 @@ func TestProcessDiskIsFull(t *testing.T) {
 	p.exits(1)
 	p.within(limitGrace)
 	p.said("last")
-	p.givenUp(limitGrace - 2*time.Second) // the promises of the two that follow
+	p.abandonedAfter(limitGrace - 2*time.Second) // the minimums of the two that follow
 	for name, want := range map[string]string{"failing": "failed", "main": "ok"} {
 		if got := p.step(name).Outcome; got != want {
 			t.Errorf("%s was %s, want %s\n%s", name, got, want, p)

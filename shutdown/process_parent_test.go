@@ -24,8 +24,8 @@ func init() {
 	})
 }
 
-// The signal reaches both the context of os/signal and the Coordinator, in no order. With
-// nothing to do the program is over before a goroutine that was to hear of it may have run.
+// The signal reaches the context of os/signal and the Coordinator in no order. Without work to do,
+// the program may be over before the goroutine that receives the signal has run.
 func TestProcessParentOfOSSignal(t *testing.T) {
 	t.Parallel()
 	ends := make(map[string]int)

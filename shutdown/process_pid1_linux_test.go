@@ -19,8 +19,8 @@ func init() {
 	})
 }
 
-// The kernel drops signals by which the first process of a namespace, such as that of a
-// container, would kill itself.
+// The kernel drops a signal with which the first process of a PID namespace, as in a container,
+// would kill itself.
 func TestProcessAsTheFirstOfItsNamespace(t *testing.T) {
 	t.Parallel()
 	mustUnshare(t)
@@ -45,8 +45,8 @@ func TestProcessAsTheFirstOfItsNamespace(t *testing.T) {
 	}
 }
 
-// inNamespace starts the child as the first process of a PID namespace of its own, for
-// which one who is not root needs a user namespace, too.
+// inNamespace starts the child as the first process of a PID namespace. A user who is not root
+// needs a user namespace for that, too.
 func inNamespace(p *child) {
 	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	if uid := os.Getuid(); uid != 0 {
@@ -57,7 +57,7 @@ func inNamespace(p *child) {
 	p.cmd.SysProcAttr = attr
 }
 
-// mustUnshare skips the test where namespaces cannot be made, as in most containers.
+// mustUnshare skips the test if namespaces cannot be made, as in most containers.
 func mustUnshare(t *testing.T) {
 	t.Helper()
 	self, err := os.Executable()

@@ -17,14 +17,14 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A pipe that nobody reads takes 64 KiB, and then blocks whoever writes to it. As
-// standard error it is what a process gets whose log collector hangs.
+// A pipe that nobody reads takes 64 KiB, and then blocks writers. A process has such a standard
+// error if its log collector hangs.
 
-// pipeGrace is the grace period of the children that write to one.
+// pipeGrace is the grace period of the children that write to such a pipe.
 const pipeGrace = 2 * time.Second
 
-// pipeCases are programs whose standard error is full. Each has a handler, called last,
-// that says so on standard output.
+// pipeCases are programs whose standard error is full. Each has a handler, called last, that says
+// so on standard output.
 var pipeCases = []struct {
 	name string
 	play func(c *shutdown.Coordinator)
@@ -123,7 +123,7 @@ func TestProcessStandardErrorIsFull(t *testing.T) {
 	}
 }
 
-// intoFullPipe gives the child a full pipe for its standard error.
+// intoFullPipe gives the child a full pipe as its standard error.
 func intoFullPipe(t *testing.T) change {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -135,7 +135,7 @@ func intoFullPipe(t *testing.T) change {
 	return func(p *child) { p.cmd.Stderr = w }
 }
 
-// fill writes to w until there is room for not a single byte.
+// fill writes to w until there is no room for a single byte.
 func fill(t *testing.T, w *os.File) {
 	t.Helper()
 	for _, size := range []int{1 << 20, 1} {
@@ -151,9 +151,8 @@ func fill(t *testing.T, w *os.File) {
 	}
 }
 
-// Writing out a crash is the runtime's affair, and there is nothing to be done about a
-// pipe that does not take it; but the process must not survive its grace period by that,
-// nor be deaf to further signals.
+// The runtime prints a crash, and blocks if the pipe is full. The process must end within its grace
+// period all the same, and still react to signals.
 func TestProcessPanicsIntoAFullPipe(t *testing.T) {
 	t.Parallel()
 	for _, scenario := range []string{"a panic into a full pipe", "a panic into a full pipe, Exit deferred"} {
@@ -196,8 +195,7 @@ func init() {
 	})
 }
 
-// That nobody reads it any more is not the same: then the crash is lost, but its exit
-// status is not.
+// If nobody has the pipe open for reading, the crash is lost, but the exit status is not.
 func TestProcessPanicsIntoAClosedPipe(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
@@ -210,7 +208,7 @@ func TestProcessPanicsIntoAClosedPipe(t *testing.T) {
 	p.said("last")
 }
 
-// The third signal waits for its print only so long.
+// The third signal does not wait long for its lines to be written.
 func TestProcessThirdSignalWithAFullPipe(t *testing.T) {
 	t.Parallel()
 	p := start(t, "a stuck handler of many", intoFullPipe(t))
@@ -222,8 +220,8 @@ func TestProcessThirdSignalWithAFullPipe(t *testing.T) {
 	}
 }
 
-// What a user's writer, slog handler or Observe does must not hold up the drain, nor make
-// the process unkillable, however odd it is.
+// A user's writer, slog handler or Observe must not delay the drain, or keep signals from ending
+// the process.
 var oddLogs = []struct {
 	name string
 	set  func(c *shutdown.Coordinator)
@@ -260,7 +258,7 @@ var oddLogs = []struct {
 	}},
 }
 
-// odd is a writer that does this at each write.
+// odd is a writer that calls a function at each write.
 type odd func()
 
 func (o odd) Write(b []byte) (int, error) {
@@ -268,7 +266,7 @@ func (o odd) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// oddSlog is a slog handler that does these.
+// oddSlog is a slog handler that calls these functions.
 type oddSlog struct{ enabled, handle func() }
 
 func (o *oddSlog) Enabled(context.Context, slog.Level) bool {
@@ -314,8 +312,7 @@ func TestProcessOddLog(t *testing.T) {
 	}
 }
 
-// mustEnd fails if the child does not end within the grace period, counted from now, and
-// then sees to it that it does.
+// mustEnd fails if the child does not end within the grace period from now on, and then kills it.
 func (p *child) mustEnd(grace time.Duration) {
 	p.t.Helper()
 	if !p.endsWithin(grace + slack) {
@@ -325,8 +322,8 @@ func (p *child) mustEnd(grace time.Duration) {
 	}
 }
 
-// Where standard output and standard error are closed from the start, or are a full disk,
-// the drain goes on, too.
+// The drain also goes on if standard output and standard error are closed from the start, or a full
+// disk.
 func TestProcessOutputCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// signalVariable has the number of the one signal that the child listens to.
+// signalVariable has the number of the only signal that the child catches.
 const signalVariable = "LASTCALL_TEST_SIGNAL"
 
 func init() {
@@ -32,7 +32,7 @@ func init() {
 	})
 }
 
-// The Go runtime lets a process die of three signals. For others it prints the stacks of all
+// A Go process can end by three signals. For some others the runtime prints the stacks of all
 // goroutines and exits with status 2, and for the rest it does nothing.
 func TestProcessReraisesWhatTheRuntimeDiesOf(t *testing.T) {
 	t.Parallel()

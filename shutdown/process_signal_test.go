@@ -19,7 +19,7 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// signal sends one to the child and to nobody else.
+// signal sends a signal to the child only.
 func (p *child) signal(sig syscall.Signal) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -40,11 +40,10 @@ func (p *child) insist(sig syscall.Signal) {
 	}
 }
 
-// apart is more than what makes two signals one request.
+// apart is longer than the time in which two signals count as one.
 const apart = 300 * time.Millisecond
 
-// sleeps is a handler that says when it begins, sleeps whatever its context says, and
-// says when it has ended.
+// sleeps returns a handler that sleeps whatever its context does, and says when it begins and ends.
 func sleeps(name string, d time.Duration) func(context.Context) error {
 	return func(context.Context) error {
 		say("%s begins", name)
@@ -54,7 +53,7 @@ func sleeps(name string, d time.Duration) func(context.Context) error {
 	}
 }
 
-// obeys is a handler that waits for the end of its context, and says why that ended.
+// obeys returns a handler that waits for the end of its context, and says its cause.
 func obeys(name string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		say("%s begins", name)
@@ -251,8 +250,8 @@ func init() {
 	})
 }
 
-// The delay of exitGrace / 2 is far more than what these tests allow for, so that an end
-// before it tells that it was cut short.
+// The delay of exitGrace / 2 is far longer than these tests allow for, so an earlier end shows that
+// the delay was ended.
 func TestProcessSecondSignalInTheDelayEndsIt(t *testing.T) {
 	t.Parallel()
 	p := start(t, "a service with a delay")
@@ -288,17 +287,17 @@ func TestProcessSecondSignalCutsTheRunningStep(t *testing.T) {
 	p.expect("first begins")
 	time.Sleep(apart)
 	p.signal(syscall.SIGTERM)
-	// The first's context ends by the signal, the second's only at its own cut, which
-	// makes it late.
+	// The context of the first handler ends with the signal. That of the second ends only at its
+	// deadline, so the second is late.
 	p.exits(1)
 	p.said("first begins", "first: received signal terminated", "second begins",
 		"second: shutdown: the step's deadline has passed", "last")
 	if took := p.ownTime(); took > exitGrace/2 {
-		t.Errorf("exit %v after t0, want just the promises of a second each", took)
+		t.Errorf("exit %v after t0, want just the minimums of a second each", took)
 	}
 }
 
-// A signal that finds the stop begun by something else is the first one.
+// A signal counts as the first one if the stop was begun by something else.
 func TestProcessFirstSignalAfterStopDoesNotForce(t *testing.T) {
 	t.Parallel()
 	p := start(t, "main returns, then a slow handler")
@@ -367,8 +366,7 @@ func TestProcessBurstOfSignalsIsOneRequest(t *testing.T) {
 	})
 }
 
-// A storm that goes on for a second is someone who insists: first, second and third
-// signal are each heard out of it.
+// Signals that come for a second count as the first, the second and the third.
 func TestProcessStormOfSignalsEscalates(t *testing.T) {
 	t.Parallel()
 	p := start(t, "a stuck handler of many")
@@ -379,8 +377,8 @@ func TestProcessStormOfSignalsEscalates(t *testing.T) {
 	p.exits(128 + int(syscall.SIGTERM))
 }
 
-// In a storm that begins when everything is as good as over, nothing is lost and the exit
-// status stays what it is.
+// If many signals come when the drain is nearly over, nothing is lost and the exit status does not
+// change.
 func TestProcessStormDoesNotKillAQuickDrain(t *testing.T) {
 	t.Parallel()
 	attempt(t, func() error {
@@ -398,11 +396,11 @@ func TestProcessStormDoesNotKillAQuickDrain(t *testing.T) {
 	})
 }
 
-// nohup and a shell's background jobs start programs with signals ignored, and want them
-// to stay so.
+// nohup and the background jobs of a shell start programs with ignored signals, which must stay
+// ignored.
 func TestProcessIgnoredSignalStaysIgnored(t *testing.T) {
 	t.Parallel()
-	// Go itself keeps no other signal than these two as it was.
+	// Go itself keeps only these two signals ignored.
 	for sig, name := range map[syscall.Signal]string{syscall.SIGHUP: "HUP", syscall.SIGINT: "INT"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -420,7 +418,7 @@ func TestProcessIgnoredSignalStaysIgnored(t *testing.T) {
 	}
 }
 
-// ignoring starts the child as nohup does.
+// ignoring starts the child with the signal ignored, as nohup does.
 func ignoring(name string) change {
 	return func(p *child) {
 		p.cmd.Args = []string{"sh", "-c", fmt.Sprintf(`trap "" %s; exec "$0"`, name), p.cmd.Path}
@@ -449,7 +447,7 @@ func init() {
 
 const suspendGrace = time.Second
 
-// suspend stops the child in the middle of its drain until its grace period is over.
+// suspend stops the child during its drain until its grace period is over.
 func (p *child) suspend() {
 	p.expect("running")
 	p.signal(syscall.SIGTERM)
@@ -480,9 +478,9 @@ func TestProcessSuspendedAcrossTheDeadline(t *testing.T) {
 	}
 }
 
-// The log is all there is in production: it has to say what did not run, also where the
-// time for that is over. It gets some milliseconds, which on a busy machine may not do
-// the first time.
+// In production there is only the log: it has to name the steps that did not run, even if the grace
+// period is over. It gets some milliseconds for that, which may not be enough on a busy machine, so
+// the test may try again.
 func TestProcessSuspendedAcrossTheDeadlineSaysSo(t *testing.T) {
 	t.Parallel()
 	attempt(t, func() error {
@@ -510,8 +508,8 @@ func init() {
 	})
 }
 
-// chatter writes to standard output and standard error, whether anybody reads it or not,
-// and fails, so that this is to be logged.
+// chatter writes to standard output and standard error, whether anybody reads them or not, and then
+// fails, so that there is something to log.
 func chatter(context.Context) error {
 	failed := false
 	for range 100 {
@@ -526,7 +524,7 @@ func chatter(context.Context) error {
 	return nil
 }
 
-// In `service | tee log`, Ctrl-C ends tee as well. That must not be the end of a drain.
+// In `service | tee log`, Ctrl-C ends tee as well. The drain must go on.
 func TestProcessReadersThatLeaveDoNotKillIt(t *testing.T) {
 	t.Parallel()
 	for _, which := range []string{"standard output", "standard error", "both"} {
@@ -566,7 +564,7 @@ func TestProcessReadersThatLeaveDoNotKillIt(t *testing.T) {
 	}
 }
 
-// awaitLine reads until there is this line.
+// awaitLine reads until it finds this line.
 func awaitLine(t *testing.T, r *os.File, line string) {
 	t.Helper()
 	var got []byte
@@ -655,7 +653,7 @@ func TestProcessSignalDuringExitWithoutRun(t *testing.T) {
 	})
 }
 
-// The signals are given back when there is nothing left to drain.
+// The signals are no longer caught after the drain.
 func TestProcessSignalAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, scenario := range []string{"a program that goes on after Run", "a program that goes on after Main"} {

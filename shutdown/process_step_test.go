@@ -16,7 +16,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// An act is what a step does to its own Coordinator. It says what came of it.
+// An act is a call that a step makes to its own Coordinator. It says the result.
 type act struct {
 	name string
 	do   func(ctx context.Context, p *program)
@@ -25,8 +25,8 @@ type act struct {
 	stop bool // it gives a reason to stop, which a handler comes too late for
 }
 
-// A program is what the acts find: a handler called victim, registered before everything
-// else but the last one, and a scope with a handler.
+// A program is the environment of the acts: a handler called victim, registered second, and a scope
+// with a handler.
 type program struct {
 	*shutdown.Coordinator
 	victim *shutdown.Registration
@@ -197,7 +197,7 @@ func (p *program) sayShutdown(ctx context.Context) {
 	}
 }
 
-// playAct is a program whose step of this kind does it.
+// playAct makes a program in which a step of this kind does the act.
 func playAct(kind string, a act) {
 	p := &program{Coordinator: telling(stepGrace)}
 	p.Register(says("last"))
@@ -257,7 +257,7 @@ func TestProcessStepActs(t *testing.T) {
 				}
 				p.said(said...)
 				if own := p.ownTime(); own > stepGrace/2 {
-					t.Errorf("it took %v of %v: somebody was waited for in vain", own, stepGrace)
+					t.Errorf("it took %v of %v: a step waited without need", own, stepGrace)
 				}
 			})
 		}
@@ -286,7 +286,7 @@ func init() {
 	})
 }
 
-// What is being closed when the program stops is neither run twice nor cut off.
+// Handlers that are being closed when the program stops do not run twice, and are not abandoned.
 func TestProcessCloseMeetsTheDrain(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"Close meets the drain", "Close of a scope meets the drain"} {
@@ -358,8 +358,8 @@ func init() {
 	})
 }
 
-// scans has a group run until the stop, and says how often the world was stopped for it: a scan of
-// all goroutines does that.
+// scans runs a group until the stop, and says how often the world was stopped meanwhile: a scan of
+// all goroutines stops it.
 func scans(c *shutdown.Coordinator) {
 	before := pauses()
 	code := c.Main(func(ctx context.Context) error {
@@ -371,7 +371,7 @@ func scans(c *shutdown.Coordinator) {
 	exit(c, code)
 }
 
-// pauses is how often the world was stopped for something other than the collector.
+// pauses returns how often the world was stopped, except for garbage collection.
 func pauses() (n uint64) {
 	sample := []metrics.Sample{{Name: "/sched/pauses/total/other:seconds"}}
 	metrics.Read(sample)
@@ -381,8 +381,8 @@ func pauses() (n uint64) {
 	return n
 }
 
-// Where no goroutine but the framework's own is there, none is searched for. It can be taken for
-// another's while it ends, if the machine is too busy to let it.
+// If the process has only goroutines of this library, the search for leaks is left out. One that is
+// ending may be taken for another's if the machine is busy.
 func TestProcessWithoutOthersIsNotScanned(t *testing.T) {
 	t.Parallel()
 	for scenario, want := range map[string]bool{"nothing is left behind": false, "something is left behind": true} {
@@ -399,7 +399,7 @@ func TestProcessWithoutOthersIsNotScanned(t *testing.T) {
 	}
 }
 
-// The framework's own goroutines must not look like somebody's leak.
+// The goroutines of this library must not be reported as leaks.
 func TestProcessLeaks(t *testing.T) {
 	t.Parallel()
 	for scenario, want := range map[string]string{

@@ -11,14 +11,13 @@ import (
 	"time"
 )
 
-// The strict mode measures what the tests of a busy machine can only bound: that a
-// process with a stuck step ends at its grace period and 50 ms, 100 times of 100, by its
-// own clock and as its parent sees it.
+// The strict mode measures exactly what other tests can only bound, because their machine is busy:
+// a process with a stuck step ends at its grace period and at most 50 ms later, 100 times of 100,
+// by its own clock and by its parent's.
 //
 //	go test -tags strict -run ProcessStrict -v -timeout 1h -parallel 8 ./shutdown
 //
-// What spins has the machine to itself; of the others, which only wait, several run at
-// once.
+// A child that spins runs alone. The others only wait, so several run at the same time.
 const (
 	strictRuns   = 100
 	strictMargin = 50 * time.Millisecond

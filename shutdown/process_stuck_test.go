@@ -20,7 +20,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// The ways to be stuck. Each function is named in the stack that the report has to show.
+// These functions get stuck in different ways. Each is named in the stack that the report has to
+// have.
 
 //go:noinline
 func stuckOnMutex() {
@@ -103,7 +104,7 @@ func stuckInOpen() {
 	_, _ = os.Open(fifo)
 }
 
-// A stuckCase is one of them, with the wait state that the runtime has for it.
+// A stuckCase is one of these functions, and the runtime's name for its wait state.
 type stuckCase struct {
 	name  string
 	stick func()
@@ -126,10 +127,10 @@ var stuckCases = []stuckCase{
 	{"the open of a FIFO", stuckInOpen, "stuckInOpen", "syscall"},
 }
 
-// stuckGrace is small because many of these tests take half of that.
+// stuckGrace is short because many of these tests take half of it.
 const stuckGrace = 2 * time.Second
 
-// stuckIn makes a program of which one step is stuck.
+// stuckIn makes a program with one stuck step.
 var stuckIn = map[string]func(stick func()){
 	"handler": func(stick func()) {
 		c := stuckCoordinator()
@@ -162,9 +163,9 @@ var stuckIn = map[string]func(stick func()){
 	},
 }
 
-// stuckCoordinator has a handler that is called when the stuck step has been given up, and
-// looks whether the stacks have arrived, which may take a while on a machine that is busy.
-// In the strict mode there is none, so that the end is at the end of the grace period.
+// stuckCoordinator makes a Coordinator with a handler that is called when the stuck step was
+// abandoned. It waits for the stacks, which may take a while on a busy machine. In the strict mode
+// there is no such handler, so that the process ends at the end of the grace period.
 func stuckCoordinator() *shutdown.Coordinator {
 	c := telling(stuckGrace)
 	if childIsStrict() {
@@ -181,7 +182,7 @@ func stuckCoordinator() *shutdown.Coordinator {
 	return c
 }
 
-// hasStacks reports whether it has those of all steps that were abandoned.
+// hasStacks reports whether the report has the stacks of all abandoned steps.
 func hasStacks(r *shutdown.Report) bool {
 	for _, s := range r.Steps {
 		if s.Outcome == shutdown.OutcomeAbandoned && s.Stack == "" {
@@ -224,10 +225,10 @@ func TestProcessStuck(t *testing.T) {
 	}
 }
 
-// spins reports whether it takes a processor.
+// spins reports whether the step occupies a processor.
 func (s stuckCase) spins() bool { return s.stack == "stuckInLoop" }
 
-// wasStuck checks how a child ended in which this step was stuck.
+// wasStuck checks the end of a child in which this step was stuck.
 func (p *child) wasStuck(step string, s stuckCase) {
 	p.t.Helper()
 	p.exits(1)
@@ -236,7 +237,7 @@ func (p *child) wasStuck(step string, s stuckCase) {
 	p.isStuck(step, s)
 }
 
-// isStuck checks what report and log say of a stuck step.
+// isStuck checks the report and the log of a stuck step.
 func (p *child) isStuck(name string, s stuckCase) {
 	p.t.Helper()
 	got := p.step(name)
@@ -256,11 +257,11 @@ func (p *child) isStuck(name string, s stuckCase) {
 	p.namesEarly(name, s)
 }
 
-// columns is how wide a window is in which a log is read at three in the morning.
+// columns is the width of a typical terminal window.
 const columns = 200
 
-// namesEarly checks that each line of the log that has to do with the stuck step names it, and
-// what it waits for, where that is known, within what is seen of a line.
+// namesEarly checks that each line of the log about the stuck step has the step's name, and what it
+// waits for, within the first columns.
 func (p *child) namesEarly(name string, s stuckCase) {
 	p.t.Helper()
 	said := make(map[string]bool)
@@ -283,14 +284,14 @@ func (p *child) namesEarly(name string, s stuckCase) {
 	}
 }
 
-// crowds are other circumstances in which a handler is stuck.
+// crowds are further circumstances in which a handler is stuck.
 var crowds = []struct {
 	name string
 	play func(stick func()) // stick blocks for ever
 	env  []string
 	s    stuckCase
-	// With very many goroutines, or where a look at them could stop the process for
-	// good, the report may do without the stack or the state.
+	// With very many goroutines, or if taking the stacks could stop the process for ever, the
+	// report may lack the stack or the state.
 	noStack, noState bool
 	cpus             int
 }{
@@ -382,7 +383,7 @@ func init() {
 	scenario("a handler with stuck children", func() {
 		c := stuckCoordinator()
 		c.Register(func(context.Context) error {
-			// The first ends; only its own child is left of it.
+			// The first handler ends; only its child is left.
 			go func() { go stuckGrandchild() }()
 			go stuckChild()
 			stuckOnChannel()
@@ -449,7 +450,7 @@ func TestProcessStuckChildrenAreNamed(t *testing.T) {
 	}
 }
 
-// stopped is a child that was stopped by SIGTERM and ended with 1 and in time.
+// stopped checks that a child was stopped by SIGTERM and ended in time with status 1.
 func stopped(t *testing.T, scenario string, changes ...change) *child {
 	t.Helper()
 	p := start(t, scenario, changes...)
@@ -474,7 +475,7 @@ func TestProcessManyAreStuck(t *testing.T) {
 	p.said("last")
 }
 
-// count is how many steps of the report have this outcome.
+// count returns the number of steps in the report with this outcome.
 func (p *child) count(outcome string) (n int) {
 	for _, s := range p.report().Steps {
 		if s.Outcome == outcome {
@@ -495,11 +496,11 @@ func TestProcessEverythingIsStuck(t *testing.T) {
 	}
 }
 
-// What strict mode needs of the children, which are this file's.
+// The strict mode needs these from the children of this file.
 const (
 	strictVariable = "LASTCALL_STRICT"
 	strictGrace    = 500 * time.Millisecond
 )
 
-// childIsStrict reports whether this process plays for the strict mode.
+// childIsStrict reports whether this process is a child in the strict mode.
 func childIsStrict() bool { return os.Getenv(strictVariable) == "child" }

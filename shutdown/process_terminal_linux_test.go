@@ -16,10 +16,10 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// What a person sees at a terminal, which is the standard error of the child.
+// This file tests what a person sees on a terminal that is the child's standard error.
 
-// onTerminal gives the child a terminal for its standard error. seen waits for the child's end,
-// and returns what was written to it.
+// onTerminal gives the child a terminal as its standard error. seen waits for the child's end, and
+// returns the text written to the terminal.
 func onTerminal(t *testing.T) (give change, seen func(p *child) string) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)

@@ -21,31 +21,30 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// The tests in the process files look at what only a process of its own can show: its
-// exit status, signals, a stuck system call. Each runs this test binary again, as a
-// child that is told by an environment variable which scenario to play.
+// The tests in the process files need a process of their own, for exit statuses, signals and stuck
+// system calls. Each runs this test binary again as a child. An environment variable names the
+// scenario that the child plays.
 
-// stepGrace is the grace period of the programs whose steps do things to the Coordinator.
+// stepGrace is the grace period of the programs whose steps call the Coordinator.
 const stepGrace = 10 * time.Second
 
 // childVariable names the scenario.
 const childVariable = "LASTCALL_TEST_SCENARIO"
 
-// noEnd is the exit status of a child whose scenario came back instead of ending the
-// process.
+// noEnd is the exit status of a child whose scenario returned instead of ending the process.
 const noEnd = 99
 
-// maxLife bounds a child: only one that does not end by itself gets there.
+// maxLife is the time after which a child is killed.
 const maxLife = 30 * time.Second
 
-// slack is by how much a child may be late before a test fails. It is this generous
-// because a test machine may be busy with anything; how late it really was is logged.
+// slack is the time by which a child may be late before a test fails. It is generous because the
+// machine may be busy; how late the child was is logged.
 const slack = 5 * time.Second
 
-// scenarios are what children can play.
+// scenarios has the scenarios that children can play.
 var scenarios = make(map[string]func())
 
-// scenario adds one.
+// scenario adds a scenario.
 func scenario(name string, play func()) {
 	if _, taken := scenarios[name]; taken {
 		panic("two scenarios are called " + name)
@@ -53,8 +52,8 @@ func scenario(name string, play func()) {
 	scenarios[name] = play
 }
 
-// runChild plays the scenario if this process is a child, and does not return then.
-// TestMain calls it first.
+// runChild plays the scenario if this process is a child, and does not return then. TestMain calls
+// it first.
 func runChild() {
 	name := os.Getenv(childVariable)
 	if name == "" { // also in a child that is to run a test
@@ -68,10 +67,10 @@ func runChild() {
 	os.Exit(noEnd)
 }
 
-// say tells the parent something, in one write.
+// say sends a line to the parent, in one write.
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 
-// says is a handler that only says that it ran.
+// says returns a handler that only says a line.
 func says(what string) func(context.Context) error {
 	return func(context.Context) error {
 		say("%s", what)
@@ -79,14 +78,14 @@ func says(what string) func(context.Context) error {
 	}
 }
 
-// untilStopped is a main that obeys.
+// untilStopped is a main that returns when it is told to stop.
 func untilStopped(ctx context.Context) error {
 	say("running")
 	<-ctx.Done()
 	return nil
 }
 
-// telling is a Coordinator that tells the parent when it stops.
+// telling returns a Coordinator that says when it stops.
 func telling(grace time.Duration) *shutdown.Coordinator {
 	return &shutdown.Coordinator{Grace: grace, Observe: tell}
 }
@@ -97,8 +96,8 @@ func tell(e shutdown.Event) {
 	}
 }
 
-// exit ends a child. Before, it says how long after t0 that is by the child's own clock,
-// and sends the report.
+// exit ends a child. Before that it says the time since t0, by the child's clock, and sends the
+// report.
 func exit(c *shutdown.Coordinator, code int) {
 	r := c.Report()
 	say("exits %d", time.Since(r.Began))
@@ -110,7 +109,7 @@ func exit(c *shutdown.Coordinator, code int) {
 	os.Exit(code)
 }
 
-// endMain runs main and ends the process as a program does, whoever it is that ends it.
+// endMain runs main and ends the process as a program does.
 func endMain(c *shutdown.Coordinator, main func(context.Context) error) {
 	shutdown.SetExit(c, func(code int) { exit(c, code) })
 	exit(c, c.Main(main))
@@ -126,7 +125,7 @@ type child struct {
 	ended    time.Time
 }
 
-// A change of how the child is started.
+// A change changes how the child is started.
 type change func(*child)
 
 // with sets environment variables.
@@ -134,7 +133,7 @@ func with(variables ...string) change {
 	return func(p *child) { p.cmd.Env = append(p.cmd.Env, variables...) }
 }
 
-// start starts a child. It runs until the test is over at the latest.
+// start starts a child. It is killed at the end of the test.
 func start(t *testing.T, scenario string, changes ...change) *child {
 	t.Helper()
 	self, err := os.Executable()
@@ -155,8 +154,8 @@ func start(t *testing.T, scenario string, changes ...change) *child {
 	return p
 }
 
-// heedIgnored catches the signals that are ignored in this process, as in a script's
-// background job, since children would inherit that.
+// heedIgnored catches the signals that are ignored in this process, as in a background job of a
+// script, since children would inherit that.
 var heedIgnored = sync.OnceFunc(func() {
 	const hangup = syscall.Signal(1) // not every system has the name
 	for _, sig := range []os.Signal{os.Interrupt, hangup} {
@@ -178,7 +177,7 @@ func newChild(t *testing.T, executable, scenario string) *child {
 	return p
 }
 
-// watch waits for the child, and ends one that does not end by itself.
+// watch waits for the child, and kills one that does not end by itself.
 func (p *child) watch() {
 	overdue := time.AfterFunc(maxLife, p.kill)
 	defer overdue.Stop()
@@ -195,7 +194,7 @@ func (p *child) kill() {
 	}
 }
 
-// expect waits until the child has said a line that begins so.
+// expect waits until the child has said a line with this prefix.
 func (p *child) expect(line string) {
 	p.t.Helper()
 	select {
@@ -220,7 +219,7 @@ func (p *child) wait() {
 	p.logMargin()
 }
 
-// logMargin logs what was left of the grace period, if the child has told of its end.
+// logMargin logs the rest of the grace period, if the child has said when it ended.
 func (p *child) logMargin() {
 	p.t.Helper()
 	text, ok := p.out.after("report ")
@@ -232,8 +231,8 @@ func (p *child) logMargin() {
 	p.t.Logf("exit %v after t0, %v before the end of %v; %v after start", own, grace-own, grace, p.took())
 }
 
-// attempt is for what a machine that is too busy can spoil: it tries three times, and
-// fails if each one did.
+// attempt is for tests that a busy machine can spoil: it tries three times, and fails if each
+// attempt did.
 func attempt(t *testing.T, try func() error) {
 	t.Helper()
 	var errs []error
@@ -247,7 +246,7 @@ func attempt(t *testing.T, try func() error) {
 	t.Error(errors.Join(errs...))
 }
 
-// exited waits for the end and tells if the exit status is another one.
+// exited waits for the end and reports an unexpected exit status.
 func (p *child) exited(want int) error {
 	p.t.Helper()
 	p.wait()
@@ -291,7 +290,7 @@ func (p *child) said(want ...string) {
 	}
 }
 
-// logs tells whether the child's standard error has all of these.
+// logs checks that the child's standard error has all of these.
 func (p *child) logs(parts ...string) {
 	p.t.Helper()
 	for _, part := range parts {
@@ -301,8 +300,8 @@ func (p *child) logs(parts ...string) {
 	}
 }
 
-// within fails if the child's exit was later after t0 than the grace period, by its own
-// clock: how long it takes to start and to be noticed says nothing of it.
+// within fails if the child's exit was later after t0 than the grace period, by the child's clock.
+// The time to start it, and to notice its end, does not count.
 func (p *child) within(grace time.Duration) {
 	p.t.Helper()
 	if own := p.ownTime(); own > grace+slack {
@@ -310,10 +309,10 @@ func (p *child) within(grace time.Duration) {
 	}
 }
 
-// took is how long the child has lived.
+// took returns how long the child has lived.
 func (p *child) took() time.Duration { return p.ended.Sub(p.began) }
 
-// ownTime is how long after t0 the child ended the process, by its own account.
+// ownTime returns the time from t0 to the exit, by the child's clock.
 func (p *child) ownTime() time.Duration {
 	p.t.Helper()
 	text, ok := p.out.after("exits ")
@@ -327,7 +326,7 @@ func (p *child) ownTime() time.Duration {
 	return d
 }
 
-// A report is what is read of a Report's JSON.
+// A report has the fields of a Report's JSON that tests read.
 type report struct {
 	Cause    string
 	Began    time.Time
@@ -346,7 +345,7 @@ type reportStep struct {
 	Took                                    float64 `json:"took_seconds"`
 }
 
-// report is the child's.
+// report returns the child's report.
 func (p *child) report() (r report) {
 	p.t.Helper()
 	text, ok := p.out.after("report ")
@@ -359,7 +358,7 @@ func (p *child) report() (r report) {
 	return r
 }
 
-// step is the one with this name; the report must have it.
+// step returns the step with this name, which the report must have.
 func (p *child) step(name string) reportStep {
 	p.t.Helper()
 	for _, s := range p.report().Steps {
@@ -371,7 +370,7 @@ func (p *child) step(name string) reportStep {
 	return reportStep{}
 }
 
-// String is all that the child wrote.
+// String returns all that the child has written.
 func (p *child) String() string {
 	return fmt.Sprintf("standard output:\n%s\nstandard error:\n%s", abridged(p.out.String()), abridged(p.err.String()))
 }
@@ -416,7 +415,7 @@ func (s *transcript) found(line string) bool {
 	return bytes.HasPrefix(s.text.Bytes(), []byte(line)) || bytes.Contains(s.text.Bytes(), []byte("\n"+line))
 }
 
-// seen is closed when a line begins like this.
+// seen returns a channel that is closed when there is a line with this prefix.
 func (s *transcript) seen(line string) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -449,7 +448,7 @@ func (s *transcript) lines() []string {
 	return strings.Split(text, "\n")
 }
 
-// after is the rest of the first line that begins so.
+// after returns the rest of the first line with this prefix.
 func (s *transcript) after(prefix string) (rest string, ok bool) {
 	for _, line := range s.lines() {
 		if rest, ok = strings.CutPrefix(line, prefix); ok {
@@ -461,5 +460,5 @@ func (s *transcript) after(prefix string) (rest string, ok bool) {
 
 var errTest = errors.New("it went wrong")
 
-// zerologTo is a logger that writes everything to w.
+// zerologTo returns a logger that writes everything to w.
 func zerologTo(w io.Writer) zerolog.Logger { return zerolog.New(w) }

@@ -14,10 +14,10 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A zombie is a step that comes back after it was given up, while others are still being
-// waited for. What it does then is nobody's any more.
+// A zombie is a step that returns after it was abandoned, while the drain still waits for others.
+// What it does then has no effect on the drain.
 
-// zombieGrace leaves a step 6/10 of it, and the handler after it the rest.
+// zombieGrace gives the step that is abandoned 6/10 of it, and the handler after it the rest.
 const zombieGrace = 2 * time.Second
 
 var zombieSteps = map[string]func(c *shutdown.Coordinator, rise func()){

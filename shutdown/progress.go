@@ -6,12 +6,12 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// statusPatience is how long a progress line waits for what the steps say of themselves. After
-// that it shows what they said before.
+// statusTimeout is the time that a progress line waits for the steps' statuses. After that it shows
+// the statuses that they had before.
 const statusTimeout = 10 * time.Millisecond
 
-// watchProgress emits a Waiting when a step has been waited for so long that one is due. There may
-// be steps already that are stopped early.
+// watchProgress starts the timer for Waiting events. There may be steps already that are stopping:
+// those that somebody closes early.
 func (c *Coordinator) watchProgress(now time.Duration) {
 	wait := nextTick(c.waiting(now))
 	c.tick = now + wait
@@ -26,7 +26,7 @@ func (c *Coordinator) showProgress() {
 		var nodes, slow []*tree.Node
 		t.Waiting(func(n *tree.Node) {
 			nodes = append(nodes, n)
-			if now-n.Start >= (n.End-n.Start)/2 { // from here on a line is a warning, and says what is waited for
+			if now-n.Start >= (n.End-n.Start)/2 { // the line is a warning, and says what the step waits for
 				slow = append(slow, n)
 			}
 		})
@@ -36,10 +36,10 @@ func (c *Coordinator) showProgress() {
 		}
 		t.Ask(nodes, statusTimeout)
 		t.Lock()
-		again := t.Now() // read once: late and now have to grow by the same
+		again := t.Now() // read once: late and now have to grow by the same time
 		late, now = late+again-now, again
 		if c.phase == ending || c.phase == draining {
-			if ws := c.waiting(now); due(ws, late) { // still: they may have ended meanwhile
+			if ws := c.waiting(now); due(ws, late) { // the steps may have ended meanwhile
 				c.out.emit(Waiting{Steps: ws, Left: max(0, c.end-now)})
 			}
 		}
@@ -51,7 +51,7 @@ func (c *Coordinator) showProgress() {
 	}
 }
 
-// waiting lists the steps that are being waited for.
+// waiting returns the steps that the drain waits for.
 func (c *Coordinator) waiting(now time.Duration) (ws []WaitingStep) {
 	c.tree.Waiting(func(n *tree.Node) {
 		ws = append(ws, WaitingStep{

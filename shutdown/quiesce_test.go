@@ -15,7 +15,7 @@ func TestQuiesceThenStop(t *testing.T) {
 		stop         time.Duration // by a signal
 		grace, delay time.Duration
 		began, told  time.Duration
-		end          time.Duration // when a hog is given up
+		end          time.Duration // when a stuck step is abandoned
 	}{
 		{"a stop within the delay waits for the rest of it", 1 * s, 4 * s, 25 * s, 10 * s, 1 * s, 11 * s, 26 * s},
 		{"a stop when the delay is over does not wait", 1 * s, 11 * s, 25 * s, 10 * s, 1 * s, 11 * s, 26 * s},
@@ -29,7 +29,7 @@ func TestQuiesceThenStop(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(p *bubble) {
 				p.Grace, p.Delay = tt.grace, tt.delay
-				p.Register(p.hog, shutdown.Name("hog"))
+				p.Register(p.hangs, shutdown.Name("hangs"))
 				p.at(tt.quiesce, func() { p.Quiesce() })
 				p.signalAt(tt.stop, sigterm)
 				var told time.Duration
@@ -50,7 +50,7 @@ func TestQuiesceThenStop(t *testing.T) {
 				if want := tt.end - tt.began; report.Grace != want {
 					t.Errorf("Grace = %v, want %v", report.Grace, want)
 				}
-				if step(t, report, "hog").Start < 0 {
+				if step(t, report, "hangs").Start < 0 {
 					t.Error("a step began before t0")
 				}
 			})

@@ -346,7 +346,7 @@ func TestAGoexitOfMain(t *testing.T) {
 	})
 }
 
-func TestAZombieIsSwallowedAndLogged(t *testing.T) {
+func TestThePanicOfAnAbandonedStepIsLogged(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		again := make(chan struct{})
 		stuck := func(end func()) func(context.Context) error {
@@ -378,7 +378,7 @@ func TestAZombieIsSwallowedAndLogged(t *testing.T) {
 func TestNames(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Register(nothing)                                           // 0: a function
-		p.Register(p.hogs().close)                                    // 1: a method
+		p.Register(p.newCloser().close)                               // 1: a method
 		p.Register(func(context.Context) error { return nil })        // 2: a closure
 		p.Register(shutdown.Func(func() {}))                          // 3: adapters
 		p.Register(shutdown.Closer(closer{nil}))                      // 4
@@ -411,15 +411,15 @@ func TestNames(t *testing.T) {
 	})
 }
 
-func (p *bubble) hogs() closer { return closer{nil} }
+func (p *bubble) newCloser() closer { return closer{nil} }
 
 type closer struct{ err error }
 
 func (c closer) Close() error                { return c.err }
 func (c closer) close(context.Context) error { return c.err }
 
-// One goroutine runs all handlers: what one has done must not stick to the next.
-func TestWhatAHandlerDoesIsItsOwn(t *testing.T) {
+// One goroutine calls all handlers. A handler's labels and panics must not affect the next one.
+func TestHandlersDoNotAffectEachOther(t *testing.T) {
 	for name, newer := range map[string]func(context.Context) error{
 		"a panic": func(context.Context) error { panic("x") },
 		"Goexit":  func(context.Context) error { runtime.Goexit(); return nil },

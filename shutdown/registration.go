@@ -9,15 +9,15 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// A Registration is a handler that has been registered, or a task that has been started. Its
-// methods may be called by any goroutine, also by the handler itself.
+// A Registration is a registered handler, or a task of Start. Its methods may be called by any
+// goroutine, also by that of the handler itself.
 type Registration struct {
 	c    *Coordinator
 	node tree.Node
-	late bool // it came when it could not run any more
+	late bool // it was registered too late to run
 }
 
-// Err is ErrDrained if the registration came too late to run, else nil.
+// Err returns ErrDrained if the registration came too late to run, else nil.
 func (r *Registration) Err() error {
 	if r.late {
 		return ErrDrained
@@ -25,23 +25,25 @@ func (r *Registration) Err() error {
 	return nil
 }
 
-// Unregister takes the handler back. True means that it will never run; false that it has run,
-// runs, or has been unregistered before. Exactly one of running and unregistering wins. A task
-// that is running already cannot be taken back, only stopped, with Close.
+// Unregister removes the handler. It returns true if the handler will never run because of this
+// call. It returns false if the handler has run, runs, or was unregistered before. A task that runs
+// already cannot be unregistered; Close stops it.
 func (r *Registration) Unregister() bool {
 	t := r.c.lock()
 	defer t.Unlock()
 	return t.Remove(&r.node)
 }
 
-// Close runs the handler now, if nothing else has or will, and returns its error:
+// Close runs the handler now, unless it runs or has run already, and returns its error:
 //
 //	defer c.Register(h).Close(ctx)
 //
-// Its context is as described at Scope.Close, and so is a Close that comes while the handler
-// runs. For a task that was started, Close asks it to stop and waits until it has ended; called
-// by the task itself, it asks and returns nil at once. On a goroutine of a step that has replaced
-// its profiler labels nobody can tell whose it is: Close asks, and returns ErrInProgress.
+// Scope.Close describes the handler's context and time, and a Close while the handler runs.
+//
+// For a task of Start, Close asks it to stop and waits until it has ended. If the task itself calls
+// Close, Close asks it to stop and returns nil at once. If the calling goroutine has replaced its
+// profiler labels, Close cannot tell whether it is that of the task: it asks the task to stop and
+// returns ErrInProgress at once.
 func (r *Registration) Close(ctx context.Context) error { return r.c.close(ctx, &r.node) }
 
 // close stops a node of the stack early, as described at Scope.Close.
@@ -64,7 +66,7 @@ func (c *Coordinator) close(ctx context.Context, n *tree.Node) error {
 	case left > 0:
 		limit = tree.Sum(t.Now(), left)
 	case by != nil && by.Stopping():
-		limit = tree.Never // that of by
+		limit = tree.Never // the limit of by applies
 	}
 	t.Unlock()
 	failed, err := t.Close(n, tree.CloseOptions{By: by, Values: values, Limit: limit})
@@ -91,11 +93,14 @@ func (c *Coordinator) join(failed []*tree.Node) error {
 	return errors.Join(errs...)
 }
 
-// Start runs a task that must outlive main: an admin listener, metrics, an embedded broker. It
-// starts now, or when Run begins. It is asked to stop, through its context, in its turn as a
-// handler that was registered here: handlers registered after it find it running. If it returns
-// before, the program stops, with its error if there is one; without one, after the stop was
-// requested, it ends alone. A nil task panics.
+// Start starts a task that must outlive main, such as an admin listener, metrics, or an embedded
+// broker. The task starts now, or when Run begins. It has its turn to stop like a handler that is
+// registered at the same place: it still runs while the handlers run that were registered after it.
+// Then its context ends.
+//
+// If the task returns before it was asked to stop, the program stops, with the task's error as the
+// cause if there is one. After t0 a task that returns nil does not stop the program. A nil task
+// panics.
 func (c *Coordinator) Start(task func(context.Context) error, opts ...Option) *Registration {
 	return c.start(task, site.Here().As(""), opts)
 }

@@ -11,30 +11,29 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// A Report is the record of a stop. It is complete, also where the log is not, and
-// does not change any more once the Coordinator is Done.
+// A Report is the record of a stop. It is complete even if the log is not. When the Coordinator is
+// Done, the report is final.
 type Report struct {
-	Cause  error         // why the program stopped, never nil, but while a stop is only announced, see Quiesce
+	Cause  error         // why the program stopped; nil only after Quiesce and before the request to stop
 	Began  time.Time     // t0
 	Took   time.Duration // from t0 to the end of the last step
-	Grace  time.Duration // from t0 to the exit, whatever happens: at least min(2 s, the Coordinator's) after the request
-	Delay  time.Duration // in effect
-	Forced bool          // by a second signal
-	Steps  []Step        // in the order in which they were begun
-	Leaks  []Leak        // goroutines that tasks and handlers left behind; no failure
+	Grace  time.Duration // from t0 to the exit, at most; longer than the Coordinator's if the request came late after Quiesce
+	Delay  time.Duration // the delay in effect
+	Forced bool          // whether there was a second signal
+	Steps  []Step        // in the order in which they began
+	Leaks  []Leak        // goroutines that tasks and handlers left behind; they are no failures
 
 	fault      *failure       // the cause, if it counts as a failure
-	mainCode   int            // of the *ExitError that main returned
-	panicked   bool           // main
-	code       int            // of Exit
-	raise      *signals.Error // by which the process is to end after a clean stop
-	mainBudget time.Duration  // what main had to stop; 0 if it had returned
-	allOK      int            // so many steps, and none of them has failed: there may be a million to look at
+	mainCode   int            // the code of the *ExitError that main returned
+	panicked   bool           // main panicked
+	code       int            // the code given to Exit
+	raise      *signals.Error // the signal by which the process ends after a clean stop
+	mainBudget time.Duration  // main's budget; 0 if main returned by itself
+	allOK      int            // len(Steps) if no step has failed, so that nobody has to search a million steps
 }
 
-// A failure is a cause that counts as one. The code of an *ExitError in it is taken where the
-// failure comes from: at the end of the process no method of an error is called, which may
-// block.
+// A failure is a cause that counts as a failure. The code of an *ExitError in it is taken when the
+// failure is made: at the end of the process no method of an error is called, since it may block.
 type failure struct {
 	err  error
 	code int
@@ -42,30 +41,30 @@ type failure struct {
 
 func newFailure(err error) *failure { return &failure{err, exitCode(err)} }
 
-// A Step is one thing that had to end: main, a task, a hold or a handler.
+// A Step is the record of a step: main, a task, a hold or a handler.
 type Step struct {
 	Kind    StepKind
 	Name    string
 	Site    string        // the file and line at which it was registered
-	Start   time.Duration // since t0, when it was told to stop, or called; negative for a handler that was closed before t0 and ended after it
-	Took    time.Duration // from then until it ended, or was abandoned
+	Start   time.Duration // when it was told to stop or, for a handler, called, since t0; negative if it was closed before t0
+	Took    time.Duration // from Start until it ended or was abandoned
 	Outcome Outcome
 	Err     error  // nil if OutcomeOK
-	Stack   string // of the panic; of its goroutines, if it did not return by its deadline
-	Status  string // what it said of itself, such as how many requests it has finished; also by an error that is no failure
-	// WaitsFor is what a step that did not return by its deadline waits for, in one line. It is
-	// empty where that is not known.
+	Stack   string // the stack of a panic, or of all its goroutines if it did not return by its deadline
+	Status  string // the status that it has set, see SetStatus, and the text of an error that is no failure
+	// WaitsFor says in one line what the step waits for, if it did not return by its deadline. It
+	// is empty if that is not known.
 	WaitsFor string
 }
 
-// A Leak is goroutines that a task or a handler has started and left behind.
+// A Leak describes goroutines that a task or a handler has started and left behind.
 type Leak struct {
 	Step  string // the name of the step
 	Count int
 	Stack string
 }
 
-// A StepKind is what a step is.
+// A StepKind is the kind of a step.
 type StepKind int
 
 // The kinds of steps.
@@ -78,10 +77,10 @@ const (
 
 var kinds = [...]string{"main", "task", "hold", "handler"}
 
-// String is the kind in lower case.
+// String returns the kind in lower case.
 func (k StepKind) String() string { return text(kinds[:], int(k), "StepKind") }
 
-// MarshalText is String.
+// MarshalText returns the text of String.
 func (k StepKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // An Outcome is how a step ended. All but OutcomeOK are failures.
@@ -94,16 +93,16 @@ const (
 	OutcomePanicked          // its Err is a *group.PanicError
 	OutcomeGoexited          // it called runtime.Goexit; its Err is group.ErrGoexit
 	OutcomeLate              // it returned after its deadline
-	OutcomeAbandoned         // it had not returned at its end; its Err is a *group.StuckError
-	OutcomeSkipped           // no time was left in the grace period when its turn came
+	OutcomeAbandoned         // it had not returned at the end of its budget; its Err is a *group.StuckError
+	OutcomeSkipped           // it was not called, since no time was left
 )
 
 var outcomes = [...]string{"ok", "failed", "panicked", "goexited", "late", "abandoned", "skipped"}
 
-// String is the outcome in lower case.
+// String returns the outcome in lower case.
 func (o Outcome) String() string { return text(outcomes[:], int(o), "Outcome") }
 
-// MarshalText is String.
+// MarshalText returns the text of String.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 func text(names []string, i int, kind string) string {
@@ -113,7 +112,7 @@ func text(names []string, i int, kind string) string {
 	return names[i]
 }
 
-// andSaid is the Status of a step, with what an excused error of it said.
+// joinStatus returns the Status of a step: its status and the text of an excused error.
 func joinStatus(status, said string) string {
 	if status == "" || said == "" {
 		return status + said
@@ -121,8 +120,8 @@ func joinStatus(status, said string) string {
 	return status + "; " + said
 }
 
-// Report is nil before t0. Then it is a snapshot, with the steps that are over; when
-// the Coordinator is Done, it is final.
+// Report returns the report so far, with the steps that are over. It returns nil before t0. When the
+// Coordinator is Done, the report is final.
 func (c *Coordinator) Report() *Report {
 	t := c.lock()
 	defer t.Unlock()
@@ -135,7 +134,7 @@ func (c *Coordinator) Report() *Report {
 	return c.build()
 }
 
-// build makes the report from what there is. The lock is held.
+// build makes the report from the steps recorded so far. The lock is held.
 func (c *Coordinator) build() *Report {
 	for _, n := range c.stuck {
 		s := &c.steps[n.Record-1]
@@ -146,7 +145,7 @@ func (c *Coordinator) build() *Report {
 		Grace: c.end - c.t0, Delay: c.delay, Forced: c.forced, Steps: c.steps, Leaks: c.leaks,
 		fault: c.cause.fault, mainCode: c.codes[&c.main], panicked: c.main.Outcome == tree.Panicked, code: c.code, mainBudget: c.mainBudget,
 	}
-	if c.main.Outcome == tree.Abandoned { // what it returns later is not its result
+	if c.main.Outcome == tree.Abandoned { // an error that it returns later does not count
 		r.mainCode = 0
 	}
 	if c.Reraise {
@@ -156,8 +155,8 @@ func (c *Coordinator) build() *Report {
 		r.Took = c.tree.Now() - c.t0
 	}
 	if c.phase < finished || c.unfinished > 0 {
-		// One that is not over takes a negative time. At the end, it is of a scope that
-		// was released, and runs although the program does not wait for it.
+		// Took is negative for a step that is not over. At the end that is a handler of a released
+		// scope, for which the program does not wait.
 		r.Steps = slices.DeleteFunc(slices.Clone(c.steps), func(s Step) bool { return s.Took < 0 })
 	}
 	r.Steps = slices.Clip(r.Steps)
@@ -167,9 +166,9 @@ func (c *Coordinator) build() *Report {
 	return r
 }
 
-// Err is nil if everything went well. Otherwise it joins the failures: main's first,
-// or the cause of Stop, then those of the other steps, each with its name. What main
-// returned of its tasks is not repeated.
+// Err returns nil after a clean stop. Otherwise it joins the failures. Main's error or the cause of
+// Stop is first, then come the errors of the other steps, each with the step's name. The error of a
+// task is left out if main has returned it.
 func (r *Report) Err() error {
 	failures := r.failures()
 	var errs []error
@@ -193,7 +192,7 @@ func (r *Report) Err() error {
 	return errors.Join(errs...)
 }
 
-// failures are the steps that failed.
+// failures returns the steps that failed.
 func (r *Report) failures() (failures []*Step) {
 	if r.allOK == len(r.Steps) {
 		return nil
@@ -206,7 +205,7 @@ func (r *Report) failures() (failures []*Step) {
 	return failures
 }
 
-// mainErr is what main returned, or what became of it.
+// mainErr returns the error of main, with main's name if the drain has made the error.
 func (s *Step) mainErr() error {
 	if s.Outcome == OutcomeFailed || s.Outcome == OutcomePanicked {
 		return s.Err
@@ -219,8 +218,8 @@ func contains(errs []error, err error) bool {
 	return slices.ContainsFunc(errs, func(e error) bool { return tree.In(e, err) })
 }
 
-// isIn reports whether the failure of the task s is in the tree of one of errs. The error
-// alone does not tell: another task may have failed with the same.
+// isIn reports whether the failure of the task s is in the tree of one of errs. It compares the
+// names as well: another task may have failed with the same error.
 func (s *Step) isIn(errs []error) bool {
 	return slices.ContainsFunc(errs, func(e error) bool {
 		return tree.Some(e, func(e error) bool {
@@ -230,7 +229,7 @@ func (s *Step) isIn(errs []error) bool {
 	})
 }
 
-// count is the number of steps by outcome, but for those that are OK.
+// count returns the numbers of failed steps by outcome.
 func (r *Report) count() map[Outcome]int {
 	n := make(map[Outcome]int)
 	for _, s := range r.failures() {
@@ -239,7 +238,8 @@ func (r *Report) count() map[Outcome]int {
 	return n
 }
 
-// slowest is the step that took longest.
+// slowest returns the step that took longest. The time that main waited for its tasks does not
+// count.
 func (r *Report) slowest() (slowest *Step, took time.Duration) {
 	slowest = new(Step)
 	for i := range r.Steps {
@@ -255,7 +255,7 @@ func (r *Report) slowest() (slowest *Step, took time.Duration) {
 	return slowest, took
 }
 
-// inTasks is how long main waited for the last of its tasks.
+// inTasks returns how long main waited for the last of its tasks.
 func (r *Report) inTasks(main *Step) (waited time.Duration) {
 	for i := range r.Steps {
 		s := &r.Steps[i]
@@ -270,7 +270,7 @@ func (r *Report) clean() bool {
 	return r.fault == nil && len(r.failures()) == 0
 }
 
-// reraises is the signal by which the process is to end, nil if it is not to.
+// reraises returns the signal by which the process has to end, nil if there is none.
 func (r *Report) reraises() *signals.Error {
 	if r.exitCode() == 0 {
 		return r.raise
@@ -278,9 +278,15 @@ func (r *Report) reraises() *signals.Error {
 	return nil
 }
 
-// ExitCode is 2 if main panicked; else that of Exit or of an *ExitError, if it is not 0;
-// else 1 if any step failed; else, with Reraise and a signal as the cause, 128 + n; else
-// 0. It calls no methods of errors.
+// ExitCode returns the exit code of the program, the first of these that applies:
+//
+//   - 2 if main panicked
+//   - the code of Exit or of an *ExitError, if it is not 0
+//   - 1 if a step failed, or the cause of the stop is a failure
+//   - 128 + n if signal n is the cause and Reraise is set
+//   - 0
+//
+// It calls no methods of errors.
 func (r *Report) ExitCode() int {
 	if sig := r.reraises(); sig != nil {
 		return sig.ExitCode()

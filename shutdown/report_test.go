@@ -64,7 +64,7 @@ func TestBeingAskedToStopIsNoError(t *testing.T) {
 	}
 }
 
-// orRequested is the cause of a Stop with this one.
+// orRequested returns the cause that a Stop with err has.
 func orRequested(cause error) error {
 	if cause == nil {
 		return shutdown.ErrStopRequested
@@ -72,7 +72,8 @@ func orRequested(cause error) error {
 	return cause
 }
 
-// canceledWraps says that it is context.Canceled, and wraps what it is besides.
+// canceledWraps is an error whose Is says that it is context.Canceled, and that wraps another
+// error.
 type canceledWraps struct{ error }
 
 func (canceledWraps) Is(target error) bool { return target == context.Canceled }
@@ -261,7 +262,7 @@ func aReport() *shutdown.Report {
 }
 
 func TestReportString(t *testing.T) {
-	want := `stopped with failures in 12.30s of 25.00s: received signal terminated, forced by a second signal
+	want := `stopped with failures in 12.30s of 25.00s: received signal terminated, after a second signal
     +5.00s     1.50s  main     main      ok
     +5.00s     1.2ms  task     http      ok
     +5.00s       0µs  hold     callback  failed     task failed (app/hold.go:3)
@@ -280,7 +281,7 @@ func TestReportStringOfSimpleEnds(t *testing.T) {
 	}{
 		{"empty", &shutdown.Report{}, "stopped in 0s of 0s"},
 		{"main returned", &shutdown.Report{Grace: s, Cause: shutdown.ErrReturned}, "stopped in 0s of 1.00s: main returned"},
-		{"a stop was requested", &shutdown.Report{Cause: shutdown.ErrStopRequested, Forced: true}, "stopped in 0s of 0s: stop requested, forced by a second signal"},
+		{"a stop was requested", &shutdown.Report{Cause: shutdown.ErrStopRequested, Forced: true}, "stopped in 0s of 0s: stop requested, after a second signal"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got, _, _ := strings.Cut(tt.report.String(), "\n"); got != tt.want {
@@ -392,8 +393,8 @@ func TestReportInZerolog(t *testing.T) {
 func TestLeaksAreListedAndNoFailure(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Register(func(ctx context.Context) error {
-			go p.hog(ctx)
-			go p.hog(ctx)
+			go p.hangs(ctx)
+			go p.hangs(ctx)
 			go func() { // about to end
 				time.Sleep(5 * ms)
 			}()
@@ -401,12 +402,12 @@ func TestLeaksAreListedAndNoFailure(t *testing.T) {
 		}, shutdown.Name("leaky"))
 		p.Register(nothing, shutdown.Name("tidy"))
 		report := p.runs(groupOf(func(ctx context.Context) error {
-			go p.hog(ctx)
+			go p.hangs(ctx)
 			return nil
 		}))
 		count := 0
 		for _, l := range report.Leaks {
-			if l.Step == "tidy" || l.Step == "main" || !strings.Contains(l.Stack, "hog") {
+			if l.Step == "tidy" || l.Step == "main" || !strings.Contains(l.Stack, "hangs") {
 				t.Errorf("a leak of %s: %s", l.Step, l.Stack)
 			}
 			count += l.Count
@@ -437,7 +438,7 @@ func TestFailuresThatShareAnErrorAreAllInTheReportsError(t *testing.T) {
 
 func TestNobodyWritesToTheFinalReport(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Timeout(s))
+		p.Register(p.hangs, shutdown.Timeout(s))
 		closing := make(chan struct{})
 		released := p.Scope("released")
 		released.Register(p.takes(10 * s))
@@ -474,7 +475,7 @@ func TestNobodyWritesToTheFinalReport(t *testing.T) {
 	})
 }
 
-// A step of before the stop has no plus; one without a site is told of by its name.
+// The start of a step before t0 has no plus sign. Without a site the step has only its name.
 func TestReportOfAnEarlyStepWithoutASite(t *testing.T) {
 	r := &shutdown.Report{Steps: []shutdown.Step{
 		{Kind: shutdown.KindHandler, Name: "early", Start: -5 * time.Millisecond, Outcome: shutdown.OutcomeFailed, Err: errTest},
@@ -487,7 +488,7 @@ func TestReportOfAnEarlyStepWithoutASite(t *testing.T) {
 	}
 }
 
-// A report is a value: a copy with more steps has their failures.
+// A copy of a report with more steps has their failures.
 func TestReportOfACopy(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		r := *p.runs(nothing)

@@ -14,7 +14,7 @@ import (
 
 var errTask = errors.New("task failed")
 
-// failsAfter is a task that fails at the given time.
+// failsAfter returns a task that fails at the given time.
 func failsAfter(d time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {
 		select {
@@ -36,7 +36,7 @@ func groupOf(tasks ...func(context.Context) error) func(context.Context) error {
 	}
 }
 
-func TestWhatStampsT0(t *testing.T) {
+func TestT0(t *testing.T) {
 	const delay = 4 * s
 	cause := errors.New("disk full")
 	for _, tt := range []struct {
@@ -107,7 +107,7 @@ func TestTheParentsEndStopsTheProgram(t *testing.T) {
 	})
 }
 
-func TestNothingOfAGroupInsideATaskStopsTheProgramAtOnce(t *testing.T) {
+func TestAGroupInsideATaskDoesNotStopTheProgramAtOnce(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		var inner time.Duration
 		report := p.runs(func(ctx context.Context) error {
@@ -135,7 +135,7 @@ func TestNothingOfAGroupInsideATaskStopsTheProgramAtOnce(t *testing.T) {
 	})
 }
 
-func TestWhatEndsARunningDelay(t *testing.T) {
+func TestTheEndOfARunningDelay(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		main func(*bubble) func(context.Context) error
@@ -179,7 +179,7 @@ func TestAnotherRequestDoesNotEndTheDelay(t *testing.T) {
 	})
 }
 
-func TestADelayOfMoreThanHalfIsCutToHalf(t *testing.T) {
+func TestADelayOfMoreThanHalfIsReducedToHalf(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace, p.Delay = 10*s, 9*s
 		p.at(1, func() { p.Stop(nil) })

@@ -11,19 +11,19 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// Run calls main, on a goroutine of its own, and drains the program when main returns, when a
-// signal comes, on Stop, or when ctx ends: it cancels main's context, waits for main, and runs the
+// Run calls main on a goroutine of its own. It drains the program when main returns, when a signal
+// comes, on Stop, or when ctx ends: it cancels main's context, waits for main, and runs the
 // handlers. It returns the report when every step has ended or was abandoned.
 //
-// Where ctx was cancelled for a signal, as that of os/signal's NotifyContext is, and this process
-// has received one of Signals as well, at most 200 ms after the end of ctx, that signal is the
-// cause.
+// If ctx ends because of a signal, as a context of os/signal's NotifyContext does, and the process
+// receives one of Signals at most 200 ms after the end of ctx, that signal is the cause of the
+// stop.
 //
-// Run never panics because main did, and does not end the process; a third signal
-// does. A nil main and a second Run panic. After a drain without a Run, by Shutdown or
-// Exit, main is skipped and the report of that drain is returned.
+// Run does not panic if main does, and does not end the process. Only a third signal ends it. A nil
+// main and a second Run panic. After a drain without a Run, by Shutdown or Exit, Run skips main and
+// returns the report of that drain.
 func (c *Coordinator) Run(ctx context.Context, main func(context.Context) error) *Report {
-	if !stacks.Inside() { // else it is counted
+	if !stacks.Inside() { // else the goroutine is counted already
 		known.Begin()
 		defer known.End()
 	}
@@ -32,16 +32,17 @@ func (c *Coordinator) Run(ctx context.Context, main func(context.Context) error)
 	return c.Report()
 }
 
-// Main calls main on the caller's goroutine, drains the program as Run does, writes
-// the log, and returns the exit code:
+// Main calls main on the caller's goroutine, drains the program as Run does, writes the log, and
+// returns the exit code, which Report.ExitCode describes:
 //
 //	func main() { os.Exit(shutdown.Main(run)) }
 //
-// The code is, by the first that applies: 2 if main panicked, and then Main panics
-// again with the same value, when everything has been drained; that of Exit or of an
-// *ExitError, if it is not 0; 1 if any step failed; 0. With Reraise, after a clean stop
-// by a signal, it ends the process by that signal; so it does, with the code, where
-// main is stuck or has called runtime.Goexit. A third signal ends it with 128 + n.
+// If main panics, Main panics again with the same value after the drain. In these cases Main does
+// not return but ends the process:
+//
+//   - after a clean stop by a signal with Reraise: by that signal
+//   - if main is stuck, or has called runtime.Goexit: with the exit code
+//   - on a third signal: with 128 + its number
 func (c *Coordinator) Main(main func(context.Context) error) int {
 	return c.mainFor(main, site.Here().As("main"))
 }
@@ -61,7 +62,7 @@ func (c *Coordinator) mainFor(main tree.Func, at site.Origin) int {
 	}
 	c.tree.Inline(&c.main, func(r tree.Result, inTime bool) {
 		if !inTime {
-			select {} // it was abandoned, and Main ends the process elsewhere
+			select {} // main was abandoned, and another goroutine ends the process
 		}
 		<-c.done
 		switch r.How {
@@ -74,7 +75,7 @@ func (c *Coordinator) mainFor(main tree.Func, at site.Origin) int {
 	return c.exitStatus()
 }
 
-// open begins a Run. It returns false if the program has been drained already.
+// open begins a Run. It returns false if the program was drained before.
 func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at site.Origin) bool {
 	if c.site != (site.Site{}) {
 		at = c.site.As("main")
@@ -113,7 +114,7 @@ func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at 
 		t.Call(&c.main)
 	}
 	switch {
-	case c.cause.err != nil: // of a Stop before
+	case c.cause.err != nil: // Stop was called before Run
 		c.request(t.Now(), c.cause, false)
 	case ended:
 		c.parentEnded(t.Now(), end, false)
@@ -121,8 +122,8 @@ func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at 
 	return true
 }
 
-// negative is what is wrong with the fields, nil if nothing is. A Run panics because of it; a
-// drain without one, which may be a program's last act, tells and takes the default.
+// negative returns an error if a field is negative. Run panics with it. A drain without a Run logs
+// it and uses the default, so that the handlers run all the same.
 func (c *Coordinator) negative() error {
 	if c.Grace < 0 || c.Delay < 0 {
 		return fmt.Errorf("shutdown: Grace %v or Delay %v is negative", c.Grace, c.Delay)
@@ -130,10 +131,10 @@ func (c *Coordinator) negative() error {
 	return nil
 }
 
-// mayRun reports whether there was no Run yet. The lock is held.
+// mayRun reports whether Run was not called before. The lock is held.
 func (c *Coordinator) mayRun() bool { return c.phase == fresh || c.withoutRun && !c.main.Over() }
 
-// skipMain is for a Run after a drain without one, of which main's step is then a part.
+// skipMain adds main to the report as skipped, for a Run after a drain without one.
 func (c *Coordinator) skipMain() {
 	c.main.NeverRuns()
 	c.main.Start = c.tree.Now()
@@ -149,12 +150,12 @@ func (c *Coordinator) skipMain() {
 	c.report = &r
 }
 
-// Shutdown asks the program to stop, like Stop(nil), and waits until everything is
-// over, or ctx ends. It returns the report's error, or ctx's.
+// Shutdown asks the program to stop, like Stop(nil), and waits until the drain is over, or ctx
+// ends. It returns the report's error, or ctx's.
 //
-// Called by main, a task, a hold or a handler, on its goroutine or with a context that
-// descends from its own, it returns ErrInProgress at once, since it would wait for
-// itself. Without a Run, it drains by itself, with signals caught for the duration.
+// If a step calls it, on its goroutine or with a context that descends from its own, Shutdown
+// returns ErrInProgress at once, since the step would wait for its own end. Without a Run, Shutdown
+// drains the program itself, and catches signals meanwhile.
 func (c *Coordinator) Shutdown(ctx context.Context) error {
 	c.setup()
 	inside := c.calledByStep(ctx)
@@ -168,7 +169,7 @@ func (c *Coordinator) Shutdown(ctx context.Context) error {
 	case <-c.done:
 	case <-ctx.Done():
 		select {
-		case <-c.done: // as well
+		case <-c.done: // both have happened: the report counts
 		default:
 			return ctx.Err()
 		}
@@ -176,8 +177,8 @@ func (c *Coordinator) Shutdown(ctx context.Context) error {
 	return c.Report().Err()
 }
 
-// drainAlone begins a drain without a Run, if nothing has begun yet. byExit says that the
-// process ends with it.
+// drainWithoutRun begins a drain without a Run, unless a Run or such a drain has begun. byExit says
+// that the process ends after it.
 func (c *Coordinator) drainWithoutRun(byExit bool) bool {
 	t := c.lock()
 	defer t.Unlock()
@@ -199,7 +200,7 @@ func (c *Coordinator) drainWithoutRun(byExit bool) bool {
 	return true
 }
 
-// Done is closed when the drain is over and the report is final.
+// Done returns a channel that is closed when the drain is over and the report is final.
 func (c *Coordinator) Done() <-chan struct{} {
 	c.setup()
 	return c.done

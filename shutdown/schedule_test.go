@@ -14,7 +14,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A stuck is a handler that never returns, and how long it is to be waited for.
+// A stuck is a handler that never returns, and the budget that it has.
 type stuck struct {
 	opts []shutdown.Option
 	want time.Duration
@@ -28,17 +28,17 @@ func times(n int, s stuck) []stuck {
 	return all
 }
 
-func TestAllowances(t *testing.T) {
+func TestBudgets(t *testing.T) {
 	timeout, reserve := shutdown.Timeout, shutdown.Reserve
 	opts := func(o ...shutdown.Option) []shutdown.Option { return o }
 	for _, tt := range []struct {
 		name         string
 		grace, delay time.Duration
-		hogs         []stuck // newest first
+		handlers     []stuck // newest first
 	}{
-		{"one handler has all there is", 25 * s, 0, []stuck{{nil, 25 * s}}},
+		{"one handler has the whole grace period", 25 * s, 0, []stuck{{nil, 25 * s}}},
 		{"a handler leaves a second to each after it", 25 * s, 0, append([]stuck{{nil, 16 * s}}, times(9, stuck{nil, s})...)},
-		{"many share half of what there is", 10 * s, 0, append([]stuck{{nil, 10*s - 19*250*ms}}, times(19, stuck{nil, 250 * ms})...)},
+		{"many share half of the grace period", 10 * s, 0, append([]stuck{{nil, 10*s - 19*250*ms}}, times(19, stuck{nil, 250 * ms})...)},
 		{"the delay is part of the grace period", 30 * s, 10 * s, append([]stuck{{nil, 14 * s}}, times(6, stuck{nil, s})...)},
 		{"a timeout leaves the rest to the next", 10 * s, 0, []stuck{{opts(timeout(2 * s)), 2 * s}, {nil, 7 * s}, {nil, s}}},
 		{"a timeout below the floor frees what it does not use", 10 * s, 0, []stuck{{nil, 9900 * ms}, {opts(timeout(100 * ms)), 100 * ms}}},
@@ -50,11 +50,11 @@ func TestAllowances(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(p *bubble) {
 				p.Grace, p.Delay = tt.grace, tt.delay
-				for i := len(tt.hogs) - 1; i >= 0; i-- {
-					p.Register(p.hog, tt.hogs[i].opts...)
+				for i := len(tt.handlers) - 1; i >= 0; i-- {
+					p.Register(p.hangs, tt.handlers[i].opts...)
 				}
-				// With a delay the stop has to come from outside, which makes main a
-				// step of the plan. It takes nothing.
+				// With a delay the stop has to come from outside. Main is then a step of the plan,
+				// which takes no time.
 				main := nothing
 				if tt.delay > 0 {
 					main = obey
@@ -64,7 +64,7 @@ func TestAllowances(t *testing.T) {
 
 				want, at := make([]row, 0), tt.delay
 				want = append(want, row{Kind: shutdown.KindMain, Name: "main", Start: at})
-				for _, h := range tt.hogs {
+				for _, h := range tt.handlers {
 					want = append(want, row{shutdown.KindHandler, report.Steps[1].Name, at, h.want, shutdown.OutcomeAbandoned})
 					at += h.want
 				}
@@ -83,7 +83,7 @@ func TestAllowances(t *testing.T) {
 func TestTimeThatIsNotUsedGoesToTheNext(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 10 * s
-		p.Register(p.hog, shutdown.Name("second"))
+		p.Register(p.hangs, shutdown.Name("second"))
 		p.Register(p.takes(3*s), shutdown.Name("first"))
 		wantRows(t, p.runs(nothing),
 			row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
@@ -92,18 +92,18 @@ func TestTimeThatIsNotUsedGoesToTheNext(t *testing.T) {
 	})
 }
 
-func TestReservesThatExceedTheGracePeriodAreScaled(t *testing.T) {
+func TestReservesThatExceedTheGracePeriodAreReduced(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 10 * s
-		p.Register(p.hog, shutdown.Name("b"), shutdown.Reserve(6*s))
-		p.Register(p.hog, shutdown.Name("a"), shutdown.Reserve(6*s))
-		p.Register(p.hog, shutdown.Name("plain"))
+		p.Register(p.hangs, shutdown.Name("b"), shutdown.Reserve(6*s))
+		p.Register(p.hangs, shutdown.Name("a"), shutdown.Reserve(6*s))
+		p.Register(p.hangs, shutdown.Name("plain"))
 		report := p.runs(nothing)
 
-		// 9/10 of 10 s for 6 + 6 + 1 s that were promised.
-		promised := func(d time.Duration) time.Duration { return d * 9 / 13 }
+		// 9/10 of 10 s for minimums of 6 + 6 + 1 s.
+		reduced := func(d time.Duration) time.Duration { return d * 9 / 13 }
 		for name, want := range map[string]time.Duration{
-			"plain": 10*s - 2*promised(6*s), "a": promised(6 * s), "b": promised(6 * s),
+			"plain": 10*s - 2*reduced(6*s), "a": reduced(6 * s), "b": reduced(6 * s),
 		} {
 			if got := step(t, report, name).Took; (got - want).Abs() > time.Microsecond {
 				t.Errorf("%s took %v, want %v", name, got, want)
@@ -118,11 +118,11 @@ func TestReservesThatExceedTheGracePeriodAreScaled(t *testing.T) {
 	})
 }
 
-func TestPromisesWithinNineTenthsAreNotScaled(t *testing.T) {
+func TestMinimumsWithinNineTenthsAreNotReduced(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 10 * s
-		p.Register(p.hog, shutdown.Name("b"), shutdown.Reserve(8*s))
-		p.Register(p.hog, shutdown.Name("a"))
+		p.Register(p.hangs, shutdown.Name("b"), shutdown.Reserve(8*s))
+		p.Register(p.hangs, shutdown.Name("a"))
 		report := p.runs(nothing)
 		if got := step(t, report, "a").Took; got != 2*s {
 			t.Errorf("a took %v, want 2 s", got)
@@ -134,7 +134,7 @@ func TestPromisesWithinNineTenthsAreNotScaled(t *testing.T) {
 }
 
 func TestMargins(t *testing.T) {
-	for _, tt := range []struct{ allowance, margin time.Duration }{
+	for _, tt := range []struct{ budget, margin time.Duration }{
 		{20 * ms, 10 * ms},   // never more than half
 		{50 * ms, 25 * ms},   // at least 25 ms
 		{100 * ms, 25 * ms},  //
@@ -144,10 +144,10 @@ func TestMargins(t *testing.T) {
 		{100 * s, 500 * ms},  //
 		{1 * ms, 500 * 1000}, //
 	} {
-		t.Run(fmt.Sprint(tt.allowance), func(t *testing.T) {
+		t.Run(fmt.Sprint(tt.budget), func(t *testing.T) {
 			inBubble(t, func(p *bubble) {
 				p.Grace = time.Hour
-				cuts, deadlines := make(chan time.Duration, 1), make(chan time.Duration, 1)
+				ends, deadlines := make(chan time.Duration, 1), make(chan time.Duration, 1)
 				p.Register(func(ctx context.Context) error {
 					start := time.Now()
 					d, ok := ctx.Deadline()
@@ -156,16 +156,16 @@ func TestMargins(t *testing.T) {
 					}
 					deadlines <- d.Sub(start)
 					<-ctx.Done()
-					cuts <- time.Since(start)
-					return p.hog(ctx)
-				}, shutdown.Timeout(tt.allowance), shutdown.Name("h"))
+					ends <- time.Since(start)
+					return p.hangs(ctx)
+				}, shutdown.Timeout(tt.budget), shutdown.Name("h"))
 				report := p.runs(nothing)
-				want := tt.allowance - tt.margin
-				if cut, deadline := <-cuts, <-deadlines; cut != want || deadline != want {
-					t.Errorf("cut after %v, deadline after %v, want %v", cut, deadline, want)
+				want := tt.budget - tt.margin
+				if ended, deadline := <-ends, <-deadlines; ended != want || deadline != want {
+					t.Errorf("context ended after %v, deadline after %v, want %v", ended, deadline, want)
 				}
-				if got := step(t, report, "h"); got.Took != tt.allowance || got.Outcome != shutdown.OutcomeAbandoned {
-					t.Errorf("given up after %v as %v, want %v", got.Took, got.Outcome, tt.allowance)
+				if got := step(t, report, "h"); got.Took != tt.budget || got.Outcome != shutdown.OutcomeAbandoned {
+					t.Errorf("abandoned after %v as %v, want %v", got.Took, got.Outcome, tt.budget)
 				}
 			})
 		})
@@ -185,7 +185,7 @@ func TestOutcomesByTime(t *testing.T) {
 		register("late and failed", 999*ms, failure)
 		register("late", 960*ms, nil)
 		register("in time", 949*ms, nil)
-		p.Register(p.hog, shutdown.Name("stuck"), shutdown.Timeout(s))
+		p.Register(p.hangs, shutdown.Name("stuck"), shutdown.Timeout(s))
 		report := p.runs(nothing)
 
 		wantRows(t, report,
@@ -210,15 +210,15 @@ func TestNothingIsStartedAfterTheGracePeriod(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 10 * s
 		p.Register(func(ctx context.Context) error {
-			// It has all there is, and is the last: for these nothing is left.
+			// It uses the whole grace period, and no time is left for the handlers after it.
 			p.Register(nothing, shutdown.Name("too late 1"))
 			p.Register(nothing, shutdown.Name("too late 2"))
-			return p.hog(ctx)
-		}, shutdown.Name("hog"))
+			return p.hangs(ctx)
+		}, shutdown.Name("hangs"))
 		report := p.runs(nothing)
 		wantRows(t, report,
 			row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
-			row{shutdown.KindHandler, "hog", 0, 10 * s, shutdown.OutcomeAbandoned},
+			row{shutdown.KindHandler, "hangs", 0, 10 * s, shutdown.OutcomeAbandoned},
 			row{shutdown.KindHandler, "too late 2", 10 * s, 0, shutdown.OutcomeSkipped},
 			row{shutdown.KindHandler, "too late 1", 10 * s, 0, shutdown.OutcomeSkipped})
 		if err := step(t, report, "too late 1").Err; !errors.Is(err, shutdown.ErrGrace) {
@@ -230,14 +230,14 @@ func TestNothingIsStartedAfterTheGracePeriod(t *testing.T) {
 func TestMainHoldsAndHandlersShareTheGracePeriod(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 20 * s
-		p.Register(p.hog, shutdown.Name("second"))
-		p.Register(p.hog, shutdown.Name("first"))
+		p.Register(p.hangs, shutdown.Name("second"))
+		p.Register(p.hangs, shutdown.Name("first"))
 		p.at(1, func() {
 			p.Hold("held")
 			p.Stop(nil)
 		})
-		report := p.runs(p.hog)
-		// Main and the hold share what is left by two seconds for two handlers.
+		report := p.runs(p.hangs)
+		// Main and the hold have the time left, less two seconds for the two handlers.
 		wantRows(t, report,
 			row{shutdown.KindMain, "main", 0, 18 * s, shutdown.OutcomeAbandoned},
 			row{shutdown.KindHold, "held", 0, 18 * s, shutdown.OutcomeAbandoned},
@@ -246,12 +246,12 @@ func TestMainHoldsAndHandlersShareTheGracePeriod(t *testing.T) {
 	})
 }
 
-func TestALateRegistrationIsOwedItsPromise(t *testing.T) {
+func TestALateRegistrationHasItsMinimum(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 20 * s
-		p.Register(p.hog, shutdown.Name("last"))
+		p.Register(p.hangs, shutdown.Name("last"))
 		p.Register(func(context.Context) error {
-			p.Register(p.hog, shutdown.Name("late"))
+			p.Register(p.hangs, shutdown.Name("late"))
 			return nil
 		}, shutdown.Name("registers"))
 		report := p.runs(nothing)
@@ -263,16 +263,16 @@ func TestALateRegistrationIsOwedItsPromise(t *testing.T) {
 	})
 }
 
-func TestUnregisteringReturnsWhatWasPromised(t *testing.T) {
+func TestUnregisteringFreesTheMinimum(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 20 * s
-		p.Register(p.hog, shutdown.Name("last"))
-		gone := p.Register(p.hog, shutdown.Reserve(5*s))
-		p.Register(p.hog, shutdown.Name("hog"))
+		p.Register(p.hangs, shutdown.Name("last"))
+		gone := p.Register(p.hangs, shutdown.Reserve(5*s))
+		p.Register(p.hangs, shutdown.Name("hangs"))
 		p.Register(shutdown.Func(func() { gone.Unregister() }), shutdown.Name("unregisters"))
 		report := p.runs(nothing)
-		if got := step(t, report, "hog").Took; got != 19*s {
-			t.Errorf("the hog had %v, want 19 s", got)
+		if got := step(t, report, "hangs").Took; got != 19*s {
+			t.Errorf("the step had %v, want 19 s", got)
 		}
 	})
 }
@@ -310,8 +310,8 @@ func TestAMainThatWaitsForItsStuckTasksIsNotLate(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.at(1, func() { p.Stop(nil) })
 		report := p.runs(func(ctx context.Context) error {
-			_ = groupOf(p.hog)(ctx)
-			time.Sleep(ms) // after its cut
+			_ = groupOf(p.hangs)(ctx)
+			time.Sleep(ms) // after its deadline
 			return nil
 		})
 		if got := step(t, report, "main"); got.Outcome != shutdown.OutcomeOK {

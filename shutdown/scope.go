@@ -7,12 +7,12 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// A Scope is a group of handlers that can be run before the program ends: those of a tenant, a
-// session, a test. It is an entry of the stack it was made on and takes its turn there. Its
-// methods may be called by any goroutine.
+// A Scope is a group of handlers that can run before the program stops, such as those of a tenant, a
+// session or a test. Otherwise its handlers run during the drain, in the scope's turn: a scope has
+// its place among the handlers of the Coordinator or scope that it was made on. Its methods may be
+// called by any goroutine.
 //
-// It is to handlers what a group.Group is to tasks, and what contextlib.ExitStack is in Python:
-// Close is close, Release is pop_all.
+// It is like contextlib.ExitStack in Python: Close is close, and Release is pop_all.
 type Scope struct {
 	c        *Coordinator
 	node     tree.Node
@@ -25,10 +25,10 @@ func (s *Scope) init(c *Coordinator, at site.Origin) {
 	s.c, s.node.Origin, s.node.Kind, s.node.List = c, at, tree.Scope, &s.list
 }
 
-// Register adds a handler to the scope, as Coordinator.Register does to the program. On a scope
-// whose handlers run already it runs next, or at once if they are Concurrent; a scope that is
-// made on one takes its turn when those that run have ended. On one that was closed or released
-// it will not run: Err of the result is ErrDrained, and it is logged.
+// Register adds a handler to the scope, as Coordinator.Register does to the program. If the handlers
+// of the scope run already, the new one runs next, or at once if the scope is Concurrent. If the
+// scope was closed or released, the handler will not run: Err of the Registration is ErrDrained,
+// and the log has an error.
 func (s *Scope) Register(h func(context.Context) error, opts ...Option) *Registration {
 	return s.register(h, site.Here().As(""), opts)
 }
@@ -48,7 +48,8 @@ func (s *Scope) register(h tree.Func, at site.Origin, opts []Option) *Registrati
 	return r
 }
 
-// Scope makes a scope within s. It is closed in its turn, when s is.
+// Scope makes a scope within s. Closing s closes it in its turn. If the handlers of s run already, its
+// turn comes when those that run have ended.
 func (s *Scope) Scope(name string, opts ...Option) *Scope {
 	return s.nest(site.Here().As(name), opts)
 }
@@ -65,7 +66,7 @@ func (s *Scope) nest(at site.Origin, opts []Option) *Scope {
 	return sub
 }
 
-// add puts n on top of the scope. If it is too late for that, it is logged.
+// add adds n to the scope. If it is too late for that, it logs an error.
 func (s *Scope) add(n *tree.Node, values *tree.Values) error {
 	err := s.c.tree.Add(&s.node, n, values)
 	if err != nil {
@@ -74,18 +75,19 @@ func (s *Scope) add(n *tree.Node, values *tree.Values) error {
 	return err
 }
 
-// Close runs the handlers of the scope now, newest first, and takes it out of the scope it was
-// made on. It returns their errors, joined.
+// Close runs the handlers of the scope now, newest first, and returns their errors, joined. They do
+// not run again during the drain.
 //
-// The contexts of the handlers have the values of ctx but not its end: an already cancelled ctx
-// does not cancel what is run. They have until ctx's deadline, if that lies ahead, but no longer
-// than until that of the step that calls. Where neither sets a limit, they have Grace. Where the time of that step is over they are left
-// to their turn in the program's drain, and the error wraps ErrGrace.
+// The contexts of the handlers have the values of ctx but not its end, so a cancelled ctx does not
+// cancel them. The handlers have until ctx's deadline, unless that has passed, or until the deadline
+// of the calling step if that is earlier. Without either limit they have the grace period. If the
+// calling step has no time left, Close runs nothing and returns an error that wraps ErrGrace; the
+// handlers then run in their turn during the drain.
 //
-// The handlers run once. A Close that comes while they run waits for them, within the limits of
-// both, and returns nil; a later one returns nil at once. Where it would wait for its caller (a
-// handler of the scope, or of one within; one of two that close each other) it returns
-// ErrInProgress at once. If the program stops meanwhile, the drain waits for the scope.
+// A Close while the handlers run waits for them and returns nil; the limits of both calls apply. A
+// later Close returns nil at once. If Close would wait for its own caller, it returns ErrInProgress
+// at once: the caller may be a handler of the scope, or two handlers may close each other. If the
+// program stops meanwhile, the drain waits for the scope.
 func (s *Scope) Close(ctx context.Context) error {
 	t := s.c.lock()
 	released := s.released
@@ -96,13 +98,12 @@ func (s *Scope) Close(ctx context.Context) error {
 	return s.c.close(ctx, &s.node)
 }
 
-// Release takes the scope out of the scope it was made on, and hands its handlers over: they run
-// when the returned function is called, as by Close, and are otherwise not run at all. A typical
-// use is a constructor: until it has succeeded, its scope cleans up; then the cleanup becomes the
-// new object's Close.
+// Release takes the scope out of the drain: its handlers run only when the returned function is
+// called, which does what Close would do. It suits a constructor. While the constructor may fail,
+// its scope cleans up. When it succeeds, the returned function becomes the Close of the new object.
 //
-// The function runs them once; later calls return nil. If the scope was closed or released
-// before, there is nothing to hand over, and the function does nothing.
+// The function runs the handlers once; later calls return nil. If the scope was closed or released
+// before, the function does nothing.
 func (s *Scope) Release() func(context.Context) error {
 	t := s.c.lock()
 	defer t.Unlock()

@@ -105,7 +105,7 @@ func TestScopeCloseInAHandlerOfAScopeWithin(t *testing.T) {
 	}
 }
 
-// The program waits for what has called such a Close, and for what that has left.
+// The program waits for the caller of such a Close, and for the handlers that are left.
 func TestScopeCloseInAHandlerThatIsClosedByItself(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -185,7 +185,7 @@ func TestAReleasedScopeDoesNotRunByItself(t *testing.T) {
 	})
 }
 
-func TestACancelledContextDoesNotCancelWhatCloseRuns(t *testing.T) {
+func TestACancelledContextDoesNotCancelTheHandlersOfClose(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		check := func(ctx context.Context) error {
 			if ctx.Err() != nil || ctx.Value(key("k")) != "v" {
@@ -226,11 +226,11 @@ func TestHowLongCloseMayTake(t *testing.T) {
 		{"Grace, in a main that was not asked to stop", 12 * s, func(p *bubble, closeIt func(context.Context) error) {
 			p.runs(closeIt)
 		}, 12 * s},
-		{"until the cut of the handler it is called in", 10 * s, func(p *bubble, closeIt func(context.Context) error) {
+		{"until the deadline of the calling handler", 10 * s, func(p *bubble, closeIt func(context.Context) error) {
 			p.Register(closeIt)
 			p.runs(nothing)
-		}, 8550 * ms}, // of 9 s: one is promised to what is closed
-		{"until the cut, also with a later deadline", 10 * s, func(p *bubble, closeIt func(context.Context) error) {
+		}, 8550 * ms}, // 9 s less 5 %: the closed handler has a minimum of a second
+		{"until that deadline, even if the context has a later one", 10 * s, func(p *bubble, closeIt func(context.Context) error) {
 			p.Register(func(ctx context.Context) error {
 				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Hour)
 				defer cancel()
@@ -238,21 +238,21 @@ func TestHowLongCloseMayTake(t *testing.T) {
 			})
 			p.runs(nothing)
 		}, 8550 * ms},
-		{"until the cut of main", 10 * s, func(p *bubble, closeIt func(context.Context) error) {
+		{"until the deadline of main", 10 * s, func(p *bubble, closeIt func(context.Context) error) {
 			p.at(1, func() { p.Stop(nil) })
 			p.runs(func(ctx context.Context) error {
 				<-ctx.Done()
 				return closeIt(ctx)
 			})
 		}, 8550 * ms},
-		{"its own limit, where that comes before the cut of main", 10 * s, func(p *bubble, closeIt func(context.Context) error) {
+		{"its own limit, if that comes before the deadline of main", 10 * s, func(p *bubble, closeIt func(context.Context) error) {
 			p.at(5*s, func() { p.Stop(nil) })
 			p.runs(func(ctx context.Context) error {
 				time.Sleep(4 * s)
 				return closeIt(ctx)
 			})
-		}, 10 * s}, // at 14 s; main's cut is at 14.5 s
-		{"until the cut of main, where that becomes known later", 10 * s, func(p *bubble, closeIt func(context.Context) error) {
+		}, 10 * s}, // at 14 s; main's deadline is at 14.5 s
+		{"until the deadline of main, if main is told to stop later", 10 * s, func(p *bubble, closeIt func(context.Context) error) {
 			p.at(2*s, func() { p.Stop(nil) })
 			p.runs(func(ctx context.Context) error {
 				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Hour)
@@ -269,10 +269,10 @@ func TestHowLongCloseMayTake(t *testing.T) {
 					closed := func(context.Context) error { panic("not set") }
 					if of == "scope" {
 						scope := p.Scope("")
-						scope.Register(p.hog)
+						scope.Register(p.hangs)
 						closed = scope.Close
 					} else {
-						closed = p.Register(p.hog).Close
+						closed = p.Register(p.hangs).Close
 					}
 					tt.setup(p, func(ctx context.Context) error {
 						start := p.now()
@@ -316,12 +316,12 @@ func TestTheDrainWaitsForAScopeThatIsBeingClosed(t *testing.T) {
 	})
 }
 
-func TestAStuckScopeThatIsBeingClosedTakesNobodysPromise(t *testing.T) {
+func TestAStuckScopeThatIsBeingClosedLeavesTheOthersTheirMinimums(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("older"))
+		p.Register(p.hangs, shutdown.Name("older"))
 		scope := p.Scope("tenant")
-		scope.Register(p.hog, shutdown.Name("of the tenant"))
-		p.Register(p.hog, shutdown.Name("newer"))
+		scope.Register(p.hangs, shutdown.Name("of the tenant"))
+		p.Register(p.hangs, shutdown.Name("newer"))
 		p.at(s, func() { _ = scope.Close(context.Background()) })
 		report := p.runs(p.takes(2 * s))
 		older := step(t, report, "older")
@@ -334,13 +334,13 @@ func TestAStuckScopeThatIsBeingClosedTakesNobodysPromise(t *testing.T) {
 	})
 }
 
-func TestAPlanLeavesAScopeAloneThatIsBeingClosed(t *testing.T) {
+func TestAPlanDoesNotChangeAScopeThatIsBeingClosed(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		scope := p.Scope("tenant") // the oldest
 		for _, name := range []string{"1", "2", "3"} {
-			scope.Register(p.hog, shutdown.Name(name))
+			scope.Register(p.hangs, shutdown.Name(name))
 		}
-		for range 40 { // so many that each is promised less than a second
+		for range 40 { // so many that the minimum of each is less than a second
 			p.Register(nothing)
 		}
 		p.at(s, func() {
@@ -354,7 +354,7 @@ func TestAPlanLeavesAScopeAloneThatIsBeingClosed(t *testing.T) {
 			time.Sleep(10 * s)
 			return nil
 		})
-		// 8 s are left when the second begins. The third keeps the floor of the plan with more
+		// When the second begins, 8 s are left. The third keeps the floor of the plan with more
 		// steps: 24 s for 44 of them.
 		floor := 25 * s / (2 * 43)
 		for name, want := range map[string]time.Duration{"3": 8 * s, "2": 2*s - floor, "1": floor} {
@@ -365,7 +365,7 @@ func TestAPlanLeavesAScopeAloneThatIsBeingClosed(t *testing.T) {
 	})
 }
 
-func TestWhatEndsAfterT0IsInTheReportWhenItBeganBefore(t *testing.T) {
+func TestAStepThatBeganBeforeT0AndEndsAfterItIsInTheReport(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		r := p.Register(func(context.Context) error { time.Sleep(2 * s); return errTask }, shutdown.Name("closed early"))
 		report := p.runs(func(ctx context.Context) error {
@@ -484,14 +484,14 @@ func TestAnEmptyConcurrentScope(t *testing.T) {
 
 func TestAConcurrentScopeInTheSchedule(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("older"))
+		p.Register(p.hangs, shutdown.Name("older"))
 		scope := p.Scope("all", shutdown.Concurrent())
-		scope.Register(p.hog, shutdown.Name("a"))
-		scope.Register(p.hog, shutdown.Name("b"), shutdown.Reserve(4*s))
-		scope.Register(p.hog, shutdown.Name("c"), shutdown.Timeout(2*s))
-		p.Register(p.hog, shutdown.Name("newer"))
+		scope.Register(p.hangs, shutdown.Name("a"))
+		scope.Register(p.hangs, shutdown.Name("b"), shutdown.Reserve(4*s))
+		scope.Register(p.hangs, shutdown.Name("c"), shutdown.Timeout(2*s))
+		p.Register(p.hangs, shutdown.Name("newer"))
 		report := p.runs(nothing)
-		// The scope counts as its largest, the reserve of 4 s.
+		// The minimum of the scope is its largest, the reserve of 4 s.
 		for name, want := range map[string]row{
 			"newer": {Start: 0, Took: 20 * s}, "a": {Start: 20 * s, Took: 4 * s}, "b": {Start: 20 * s, Took: 4 * s},
 			"c": {Start: 20 * s, Took: 2 * s}, "older": {Start: 24 * s, Took: s},
@@ -505,13 +505,13 @@ func TestAConcurrentScopeInTheSchedule(t *testing.T) {
 
 func TestASequentialScopeInTheSchedule(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("older"))
+		p.Register(p.hangs, shutdown.Name("older"))
 		scope := p.Scope("one by one")
-		scope.Register(p.hog, shutdown.Name("a"))
+		scope.Register(p.hangs, shutdown.Name("a"))
 		nested := scope.Scope("")
-		nested.Register(p.hog, shutdown.Name("b"))
-		nested.Register(p.hog, shutdown.Name("c"))
-		p.Register(p.hog, shutdown.Name("newer"))
+		nested.Register(p.hangs, shutdown.Name("b"))
+		nested.Register(p.hangs, shutdown.Name("c"))
+		p.Register(p.hangs, shutdown.Name("newer"))
 		wantRows(t, p.runs(nothing),
 			row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
 			row{shutdown.KindHandler, "newer", 0, 21 * s, shutdown.OutcomeAbandoned},
@@ -522,13 +522,13 @@ func TestASequentialScopeInTheSchedule(t *testing.T) {
 	})
 }
 
-func TestTheTermsOfAScope(t *testing.T) {
+func TestTheOptionsOfAScope(t *testing.T) {
 	t.Run("its timeout is for all its handlers", func(t *testing.T) {
 		inBubble(t, func(p *bubble) {
-			p.Register(p.hog, shutdown.Name("older"))
+			p.Register(p.hangs, shutdown.Name("older"))
 			scope := p.Scope("", shutdown.Timeout(5*s))
-			scope.Register(p.hog, shutdown.Name("b"))
-			scope.Register(p.hog, shutdown.Name("a"))
+			scope.Register(p.hangs, shutdown.Name("b"))
+			scope.Register(p.hangs, shutdown.Name("a"))
 			wantRows(t, p.runs(nothing),
 				row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
 				row{shutdown.KindHandler, "a", 0, 4 * s, shutdown.OutcomeAbandoned},
@@ -539,9 +539,9 @@ func TestTheTermsOfAScope(t *testing.T) {
 	t.Run("its reserve is kept back for all of them", func(t *testing.T) {
 		inBubble(t, func(p *bubble) {
 			scope := p.Scope("", shutdown.Reserve(10*s))
-			scope.Register(p.hog, shutdown.Name("b"))
-			scope.Register(p.hog, shutdown.Name("a"))
-			p.Register(p.hog, shutdown.Name("newer"))
+			scope.Register(p.hangs, shutdown.Name("b"))
+			scope.Register(p.hangs, shutdown.Name("a"))
+			p.Register(p.hangs, shutdown.Name("newer"))
 			wantRows(t, p.runs(nothing),
 				row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
 				row{shutdown.KindHandler, "newer", 0, 15 * s, shutdown.OutcomeAbandoned},
@@ -552,7 +552,7 @@ func TestTheTermsOfAScope(t *testing.T) {
 	t.Run("they hold for Close as well", func(t *testing.T) {
 		inBubble(t, func(p *bubble) {
 			scope := p.Scope("", shutdown.Timeout(5*s))
-			scope.Register(p.hog)
+			scope.Register(p.hangs)
 			_ = scope.Close(context.Background())
 			if p.now() != 5*s {
 				t.Errorf("Close took %v, want the scope's timeout, 5 s", p.now())
@@ -592,8 +592,8 @@ func TestAConcurrentScopeForWhichNoTimeIsLeft(t *testing.T) {
 				late.Register(j.note(name), shutdown.Name(name))
 			}
 			late.Scope("inner").Register(j.note("4"), shutdown.Name("4"))
-			return p.hog(ctx)
-		}, shutdown.Name("hog"))
+			return p.hangs(ctx)
+		}, shutdown.Name("hangs"))
 		report := p.runs(nothing)
 		for _, name := range []string{"1", "2", "3", "4"} {
 			if got := step(t, report, name); got.Outcome != shutdown.OutcomeSkipped {
@@ -613,7 +613,7 @@ func TestStuckHandlersOfAConcurrentScope(t *testing.T) {
 		p.Register(j.note("older"))
 		scope := p.Scope("all", shutdown.Concurrent())
 		for range 3 {
-			scope.Register(p.hog, shutdown.Timeout(s))
+			scope.Register(p.hangs, shutdown.Timeout(s))
 		}
 		scope.Register(nothing)
 		report := p.runs(nothing)
@@ -628,9 +628,9 @@ func TestUnregisteringInAReleasedScopeTakesNothingFromTheOthers(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 20 * s
 		for _, name := range []string{"4", "3", "2"} {
-			p.Register(p.hog, shutdown.Name(name))
+			p.Register(p.hangs, shutdown.Name(name))
 		}
-		p.Register(p.hog, shutdown.Name("1"))
+		p.Register(p.hangs, shutdown.Name("1"))
 		scope := p.Scope("object")
 		a, b := scope.Register(nothing), scope.Register(nothing)
 		p.Register(func(context.Context) error {
@@ -649,16 +649,16 @@ func TestUnregisteringInAReleasedScopeTakesNothingFromTheOthers(t *testing.T) {
 	})
 }
 
-func TestClosingAScopeInADrainFreesItsPromise(t *testing.T) {
+func TestClosingAScopeInADrainFreesItsMinimum(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 20 * s
-		p.Register(p.hog, shutdown.Name("last"))
+		p.Register(p.hangs, shutdown.Name("last"))
 		scope := p.Scope("tenant")
 		scope.Register(nothing, shutdown.Reserve(5*s))
-		p.Register(p.hog, shutdown.Name("hog"))
+		p.Register(p.hangs, shutdown.Name("hangs"))
 		p.Register(func(ctx context.Context) error { return scope.Close(ctx) })
-		if got := step(t, p.runs(nothing), "hog").Took; got != 19*s {
-			t.Errorf("the hog had %v, want 19 s", got)
+		if got := step(t, p.runs(nothing), "hangs").Took; got != 19*s {
+			t.Errorf("the step had %v, want 19 s", got)
 		}
 	})
 }
@@ -675,7 +675,7 @@ func TestCloseWithADeadlineCenturiesAhead(t *testing.T) {
 	})
 }
 
-// The values are those of whoever has begun to stop the scope.
+// The values are those of the first Close or stop of the scope.
 func TestACloseThatJoinsADrainDoesNotChangeTheValues(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		type key struct{}
@@ -719,8 +719,8 @@ func TestAScopesHandlersMayCloseOtherScopes(t *testing.T) {
 	})
 }
 
-// What a scope is owed is not the sum of its handlers where it has terms of its own.
-func TestAScopeWithTermsKeepsItsPromiseWhenAHandlerIsUnregistered(t *testing.T) {
+// The minimum of a scope with options is not the sum of its handlers' minimums.
+func TestAScopeWithOptionsKeepsItsMinimumWhenAHandlerIsUnregistered(t *testing.T) {
 	for name, tt := range map[string]struct {
 		terms shutdown.Option
 		takes time.Duration
@@ -733,7 +733,7 @@ func TestAScopeWithTermsKeepsItsPromiseWhenAHandlerIsUnregistered(t *testing.T) 
 				scope := p.Scope("", tt.terms)
 				scope.Register(p.takes(tt.takes), shutdown.Name("flush"))
 				others := []*shutdown.Registration{scope.Register(nothing), scope.Register(nothing)}
-				p.Register(p.hog)
+				p.Register(p.hangs)
 				p.Register(func(context.Context) error {
 					for _, r := range others {
 						if !r.Unregister() {
@@ -751,14 +751,14 @@ func TestAScopeWithTermsKeepsItsPromiseWhenAHandlerIsUnregistered(t *testing.T) 
 	}
 }
 
-func TestAConcurrentScopeIsOwedItsLargestAlsoWhenThatGrows(t *testing.T) {
+func TestAConcurrentScopeHasTheLargestMinimumAlsoWhenItGrows(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		all := p.Scope("all", shutdown.Concurrent())
 		inner := all.Scope("inner")
 		for _, name := range []string{"1", "2", "3"} {
 			inner.Register(p.takes(900*ms), shutdown.Name(name))
 		}
-		p.Register(p.hog, shutdown.Name("hog"))
+		p.Register(p.hangs, shutdown.Name("hangs"))
 		p.Register(func(context.Context) error {
 			inner.Register(p.takes(900*ms), shutdown.Name("late"))
 			return nil
@@ -769,8 +769,8 @@ func TestAConcurrentScopeIsOwedItsLargestAlsoWhenThatGrows(t *testing.T) {
 				t.Errorf("%s: %v after %v, want ok", name, got.Outcome, got.Took)
 			}
 		}
-		if got := step(t, report, "hog").Took; got != 21*s {
-			t.Errorf("the hog had %v, want all but the four seconds of the others", got)
+		if got := step(t, report, "hangs").Took; got != 21*s {
+			t.Errorf("the step had %v, want all but the four seconds of the others", got)
 		}
 	})
 }
@@ -778,13 +778,13 @@ func TestAConcurrentScopeIsOwedItsLargestAlsoWhenThatGrows(t *testing.T) {
 func TestAHandlerIsNotShownWithTheStacksOfAnotherThatRunsBesideIt(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		scope := p.Scope("all", shutdown.Concurrent())
-		for _, h := range []func(context.Context) error{p.hog, func(context.Context) error { sleepsHere(); return nil }} {
-			// Both have the same name and the same site.
+		for _, h := range []func(context.Context) error{p.hangs, func(context.Context) error { sleepsHere(); return nil }} {
+			// Both handlers have the same name and the same site.
 			scope.Register(func(ctx context.Context) error { return h(ctx) }, shutdown.Timeout(s))
 		}
 		report := p.runs(nothing)
 		for _, got := range report.Steps {
-			if stuck := strings.Contains(got.Stack, "hog"); stuck && strings.Contains(got.Stack, "sleepsHere") {
+			if stuck := strings.Contains(got.Stack, "hangs"); stuck && strings.Contains(got.Stack, "sleepsHere") {
 				t.Errorf("the stacks of both:\n%s", got.Stack)
 			}
 		}
@@ -793,23 +793,23 @@ func TestAHandlerIsNotShownWithTheStacksOfAnotherThatRunsBesideIt(t *testing.T) 
 
 func sleepsHere() { time.Sleep(990 * ms) } // until after the other's stacks are taken
 
-// A handler comes into a scope behind one that is stuck, and was given all that the scope
-// had. It gets its share of what is left for the handlers after the scope.
-func TestScopeLateHandlerBehindAHog(t *testing.T) {
+// A handler is registered in a scope behind a stuck one that has the whole time of the scope. Its
+// minimum is reduced together with those of the handlers after the scope.
+func TestALateHandlerBehindAStuckOne(t *testing.T) {
 	for name, opts := range map[string][]shutdown.Option{"": nil, "with a timeout that is over": {shutdown.Timeout(10 * s)}} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(p *bubble) {
 				p.Register(nothing, shutdown.Name("oldest"))
 				scope := p.Scope("scope", opts...)
 				inner := scope.Scope("inner")
-				inner.Register(p.hog, shutdown.Name("hog"))
+				inner.Register(p.hangs, shutdown.Name("hangs"))
 				p.at(5*s, func() { inner.Register(p.takes(200*ms), shutdown.Name("late")) })
 				r := p.runs(nothing)
 				if opts != nil {
 					wantRows(
 						t, r,
 						row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
-						row{shutdown.KindHandler, "hog", 0, 10 * s, shutdown.OutcomeAbandoned},
+						row{shutdown.KindHandler, "hangs", 0, 10 * s, shutdown.OutcomeAbandoned},
 						row{shutdown.KindHandler, "late", 10 * s, 0, shutdown.OutcomeSkipped},
 						row{shutdown.KindHandler, "oldest", 10 * s, 0, shutdown.OutcomeOK},
 					)
@@ -818,7 +818,7 @@ func TestScopeLateHandlerBehindAHog(t *testing.T) {
 				wantRows(
 					t, r,
 					row{shutdown.KindMain, "main", 0, 0, shutdown.OutcomeOK},
-					row{shutdown.KindHandler, "hog", 0, 24 * s, shutdown.OutcomeAbandoned},
+					row{shutdown.KindHandler, "hangs", 0, 24 * s, shutdown.OutcomeAbandoned},
 					row{shutdown.KindHandler, "late", 24 * s, 200 * ms, shutdown.OutcomeOK},
 					row{shutdown.KindHandler, "oldest", 24*s + 200*ms, 0, shutdown.OutcomeOK},
 				)
@@ -827,7 +827,7 @@ func TestScopeLateHandlerBehindAHog(t *testing.T) {
 	}
 }
 
-// A scope that a step of another Coordinator closes has that step's deadline.
+// A scope that a step of another Coordinator closes is bounded by that step's deadline.
 func TestCloseInAStepOfAnotherCoordinator(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		var deadline time.Time
@@ -843,7 +843,7 @@ func TestCloseInAStepOfAnotherCoordinator(t *testing.T) {
 	})
 }
 
-// The context of a step that is over has nothing to say of a Close but its values.
+// Close takes only the values of a context whose step is over.
 func TestCloseWithTheContextOfAStepThatIsOver(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		var j journal

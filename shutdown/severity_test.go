@@ -16,7 +16,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// linesAt are the lines of this level: the message, the step, the error.
+// linesAt returns the lines of this level: the message, the step, the error.
 func (p *bubble) linesAt(level string) (got []string) {
 	p.t.Helper()
 	for _, l := range lines(p.t, p.log.String()) {
@@ -83,7 +83,7 @@ func TestOneFailureIsOneLineAtError(t *testing.T) {
 			want: []string{"step failed | admin | disk full"},
 		},
 		{
-			name: "a cause that nobody else has", main: obey, also: func(p *bubble) { p.Stop(disk) },
+			name: "a cause that is no step's error", main: obey, also: func(p *bubble) { p.Stop(disk) },
 			want: []string{"stopped with failures | disk full"}, last: "error",
 		},
 		{name: "a cause that main returns as well", main: func(ctx context.Context) error {
@@ -115,7 +115,7 @@ func TestOneFailureIsOneLineAtError(t *testing.T) {
 	}
 }
 
-// A handler that fails has a line of its own, unless the queue is full. Then the last line says
+// A handler that fails has a line of its own, unless the queue is full. The last line then says
 // what was lost.
 func TestFailuresWithoutALineAreInTheLast(t *testing.T) {
 	inBubble(t, func(p *bubble) {
@@ -149,11 +149,11 @@ func (g gated) Write(b []byte) (int, error) {
 	return g.buffer.Write(b)
 }
 
-// What a fleet's p99 and the advice for a grace period are computed from.
+// The last line has the numbers for statistics over many programs, and to choose a grace period.
 func TestTheLastLine(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Delay = 5 * s
-		p.Register(p.hog, shutdown.Name("stuck"), shutdown.Timeout(2*s))
+		p.Register(p.hangs, shutdown.Name("stuck"), shutdown.Timeout(2*s))
 		p.Register(p.takes(970*ms), shutdown.Name("late"), shutdown.Timeout(s))
 		var g group.Group
 		for _, name := range []string{"second", "first"} {
@@ -173,18 +173,18 @@ func TestTheLastLine(t *testing.T) {
 	})
 }
 
-func TestTheLastLineHasWhatTheSlowestWaitsFor(t *testing.T) {
+func TestTheLastLineSaysWhatTheSlowestStepWaitsFor(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("stuck"))
+		p.Register(p.hangs, shutdown.Name("stuck"))
 		p.runs(nothing)
 		all := lines(t, p.log.String())
-		if last := all[len(all)-1]; last["slowest"] != "stuck" || !strings.Contains(fmt.Sprint(last["slowest_waits_for"]), "hog") {
-			t.Errorf("slowest %v waits for %v, want stuck, and hog", last["slowest"], last["slowest_waits_for"])
+		if last := all[len(all)-1]; last["slowest"] != "stuck" || !strings.Contains(fmt.Sprint(last["slowest_waits_for"]), "hangs") {
+			t.Errorf("slowest %v waits for %v, want stuck, and hangs", last["slowest"], last["slowest_waits_for"])
 		}
 	})
 }
 
-// main waits for its tasks, and is only the slowest by what it does itself.
+// The time that main waits for its tasks does not make it the slowest step.
 func TestTheSlowestStep(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -212,7 +212,7 @@ func TestLeaksAreOneLineAtWarn(t *testing.T) {
 		leaks := func(n int) func(context.Context) error {
 			return func(ctx context.Context) error {
 				for range n {
-					go p.hog(ctx)
+					go p.hangs(ctx)
 				}
 				go p.leakElsewhere(ctx)
 				return nil
@@ -241,7 +241,7 @@ func TestLeaksAreOneLineAtWarn(t *testing.T) {
 //go:noinline
 func (p *bubble) leakElsewhere(context.Context) { <-p.release }
 
-// A command that has done its work prints nothing of ours.
+// The normal end of a command logs nothing.
 func TestACommandThatReturnsAtOnceLogsNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name string

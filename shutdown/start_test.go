@@ -20,7 +20,7 @@ func TestAStartedTaskOutlivesMainUntilItsTurn(t *testing.T) {
 			}
 			<-ctx.Done()
 			if p.now() != 5*s {
-				t.Errorf("told at %v, want 5 s, when what was registered after it is over", p.now())
+				t.Errorf("told at %v, want 5 s, when the handlers registered after it are over", p.now())
 			}
 			work := group.WorkContext(ctx)
 			if work.Err() != nil {
@@ -139,12 +139,12 @@ func TestCloseOfAStartedTaskBeforeRun(t *testing.T) {
 func TestAStuckStartedTask(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Register(nothing, shutdown.Name("older"))
-		p.Start(p.hog, shutdown.Name("task"), shutdown.Timeout(2*s))
+		p.Start(p.hangs, shutdown.Name("task"), shutdown.Timeout(2*s))
 		report := p.runs(nothing)
 		got := step(t, report, "task")
 		var stuck *group.StuckError
 		if got.Outcome != shutdown.OutcomeAbandoned || got.Took != 2*s || !errors.As(got.Err, &stuck) || stuck.Name != "task" ||
-			!strings.Contains(stuck.Stack, "hog") || !strings.Contains(got.Stack, "hog") {
+			!strings.Contains(stuck.Stack, "hangs") || !strings.Contains(got.Stack, "hangs") {
 			t.Errorf("the task: %+v", got)
 		}
 		if !hasStep(report, "older") {

@@ -6,10 +6,10 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// SetStatus has the step that ctx belongs to say more of itself, such as what it waits for:
-// "3 jobs in hand". The last status is shown while the step is waited for, and beside its
-// outcome in the report. The empty one takes it back. It does nothing where ctx belongs to no
-// step. It costs about as much as taking a lock, and may be called by any goroutine.
+// SetStatus sets the status of the step that ctx belongs to, such as "3 jobs in hand". The last
+// status is shown while the drain waits for the step, and in the report. An empty status removes
+// it. If ctx belongs to no step, SetStatus does nothing. It takes about as long as locking a mutex,
+// and may be called by any goroutine.
 func SetStatus(ctx context.Context, status string) {
 	tree.Say(ctx, status)
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// What a step says of itself is asked for without a lock: a status function may wait for ever.
-func TestAStatusThatNeverComesHoldsNothingUp(t *testing.T) {
+// A status function is called without a lock, because it may block for ever.
+func TestAStatusFunctionThatBlocksDelaysNothing(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = 5 * s
 		var asked atomic.Int64
 		p.Register(func(ctx context.Context) error {
 			internal.Describe(ctx, func() string { asked.Add(1); <-p.release; return "too late" })
-			return p.hog(ctx)
+			return p.hangs(ctx)
 		}, shutdown.Name("stuck"))
 		report := p.runs(nothing)
 		if report.Took > p.Grace || step(t, report, "stuck").Outcome != shutdown.OutcomeAbandoned {
@@ -33,7 +33,7 @@ func TestAStatusThatNeverComesHoldsNothingUp(t *testing.T) {
 	})
 }
 
-// A status function may ask the Coordinator.
+// A status function may call the Coordinator.
 func TestAStatusMayAskTheCoordinator(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Register(func(ctx context.Context) error {
@@ -52,7 +52,7 @@ func TestAStatusMayAskTheCoordinator(t *testing.T) {
 	})
 }
 
-// The status that was set last counts, whatever a function says that was asked before.
+// The status that was set last counts, whatever an earlier status function returns.
 func TestTheLastStatusCounts(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Register(func(ctx context.Context) error {

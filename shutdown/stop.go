@@ -13,34 +13,33 @@ import (
 )
 
 // This file is the timeline that is drawn in doc.go, from the announcement to the end, top to
-// bottom. Nothing waits for the next phase to begin: whoever ends one begins the next. A function
-// that calls c.lock takes the lock; the others expect it held.
+// bottom. There is no loop over the phases: the end of one begins the next. A function that calls
+// c.lock takes the lock; the others expect it held.
 
 // A phase is a part of the timeline.
 type phase int8
 
 const (
-	fresh    phase = iota // neither Run nor a drain without it has begun
+	fresh    phase = iota // neither Run nor a drain without a Run has begun
 	active                // main runs
-	delaying              // a stop was requested
+	delaying              // a stop was requested, and the delay runs
 	ending                // the root context is cancelled: tasks and main end
 	draining              // handlers run
 	finished
 )
 
-// minGrace is what a stop has left at least, however long ago a preStop hook has announced it:
-// the kubelet, too, waits two seconds between SIGTERM and SIGKILL when the hook has used up the
-// pod's grace period.
+// minGrace is the least time from the request to the exit, however long ago the stop was announced.
+// If a preStop hook has used up the pod's grace period, the kubelet also waits two seconds between
+// SIGTERM and SIGKILL.
 const minGrace = 2 * time.Second
 
-// Quiesce announces that a stop will follow: Ready turns false and the delay starts, as for a
-// preStop hook. It does not end the program. The returned channel is closed when the delay is
-// over, or when the stop has begun. Further calls share the delay of the first. Before Run, when
-// nothing is served yet, there is nothing to announce.
+// Quiesce announces a stop, as a preStop hook does: Ready turns false and the delay begins, but the
+// program goes on. The returned channel is closed when the delay is over, or when a stop is
+// requested. Further calls share the delay of the first. Before Run, Quiesce does nothing and the
+// channel is closed.
 //
-// A stop that follows has its grace period counted from here, and waits only for the rest of the
-// delay; one that follows later than the grace period starts its own, and does not wait for the
-// delay again.
+// The grace period of a stop that follows begins with Quiesce, and the stop waits only for the rest
+// of the delay. If the stop follows after the grace period, it has a new grace period and no delay.
 func (c *Coordinator) Quiesce() <-chan struct{} {
 	t := c.lock()
 	defer t.Unlock()
@@ -67,7 +66,7 @@ type announcement struct {
 
 func (a *announcement) end() { a.once.Do(func() { close(a.over) }) }
 
-// announce makes an announcement that is over after the delay, if the stop does not begin before.
+// announce makes an announcement that is over after the delay, or when a stop is requested.
 func (c *Coordinator) announce() *announcement {
 	a := &announcement{over: make(chan struct{})}
 	if c.announcements == nil {
@@ -84,8 +83,8 @@ func (c *Coordinator) announce() *announcement {
 	return a
 }
 
-// Resume undoes Quiesce: Ready is true again, and Stopping returns a new channel. It returns
-// false, and does nothing, where there is nothing to undo or the stop has begun.
+// Resume undoes Quiesce: Ready is true again, and Stopping returns a new channel. It does nothing and
+// returns false if no stop is announced, or a stop was requested.
 func (c *Coordinator) Resume() bool {
 	t := c.lock()
 	defer t.Unlock()
@@ -99,9 +98,9 @@ func (c *Coordinator) Resume() bool {
 	return true
 }
 
-// Ready reports whether the program should be sent requests: true from Run's start to the
-// request to stop, or Quiesce. It says nothing of what the program has to do before it can
-// serve, which a readiness check has to add.
+// Ready reports whether the program should be sent requests. It is true from the start of Run until
+// t0. It does not know whether the program has finished its own start: a readiness check has to
+// add that.
 func (c *Coordinator) Ready() bool {
 	t := c.lock()
 	defer t.Unlock()
@@ -110,23 +109,22 @@ func (c *Coordinator) Ready() bool {
 
 func (c *Coordinator) ready() bool { return c.phase == active && c.t0 == 0 }
 
-// Stopping is closed when the stop, or the delay before it, has begun. After Resume there is a
-// new channel.
+// Stopping returns a channel that is closed at t0. After Resume it returns a new one.
 func (c *Coordinator) Stopping() <-chan struct{} {
 	t := c.lock()
 	defer t.Unlock()
 	return c.stopping
 }
 
-// stamp sets t0.
+// setT0 sets t0.
 func (c *Coordinator) setT0(now time.Duration) {
 	c.t0 = now
 	c.undoHoldOff = c.holdOff(c.Signals)
 	close(c.stopping)
 }
 
-// request asks the program to stop. Only the first request sets the cause. A later one ends the
-// delay, if it has none itself: main has returned, or a task has failed.
+// request asks the program to stop. Only the first request sets the cause. A later request without a
+// delay, as when main has returned or a task has failed, ends the delay.
 func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
 	if c.phase >= delaying {
 		if !delay {
@@ -164,8 +162,8 @@ func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
 	})
 }
 
-// endDelay ends the root context: main with its tasks and holds begins to stop, and the handlers
-// after it. If main is returning, host.Notice begins the stop, after main's outcome is recorded.
+// endDelay ends the delay and the root context: main with its tasks and holds begins to stop. If main
+// is returning, host.Notice begins the stop, after main's outcome is recorded.
 func (c *Coordinator) endDelay(now time.Duration) {
 	if c.phase != delaying {
 		return
@@ -185,13 +183,13 @@ func (c *Coordinator) stopAll(now time.Duration) {
 	c.tree.Stop(&c.root.node, now, c.end, c.cause.err)
 }
 
-// bodyOver is the end of main and its holds.
+// bodyOver begins the phase of the handlers, when main and its holds are over.
 func (c *Coordinator) bodyOver() {
 	c.phase = draining
 	c.steps = slices.Grow(c.steps, c.stack.node.Members())
 }
 
-// rootOver is the end of the last handler.
+// rootOver concludes the drain, when the last handler is over.
 func (c *Coordinator) rootOver(now time.Duration) {
 	c.took = now - c.t0
 	c.progress.Stop()
@@ -230,7 +228,7 @@ func (c *Coordinator) conclude() {
 	}
 }
 
-// giveBack stops catching signals, and watching the parent context.
+// releaseSignals stops catching signals and watching the parent context.
 func (c *Coordinator) releaseSignals() {
 	t := c.lock()
 	restore := c.restore
@@ -244,25 +242,25 @@ func (c *Coordinator) releaseSignals() {
 	}
 }
 
-// echo is how soon after a signal another one is taken for the same request: terminals and
-// process managers deliver duplicates, to the process and to its group.
+// duplicateWindow is the time in which a signal after another one counts as the same. Terminals and
+// process managers deliver duplicates: one to the process, one to its process group.
 const duplicateWindow = 200 * time.Millisecond
 
-// maxLastWords is how long a third signal waits for its line to be printed.
+// thirdSignalFlush is the time that a third signal waits for its lines to be written.
 const thirdSignalFlush = 100 * time.Millisecond
 
-// An escalation counts termination signals: the first asks, the second leaves each step just its
-// minimum, the third ends the process.
+// An escalation counts termination signals: the first requests a stop, the second leaves each step
+// just its minimum, the third ends the process.
 type escalation struct {
 	count int
 	last  time.Duration
 }
 
-// hearSignals catches the signals, from now to the end of the drain or, under Main, to the end of
+// watchSignals catches the signals, from now to the end of the drain or, under Main, to the end of
 // the process.
 func (c *Coordinator) watchSignals() {
-	// The runtime makes its poller with the first timer, and ends the process where there is no
-	// file descriptor left for that. Better now than in the middle of the drain.
+	// The runtime opens its poller with the first timer, and crashes if no file descriptor is left
+	// for it. That must not happen during the drain, so make a timer now.
 	time.AfterFunc(time.Hour, func() {}).Stop()
 	arrived, stop := c.listen(c.stopSignals())
 	quit := make(chan struct{})
@@ -294,14 +292,14 @@ func (c *Coordinator) watchSignals() {
 	}()
 }
 
-// parentOver stops the program because the parent context has ended. Its goroutine is its own:
-// methods of the context may block.
+// parentOver stops the program because the parent context has ended. It has a goroutine of its own,
+// since methods of the context may block.
 func (c *Coordinator) parentOver() {
 	known.Begin()
 	defer known.End()
 	unlabel()
 	end, ended := endOf(c.parent)
-	if !ended { // its methods panic
+	if !ended { // a method of the context panicked
 		end = parentEnd{context.Canceled, causeOf(context.Canceled), true}
 	}
 	t := c.lock()
@@ -309,7 +307,7 @@ func (c *Coordinator) parentOver() {
 	c.parentEnded(t.Now(), end, true)
 }
 
-// hearArrived counts the signals that have arrived.
+// receiveArrived handles the signals that have arrived.
 func (c *Coordinator) receiveArrived(arrived <-chan os.Signal) {
 	for {
 		select {
@@ -346,7 +344,7 @@ func (c *Coordinator) signalReceived(sig os.Signal) {
 	}
 }
 
-// force is the second signal: no delay, and just its minimum for each step.
+// force handles the second signal: it ends the delay, and leaves each step just its minimum.
 func (c *Coordinator) force(now time.Duration, err error) {
 	c.forced = true
 	c.out.emit(Forced{Cause: err, Left: max(0, c.end-now)})
@@ -354,7 +352,7 @@ func (c *Coordinator) force(now time.Duration, err error) {
 	c.tree.Force(err)
 }
 
-// leave is the third signal: it says who is still running, and ends the process.
+// exitNow handles the third signal: it logs the steps that still run, and ends the process.
 func (c *Coordinator) exitNow(err *signals.Error) {
 	t := c.lock()
 	c.note(thirdSignal{err, c.waiting(t.Now())})

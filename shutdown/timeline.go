@@ -9,8 +9,8 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// String is the timeline: a line that says what happened, then one for each step, with
-// when it began, how long it took, and how it ended.
+// String returns the report as text: a line with the result, then a line for each step, with when it
+// began, how long it took, and how it ended.
 func (r *Report) String() string {
 	var b strings.Builder
 	b.WriteString(r.headline())
@@ -40,13 +40,12 @@ func (r *Report) headline() string {
 		what += ": " + firstLine(tree.Text(r.Cause))
 	}
 	if r.Forced {
-		what += ", forced by a second signal"
+		what += ", after a second signal"
 	}
 	return what + "\n"
 }
 
-// remark is what there is to say of a step: what it waits for, what it says itself, and why
-// it failed.
+// remark returns what the step waits for, its status, and its error.
 func (s Step) remark() string {
 	var parts []string
 	if s.WaitsFor != "" {
@@ -80,7 +79,7 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// sign is that of a step which began before the stop or, most often, after it.
+// sign returns "+" for a time after t0; a negative duration has a sign already.
 func sign(d time.Duration) string {
 	if d < 0 {
 		return ""
@@ -88,7 +87,7 @@ func sign(d time.Duration) string {
 	return "+"
 }
 
-// short is d with about three digits.
+// short formats d with about three digits.
 func short(d time.Duration) string {
 	switch {
 	case d < 0:

@@ -74,13 +74,13 @@ func TestMisusePanicsWithTheCallersLine(t *testing.T) {
 	}
 }
 
-// at is where the next panic is to come from.
+// at is the line at which the next panic has to be reported.
 var at string
 
-// here sets it to the caller's line.
+// here sets at to the caller's line.
 func here() { setAt(0) }
 
-// below sets it to the line after the caller's.
+// below sets at to the line after the caller's.
 func below() { setAt(1) }
 
 func setAt(lines int) {
@@ -88,7 +88,7 @@ func setAt(lines int) {
 	at = fmt.Sprintf("shutdown/usage_test.go:%d", line+lines)
 }
 
-// Func takes each of the four signatures, of a named type too.
+// Func takes each of the four signatures, also those of named types.
 func TestFunc(t *testing.T) {
 	type (
 		plain   func()

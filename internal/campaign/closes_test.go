@@ -31,7 +31,7 @@ type closing struct {
 }
 
 // leftToItsTurn begins the error of a Close that had no time left. Such a Close changes nothing.
-const leftToItsTurn = "shutdown: no time is left to close it here"
+const leftToItsTurn = "shutdown: no time is left to close it now"
 
 // closer is the key of a context value: the actor of a world that closes something with this context.
 type closer struct{ *world }

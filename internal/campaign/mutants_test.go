@@ -165,7 +165,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "a goroutine that has not begun is no leak", breaks: "the report names goroutines that a step has left behind, also those that it started last",
-		in: "shutdown.Coordinator.leaksNow", old: "unborn = true", new: "unborn = false",
+		in: "shutdown.Coordinator.leaksNow", old: "notStarted = true", new: "notStarted = false",
 	},
 	{
 		name: "goroutines that are left are not looked for", breaks: "the report names the goroutines that steps have left behind",

@@ -12,10 +12,10 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// A promises is a program of random scopes with handlers that are stuck and others that need
-// nearly what they are promised, of which some are closed or unregistered before their turn.
-// Whatever the stuck ones do, and whoever closes what, the others end well.
-type promises struct {
+// A minimums is a program of random scopes. Some of its handlers are stuck, others need nearly all
+// of their minimum, and some are closed or unregistered before their turn. Whatever the stuck ones
+// do, and whichever handlers are closed, the others do not fail.
+type minimums struct {
 	*bubble
 	rnd    *rand.Rand
 	scopes []*shutdown.Scope
@@ -23,12 +23,12 @@ type promises struct {
 	story  journal
 }
 
-func (m *promises) tell(format string, args ...any) {
+func (m *minimums) tell(format string, args ...any) {
 	m.story.add(fmt.Sprintf("%v "+format, append([]any{m.now()}, args...)...))
 }
 
-// scope makes one on the Coordinator, or on another.
-func (m *promises) scope() {
+// scope makes a scope on the Coordinator or on another scope.
+func (m *minimums) scope() {
 	var opts []shutdown.Option
 	name := fmt.Sprint("scope ", len(m.scopes))
 	if m.rnd.IntN(3) == 0 {
@@ -43,8 +43,8 @@ func (m *promises) scope() {
 	m.scopes = append(m.scopes, make(name, opts...))
 }
 
-func (m *promises) register() {
-	h, name, opts := m.hog, "stuck", []shutdown.Option(nil)
+func (m *minimums) register() {
+	h, name, opts := m.hangs, "stuck", []shutdown.Option(nil)
 	switch m.rnd.IntN(6) {
 	case 0:
 		opts = append(opts, shutdown.Timeout(time.Duration(1+m.rnd.IntN(5))*s))
@@ -63,8 +63,8 @@ func (m *promises) register() {
 	m.regs = append(m.regs, register(h, append(opts, shutdown.Name(name))...))
 }
 
-// meddle is what happens beside the drain, by the given choices.
-func (m *promises) meddle(what, i int) {
+// interfere does something during the drain, by the given choices.
+func (m *minimums) interfere(what, i int) {
 	ctx := context.Background()
 	switch what {
 	case 0:
@@ -85,11 +85,11 @@ func (m *promises) meddle(what, i int) {
 	}
 }
 
-func TestModelOfThePromises(t *testing.T) {
+func TestModelOfTheMinimums(t *testing.T) {
 	for seed := range uint64(400) {
 		inBubble(t, func(p *bubble) {
 			p.Grace = 60 * s
-			m := &promises{bubble: p, rnd: rand.New(rand.NewPCG(seed, 1))}
+			m := &minimums{bubble: p, rnd: rand.New(rand.NewPCG(seed, 1))}
 			m.register()
 			for range 4 + m.rnd.IntN(14) {
 				if m.rnd.IntN(4) == 0 && len(m.scopes) < 6 {
@@ -100,7 +100,7 @@ func TestModelOfThePromises(t *testing.T) {
 			}
 			for range m.rnd.IntN(5) {
 				when, what, i := 1+m.rnd.IntN(20000), m.rnd.IntN(4), m.rnd.IntN(1<<20)
-				p.at(time.Duration(when)*ms, func() { m.meddle(what, i) })
+				p.at(time.Duration(when)*ms, func() { m.interfere(what, i) })
 			}
 			main := p.takes(time.Duration(m.rnd.IntN(10000)) * ms)
 			if m.rnd.IntN(3) == 0 {

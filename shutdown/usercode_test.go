@@ -17,16 +17,16 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// nosy is an error that asks the Coordinator when it is looked into.
-type nosy struct{ c *shutdown.Coordinator }
+// callsBack is an error whose methods call the Coordinator.
+type callsBack struct{ c *shutdown.Coordinator }
 
-func (e nosy) Error() string { e.c.Ready(); return "nosy" }
+func (e callsBack) Error() string { e.c.Ready(); return "callsBack" }
 
-func (e nosy) Unwrap() error { e.c.Report(); return context.Canceled }
+func (e callsBack) Unwrap() error { e.c.Report(); return context.Canceled }
 
 func TestErrorsMayCallTheCoordinator(t *testing.T) {
 	returns := func(p *bubble) func(context.Context) error {
-		return func(ctx context.Context) error { <-ctx.Done(); return nosy{p.Coordinator} }
+		return func(ctx context.Context) error { <-ctx.Done(); return callsBack{p.Coordinator} }
 	}
 	for name, play := range map[string]func(p *bubble) *shutdown.Report{
 		"main's": func(p *bubble) *shutdown.Report { return p.runs(returns(p)) },
@@ -37,7 +37,7 @@ func TestErrorsMayCallTheCoordinator(t *testing.T) {
 		},
 		"a started task's": func(p *bubble) *shutdown.Report { p.Start(returns(p)); return p.runs(obey) },
 		"a started task's, which ends first": func(p *bubble) *shutdown.Report {
-			p.Start(fails(nosy{p.Coordinator}))
+			p.Start(fails(callsBack{p.Coordinator}))
 			return p.runs(obey)
 		},
 		"a handler's": func(p *bubble) *shutdown.Report {
@@ -51,7 +51,7 @@ func TestErrorsMayCallTheCoordinator(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(p *bubble) {
-				p.at(s, func() { p.Stop(nosy{p.Coordinator}) })
+				p.at(s, func() { p.Stop(callsBack{p.Coordinator}) })
 				if report := play(p); report.Cause == nil || report.ExitCode() > 1 {
 					t.Errorf("Cause %v, exit code %d", report.Cause, report.ExitCode())
 				}
@@ -100,7 +100,7 @@ func TestErrorsWhoseMethodsPanicAreFailuresLikeOthers(t *testing.T) {
 	}
 }
 
-// curious is a context that asks the Coordinator whatever it is asked.
+// curious is a context whose methods call the Coordinator.
 type curious struct {
 	context.Context
 	c *shutdown.Coordinator
@@ -152,8 +152,8 @@ func (g guarded) Value(key any) any {
 	return g.Context.Value(key)
 }
 
-// A handler that is stuck holds the lock: Run returns at its end all the same. A bubble's clock
-// stands still where somebody waits for a lock, so this one takes real time.
+// A stuck handler holds the lock, but Run returns at its end. The clock of a bubble stands still
+// while a goroutine waits for a lock, so this test runs in real time.
 func TestTheParentContextMayBlockAtTheEnd(t *testing.T) {
 	c := &shutdown.Coordinator{Grace: s / 2}
 	shutdown.SetSignals(c, nil)
@@ -185,7 +185,7 @@ type mute struct{ context.Context }
 
 func (mute) Err() error { panic("mute") }
 
-func TestAContextWhoseMethodsPanicCostsNoHandler(t *testing.T) {
+func TestHandlersRunIfTheMethodsOfAContextPanic(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		var j journal
 		p.Register(j.note("handler"))

@@ -14,16 +14,16 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// What stops within something that stops, or is waited for by it, is bounded by it.
+// This file tests the limits of nodes that stop within a step, or for which a step waits.
 
 func TestAChainOfClosesElsewhereEndsWithTheGracePeriod(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
-		p.Register(p.hog, shutdown.Name("oldest"))
+		p.Register(p.hangs, shutdown.Name("oldest"))
 		outer := p.Scope("outer")
 		inner := outer.Scope("inner")
-		inner.Register(p.hog, shutdown.Name("of the inner"))
+		inner.Register(p.hangs, shutdown.Name("of the inner"))
 		p.at(s, func() { _ = inner.Close(ctx) })
 		p.at(2*s, func() { _ = outer.Close(ctx) }) // waits for the one within
 		p.at(3*s, func() { p.Stop(nil) })
@@ -32,7 +32,7 @@ func TestAChainOfClosesElsewhereEndsWithTheGracePeriod(t *testing.T) {
 			t.Errorf("took %v, want at most 25 s:\n%v", report.Took, report)
 		}
 		if got := step(t, report, "oldest"); got.Outcome != shutdown.OutcomeAbandoned || got.Took != s {
-			t.Errorf("the oldest: %v after %v, want the second that it was promised", got.Outcome, got.Took)
+			t.Errorf("the oldest: %v after %v, want the second of its minimum", got.Outcome, got.Took)
 		}
 	})
 }
@@ -80,8 +80,8 @@ func TestAReleasedScopeMayBeClosedAfterTheEnd(t *testing.T) {
 	})
 }
 
-// A group that stops because the context it was given has been cut.
-func TestAGroupThatIsToldByTheCutHasTimeToStop(t *testing.T) {
+// The group stops because the context that it was given ends at its deadline.
+func TestAGroupWhoseContextEndsAtTheDeadlineHasTimeToStop(t *testing.T) {
 	work := func(ends *time.Duration, p *bubble) func(context.Context) error {
 		return func(ctx context.Context) error {
 			var g group.Group
@@ -116,7 +116,7 @@ func TestAGroupThatIsToldByTheCutHasTimeToStop(t *testing.T) {
 					t.Errorf("the task: %v, want ok:\n%v", task.Outcome, report)
 				}
 				if around.Outcome != shutdown.OutcomeFailed && around.Outcome != shutdown.OutcomeOK {
-					t.Errorf("what runs the group: %v, want neither late nor abandoned:\n%v", around.Outcome, report)
+					t.Errorf("the step that runs the group: %v, want neither late nor abandoned:\n%v", around.Outcome, report)
 				}
 				if report.Took > 25*s {
 					t.Errorf("took %v", report.Took)
@@ -126,7 +126,7 @@ func TestAGroupThatIsToldByTheCutHasTimeToStop(t *testing.T) {
 	}
 }
 
-func TestASecondSignalDuringTheDelayForcesTheGroupsOfMain(t *testing.T) {
+func TestASecondSignalDuringTheDelayReachesTheGroupsOfMain(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Delay = 10 * s
 		p.signalAt(s, sigint)
@@ -140,11 +140,11 @@ func TestASecondSignalDuringTheDelayForcesTheGroupsOfMain(t *testing.T) {
 			if p.now() != 3*s || !errors.As(context.Cause(work), &sig) {
 				t.Errorf("the work context has ended at %v because of %v, want 3 s, the signal", p.now(), context.Cause(work))
 			}
-			return p.hog(ctx)
+			return p.hangs(ctx)
 		})
 		report := p.runs(g.Run)
 		if got := step(t, report, "task"); got.Outcome != shutdown.OutcomeAbandoned || got.Took > s {
-			t.Errorf("the task: %v after %v, want abandoned within the second that main was promised", got.Outcome, got.Took)
+			t.Errorf("the task: %v after %v, want abandoned within the second of main's minimum", got.Outcome, got.Took)
 		}
 	})
 }
@@ -158,10 +158,10 @@ func TestAStartedTaskForWhichNoTimeIsLeftIsAbandoned(t *testing.T) {
 			p.Start(func(ctx context.Context) error {
 				<-ctx.Done()
 				told = true
-				return p.hog(ctx)
+				return p.hangs(ctx)
 			}, shutdown.Name("admin"))
-			return p.hog(ctx)
-		}, shutdown.Name("hog"))
+			return p.hangs(ctx)
+		}, shutdown.Name("hangs"))
 		report := p.runs(nothing)
 		synctest.Wait()
 		got := step(t, report, "admin")
@@ -217,13 +217,13 @@ func TestAPairOfWhichOnePanics(t *testing.T) {
 	}
 }
 
-func TestAScopeThatIsClosedElsewhereKeepsItsPromiseWhenForced(t *testing.T) {
+func TestAScopeThatIsClosedElsewhereKeepsItsMinimumAfterASecondSignal(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		scope := p.Scope("tenant")
 		scope.Register(p.takes(1500*ms), shutdown.Name("flush"))
 		p.at(s, func() { _ = scope.Close(context.Background()) })
 		p.signalAt(1100*ms, sigint)
-		p.signalAt(1600*ms, sigint) // from here it has the second that it was promised
+		p.signalAt(1600*ms, sigint) // from here it has the second of its minimum
 		report := p.runs(func(ctx context.Context) error {
 			<-ctx.Done()
 			return p.takes(s)(ctx)
@@ -235,7 +235,7 @@ func TestAScopeThatIsClosedElsewhereKeepsItsPromiseWhenForced(t *testing.T) {
 }
 
 func TestAScopeThatIsClosedAfterTheSecondSignal(t *testing.T) {
-	t.Run("has its promise", func(t *testing.T) {
+	t.Run("has its minimum", func(t *testing.T) {
 		inBubble(t, func(p *bubble) {
 			scope := p.Scope("tenant")
 			scope.Register(p.takes(500*ms), shutdown.Name("flush"))
@@ -252,7 +252,7 @@ func TestAScopeThatIsClosedAfterTheSecondSignal(t *testing.T) {
 	t.Run("and no more", func(t *testing.T) {
 		inBubble(t, func(p *bubble) {
 			scope := p.Scope("tenant")
-			scope.Register(p.hog, shutdown.Name("flush"))
+			scope.Register(p.hangs, shutdown.Name("flush"))
 			closeIt := scope.Release()
 			p.signalAt(s, sigint)
 			p.signalAt(2*s, sigint)
@@ -265,13 +265,13 @@ func TestAScopeThatIsClosedAfterTheSecondSignal(t *testing.T) {
 			time.Sleep(30 * s)
 			synctest.Wait()
 			if took != s {
-				t.Errorf("Close took %v, want the second that its handler was promised", took)
+				t.Errorf("Close took %v, want the second of its handler's minimum", took)
 			}
 		})
 	})
 }
 
-func TestAReleasedScopeIsBoundWhereverItIsClosed(t *testing.T) {
+func TestAReleasedScopeIsBoundedWhereverItIsClosed(t *testing.T) {
 	for name, main := range map[string]func(p *bubble, closeIt func(context.Context)) func(context.Context) error{
 		"in main, which has returned": func(_ *bubble, closeIt func(context.Context)) func(context.Context) error {
 			return func(ctx context.Context) error {
@@ -300,7 +300,7 @@ func TestAReleasedScopeIsBoundWhereverItIsClosed(t *testing.T) {
 					})
 				}
 				release := scope.Release()
-				p.Register(p.hog)
+				p.Register(p.hangs)
 				p.runs(main(p, func(ctx context.Context) {
 					ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Hour)
 					defer cancel()
@@ -336,7 +336,7 @@ func TestASecondSignalReachesAGroupInATaskWhoseTurnHasNotCome(t *testing.T) {
 	})
 }
 
-func TestAStepThatIsLateIsNotExcusedByWhatItCloses(t *testing.T) {
+func TestALateStepIsNotExcusedByTheScopeItCloses(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		scope := p.Scope("empty")
 		p.at(s, func() { p.Stop(nil) })
@@ -413,13 +413,13 @@ func TestSignalsStayCaughtUntilAnExitEndsTheProcess(t *testing.T) {
 	}
 }
 
-func TestAScopeThatIsClosedElsewhereKeepsItsPromiseBehindAHog(t *testing.T) {
+func TestAScopeThatIsClosedElsewhereKeepsItsMinimumBehindAStuckStep(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("oldest"))
+		p.Register(p.hangs, shutdown.Name("oldest"))
 		scope := p.Scope("tenant")
 		scope.Register(p.takes(900*ms), shutdown.Name("flush"))
-		scope.Register(p.hog, shutdown.Name("newer of the scope"))
-		p.Register(p.hog, shutdown.Name("hog"))
+		scope.Register(p.hangs, shutdown.Name("newer of the scope"))
+		p.Register(p.hangs, shutdown.Name("hangs"))
 		p.at(s, func() { _ = scope.Close(context.Background()) })
 		p.Register(p.takes(2 * s))
 		report := p.runs(nothing)
@@ -432,15 +432,15 @@ func TestAScopeThatIsClosedElsewhereKeepsItsPromiseBehindAHog(t *testing.T) {
 	})
 }
 
-func TestAPlanLeavesWhatIsOwedWithinAScopeThatIsBeingClosed(t *testing.T) {
+func TestAPlanKeepsTheMinimumsOfAScopeThatIsBeingClosed(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		scope := p.Scope("tenant") // the oldest
 		inner := scope.Scope("inner")
 		for _, name := range []string{"1", "2", "3"} {
 			inner.Register(p.takes(800*ms), shutdown.Name(name))
 		}
-		scope.Register(p.hog)
-		for range 80 { // so many that each is promised less
+		scope.Register(p.hangs)
+		for range 80 { // so many that the minimum of each is less than a second
 			p.Register(nothing)
 		}
 		p.at(s, func() {
@@ -452,13 +452,13 @@ func TestAPlanLeavesWhatIsOwedWithinAScopeThatIsBeingClosed(t *testing.T) {
 		report := p.runs(p.takes(12 * s))
 		for _, name := range []string{"1", "2", "3"} {
 			if got := step(t, report, name); got.Outcome != shutdown.OutcomeOK {
-				t.Errorf("%s: %v after %v, want ok in the second that it was promised", name, got.Outcome, got.Took)
+				t.Errorf("%s: %v after %v, want ok in the second of its minimum", name, got.Outcome, got.Took)
 			}
 		}
 	})
 }
 
-func TestWhatIsClosedWhenAStepsTimeIsOverIsLeftToItsTurn(t *testing.T) {
+func TestCloseInAStepWithoutTimeLeavesTheHandlersToTheirTurn(t *testing.T) {
 	for name, closes := range map[string]func(p *bubble) func(ctx context.Context) error{
 		"a handler": func(p *bubble) func(ctx context.Context) error {
 			return p.Register(p.takes(900*ms), shutdown.Name("flush")).Close
@@ -471,14 +471,14 @@ func TestWhatIsClosedWhenAStepsTimeIsOverIsLeftToItsTurn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(p *bubble) {
-				p.Register(p.hog, shutdown.Name("older"))
+				p.Register(p.hangs, shutdown.Name("older"))
 				closeIt := closes(p)
 				p.Register(nothing, shutdown.Name("newer"))
 				p.at(s, func() { p.Stop(nil) })
 				var first, second error
 				report := p.runs(func(ctx context.Context) error {
 					<-group.WorkContext(ctx).Done()
-					time.Sleep(300 * ms) // of the 500 that main has before it is given up
+					time.Sleep(300 * ms) // main is abandoned 500 ms after its deadline
 					first = closeIt(ctx)
 					second = closeIt(ctx)
 					return nil
@@ -498,7 +498,7 @@ func TestWhatIsClosedWhenAStepsTimeIsOverIsLeftToItsTurn(t *testing.T) {
 	}
 }
 
-func TestWhatIsClosedTooLateInAScopeThatRunsBesideOthersIsLeftToItsTurn(t *testing.T) {
+func TestCloseWithoutTimeInAConcurrentScopeLeavesTheHandlersToTheirTurn(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		scope := p.Scope("side by side", shutdown.Concurrent())
 		inner := scope.Scope("inner")
@@ -507,7 +507,7 @@ func TestWhatIsClosedTooLateInAScopeThatRunsBesideOthersIsLeftToItsTurn(t *testi
 		inner.Register(p.takes(2 * s))
 		scope.Register(func(ctx context.Context) error {
 			<-ctx.Done()
-			time.Sleep(30 * ms) // of the 50 until it is given up
+			time.Sleep(30 * ms) // it is abandoned 50 ms after its deadline
 			if err := tenant.Close(ctx); !errors.Is(err, shutdown.ErrGrace) {
 				t.Errorf("Close = %v, want ErrGrace", err)
 			}
@@ -538,15 +538,15 @@ func TestExitInAHandlerThatIsClosedBeforeRun(t *testing.T) {
 	})
 }
 
-func TestWhatRunsInAScopeThatIsClosedElsewhereTakesNothingFromTheRest(t *testing.T) {
+func TestAHandlerOfAScopeThatIsClosedElsewhereLeavesTheOthersTheirMinimums(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("oldest"))
+		p.Register(p.hangs, shutdown.Name("oldest"))
 		scope := p.Scope("tenant")
 		for _, name := range []string{"1", "2", "3"} {
 			scope.Register(p.takes(900*ms), shutdown.Name(name))
 		}
-		scope.Register(p.hog, shutdown.Name("newest of the scope"))
-		p.Register(p.hog, shutdown.Name("hog"))
+		scope.Register(p.hangs, shutdown.Name("newest of the scope"))
+		p.Register(p.hangs, shutdown.Name("hangs"))
 		p.at(s, func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 			defer cancel()
@@ -556,7 +556,7 @@ func TestWhatRunsInAScopeThatIsClosedElsewhereTakesNothingFromTheRest(t *testing
 		report := p.runs(p.takes(3 * s))
 		for _, name := range []string{"1", "2", "3"} {
 			if got := step(t, report, name); got.Outcome != shutdown.OutcomeOK {
-				t.Errorf("%s: %v after %v, want ok in the second that it was promised:\n%v", name, got.Outcome, got.Took, report)
+				t.Errorf("%s: %v after %v, want ok in the second of its minimum:\n%v", name, got.Outcome, got.Took, report)
 			}
 		}
 		if got := step(t, report, "oldest"); got.Took < s || report.Took != 25*s {
@@ -565,16 +565,16 @@ func TestWhatRunsInAScopeThatIsClosedElsewhereTakesNothingFromTheRest(t *testing
 	})
 }
 
-func TestWhatRunsInAScopeThatIsClosedElsewhereIsNotGivenUpAtItsCut(t *testing.T) {
+func TestAHandlerOfAScopeThatIsClosedElsewhereIsNotAbandonedAtItsDeadline(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog, shutdown.Name("oldest"))
+		p.Register(p.hangs, shutdown.Name("oldest"))
 		scope := p.Scope("tenant")
 		scope.Register(func(ctx context.Context) error {
 			<-ctx.Done()
 			time.Sleep(20 * ms)
 			return nil
 		}, shutdown.Name("obeys"))
-		p.Register(p.hog, shutdown.Name("hog"))
+		p.Register(p.hangs, shutdown.Name("hangs"))
 		p.at(s, func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 			defer cancel()
@@ -583,7 +583,7 @@ func TestWhatRunsInAScopeThatIsClosedElsewhereIsNotGivenUpAtItsCut(t *testing.T)
 		p.at(2*s, func() { p.Stop(nil) })
 		report := p.runs(p.takes(3 * s))
 		if got := step(t, report, "obeys"); got.Outcome != shutdown.OutcomeLate {
-			t.Errorf("%v, want late, 20 ms after its cut:\n%v", got.Outcome, report)
+			t.Errorf("%v, want late, 20 ms after its deadline:\n%v", got.Outcome, report)
 		}
 	})
 }
@@ -611,9 +611,9 @@ func TestShutdownInAHandlerThatIsClosedBeforeRunBeginsTheDrain(t *testing.T) {
 	})
 }
 
-// Work that a handler's handler has left behind closes the scope around all of them, which waits
-// for that handler: it is refused, and what runs there keeps the time that it has.
-func TestWhatIsLeftBehindTakesNoTimeFromTheScopeAround(t *testing.T) {
+// A goroutine that a handler's handler has left behind closes the scope around all of them, which
+// waits for that handler. The Close is refused, and the running handlers keep their time.
+func TestAGoroutineLeftBehindTakesNoTimeFromTheScopeAround(t *testing.T) {
 	for _, said := range []bool{false, true} {
 		inBubble(t, func(p *bubble) {
 			around, other := p.Scope("around"), p.Scope("other")
@@ -642,7 +642,7 @@ func TestWhatIsLeftBehindTakesNoTimeFromTheScopeAround(t *testing.T) {
 				t.Errorf("status %v: the scope was closed after %v, %v", said, p.now(), err)
 			}
 			if <-left; closed != 0 {
-				t.Errorf("status %v: what was left behind was refused after %v, want at once", said, closed)
+				t.Errorf("status %v: the goroutine left behind was refused after %v, want at once", said, closed)
 			}
 			p.runs(nothing)
 		})

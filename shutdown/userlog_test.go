@@ -20,8 +20,8 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// This file is about code of the user's that the log and the report call: it may panic, and it
-// may block for ever.
+// This file tests code of the user that the log and the report call. It may panic, and it may block
+// for ever.
 
 func TestAPanicInObserveIsLoggedOnce(t *testing.T) {
 	for _, tt := range []struct {
@@ -72,7 +72,7 @@ func TestAPanicInObserveIsLoggedOnce(t *testing.T) {
 //go:noinline
 func throwInObserve(throw func()) { throw() }
 
-// The panic of a step that was abandoned before has its stack in the log.
+// The log has the stack of a panic of an abandoned step.
 func TestAPanicOfAnAbandonedStepIsLoggedWithItsStack(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Register(p.takes(2 * s))
@@ -88,7 +88,7 @@ func TestAPanicOfAnAbandonedStepIsLoggedWithItsStack(t *testing.T) {
 	})
 }
 
-// A log that panics is told of by the lines that it does not panic at.
+// A panic of the log is logged in lines at which the log does not panic.
 func TestAPanicInTheLogIsLogged(t *testing.T) {
 	for name, set := range map[string]func(p *bubble, w panicky){
 		"zerolog": func(p *bubble, w panicky) { l := zerolog.New(w); p.Logger = &l },
@@ -121,7 +121,7 @@ func (w panicky) Write(b []byte) (int, error) {
 	return w.buffer.Write(b)
 }
 
-// With AddSource a line's source would be where this package writes its log.
+// With AddSource a line would have the place where this package writes its log.
 func TestALineHasNoSource(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Slog = slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{AddSource: true, Level: slog.LevelDebug}))
@@ -134,8 +134,8 @@ func TestALineHasNoSource(t *testing.T) {
 	})
 }
 
-// A stubborn error blocks when one of its methods is called after the given instant, until
-// the test is over.
+// A stubborn error blocks if one of its methods is called after the given instant, until the test
+// is over.
 type stubborn struct {
 	p    *bubble
 	from time.Duration
@@ -154,9 +154,9 @@ func (e *stubborn) As(any) bool      { e.block(); return false }
 func (e *stubborn) String() string   { return "stubborn" }
 func (e *stubborn) GoString() string { return "stubborn" }
 
-// The methods of an error may block for ever: the report's exit code is known, and the end of
-// the process comes, without them.
-func TestErrorsThatBlockDoNotHoldUpTheEnd(t *testing.T) {
+// The methods of an error may block for ever. The exit code is known and the process ends without
+// them.
+func TestErrorsThatBlockDoNotDelayTheEnd(t *testing.T) {
 	for name, play := range map[string]func(p *bubble, err error) *shutdown.Report{
 		"main's": func(p *bubble, err error) *shutdown.Report {
 			return p.runs(func(ctx context.Context) error { <-ctx.Done(); return err })
@@ -201,7 +201,7 @@ func TestErrorsThatBlockDoNotHoldUpTheEnd(t *testing.T) {
 	}
 }
 
-func TestWhatAnExcusedErrorSays(t *testing.T) {
+func TestTheTextOfAnExcusedError(t *testing.T) {
 	copied := func(ctx context.Context) error {
 		<-ctx.Done()
 		return fmt.Errorf("copied 3 of 10 files: %w", ctx.Err())
@@ -276,8 +276,8 @@ func TestWhatAnExcusedErrorSays(t *testing.T) {
 	}
 }
 
-// At level info the line of a step that is OK is only written for what its error said.
-func TestWhatAnExcusedErrorSaysIsLoggedAtInfo(t *testing.T) {
+// At level info a step that is OK has a line only for the text of an excused error.
+func TestTheTextOfAnExcusedErrorIsLoggedAtInfo(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		l := p.Logger.Level(zerolog.InfoLevel)
 		p.Logger = &l
@@ -289,8 +289,8 @@ func TestWhatAnExcusedErrorSaysIsLoggedAtInfo(t *testing.T) {
 	})
 }
 
-// What a stuck step waits for is in its line, its event, the report, its JSON, the timeline and
-// the progress lines; and a step that has used up half of its budget is told of at warn.
+// The line, the event, the report, its JSON, the timeline and the progress lines say what a stuck
+// step waits for. The progress line of a step that has used half of its budget is at warn.
 func TestWhatAStuckStepWaitsFor(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		var ended shutdown.StepEnded
@@ -308,12 +308,12 @@ func TestWhatAStuckStepWaitsFor(t *testing.T) {
 			}
 		}
 		p.Register(p.takes(s/2), shutdown.Name("waits for the stacks"))
-		p.Register(p.hog, shutdown.Name("stuck"), shutdown.Timeout(8*s))
+		p.Register(p.hangs, shutdown.Name("stuck"), shutdown.Timeout(8*s))
 		p.Register(nothing, shutdown.Name("fine"))
 		report := p.runs(nothing)
 		synctest.Wait()
 		got := step(t, report, "stuck")
-		if !strings.Contains(got.WaitsFor, "chan receive") || !strings.Contains(got.WaitsFor, "hog") || strings.Contains(got.WaitsFor, "\n") {
+		if !strings.Contains(got.WaitsFor, "chan receive") || !strings.Contains(got.WaitsFor, "hangs") || strings.Contains(got.WaitsFor, "\n") {
 			t.Errorf("WaitsFor = %q", got.WaitsFor)
 		}
 		if step(t, report, "fine").WaitsFor != "" {

@@ -50,7 +50,7 @@ func TestShutdownOutsideOfARunDrains(t *testing.T) {
 	})
 }
 
-// Where all the handlers ended well, it is main alone that did not.
+// If no handler has failed, only main has.
 func TestRunAfterADrainThatWentWell(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Register(nothing)
@@ -68,8 +68,8 @@ func TestRunAfterADrainThatWentWell(t *testing.T) {
 	})
 }
 
-// Without a Run there is nobody to panic at: a drain may be all that is left to a program.
-func TestANegativeGraceOutsideOfARunIsTold(t *testing.T) {
+// A drain without a Run must not panic: it may be the last thing that a program does.
+func TestANegativeGraceOutsideOfARunIsLogged(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Grace = -s
 		if _, err := p.Plan(); err == nil || !strings.Contains(err.Error(), "Grace -1s") {
@@ -116,7 +116,7 @@ func TestARunDuringADrainWaitsForIt(t *testing.T) {
 
 func TestSignalsAreCaughtDuringADrainWithoutRun(t *testing.T) {
 	inBubble(t, func(p *bubble) {
-		p.Register(p.hog)
+		p.Register(p.hangs)
 		p.signalAt(s, sigint)
 		p.signalAt(2*s, sigint)
 		_ = p.Shutdown(context.Background())
@@ -240,7 +240,8 @@ func TestMainAfterADrain(t *testing.T) {
 	})
 }
 
-// In the delay main's context goes on, but the parent's may be what main has looked at.
+// During the delay main may watch the parent instead of its own context. The parent's error is then
+// no failure.
 func TestMainReturnsTheParentsError(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.Delay = 10 * s
@@ -259,8 +260,8 @@ func TestMainReturnsTheParentsError(t *testing.T) {
 	})
 }
 
-// An exit code counts, however polite the error is that comes with it.
-func TestMainReturnsAPoliteExitError(t *testing.T) {
+// An exit code counts even if its error answers the request to stop.
+func TestMainReturnsAnExcusedErrorWithAnExitCode(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		p.at(s, func() { p.Stop(nil) })
 		r := p.runs(func(ctx context.Context) error { return &shutdown.ExitError{Code: 3, Err: obey(ctx)} })
