@@ -24,7 +24,8 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-var seedOf = regexp.MustCompile(`(?m)seed (\d+):`)
+// seedOf finds the seed of a program in what the campaign says of it, and in the traceback of a crash.
+var seedOf = regexp.MustCompile(`seed (\d+):|"seed": ?"(\d+)"`)
 
 // hunt plays programs against the mutant until one finds it.
 func (m mutant) hunt(t *testing.T, root string) {
@@ -51,7 +52,7 @@ func (m mutant) hunt(t *testing.T, root string) {
 		t.Errorf("%v\n%s", err, out)
 	default:
 		lines := strings.SplitN(string(out), "\n", 4)
-		t.Logf("found after %s programs: %s", at[1], strings.TrimSpace(lines[min(2, len(lines)-1)]))
+		t.Logf("found after %s programs: %s", at[1]+at[2], strings.TrimSpace(lines[min(2, len(lines)-1)]))
 	}
 }
 

@@ -173,7 +173,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "a bare hold is awaited by nobody", breaks: "main's end waits for a hold until it is released",
-		in: "shutdown.Coordinator.holdFor", old: "return sync.OnceFunc(func() { c.tree.Return(n, tree.Result{}) }), true", new: "c.tree.Return(n, tree.Result{}); return func() {}, true",
+		in: "shutdown.Coordinator.holdFor", old: "return sync.OnceFunc(func() { c.tree.Return(n, tree.Result{}) }), true", new: "_ = sync.OnceFunc; c.tree.Return(n, tree.Result{}); return func() {}, true",
 	},
 	{
 		name: "a hold is refused when main has been told", breaks: "a hold is accepted until main's step has ended",
