@@ -169,7 +169,11 @@ func (r *report) growthTable() string {
 			if m == heap || m == heapAfter {
 				unit = byteCount
 			}
-			rows = append(rows, []string{name, string(m), unit(g.of(least, m)), unit(g.of(most, m)), fmt.Sprintf("%.2f", g.exponent(m))})
+			exponent := "–" // of what is too little to be measured
+			if e := g.exponent(m); !math.IsNaN(e) {
+				exponent = fmt.Sprintf("%.2f", e)
+			}
+			rows = append(rows, []string{name, string(m), unit(g.of(least, m)), unit(g.of(most, m)), exponent})
 			name = ""
 		}
 	}
