@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
@@ -21,11 +22,13 @@ var (
 	errStopRequested = shutdown.ErrStopRequested
 )
 
-// endedTask returns the name in a *group.EndedError, or an empty string.
+// endedTask returns the name in a *group.EndedError, or an empty string. Of a task that ended
+// because of one in a group that it ran, it is the first of the two names.
 func endedTask(err error) string {
 	var ended *group.EndedError
 	if errors.As(err, &ended) {
-		return ended.Name
+		name, _, _ := strings.Cut(ended.Name, "/")
+		return name
 	}
 	return ""
 }

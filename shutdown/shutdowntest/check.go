@@ -131,7 +131,7 @@ func (p *Program) NothingLeaked() {
 
 // exitBlocked is the function in which a call of Exit waits for the end of the process. It waits for
 // up to a second, which is longer than goleak waits.
-const exitBlocked = "github.com/lastcall-go/lastcall/shutdown.(*Coordinator).letOthersExit"
+const exitBlocked = "github.com/lastcall-go/lastcall/shutdown.(*Coordinator).waitForOtherExit"
 
 func (p *Program) fail(r *shutdown.Report, format string, args ...any) {
 	p.t.Helper()
