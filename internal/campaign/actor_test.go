@@ -144,7 +144,9 @@ func (w *world) isReleased() bool {
 func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 	d, ok := work.Deadline()
 	late, expired := ok && time.Now().After(d), errors.Is(work.Err(), context.DeadlineExceeded)
+	var closed, shut bool
 	w.note(func() {
+		closed, shut = sn.closed, sn.shuts != nil
 		sn.over, sn.end, sn.how, sn.err, sn.late, sn.expired = true, w.now(), h, err, late, expired
 		sn.moved = work == sn.work && !d.Equal(sn.deadline) // the functions of a pair have a context each
 	})
@@ -156,9 +158,9 @@ func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 		until := ifelse(err == nil, 0, w.p.Ctx.until(w.obs.start))
 		w.heldUp(stimulus{cause: ifelse(bad || late, err, nil), why: mainReturned}, max(0, until-w.now()))
 	case sn.kind == shutdown.KindTask && sn.started && !sn.told:
-		w.stimulus(stimulus{cause: ifelse(bad, err, nil), fault: bad, why: taskEnded, of: sn.Name, maybe: sn.closed})
+		w.stimulus(stimulus{cause: ifelse(bad, err, nil), fault: bad, why: taskEnded, of: sn.Name, maybe: closed})
 	case sn.kind == shutdown.KindTask && !sn.started && (bad || late):
-		w.fails(sn, stimulus{cause: err, maybe: sn.shuts != nil || late || sn.in != nil || sn.Inner != nil})
+		w.fails(sn, stimulus{cause: err, maybe: shut || late || sn.in != nil || sn.Inner != nil})
 	}
 	return err
 }
