@@ -548,10 +548,6 @@ var treeMutants = []mutant{
 		in: "internal/tree.Tree.StopTask", old: "d.callers == 0", new: "true",
 	},
 	{
-		name: "a task goes on when the context of Task.Shutdown is cancelled", breaks: "the task's work context ends when Task.Shutdown gives up",
-		in: "internal/tree.Tree.StopTask", old: "t.limitTaskStop(n, now, now, Sum(now, returnTime)); t.finish(&n.work, expired)", new: "t.limitTaskStop(n, now, now, Sum(now, returnTime))",
-	},
-	{
 		name: "a hold after a second signal has no context", breaks: "each step that begins after a second signal has a live context",
 		in: "internal/tree.Tree.begin", old: "t.forced != nil && n.Kind != Hold", new: "t.forced != nil",
 	},
@@ -594,14 +590,6 @@ var treeMutants = []mutant{
 	{
 		name: "a Close does not return the errors of abandoned handlers", breaks: "a Close returns the errors of all its handlers, also of abandoned ones",
 		in: "internal/tree.Tree.end", old: "o != OK", new: "o != OK && o != Abandoned",
-	},
-	{
-		name: "a failure is everybody's", breaks: "the error of a step goes to one place",
-		in: "internal/tree.Node.reportFailure", old: "m.direct.failed = append(m.direct.failed, n); return", new: "m.direct.failed = append(m.direct.failed, n)",
-	},
-	{
-		name: "a second closer has the error", breaks: "the error of what another runs already is that other's",
-		in: "internal/tree.Node.reportFailure", old: "!m.direct.joined", new: "true",
 	},
 	{
 		name: "a pair is told twice", breaks: "interrupt is called once",

@@ -46,6 +46,61 @@ func TestACloserHasTheErrors(t *testing.T) {
 	})
 }
 
+// The error of a step goes to the innermost caller that has begun to stop it, and to nobody else.
+func TestNestedClosersShareNoErrors(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		first        string // the scope that is closed first
+		outer, inner []string
+	}{
+		{"the inner scope is closed first", "in", nil, []string{"b: broken"}},
+		{"the outer scope is closed first", "scope", []string{"b: broken"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(p *program) {
+				sc := p.scope(p.stack, "scope", false, tree.Limits{})
+				in := p.scope(sc, "in", false, tree.Limits{})
+				p.handler(in, "b", func(context.Context) error { p.sleep(2 * s); return errors.New("broken") }, tree.Limits{})
+				scopes := map[string]*tree.Node{"in": in, "scope": sc}
+				failed := make(map[string][]string)
+				for name, n := range scopes {
+					after := s
+					if name == tt.first {
+						after = 0
+					}
+					p.after(after, func() {
+						names, _ := p.closeFor(n, time.Hour)
+						p.locked(func() { failed[name] = names })
+					})
+				}
+				time.Sleep(3 * s)
+				synctest.Wait()
+				p.locked(func() {
+					wantLines(t, "the outer closer has", failed["scope"], tt.outer...)
+					wantLines(t, "the inner closer has", failed["in"], tt.inner...)
+				})
+			})
+		})
+	}
+}
+
+// A caller of StopTask that gives up before its limit ends the work context of the task.
+func TestACallerThatGivesUpEndsTheWorkContext(t *testing.T) {
+	inBubble(t, func(p *program) {
+		n := p.runs(p.stack, tree.Task, "task", p.takes(5*s), tree.Limits{})
+		ctx, cancel := context.WithTimeout(context.Background(), 2*s)
+		defer cancel()
+		over, err := p.StopTask(n, nil, tree.Never, ctx.Done())
+		if over || err != nil || p.since() != 2*s {
+			t.Errorf("over %t, %v, at %v; want false, nil, at 2s", over, err, p.since())
+		}
+		if n.WorkContext().Err() == nil {
+			t.Error("the work context of the task is still alive")
+		}
+		p.stop(20 * s)
+	})
+}
+
 func TestACloserThatJoinsTheProgramsStopHasNoErrors(t *testing.T) {
 	inBubble(t, func(p *program) {
 		h := p.handler(p.stack, "h", func(context.Context) error { p.sleep(s); return errors.New("broken") }, tree.Limits{})
