@@ -168,7 +168,8 @@ func (m *model) mayBeLate(t *told) bool {
 			return e.at+budget(b)-margin(budget(b))-t.end <= time.Microsecond
 		}
 	}
-	return false
+	d := t.seen.Timeout // of a task that was told before t0, of which there is no event
+	return d > 0 && t.begin+d-margin(d)-t.end <= time.Microsecond
 }
 
 // wasLate reports whether sn has the outcome late.
