@@ -8,11 +8,11 @@ var WaitState = waitState
 // The sources of a build with full paths, and of one with -trimpath.
 var (
 	Untrimmed = sources{
-		standard: "/go/src/", library: "/mod/github.com/lastcall-go/lastcall/",
+		standard: "/go/src/", own: "/mod/github.com/lastcall-go/lastcall/",
 		modules: []string{"example.com/app"}, main: "example.com/app@v1.0.0/",
 	}
 	Trimmed = sources{
-		library: "github.com/lastcall-go/lastcall/",
+		own: "github.com/lastcall-go/lastcall/",
 		modules: []string{"myapp", "github.com/lastcall-go/lastcall"}, main: "myapp@(devel)/",
 	}
 )

@@ -37,7 +37,7 @@ const (
 // caller's name.
 type sources struct {
 	standard string   // the directory of the standard library; "" with -trimpath
-	library  string   // the directory of this module
+	own      string   // the directory of this module
 	modules  []string // the paths of the modules of which the program is built
 	main     string   // the end of the main module's directory, if that module is built at a version
 }
@@ -49,7 +49,7 @@ var theSources = sync.OnceValue(func() sources {
 	standard, _ := runtime.FuncForPC(printer).FileLine(printer)
 	s := sources{
 		standard: strings.TrimSuffix(unversioned(standard), "fmt/print.go"),
-		library:  strings.TrimSuffix(unversioned(self), "internal/stacks/frame.go"),
+		own:      strings.TrimSuffix(unversioned(self), "internal/stacks/frame.go"),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		s.modules = append(s.modules, info.Main.Path)
@@ -108,7 +108,7 @@ func (s sources) isMain(file string) bool { return s.main != "" && strings.Conta
 // isLibrary reports whether the file is of this library. Its tests, and the other packages of the
 // module, count as users of the library.
 func (s sources) isLibrary(name string) bool {
-	file, ok := strings.CutPrefix(name, s.library)
+	file, ok := strings.CutPrefix(name, s.own)
 	if !ok || strings.Contains(file, "_test.go:") {
 		return false
 	}
