@@ -12,7 +12,7 @@ var (
 		modules: []string{"example.com/app"}, main: "example.com/app@v1.0.0/",
 	}
 	Trimmed = sources{
-		own: "github.com/lastcall-go/lastcall/",
+		own:     "github.com/lastcall-go/lastcall/",
 		modules: []string{"myapp", "github.com/lastcall-go/lastcall"}, main: "myapp@(devel)/",
 	}
 )
