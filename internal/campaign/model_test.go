@@ -119,7 +119,10 @@ func (m *model) forgetReleased() {
 func (m *model) settle() {
 	m.events = slices.Clone(m.events)
 	i := slices.IndexFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.StopRequested); return ok })
-	announced := slices.ContainsFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Quiesced); return ok })
+	announced := slices.ContainsFunc(m.events, func(n noted) bool { // and t0 is the time of the announcement
+		_, ok := n.Event.(shutdown.Quiesced)
+		return ok && n.at == m.began
+	})
 	if i < 0 || m.p.Ctx == nil || announced || m.events[i].at-m.began > 200*ms {
 		return
 	}
