@@ -29,17 +29,17 @@ func (e *TaskError) Error() string { return fmt.Sprintf("task %q: %v", e.Name, e
 // Unwrap returns Err.
 func (e *TaskError) Unwrap() error { return e.Err }
 
-// An EndedError is the cause of a group's stop that began because a task without MayFinish returned
-// nil. It is not a failure.
+// An EndedError is the cause of a stop that began because a task without MayFinish, or one of
+// shutdown.Start, returned nil. It is not a failure.
 type EndedError struct {
 	// Name is the task's name. If the task ran a group that stopped because a task of it had
 	// ended, the name is "outer/inner", with the names of both tasks.
 	Name string
 }
 
-// Error names the task, and the option with which it would not have stopped the group.
+// Error names the task, and the option with which a task may end alone.
 func (e *EndedError) Error() string {
-	return fmt.Sprintf("task %q ended without an error, which stops its group unless the task has group.MayFinish", e.Name)
+	return fmt.Sprintf("task %q ended without an error before it was told to stop; in a group, group.MayFinish permits this", e.Name)
 }
 
 // Is reports whether target is context.Canceled: an EndedError is the cause of the contexts of the

@@ -69,6 +69,7 @@ func judgeOne(o *observation, new bool) []string {
 		return m.findings
 	}
 	m.readSteps()
+	m.findOutsiders()
 	m.stops = m.sinceT0(m.stimuli)
 	m.checkStop()
 	m.checkDelay()

@@ -84,6 +84,17 @@ func (w *world) shutsOne(sn *seen, work context.Context) {
 	}
 }
 
+// findOutsiders corrects inside. A handler that a step of the task closes is not within the task any
+// more when that step has ended: nothing in the task waits for it.
+func (m *model) findOutsiders() {
+	for _, sn := range m.seen {
+		for _, c := range sn.shuts {
+			target := func(task *seen) bool { return task.actor == sn.actor }
+			c.inside = c.inside && (c.by.runsIn(sn) || m.waitsFor(c.by, c.at, target, true))
+		}
+	}
+}
+
 // gaveUp reports whether the call returned because its context had ended. That is not known if the
 // task may have had the same error.
 func (c *shut) gaveUp(sn *seen) (yes, known bool) {
