@@ -163,13 +163,32 @@ func (m *model) mayBeLate(t *told) bool {
 	if m.forced >= 0 && t.end > m.forced && t.begin <= m.forced {
 		return true // a second signal has brought the deadline forward
 	}
-	for _, e := range m.events {
-		if b, ok := e.Event.(shutdown.StepBegan); ok && m.named(b.Kind, b.Name) == t.seen {
-			return e.at+budget(b)-margin(budget(b))-t.end <= time.Microsecond
-		}
+	if at, ok := m.deadlineOf(t.seen); ok {
+		return at-t.end <= time.Microsecond
 	}
 	d := t.seen.Timeout // of a task that was told before t0, of which there is no event
 	return d > 0 && t.begin+d-margin(d)-t.end <= time.Microsecond
+}
+
+// deadlineOf returns the deadline that sn had when it began to stop.
+func (m *model) deadlineOf(sn *seen) (at time.Duration, ok bool) {
+	for _, e := range m.events {
+		if b, ok := e.Event.(shutdown.StepBegan); ok && m.named(b.Kind, b.Name) == sn {
+			return e.at + budget(b) - margin(budget(b)), true
+		}
+	}
+	return 0, false
+}
+
+// hadNoTime reports whether sn is a task that began after the deadline of a step around it.
+func (m *model) hadNoTime(sn *seen) bool {
+	for of := sn; of != nil && of.task != nil; {
+		of = m.groupOf(of)
+		if at, ok := m.deadlineOf(of); ok && at-sn.begin <= time.Microsecond {
+			return true
+		}
+	}
+	return false
 }
 
 // wasLate reports whether sn has the outcome late.

@@ -129,6 +129,23 @@ func TestADetachedScope(t *testing.T) {
 	})
 }
 
+// A detached scope is closed during the drain, and is still being closed when the drain is over. Its
+// limit, the end of the grace period, does not become later then.
+func TestADetachedScopeThatOutlivesTheDrain(t *testing.T) {
+	inBubble(t, func(p *program) {
+		sc := p.scope(p.stack, "scope", false, tree.Limits{})
+		p.build(sc, hangs("a1"), hangs("a2"), hangs("a3"))
+		p.locked(func() { p.Detach(sc) })
+		p.after(s, func() { _ = p.close(context.Background(), sc, tree.Never) })
+		p.handler(p.stack, "b", p.takes(2*s), tree.Limits{})
+		p.stop(10 * s)
+		p.locked(p.ResetLimits)
+		time.Sleep(p.grace)
+		wantLines(t, "begun", p.begun,
+			"b 0s 9.5s 10s", "a3 1s 7.65s 8s", "a2 8s 8.95s 9s", "a1 9s 9.95s 10s")
+	})
+}
+
 func TestWhoIsWaitedFor(t *testing.T) {
 	inBubble(t, func(p *program) {
 		closed := hangs("closed")

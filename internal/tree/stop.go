@@ -406,5 +406,11 @@ func (t *Tree) Force(cause error) {
 	t.tighten(nil, t.Now())
 }
 
-// ResetLimits ends the effect of LimitAll and Force, for nodes that are closed after the drain.
-func (t *Tree) ResetLimits() { t.limit, t.forced = Never, nil }
+// ResetLimits ends the effect of LimitAll and Force, for nodes that are closed after the drain. A
+// node that is being closed already keeps the limit.
+func (t *Tree) ResetLimits() {
+	for _, n := range t.directStops {
+		n.direct.limit = min(n.direct.limit, t.limit)
+	}
+	t.limit, t.forced = Never, nil
+}
