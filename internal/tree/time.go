@@ -11,10 +11,6 @@ import (
 // sets the floor and the scale of each list. Everything else is computed from these when a step
 // begins to stop, which sets its deadline and its end, and again when a limit comes forward.
 
-// maxFloor is the largest minimum of a step without limits. A second is enough to close nearly
-// every pool, file and connection; a step that needs more has a reserve.
-const maxFloor = time.Second
-
 // The margin is the time from the deadline, when a step's context ends, to the step's end, so that
 // a step can still return. It is 5 % of the budget and at most half a second. Of a small budget 5 %
 // is too little (1 ms of 20 ms), and a throttled container would abandon steps that return at their
@@ -43,11 +39,6 @@ func duration(d float64) time.Duration {
 		return Never
 	}
 	return time.Duration(d)
-}
-
-// planFloor returns the floor of a plan for n steps one after the other.
-func planFloor(left time.Duration, n int) time.Duration {
-	return max(1, min(maxFloor, max(left, 0)/time.Duration(2*max(n, 1))))
 }
 
 // limit returns when n, whose time runs, has to be over: the earliest of its own limits and of
