@@ -318,13 +318,17 @@ func (m *model) waitsFor(caller *seen, at time.Duration, awaits func(*seen) bool
 		}
 		wait(func(in *seen) bool { return in.in != nil && in.in.actor == sn.actor })
 		for _, o := range m.closings {
-			if o.caller != nil && o.caller.actor == sn.actor && running(o.at, o.end, o.back) {
+			begin := o.at
+			if !may { // its context may block it first
+				begin += o.slack
+			}
+			if o.caller != nil && o.caller.actor == sn.actor && running(begin, o.end, o.back) {
 				wait(o.awaits(may))
 			}
 		}
 		wait(func(task *seen) bool {
 			return slices.ContainsFunc(task.shuts, func(o *shut) bool {
-				return o.by != nil && o.by.actor == sn.actor && !o.inside && running(o.at, o.end, o.back)
+				return o.by != nil && o.by.actor == sn.actor && !o.inside && (may || !o.vague) && running(o.at, o.end, o.back)
 			})
 		})
 	}
