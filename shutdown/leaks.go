@@ -12,7 +12,7 @@ import (
 
 // maxLeakSearch is the time that the search for leaks may take. A scan of all goroutines takes
 // longer the more there are, see bench/RESULTS.md. leakGrace is the time for goroutines that are
-// about to end.
+// about to end, and the least time that the search has.
 const (
 	maxLeakSearch = 250 * time.Millisecond
 	leakGrace     = 10 * time.Millisecond
@@ -22,18 +22,16 @@ const (
 // begun to run. Nearly always they are this package's own, and end in this time.
 const yields = 10
 
-// findLeaks looks for goroutines that still have the label of a task or a handler. It ends before
-// the grace period does.
+// findLeaks looks for goroutines that still have the label of a task or a handler. It looks once if
+// the grace period is over. Otherwise it looks again after leakGrace if it has found some, and ends
+// before the grace period does.
 func (c *Coordinator) findLeaks() []Leak {
 	if known.All() {
 		return nil
 	}
 	t := c.lock()
-	left := min(c.end-t.Now(), maxLeakSearch)
+	left := max(leakGrace, min(c.end-t.Now(), maxLeakSearch))
 	t.Unlock()
-	if left <= 0 {
-		return nil
-	}
 	found := make(chan []Leak, 1)
 	tooLate := make(chan struct{})
 	defer close(tooLate)
@@ -43,7 +41,7 @@ func (c *Coordinator) findLeaks() []Leak {
 			runtime.Gosched()
 		}
 		leaks, notStarted := c.leaksNow()
-		if len(leaks) > 0 || notStarted {
+		if left > leakGrace && (len(leaks) > 0 || notStarted) {
 			select {
 			case <-time.After(leakGrace):
 			case <-tooLate:

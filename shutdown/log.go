@@ -1,6 +1,7 @@
 package shutdown
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -70,11 +71,22 @@ func newWriter(c *Coordinator) writer {
 	if terminal {
 		out = zerolog.ConsoleWriter{
 			Out: out, TimeFormat: time.TimeOnly, NoColor: os.Getenv("NO_COLOR") != "",
-			FieldsOrder: []string{"step", "outcome", "waits_for", "error", "slowest", "slowest_took", "slowest_waits_for", "elapsed", "remaining", "kind", "site", "progress", "stack"},
+			FieldsOrder:   []string{"step", "outcome", "waits_for", "error", "slowest", "slowest_took", "slowest_waits_for", "elapsed", "remaining", "kind", "site", "progress"},
+			FieldsExclude: []string{"stack"},
+			FormatExtra:   stackBelow,
 		}
 	}
 	l := zerolog.New(out).Level(zerolog.InfoLevel).With().Timestamp().Logger()
 	return zerologWriter{&l, terminal}
+}
+
+// stackBelow writes the stack on lines of its own. As a field it would be one line, with its line
+// breaks escaped.
+func stackBelow(fields map[string]any, line *bytes.Buffer) error {
+	if stack, ok := fields["stack"].(string); ok {
+		line.WriteString("\n    " + strings.ReplaceAll(strings.TrimSpace(stack), "\n", "\n    "))
+	}
+	return nil
 }
 
 // isTerminal reports whether f is a character device other than the null device. That is good
@@ -257,7 +269,8 @@ func (j *journal) logged(err error) bool {
 		slices.ContainsFunc(j.failures, func(told error) bool { return tree.In(told, err) })
 }
 
-// writeLeaks writes one line that names the steps, and lines with the stacks at debug.
+// writeLeaks writes one line that names the steps and has the stack of the first leak, and a line
+// with the stack of each at debug.
 func (j *journal) writeLeaks(r *Report) {
 	leaks, level := r.Leaks, zerolog.WarnLevel
 	if len(leaks) == 0 {
@@ -282,7 +295,7 @@ func (j *journal) writeLeaks(r *Report) {
 	if more := len(names) - maxWaiting; more > 0 {
 		names = append(names[:maxWaiting], fmt.Sprintf("%d more", more))
 	}
-	j.log(level, "goroutines left behind", "leaks", strings.Join(names, ", "), "count", total)
+	j.log(level, "goroutines left behind", "leaks", strings.Join(names, ", "), "count", total, "stack", leaks[0].Stack)
 	for _, l := range leaks {
 		j.log(zerolog.DebugLevel, "goroutines left behind", "step", l.Step, "count", l.Count, "stack", l.Stack)
 	}

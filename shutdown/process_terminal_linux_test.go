@@ -103,6 +103,7 @@ func TestProcessOnATerminal(t *testing.T) {
 			scenario: "stuck, with nothing", stop: true, code: 1, never: []string{`_seconds`},
 			want: []string{
 				`(?m)^\S+ ERR step failed step=flush outcome=abandoned waits_for="sync\.\(\*Mutex\)\.Lock < .*stuckOnMutex`, `elapsed=\d\.\d\ds `,
+				`(?m)^    1 goroutine \[sync\.Mutex\.Lock\]:\s+internal/sync`, // the stack
 				timelineStart + ` with failures in \d\.\d\ds of 2.00s: received signal terminated\n +\+`,
 			},
 		},

@@ -10,6 +10,11 @@ import (
 // the statuses that they had before.
 const statusTimeout = 10 * time.Millisecond
 
+// diagnoseAfter is the time after which a progress line says what the step waits for. To find that
+// out stops all goroutines for some milliseconds, which is not worth it for a step that is over
+// soon. Some platforms kill a process after five seconds.
+const diagnoseAfter = 2 * time.Second
+
 // watchProgress starts the timer for Waiting events. There may be steps already that are stopping:
 // those that somebody closes early.
 func (c *Coordinator) watchProgress(now time.Duration) {
@@ -26,7 +31,7 @@ func (c *Coordinator) showProgress() {
 		var nodes, slow []*tree.Node
 		t.Waiting(func(n *tree.Node) {
 			nodes = append(nodes, n)
-			if now-n.Start >= (n.End-n.Start)/2 { // the line is a warning, and says what the step waits for
+			if now-n.Start >= min(diagnoseAfter, (n.End-n.Start)/2) {
 				slow = append(slow, n)
 			}
 		})

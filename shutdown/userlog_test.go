@@ -290,7 +290,8 @@ func TestTheTextOfAnExcusedErrorIsLoggedAtInfo(t *testing.T) {
 }
 
 // The line, the event, the report, its JSON, the timeline and the progress lines say what a stuck
-// step waits for. The progress line of a step that has used half of its budget is at warn.
+// step waits for, the progress lines from 2 s on. The progress line of a step that has used half of
+// its budget is at warn.
 func TestWhatAStuckStepWaitsFor(t *testing.T) {
 	inBubble(t, func(p *bubble) {
 		var ended shutdown.StepEnded
@@ -336,10 +337,10 @@ func TestWhatAStuckStepWaitsFor(t *testing.T) {
 		var levels []string
 		for _, l := range lines(t, p.log.String()) {
 			if l["message"] == "waiting for a step" {
-				levels = append(levels, fmt.Sprint(l["level"], " ", l["elapsed_seconds"]))
+				levels = append(levels, fmt.Sprint(l["level"], " ", l["elapsed_seconds"], " ", l["waits_for"] != nil))
 			}
 		}
-		if d := cmp.Diff([]string{"info 1", "info 2", "warn 5"}, levels); d != "" {
+		if d := cmp.Diff([]string{"info 1 false", "info 2 true", "warn 5 true"}, levels); d != "" {
 			t.Errorf("progress lines (-want +got):\n%s", d)
 		}
 	})

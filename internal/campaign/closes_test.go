@@ -264,6 +264,13 @@ func (m *model) latest(c *closing, from time.Duration) time.Duration {
 	case m.new && c.by == nil && c.caller != nil && c.limit == 0 && !m.over(c.caller, from):
 		// The step is found by its goroutine.
 		latest = max(latest, ifelse(c.caller.kind == shutdown.KindHandler, c.caller.begin+c.caller.left+500*ms, m.began+m.report.Grace))
+	case c.by != nil && c.deadline == 0 && c.limit == 0:
+		// A task that is being closed has no deadline in its context, but the time of its closer.
+		for _, o := range m.closings {
+			if o.includes(c.by) && o.at <= from {
+				latest = max(latest, o.limit)
+			}
+		}
 	case c.by == nil || c.deadline == 0 || m.over(c.by, from):
 	case from >= c.deadline: // it has half of the step's remaining time
 		latest = min(latest, c.deadline+500*ms)
