@@ -70,7 +70,8 @@ type Group struct {
 // returns ErrStopped.
 //
 // The task's context has the values of the context given to Run. It does not end with that
-// context, but when it is this task's turn to stop. A task that was asked to stop may return nil,
+// context, but when it is this task's turn to stop, or when the task returns: a task must not
+// return before its work is done. A task that was asked to stop may return nil,
 // its context's error, the cause of its context, or an error that Expect names. None of them is a
 // failure. See WorkContext for work that the request to stop must not interrupt.
 //

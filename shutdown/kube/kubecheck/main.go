@@ -2,7 +2,7 @@
 // that the program needs with the grace period, the preStop hook and the signal in its manifests.
 //
 //	kubecheck -delay 5s -drain 20s -prestop-port 9090 deploy/
-//	app -print-plan | kubecheck -plan - deploy/
+//	app plan | kubecheck -plan - deploy/
 //
 // It only reads files, and makes no network connection. README.md lists the findings.
 package main
