@@ -132,7 +132,7 @@ func TestAnAfterFuncThatBlocksDelaysNothing(t *testing.T) {
 		var code int
 		var at time.Duration
 		shutdown.SetExit(p.Coordinator, func(c int) { code, at = c, p.now(); <-p.release })
-		p.Register(p.hangs)
+		p.Register(p.hangs, shutdown.Reserve(3*s)) // its minimum is not over at the third signal
 		for k := range 3 {
 			p.signalAt(time.Duration(k+1)*s, sigterm)
 		}

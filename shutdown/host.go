@@ -109,8 +109,36 @@ func (c *Coordinator) stepEnded(n *tree.Node) {
 		c.explain(s, n)
 	}
 	if n.Outcome != tree.OK || n.Excused() != "" || c.out.wantsAll() {
-		c.out.emit(StepEnded{*s, n.Excused() != ""})
+		c.emitEnded(n, StepEnded{*s, n.Excused() != ""})
 	}
+}
+
+// A pendingStep is a StepEnded of a step whose stacks are being taken. The log and Observe wait for
+// them before they handle this event and the events after it.
+type pendingStep struct {
+	StepEnded
+	node  *tree.Node
+	taken <-chan struct{}
+}
+
+// emitEnded emits the event of the end of n, as a pendingStep if its stacks are being taken.
+func (c *Coordinator) emitEnded(n *tree.Node, e StepEnded) {
+	taken := n.StacksTaken()
+	if taken == nil {
+		c.out.emit(e)
+		return
+	}
+	c.out.emit(&pendingStep{e, n, taken})
+}
+
+// settle adds the stacks to the event.
+func (p *pendingStep) settle(c *Coordinator) StepEnded {
+	<-p.taken
+	t := c.lock()
+	defer t.Unlock()
+	e := p.StepEnded
+	e.Stack, e.WaitsFor = p.node.Stack(), p.node.WaitsFor()
+	return e
 }
 
 // recording reports whether steps are recorded for the report at present.
@@ -133,7 +161,7 @@ func (c *Coordinator) describe(n *tree.Node) Step {
 	return s
 }
 
-// explain adds the stacks to a failure. For a stuck step they may not have been taken yet.
+// explain adds the stacks to a failure. They may not have been taken yet.
 func (c *Coordinator) explain(s *Step, n *tree.Node) {
 	if n.Outcome == tree.Panicked {
 		s.Stack = panicStack(n.Err)

@@ -61,20 +61,23 @@ func (j *journal) begin() {
 
 // setup sets the functions of the queues.
 func (j *journal) setup() {
-	j.toObserve.handle = func(item any) { j.c.Observe(settled(item).(Event)) }
+	j.toObserve.handle = func(item any) { j.c.Observe(j.settled(item).(Event)) }
 	j.toLog.handle = func(item any) {
 		j.once.Do(func() { j.w = newWriter(j.c) })
-		j.write(settled(item))
+		j.write(j.settled(item))
 	}
 	j.toObserve.panicked = func(value any, stack []byte) { j.note(panicked{"observe", value, stack}) }
 	j.toLog.panicked = func(value any, stack []byte) { j.note(panicked{"log", value, stack}) }
 }
 
-// settled returns the item. If its cause is not known yet, it waits for that.
-func settled(item any) any {
-	if u, ok := item.(*pendingCause); ok {
+// settled returns the item. If a part of it is not known yet, it waits for that.
+func (j *journal) settled(item any) any {
+	switch u := item.(type) {
+	case *pendingCause:
 		<-u.decided
 		return u.StopRequested
+	case *pendingStep:
+		return u.settle(j.c)
 	}
 	return item
 }

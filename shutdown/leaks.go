@@ -22,9 +22,9 @@ const (
 // begun to run. Nearly always they are this package's own, and end in this time.
 const yields = 10
 
-// findLeaks looks for goroutines that still have the label of a task or a handler. It looks once if
-// the grace period is over. Otherwise it looks again after leakGrace if it has found some, and ends
-// before the grace period does.
+// findLeaks waits for the stacks of steps that failed, and looks for goroutines that still have the
+// label of a task or a handler. It looks once if the grace period is over. Otherwise it looks again
+// after leakGrace if it has found some, and ends before the grace period does.
 func (c *Coordinator) findLeaks() []Leak {
 	if known.All() {
 		return nil
@@ -37,6 +37,7 @@ func (c *Coordinator) findLeaks() []Leak {
 	defer close(tooLate)
 	go func() {
 		unlabel()
+		c.awaitStacks(tooLate)
 		for range yields {
 			runtime.Gosched()
 		}
@@ -58,6 +59,23 @@ func (c *Coordinator) findLeaks() []Leak {
 		return leaks
 	case <-timeout.C:
 		return nil
+	}
+}
+
+// awaitStacks waits until the stacks of all failed steps were taken, or tooLate is closed.
+func (c *Coordinator) awaitStacks(tooLate <-chan struct{}) {
+	var all []<-chan struct{}
+	t := c.lock()
+	for _, n := range c.stuck {
+		all = append(all, n.StacksTaken())
+	}
+	t.Unlock()
+	for _, taken := range all {
+		select {
+		case <-taken:
+		case <-tooLate:
+			return
+		}
 	}
 }
 

@@ -50,10 +50,11 @@ type Step struct {
 	Took    time.Duration // from Start until it ended or was abandoned
 	Outcome Outcome
 	Err     error  // nil if OutcomeOK
-	Stack   string // the stack of a panic, or of all its goroutines if it did not return by its deadline
+	Stack   string // the stack of a panic, or of all its goroutines if it did not end in time
 	Status  string // the status that it has set, see SetStatus, and the text of an error that is no failure
-	// WaitsFor says in one line what the step waits for, if it did not return by its deadline. It
-	// is empty if that is not known.
+	// WaitsFor says in one line what the step waits for, if it did not end in time: it did not
+	// return by its deadline, or it failed after a second signal. A step that has returned may have
+	// left running what held it up. WaitsFor is empty if nothing is known.
 	WaitsFor string
 }
 

@@ -289,6 +289,54 @@ func TestTheTextOfAnExcusedErrorIsLoggedAtInfo(t *testing.T) {
 	})
 }
 
+// A step that returns after its deadline or a second signal may have left running what held it up.
+func TestWhatAStepHasLeftRunning(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		signals int
+		want    shutdown.Outcome
+	}{
+		{"after its deadline", 1, shutdown.OutcomeLate},
+		{"after a second signal", 2, shutdown.OutcomeFailed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				var ended shutdown.StepEnded
+				p.Observe = func(e shutdown.Event) {
+					if e, ok := e.(shutdown.StepEnded); ok && e.Name == "server" {
+						ended = e
+					}
+				}
+				for n := range tt.signals {
+					p.signalAt(time.Duration(n+1)*s, sigterm)
+				}
+				report := p.runs(func(ctx context.Context) error {
+					var g group.Group
+					g.Go("server", func(ctx context.Context) error {
+						go p.hangs(ctx)
+						<-group.WorkContext(ctx).Done()
+						return errTest
+					})
+					return g.Run(ctx)
+				})
+				synctest.Wait()
+				got := step(t, report, "server")
+				if got.Outcome != tt.want || !strings.Contains(got.WaitsFor, "hangs") || !strings.Contains(got.Stack, "hangs") {
+					t.Errorf("%v, waits for %q, with the stack %q; want %v, and where the goroutine hangs", got.Outcome, got.WaitsFor, got.Stack, tt.want)
+				}
+				if ended.WaitsFor != got.WaitsFor || ended.Stack != got.Stack {
+					t.Errorf("the event says %q, the report %q", ended.WaitsFor, got.WaitsFor)
+				}
+				for _, l := range lines(t, p.log.String()) {
+					if l["message"] == "step failed" && l["step"] == "server" && l["waits_for"] != got.WaitsFor {
+						t.Errorf("the line is %v, and the report says %q", l, got.WaitsFor)
+					}
+				}
+			})
+		})
+	}
+}
+
 // The line, the event, the report, its JSON, the timeline and the progress lines say what a stuck
 // step waits for, the progress lines from 2 s on. The progress line of a step that has used half of
 // its budget is at warn.

@@ -8,7 +8,8 @@ import (
 	"github.com/lastcall-go/lastcall/internal/stacks"
 )
 
-// This file finds out what a step does that does not return. The drain does not wait for it: taking
+// This file finds out what a step does that does not return, and what a step has left running that
+// returned too late or was cut short. The drain does not wait for it: taking
 // the stacks of very many goroutines takes long, and the function that returns a step's status is
 // the user's code.
 
@@ -17,7 +18,7 @@ func (t *Tree) requestStacks(n *Node) {
 	if n.StacksRequested() {
 		return
 	}
-	n.ensureDetails().stacksRequested = true
+	n.ensureDetails().stacksTaken = make(chan struct{})
 	t.stackRequests = append(t.stackRequests, n)
 	if len(t.stackRequests) == 1 {
 		t.After(func() { go t.takeRequestedStacks() })
@@ -35,6 +36,9 @@ func (t *Tree) takeRequestedStacks() {
 		t.TakeStacks(nodes)
 		t.Ask(nodes, 0)
 		t.Lock()
+		for _, n := range nodes {
+			close(n.details.stacksTaken)
+		}
 		t.stackRequests = t.stackRequests[len(nodes):]
 		more := len(t.stackRequests) > 0
 		t.Unlock()

@@ -94,15 +94,15 @@ type More struct {
 // details has what most steps do not need: how a stuck step is described, and who waits for its
 // end.
 type details struct {
-	done            chan struct{} // closed when all functions of the step have returned
-	excused         string        // the text of an error that is no failure
-	progress        func() string // returns the step's status
-	asking          bool          // whether a call of progress has not returned yet
-	said            string        // the last status
-	stacksRequested bool          // whether the stacks are being taken, or were taken
-	stack           string
-	waitsFor        string
-	ended           string // the task whose end without an error stopped the last group that the step ran
+	done        chan struct{} // closed when all functions of the step have returned
+	excused     string        // the text of an error that is no failure
+	progress    func() string // returns the step's status
+	asking      bool          // whether a call of progress has not returned yet
+	said        string        // the last status
+	stacksTaken chan struct{} // closed when the stacks were taken; nil if they were not requested
+	stack       string
+	waitsFor    string
+	ended       string // the task whose end without an error stopped the last group that the step ran
 }
 
 func (n *Node) ensureDetails() *details {
@@ -147,15 +147,19 @@ func (n *Node) Queued() bool { return n.linked && n.state == waiting }
 // Took returns the time that a step took to stop, once it is over.
 func (n *Node) Took() time.Duration { return n.End - n.Start }
 
-// Stack returns the stacks of a step that did not return by its deadline, "" if they are not known.
+// Stack returns the stacks of a step that did not return in time, "" if they are not known.
 func (n *Node) Stack() string { return n.currentDetails().stack }
 
-// WaitsFor returns in a few words what a step that did not return by its deadline waits for, "" if
-// that is not known.
+// WaitsFor returns in a few words what a step that did not return in time waits for, "" if that is
+// not known.
 func (n *Node) WaitsFor() string { return n.currentDetails().waitsFor }
 
 // StacksRequested reports whether the stacks of n are being taken, or were taken.
-func (n *Node) StacksRequested() bool { return n.currentDetails().stacksRequested }
+func (n *Node) StacksRequested() bool { return n.StacksTaken() != nil }
+
+// StacksTaken returns a channel that is closed when the stacks of n were taken, or nil if they were
+// not requested.
+func (n *Node) StacksTaken() <-chan struct{} { return n.currentDetails().stacksTaken }
 
 // Progress returns the last status of n.
 func (n *Node) Progress() string { return n.currentDetails().said }

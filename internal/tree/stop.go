@@ -282,6 +282,9 @@ func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 	if o != OK {
 		n.reportFailure()
 	}
+	if o == Late || o == Failed && n.work.ended() != nil {
+		t.requestStacks(n) // what it has left running may be the reason
+	}
 	if n.direct != nil {
 		t.removeDirectStop(n)
 		close(n.direct.done)
