@@ -75,9 +75,10 @@ const slack = 3 * time.Second
 // If no stop follows within the grace period and 3 s more, the pod is not going to end, and the
 // handler calls c.Resume.
 //
-// The handler accepts only GET. A client that can reach it can make the pod unready for a grace period,
-// again and again, so serve it on a port that only the kubelet reaches, or use [PreStopCommand]
-// with an address on the loopback. PreStop panics if c is nil.
+// The handler accepts only GET, and refuses requests that a browser makes for a page of another
+// site: a link or an image there must not make the pod unready. Any other client that can reach it
+// can do that for a grace period, again and again. So serve it on a port that only the kubelet
+// reaches, or use [PreStopCommand] with an address on the loopback. PreStop panics if c is nil.
 func PreStop(c *shutdown.Coordinator) http.Handler {
 	mustNotBeNil("PreStop", c)
 	return &preStop{c: c}
@@ -94,6 +95,10 @@ func (p *preStop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", http.MethodGet)
 		say(w, http.StatusMethodNotAllowed, "GET only")
+		return
+	}
+	if from := r.Header.Get("Sec-Fetch-Site"); from == "cross-site" || from == "same-site" {
+		say(w, http.StatusForbidden, "not for the pages of other sites")
 		return
 	}
 	over := p.c.Quiesce()

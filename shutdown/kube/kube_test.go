@@ -226,6 +226,30 @@ func TestHookAcceptsOnlyGET(t *testing.T) {
 	})
 }
 
+// A browser says for which site it makes a request.
+func TestHookRefusesOtherSites(t *testing.T) {
+	inPod(t, func(p *pod) {
+		for _, tt := range []struct {
+			from string
+			code int
+		}{
+			{"cross-site", http.StatusForbidden},
+			{"same-site", http.StatusForbidden},
+			{"none", http.StatusOK},        // typed by the user
+			{"same-origin", http.StatusOK}, // of an admin page on this listener
+		} {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodGet, "/prestop", nil)
+			r.Header.Set("Sec-Fetch-Site", tt.from)
+			p.handler.ServeHTTP(w, r)
+			if announced := tt.code == http.StatusOK; w.Code != tt.code || p.Ready() == announced {
+				t.Errorf("%s: %d, ready %t; want %d, %t", tt.from, w.Code, p.Ready(), tt.code, !announced)
+			}
+			p.Resume()
+		}
+	})
+}
+
 func TestHookBeforeRunAnnouncesNothing(t *testing.T) {
 	c := new(shutdown.Coordinator)
 	w := httptest.NewRecorder()
