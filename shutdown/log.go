@@ -84,7 +84,7 @@ func newWriter(c *Coordinator) writer {
 // breaks escaped.
 func stackBelow(fields map[string]any, line *bytes.Buffer) error {
 	if stack, ok := fields["stack"].(string); ok {
-		line.WriteString("\n    " + strings.ReplaceAll(strings.TrimSpace(stack), "\n", "\n    "))
+		line.WriteString("\n    " + strings.NewReplacer("\n", "\n    ", "\t", "  ").Replace(strings.TrimSpace(stack)))
 	}
 	return nil
 }
