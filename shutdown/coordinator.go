@@ -113,6 +113,7 @@ type Coordinator struct {
 	tick         time.Duration // when progress is to be looked at
 
 	stopping      chan struct{}              // closed at t0
+	hooks         int                        // the preStop hooks of the kubelet that wait for an answer
 	announced     *announcement              // the last
 	announcements map[*announcement]struct{} // those that are not over, of ones that were resumed too
 	done          chan struct{}
@@ -132,6 +133,16 @@ func init() {
 		c.settle = nil
 		c.reraise = func(os.Signal) {} // Exit, which comes next, is the end
 		return true
+	}
+	notify.Hook = func(coordinator any) (answered func()) {
+		c := coordinator.(*Coordinator)
+		count := func(n int) {
+			t := c.lock()
+			defer t.Unlock()
+			c.hooks += n
+		}
+		count(1)
+		return func() { count(-1) }
 	}
 	notify.Running = func(coordinator any) (steps []string) {
 		c := coordinator.(*Coordinator)

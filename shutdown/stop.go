@@ -33,6 +33,11 @@ const (
 // SIGTERM and SIGKILL.
 const minGrace = 2 * time.Second
 
+// graceAfterHook is the time for a stop whose signal comes before a preStop hook of the kubelet was
+// answered. The hook has then used up the pod's grace period, and SIGKILL follows 2 s after the
+// signal. The rest is for the exit.
+const graceAfterHook = 1500 * time.Millisecond
+
 // Quiesce announces a stop, as a preStop hook does: Ready turns false and the delay begins, but the
 // program goes on. The returned channel is closed when the delay is over, or when a stop is
 // requested. Further calls share the delay of the first. Before Run, Quiesce does nothing and the
@@ -140,6 +145,9 @@ func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
 	}
 	c.phase, c.cause = delaying, why
 	c.end = max(tree.Sum(c.t0, c.grace), tree.Sum(now, min(minGrace, c.grace)))
+	if c.hooks > 0 && why.signal != nil {
+		c.end, delay = min(tree.Sum(c.t0, c.grace), tree.Sum(now, graceAfterHook)), false
+	}
 	c.tree.LimitAll(c.end)
 	for a := range c.announcements {
 		a.end()

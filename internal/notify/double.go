@@ -22,6 +22,10 @@ var Use func(coordinator any, d Double) bool
 // Coordinator calls. Package shutdown sets Claim.
 var Claim func(coordinator any, misused func(function string)) (release func())
 
+// Hook tells a *shutdown.Coordinator that a preStop hook of the kubelet waits for an answer, until
+// answered is called. Package shutdown sets Hook, and kube calls it.
+var Hook func(coordinator any) (answered func())
+
 // Running describes each step that a *shutdown.Coordinator waits for: its kind, its name, and
 // where it was registered. A report has only steps that are over. Package shutdown sets Running.
 var Running func(coordinator any) []string

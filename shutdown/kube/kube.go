@@ -35,6 +35,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lastcall-go/lastcall/internal/notify"
 	"github.com/lastcall-go/lastcall/internal/site"
 	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/shutdown"
@@ -69,8 +70,15 @@ func Handler(c *shutdown.Coordinator) http.Handler {
 // to which the kubelet rounds.
 const slack = 3 * time.Second
 
+// kubelet begins the User-Agent of the kubelet's requests. Its version follows.
+const kubelet = "kube-lifecycle/"
+
 // PreStop returns a handler for the httpGet of a preStop hook. It calls c.Quiesce, and responds
 // 200 when the delay is over, or at once if the stop has begun. All calls share one delay.
+//
+// SIGTERM may come before the kubelet has got its answer. The hook has then used up the pod's grace
+// period, and SIGKILL follows in 2 s: the delay ends, and the rest of the stop has 1.5 s. The
+// handler knows the kubelet by its User-Agent, kube-lifecycle/.
 //
 // If no stop follows within the grace period and 3 s more, the pod is not going to end, and the
 // handler calls c.Resume.
@@ -103,10 +111,16 @@ func (p *preStop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	over := p.c.Quiesce()
 	p.undoLater()
+	answered := func() {}
+	if strings.HasPrefix(r.UserAgent(), kubelet) {
+		answered = notify.Hook(p.c)
+	}
 	select {
 	case <-over:
+		answered()
 		say(w, http.StatusOK, "the delay is over")
 	case <-r.Context().Done():
+		answered()
 	}
 }
 
@@ -166,6 +180,7 @@ func PreStopCommand(url string) error {
 	if err != nil {
 		return fmt.Errorf("kube: %w", err)
 	}
+	req.Header.Set("User-Agent", kubelet+"exec") // the kubelet waits for this process
 	client := &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

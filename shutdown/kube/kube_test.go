@@ -226,6 +226,59 @@ func TestHookAcceptsOnlyGET(t *testing.T) {
 	})
 }
 
+// The kubelet sends SIGTERM before its hook was answered if the hook has used up the pod's grace
+// period, as after kubectl delete --grace-period=2. SIGKILL follows 2 s later.
+func TestSIGTERMWhileTheHookIsUnanswered(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		grace      time.Duration
+		agent      string
+		signal     time.Duration // when SIGTERM comes
+		told, ends time.Duration // when main is told to stop, and when the grace period ends
+	}{
+		{"the kubelet's hook", 20 * s, "kube-lifecycle/1.34", 2 * s, 2 * s, 3*s + s/2},
+		{"with little time of its own", 3 * s, "kube-lifecycle/1.34", s, s, 2*s + s/2},
+		{"with less time of its own", 2 * s, "kube-lifecycle/1.34", s * 3 / 4, s * 3 / 4, 2 * s},
+		{"somebody else's", 20 * s, "curl/8.5.0", 2 * s, 5 * s, 20 * s},
+		{"after the answer", 20 * s, "kube-lifecycle/1.34", 6 * s, 6 * s, 20 * s},
+		{"at the instant of the answer", 20 * s, "kube-lifecycle/1.34", 5*s + 1, 5*s + 1, 20 * s},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := inPodFor(t, tt.grace, func(p *pod) {
+				go func() {
+					r := httptest.NewRequest(http.MethodGet, "/prestop", nil)
+					r.Header.Set("User-Agent", tt.agent)
+					p.handler.ServeHTTP(httptest.NewRecorder(), r)
+				}()
+				time.Sleep(tt.signal)
+				p.sigterm()
+			})
+			if p.told != tt.told || p.report.Grace != tt.ends {
+				t.Errorf("main was told at %v, and had until %v; want %v, %v", p.told, p.report.Grace, tt.told, tt.ends)
+			}
+		})
+	}
+}
+
+// A hook whose kubelet has gone, or whose announcement was undone, is not unanswered any more.
+func TestSIGTERMAfterAHookThatEndedWithoutAnAnswer(t *testing.T) {
+	p := inPod(t, func(p *pod) {
+		ctx, leave := context.WithCancel(context.Background())
+		go func() {
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/prestop", nil)
+			r.Header.Set("User-Agent", "kube-lifecycle/1.34")
+			p.handler.ServeHTTP(httptest.NewRecorder(), r)
+		}()
+		time.Sleep(s)
+		leave()
+		time.Sleep(s)
+		p.sigterm()
+	})
+	if p.told != 5*s || p.report.Grace != 20*s {
+		t.Errorf("main was told at %v, and had until %v; want 5s, 20s", p.told, p.report.Grace)
+	}
+}
+
 // A browser says for which site it makes a request.
 func TestHookRefusesOtherSites(t *testing.T) {
 	inPod(t, func(p *pod) {
