@@ -330,7 +330,10 @@ func TestNilCoordinatorPanicsWithCallersLine(t *testing.T) {
 
 func TestPreStopCommand(t *testing.T) {
 	answer := func(code int, text string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasPrefix(r.UserAgent(), "kube-lifecycle/") { // the kubelet waits for the command
+				t.Errorf("the User-Agent is %q", r.UserAgent())
+			}
 			w.WriteHeader(code)
 			_, _ = io.WriteString(w, text)
 		}
