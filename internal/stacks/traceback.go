@@ -1,6 +1,7 @@
 package stacks
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
 )
@@ -18,18 +19,32 @@ const dumpPerGoroutine = 1 << 10
 // traceback: "sync.Mutex.Lock", "chan receive". A traceback has no labels, so the stack itself is
 // the key. all reports whether no goroutine is missing.
 func waitStates() (states map[string]string, all bool) {
-	n := runtime.NumGoroutine()
-	if n > maxForStates || cannotPreempt() {
-		return nil, false
-	}
-	buf := make([]byte, (n+64)*dumpPerGoroutine)
-	size := runtime.Stack(buf, true)
+	text, all := traceback()
 	states = make(map[string]string)
-	for block := range strings.SplitSeq(string(buf[:size]), "\n\n") {
+	for block := range strings.SplitSeq(text, "\n\n") {
 		head, rest, _ := strings.Cut(block, "\n")
 		states[key(parseTraceback(rest))] = waitState(head)
 	}
-	return states, size < len(buf)
+	return states, all
+}
+
+// Started reports whether a goroutine runs that the calling goroutine has started in the function
+// with this name. Like waitStates it stops the world. If there are too many goroutines for that, it
+// returns true.
+func Started(in string) bool {
+	text, all := traceback()
+	return !all || strings.Contains(text, fmt.Sprintf("created by %s in goroutine %d\n", in, Goroutine()))
+}
+
+// traceback returns the traceback of all goroutines. all reports whether no goroutine is missing.
+func traceback() (text string, all bool) {
+	n := runtime.NumGoroutine()
+	if n > maxForStates || cannotPreempt() {
+		return "", false
+	}
+	buf := make([]byte, (n+64)*dumpPerGoroutine)
+	size := runtime.Stack(buf, true)
+	return string(buf[:size]), size < len(buf)
 }
 
 // maxInKey is the number of frames of a stack that are compared. A traceback of more than 100

@@ -3,11 +3,16 @@ package httpdrain
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"path"
 	"runtime/pprof"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/known"
+	"github.com/lastcall-go/lastcall/internal/stacks"
 )
 
 // callShutdown sends GOAWAY to HTTP/2 connections and calls the functions given to
@@ -39,8 +44,30 @@ const callbackLabel = "lastcall.httpdrain"
 // the more there are (see bench/RESULTS.md), so the pause doubles up to this.
 const maxScanPause = 50 * time.Millisecond
 
+// leftWait is the time for goroutines that callbacks have started, when the callbacks have returned.
+// They may never end: those of an idle connection of an HTTP client, for example. Connections that
+// they serve are awaited longer.
+const leftWait = time.Second
+
+// awaitCallbacks waits for the callbacks, and a short time for what they have started. It runs on
+// the goroutine that has called Shutdown.
 func (d *drain) awaitCallbacks() {
-	for pause := time.Millisecond; d.s.callbacksRunning(); pause = min(2*pause, maxScanPause) {
+	scanned, returned := time.Now(), false
+	for pause := time.Millisecond; ; pause = min(2*pause, maxScanPause) {
+		left := d.s.callbackGoroutines()
+		if len(left) > 0 && time.Since(scanned) >= leftWait {
+			was := returned
+			scanned, returned = time.Now(), !stacks.Started("net/http.(*Server).Shutdown")
+			if was && returned {
+				text := fmt.Sprintf("callbacks have left %s: %s",
+					counted(len(left), "goroutine", "goroutines"), strings.Join(slices.Compact(left), ", "))
+				d.s.callbacksLeft.Store(&text)
+				left = nil
+			}
+		}
+		if len(left) == 0 {
+			break
+		}
 		select {
 		case <-time.After(pause):
 		case <-d.returned:
@@ -51,13 +78,32 @@ func (d *drain) awaitCallbacks() {
 	d.s.wake()
 }
 
-func (s *server) callbacksRunning() bool {
+// callbackGoroutines returns the name of the first function of each goroutine with the label of a
+// callback, sorted.
+func (s *server) callbackGoroutines() (functions []string) {
 	if known.All() {
-		return false
+		return nil
 	}
 	var b bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&b, 1); err != nil {
-		return false
+		return nil
 	}
-	return bytes.Contains(b.Bytes(), []byte(strconv.Quote(callbackLabel)+":"+strconv.Quote(s.id)))
+	label := []byte(strconv.Quote(callbackLabel) + ":" + strconv.Quote(s.id))
+	for block := range bytes.SplitSeq(b.Bytes(), []byte("\n\n")) {
+		if !bytes.Contains(block, label) {
+			continue
+		}
+		// The block begins with a line "2 @ 0x48aa1d 0x48aa2e". The last line is that of the first
+		// function: "#	0x48aa1d	main.f+0x1d	/app/main.go:12".
+		count, _, _ := bytes.Cut(bytes.TrimSpace(block), []byte(" "))
+		n, _ := strconv.Atoi(string(count))
+		function := "a goroutine that has not begun"
+		if fields := bytes.Split(block[bytes.LastIndexByte(bytes.TrimSpace(block), '\n')+1:], []byte("\t")); len(fields) > 2 {
+			name, _, _ := strings.Cut(string(fields[2]), "+0x")
+			function = path.Base(name)
+		}
+		functions = append(functions, slices.Repeat([]string{function}, max(n, 1))...)
+	}
+	slices.Sort(functions)
+	return functions
 }

@@ -63,7 +63,10 @@ func (s *server) stats() (st Stats) {
 
 // status is the status of the step: what it waits for, and what it has done.
 func (s *server) status() string {
-	st := s.stats()
+	st, left := s.stats(), ""
+	if text := s.callbacksLeft.Load(); text != nil {
+		left = *text
+	}
 	return list(
 		counted(st.Requests, "request in flight", "requests in flight"),
 		counted(st.New+st.Active+st.Idle, "connection open", "connections open"),
@@ -71,6 +74,7 @@ func (s *server) status() string {
 		counted(st.Finished, "request finished", "requests finished"),
 		counted(st.Cut, "request cut off", "requests cut off"),
 		counted(st.HijackedClosed, "hijacked connection closed", "hijacked connections closed"),
+		left,
 	)
 }
 

@@ -26,10 +26,11 @@ import (
 //	g.Go("http", httpdrain.Serve(&http.Server{Addr: ":8080", Handler: mux}))
 //
 // The server's Handler, TLSConfig, Protocols, timeouts, ConnState, BaseContext and ConnContext
-// work as with net/http. The functions given to RegisterOnShutdown are called, and the task
-// waits for them and for the goroutines that they start. The server uses TLS if its TLSConfig has
-// a certificate or a function that returns one, or with the option TLSFiles. The task owns the
-// server once it has started, and sets some of its fields.
+// work as with net/http. The functions given to RegisterOnShutdown are called, and the task waits
+// for them. When they have returned, it waits for up to 2 s more for goroutines that they have
+// started, and names those that still run in the step's status. The server uses TLS if its
+// TLSConfig has a certificate or a function that returns one, or with the option TLSFiles. The task
+// owns the server once it has started, and sets some of its fields.
 //
 // If BaseContext returns main's context, or one derived from it, the request to stop does not end
 // the contexts of requests.
@@ -89,7 +90,8 @@ type server struct {
 	cancel context.CancelCauseFunc // ends the contexts of the requests
 	t0     atomic.Int64            // when the stop was announced, in nanoseconds from base; 0: not yet
 
-	finished, hijacked, cutOff atomic.Int64 // since the server was told to stop
+	finished, hijacked, cutOff atomic.Int64           // since the server was told to stop
+	callbacksLeft              atomic.Pointer[string] // what callbacks have left running, for the status
 
 	mu        sync.Mutex
 	links     map[*link]struct{}
