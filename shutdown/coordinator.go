@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -55,6 +56,7 @@ type Coordinator struct {
 	Observe func(Event)
 
 	once        sync.Once
+	inUse       atomic.Bool // setup was called
 	tree        *tree.Tree
 	root        Scope // the program: the body stops first, then the stack
 	stack       Scope // the handlers, and the tasks of Start
@@ -188,6 +190,7 @@ func (c *Coordinator) setup() {
 		if c.reraise == nil {
 			c.reraise = reraise
 		}
+		c.inUse.Store(true)
 	})
 }
 

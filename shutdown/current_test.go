@@ -100,3 +100,16 @@ func TestProcessDefaultIsUsedInTheMainOfAnother(t *testing.T) {
 	p.exits(0)
 	p.logs("registered on Default but not run", "flush")
 }
+
+// A program in a bubble does not make Default a part of the bubble, whose channels and clock are of
+// no use outside.
+func TestAProgramInABubbleLeavesDefaultAlone(t *testing.T) {
+	defer func(old *shutdown.Coordinator) { shutdown.Default = old }(shutdown.Default)
+	shutdown.Default = new(shutdown.Coordinator)
+	inBubble(t, func(p *bubble) { p.runs(nothing) })
+	select {
+	case <-shutdown.Default.Stopping():
+		t.Error("Default is stopping")
+	default:
+	}
+}

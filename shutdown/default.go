@@ -96,6 +96,9 @@ func init() {
 // heldByDefault lists the steps registered on Default, if Default was not run, in the form
 // `handler "db" (main.go:12)`.
 func heldByDefault() (held []string) {
+	if !Default.inUse.Load() { // do not set it up: this may be the program of a test, in a bubble
+		return nil
+	}
 	t := Default.lock()
 	defer t.Unlock()
 	if Default.phase != fresh {
