@@ -12,6 +12,7 @@ import (
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
+	"github.com/lastcall-go/lastcall/signals"
 )
 
 // A program of fx, before it is moved over. A pair of hooks starts and stops each part.
@@ -21,7 +22,7 @@ func beforeWithFx() *fx.App {
 	return fx.New(
 		fx.NopLogger,
 		fx.Provide(fxDB, newServer),
-		fx.Invoke(fxServe, fxWorker),
+		fx.Invoke(fxWorker, fxServe),
 	)
 }
 
@@ -29,20 +30,6 @@ func fxDB(lc fx.Lifecycle) *database {
 	db := &database{}
 	lc.Append(fx.Hook{OnStart: db.Open, OnStop: func(context.Context) error { return db.Close() }})
 	return db
-}
-
-func fxServe(lc fx.Lifecycle, srv *http.Server) {
-	lc.Append(fx.Hook{
-		OnStart: func(context.Context) error {
-			l, err := net.Listen("tcp", srv.Addr)
-			if err != nil {
-				return err
-			}
-			go srv.Serve(l)
-			return nil
-		},
-		OnStop: srv.Shutdown,
-	})
 }
 
 func fxWorker(lc fx.Lifecycle, _ *database) {
@@ -68,11 +55,25 @@ func fxWorker(lc fx.Lifecycle, _ *database) {
 	})
 }
 
+func fxServe(lc fx.Lifecycle, srv *http.Server) {
+	lc.Append(fx.Hook{
+		OnStart: func(context.Context) error {
+			l, err := net.Listen("tcp", srv.Addr)
+			if err != nil {
+				return err
+			}
+			go srv.Serve(l)
+			return nil
+		},
+		OnStop: srv.Shutdown,
+	})
+}
+
 // endregion
 
-// The same program, after it was moved over. The code of OnStart is called where it stands. An
-// OnStop that closes something is a handler. A pair of hooks that starts and ends a goroutine is
-// a task, whose error is no longer lost.
+// The same program without fx. The code of OnStart is called where it stands. An OnStop that
+// closes something is a handler. An OnStart that starts a goroutine, with the OnStop that ends
+// it, is a task.
 //
 // region fx-after
 func afterWithFx(ctx context.Context) error {
@@ -83,34 +84,55 @@ func afterWithFx(ctx context.Context) error {
 	shutdown.Register(shutdown.Closer(db), shutdown.Name("db"))
 
 	var g group.Group
-	g.Go("http", httpdrain.Serve(newServer()))
 	g.Go("worker", work)
+	g.Go("http", httpdrain.Serve(newServer()))
 	return g.Run(ctx)
 }
 
 // endregion
 
-// On the way, the app stays as it is, and its Stop is a handler.
+// The app stays as it is.
 //
 // region fx
-func betweenWithFx(ctx context.Context) error {
-	app := beforeWithFx()
-	if err := app.Start(ctx); err != nil {
-		return err // Start has stopped the parts that it had started
+func runApp(ctx context.Context, app *fx.App) error {
+	shutdown.Register(app.Stop, shutdown.Name("fx")) // first: it also stops an app that has started in part
+	start, cancel := context.WithTimeout(group.WorkContext(ctx), app.StartTimeout())
+	defer cancel()
+	if err := app.Start(start); err != nil {
+		return err
 	}
-	shutdown.Register(app.Stop, shutdown.Name("fx"))
 
 	var g group.Group
-	g.Go("new", untilTold)
+	g.Go("fx", func(ctx context.Context) error {
+		select {
+		case s := <-app.Wait(): // fx.Shutdowner was called, or fx has received a signal
+			if s.ExitCode != 0 {
+				return &shutdown.ExitError{Code: s.ExitCode}
+			}
+			shutdown.Stop(&signals.Error{Signal: s.Signal}) // a mere return would skip the delay
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	g.Go("new", untilTold) // a part that is no longer in the app
 	return g.Run(ctx)
 }
 
 // endregion
 
-type database struct{}
+type database struct{ events events }
 
-func (*database) Open(context.Context) error { fmt.Println("db opened"); return nil }
-func (*database) Close() error               { fmt.Println("db closed"); return nil }
+func (db *database) Open(context.Context) error {
+	db.events.add("opened")
+	fmt.Println("db opened")
+	return nil
+}
+
+func (db *database) Close() error {
+	db.events.add("closed")
+	fmt.Println("db closed")
+	return nil
+}
 
 func untilTold(ctx context.Context) error {
 	<-ctx.Done()
@@ -118,29 +140,28 @@ func untilTold(ctx context.Context) error {
 	return nil
 }
 
-// A program of fx that is moved over: before, on the way, and after. app.Run becomes
-// shutdown.Main, which handles the signals, and fx.Shutdowner becomes shutdown.Stop.
+// A program of fx that is moved over: before, as one step, and without fx.
 func Example_fxProgram() {
 	app := beforeWithFx()
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	fmt.Println("before:", app.Start(ctx), app.Stop(ctx))
 
-	fmt.Println("on the way:")
-	stopSoon(betweenWithFx)
-	fmt.Println("after:")
+	fmt.Println("as one step:")
+	stopSoon(func(ctx context.Context) error { return runApp(ctx, beforeWithFx()) })
+	fmt.Println("without fx:")
 	stopSoon(afterWithFx)
 	// Output:
 	// db opened
 	// worker ended
 	// db closed
 	// before: <nil> <nil>
-	// on the way:
+	// as one step:
 	// db opened
 	// new ended
 	// worker ended
 	// db closed
-	// after:
+	// without fx:
 	// db opened
 	// worker ended
 	// db closed
