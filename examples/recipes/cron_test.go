@@ -3,13 +3,16 @@ package recipes_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-co-op/gocron/v2"
 	"github.com/google/uuid"
+	"github.com/robfig/cron/v3"
 
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
@@ -20,6 +23,7 @@ import (
 // robfig/cron has had no release since 2020.
 type reporter struct {
 	times  gocron.JobDefinition // such as gocron.CronJob("0 3 * * *", false)
+	spec   string               // the same for robfig/cron, such as "0 3 * * *"
 	report func(context.Context) error
 }
 
@@ -51,6 +55,35 @@ func (r *reporter) run(ctx context.Context) error {
 	s.Start()
 	<-ctx.Done()
 	return s.ShutdownWithContext(group.WorkContext(ctx)) // waits for the jobs that run
+}
+
+// endregion
+
+// The same with robfig/cron. Its jobs have no error and no context.
+//
+// region robfig
+func (r *reporter) runRobfig(ctx context.Context) error {
+	c := shutdown.FromContext(ctx)
+	s := cron.New(cron.WithChain(cron.Recover(cron.DefaultLogger))) // without Recover a panic of a job ends the process
+	_, err := s.AddFunc(r.spec, func() {
+		if !c.Ready() {
+			return // the stop was requested
+		}
+		if err := r.report(group.WorkContext(ctx)); err != nil {
+			slog.Error("report failed", "error", err)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	s.Start()
+	<-ctx.Done()
+	select {
+	case <-s.Stop().Done(): // the jobs that run have returned
+		return nil
+	case <-group.WorkContext(ctx).Done():
+		return errors.New("a job still runs")
+	}
 }
 
 // endregion
@@ -101,5 +134,65 @@ func TestCron(t *testing.T) {
 	}
 	if b, f := begun.Load(), finished.Load(); b != f {
 		t.Errorf("%d jobs have begun, and %d are finished", b, f)
+	}
+}
+
+// With robfig/cron, too, no job begins after the request to stop, and those that run are
+// finished. A job that does not heed its context costs the task, and nothing else, its time.
+func TestRobfigCron(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		takes    time.Duration
+		deaf     bool // the job does not heed its context
+		finished int32
+		code     int
+	}{
+		{"the jobs are finished", 3500 * time.Millisecond, false, 3, 0},
+		{"the jobs are interrupted", time.Hour, false, 0, 1},
+		{"the jobs do not heed their context", time.Minute, true, 0, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var begun, finished atomic.Int32
+				r := &reporter{spec: "@every 1s", report: func(ctx context.Context) error {
+					begun.Add(1)
+					if tt.deaf {
+						time.Sleep(tt.takes)
+						return nil
+					}
+					err := sleep(ctx, tt.takes)
+					if err == nil {
+						finished.Add(1)
+					}
+					return err
+				}}
+				c := shutdowntest.New(t)
+				c.Grace, c.Delay = 10*time.Second, 2*time.Second
+				p := shutdowntest.Start(t, c, func(ctx context.Context) error {
+					var g group.Group
+					g.Go("cron", r.runRobfig)
+					g.Go("http", func(ctx context.Context) error {
+						<-ctx.Done()
+						return sleep(group.WorkContext(ctx), time.Second)
+					})
+					return g.Run(ctx)
+				})
+				time.Sleep(3500 * time.Millisecond)
+				p.Signal(syscall.SIGTERM)
+				report := p.Wait()
+				if tt.deaf {
+					time.Sleep(tt.takes) // until the jobs have returned
+				}
+				if got := report.ExitCode(); got != tt.code {
+					t.Errorf("exit code %d, want %d: %v", got, tt.code, report.Err())
+				}
+				if b, f := begun.Load(), finished.Load(); b != 3 || f != tt.finished {
+					t.Errorf("%d jobs have begun and %d are finished, want 3 and %d", b, f, tt.finished)
+				}
+				if report.Took > c.Grace {
+					t.Errorf("the stop took %v of %v", report.Took, c.Grace)
+				}
+			})
+		})
 	}
 }

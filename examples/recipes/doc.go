@@ -3,21 +3,25 @@
 //
 //	admin_test.go         pprof and readiness on an admin listener that ends last
 //	background_test.go    work that goes on after a response, and callbacks of a library
+//	blocking_test.go      a WebSocket handler that blocks in a read
+//	channel_test.go       a worker on a channel
 //	child_unix_test.go    a child process, and the processes that it starts
 //	command_unix_test.go  commands with cobra and urfave/cli
-//	cron_test.go          jobs at times of the day, with gocron
+//	cron_test.go          jobs at times of the day, with gocron and robfig/cron
 //	database_test.go      database/sql, pgx, Redis
 //	deregister_test.go    leaving a service registry
 //	expect_unix_test.go   errors that are an answer to the request to stop
 //	files_test.go         temporary files, an exit log, saved settings
 //	frameworks_test.go    echo and chi
+//	fx_inject_test.go     fx for constructors, without its hooks
+//	fx_step_test.go       the start and the stop of an fx.App that is one step
 //	fx_test.go            moving over from fx
 //	lease_test.go         a lease that is released after the work
 //	oklog_test.go         moving over from oklog/run
 //	recipes_test.go       servers, closers, an errgroup, a scope
 //	reload_unix_test.go   SIGHUP reloads the configuration
 //	websocket_test.go     a hub of WebSockets
-//	worker_test.go        workers on a queue and on a channel, a ticker
+//	worker_test.go        a worker on a queue, a ticker
 //
 // The documentation quotes the lines between "// region NAME" and "// endregion".
 package recipes

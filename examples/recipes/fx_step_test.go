@@ -40,23 +40,28 @@ func TestFxStep(t *testing.T) {
 	}{
 		{
 			"a signal", takes(0), 5 * time.Second, nil, 0, "received signal terminated",
-			7 * time.Second, []string{"opened", "started", "stopped", "closed"},
+			7 * time.Second,
+			[]string{"opened", "started", "stopped", "closed"},
 		},
 		{
 			"Shutdown", takes(0), 5 * time.Second, shutsDown(), 0, "received signal terminated",
-			7 * time.Second, []string{"opened", "started", "stopped", "closed"},
+			7 * time.Second,
+			[]string{"opened", "started", "stopped", "closed"},
 		},
 		{
 			"Shutdown with an exit code", takes(0), 5 * time.Second, shutsDown(fx.ExitCode(3)), 3,
-			`task "fx": exit status 3`, 5 * time.Second, []string{"opened", "started", "stopped", "closed"},
+			`task "fx": exit status 3`, 5 * time.Second,
+			[]string{"opened", "started", "stopped", "closed"},
 		},
 		{
 			"a signal during the start", takes(2 * time.Second), time.Second, nil, 0, "received signal terminated",
-			2 * time.Second, []string{"opened", "started", "stopped", "closed"},
+			2 * time.Second,
+			[]string{"opened", "started", "stopped", "closed"},
 		},
 		{
 			"an OnStart that fails", fails, time.Second, nil, 1, "no such queue",
-			0, []string{"opened", "closed"},
+			0,
+			[]string{"opened", "closed"},
 		},
 		{
 			"an OnStart that exceeds StartTimeout", takes(time.Hour), 5 * time.Second, nil, 1,

@@ -54,9 +54,10 @@
 // ends shortly before the deadline. That context has the values of the task's context, so that
 // [shutdown.FromContext] and [group.WorkContext] work in handlers.
 //
-// A hijacked connection, such as a WebSocket, belongs to the application. The application learns
-// of the stop by RegisterOnShutdown, and closes the connection itself (close code 1001). The
-// drain waits until it has.
+// A hijacked connection, such as a WebSocket, belongs to the application. Its handler also learns
+// of the stop from Draining, and closes the connection itself (close code 1001). The drain waits
+// until it has. A function given to RegisterOnShutdown is called once, when the server is told to
+// stop. It cannot close connections that are hijacked later, by requests in flight.
 //
 // Handlers and hooks see what net/http shows them: the ResponseWriter has the same methods,
 // ConnState and ConnContext get the same connections, and files are sent with sendfile(2).

@@ -21,6 +21,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// region helpers
+
 // client does not keep connections, which would be goroutines that are left.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
@@ -62,6 +64,8 @@ func order(t *testing.T, addr, item string) string {
 	}
 	return string(text)
 }
+
+// endregion
 
 // The first program answers a slow request that was sent before the signal.
 func TestFirst(t *testing.T) {
