@@ -65,8 +65,8 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // endregion
 
-// A client is told of the stop wherever its handler is: in a read, in the answer to a message,
-// or still before the upgrade, where a function given to RegisterOnShutdown would not know it.
+// A client gets the close frame wherever its handler is at the stop: in a read, in the answer to a
+// message, or before the upgrade. A function given to RegisterOnShutdown would miss the last one.
 func TestWebSocketRead(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
