@@ -63,9 +63,10 @@ func TestNothingIsLost(t *testing.T) {
 	t.Logf("%d drains, %d spans in %v", *drains, exported, time.Since(began).Round(ms))
 }
 
-// A fault of the collector costs its signal and time, and nothing else.
+// A fault of the collector costs its signal and time, and nothing else. TestFaults has the exact
+// times. Here they are long, so that a machine that is busy for seconds makes no difference.
 func TestCollector(t *testing.T) {
-	const grace = 4 * s
+	const grace = 10 * s
 	lost := []string{"tracer provider: flush: ", "\n13 of the drain's 13 spans were not exported"}
 	all := received{Spans: 1013, OfDrain: 13, Metrics: 3, Records: 1}
 	for name, test := range map[string]struct {
@@ -80,11 +81,15 @@ func TestCollector(t *testing.T) {
 		"is unavailable, and comes back": {answer: comesBack, want: all},
 		"refuses metrics and logs": {
 			answer: refuses, want: received{Spans: 1013, OfDrain: 13},
-			err: []string{"meter provider: shutdown: not finished after ", "logger provider: flush: not finished after ", "no quota"},
+			err: []string{"meter provider: shutdown: not finished after ", "logger provider: flush: not finished after "},
 		},
 	} {
-		for _, protocol := range []string{"http", "grpc"} {
+		for _, protocol := range []string{"http", "grpc"} { // of traces
+			if name == "refuses metrics and logs" && protocol == "grpc" {
+				continue
+			}
 			t.Run(name+", "+protocol, func(t *testing.T) {
+				t.Parallel()
 				col := newCollector(t)
 				if test.answer != nil {
 					col.answer = test.answer(t)
@@ -92,15 +97,12 @@ func TestCollector(t *testing.T) {
 				if test.down {
 					col.stop()
 				}
-				began := time.Now()
-				p := col.providers(t, protocol == "grpc", 2048)
-				made := time.Since(began)
-				r := drainProgram(p, grace, 1000, 11)
-				if took := time.Since(began); took > grace+s {
-					t.Errorf("the program stopped after %v (providers %v), with a grace period of %v\n%v", took, made, grace, r)
+				r := drainProgram(col.providers(t, protocol == "grpc", 2048), grace, 1000, 11)
+				if r.Took > 2*grace {
+					t.Errorf("the program stopped after %v, with a grace period of %v", r.Took, grace)
 				}
 				got := step(t, r, "telemetry")
-				if want := len(test.err) > 0; (got.Outcome == shutdown.OutcomeFailed) != want || (got.Outcome == shutdown.OutcomeOK) == want {
+				if failed := got.Outcome != shutdown.OutcomeOK; failed != (test.err != nil) || got.Outcome == shutdown.OutcomeAbandoned {
 					t.Errorf("telemetry: %v, %v", got.Outcome, got.Err)
 				}
 				for _, part := range test.err {
@@ -155,13 +157,13 @@ func refuses(*testing.T) func(context.Context, string) error {
 
 // A batch processor whose exporter ignores its context holds a lock.
 func TestExporterIgnoresContext(t *testing.T) {
+	t.Parallel()
 	m := &telemetry{release: make(chan struct{})}
 	m.traces = m.hangs
 	p := m.providers(sdktrace.WithSampler(sdktrace.AlwaysSample()))
-	began := time.Now()
-	r := drainProgram(p, 10*s, 1, 0, shutdown.Timeout(s))
-	if took := time.Since(began); took > 9*s {
-		t.Errorf("stopped after %v", took)
+	r := drainProgram(p, 20*s, 1, 0, shutdown.Timeout(5*s))
+	if r.Took > 15*s {
+		t.Errorf("the program stopped after %v, with a timeout of 5s", r.Took)
 	}
 	close(m.release)
 	_ = m.batch.Shutdown(context.Background())
