@@ -45,7 +45,7 @@ func finish(ctx context.Context, parts []*part) (err error) {
 		case <-p.done:
 		case <-l.end.Done():
 		}
-		err = join(err, p.err(time.Since(l.start)))
+		err = errors.Join(err, p.err(time.Since(l.start)))
 	}
 	return err
 }
@@ -85,7 +85,7 @@ func (p *part) err(elapsed time.Duration) error {
 	defer p.mu.Unlock()
 	err := errors.Join(p.errs...)
 	if p.doing != "" {
-		err = join(err, fmt.Errorf("%s: %s: has not returned after %v", p.name, p.doing, elapsed.Round(time.Millisecond)))
+		err = errors.Join(err, fmt.Errorf("%s: %s: has not returned after %v", p.name, p.doing, elapsed.Round(time.Millisecond)))
 	}
 	return err
 }
@@ -106,17 +106,6 @@ func isolated(f func() error) (err error) {
 	}()
 	<-done
 	return err
-}
-
-// join joins two errors. Without it the lines of three would be nested twice.
-func join(a, b error) error {
-	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
-	}
-	return errors.Join(a, b)
 }
 
 // limits are contexts with the values of the handler's context, and with earlier ends.
@@ -141,17 +130,15 @@ const afterSignal = reserve / 2
 func newLimits(ctx context.Context) (l *limits, release func()) {
 	l = &limits{start: time.Now()}
 	values := context.WithoutCancel(ctx)
+	at, _ := ctx.Deadline() // each step has one
 	var cancels []context.CancelFunc
 	limit := func(share float64) context.Context {
-		part := func(d time.Duration) time.Duration { return time.Duration(share * float64(d)) }
-		c, cancel := context.WithCancel(values)
-		if at, ok := ctx.Deadline(); ok {
-			c, cancel = context.WithDeadline(values, l.start.Add(part(at.Sub(l.start))))
-		}
+		of := func(d time.Duration) time.Duration { return time.Duration(share * float64(d)) }
+		c, cancel := context.WithDeadline(values, l.start.Add(of(at.Sub(l.start))))
 		unhook := context.AfterFunc(ctx, func() {
 			var s *signals.Error
 			if errors.As(context.Cause(ctx), &s) {
-				time.AfterFunc(part(afterSignal), cancel)
+				time.AfterFunc(of(afterSignal), cancel)
 				return
 			}
 			cancel() // the step's limit was brought forward

@@ -63,19 +63,20 @@
 // keep the others from being flushed. The error of the handler names each provider that failed. See
 // [Register] for the time that this takes.
 //
-// The error also counts the spans of the drain that were not exported. These are the spans that were
-// followed by no successful ForceFlush, and those that were not made because no time was left. A
-// collector that received spans but did not confirm them has more than the number says. It has
-// fewer if a processor exports without ForceFlush: a batch processor whose batches are smaller than
-// 512 spans, or whose queue is, and a syncer. Their errors go only to the handler of otel.Handle.
+// The error also counts the spans of the drain that were not exported: those that no successful
+// ForceFlush followed, and those that were not made because no time was left. The number is too high
+// if a collector received spans and only its answer was lost. It is too low if a processor exports
+// without ForceFlush, since its errors go only to otel.Handle. A syncer does that, and a batch
+// processor whose batches or queue are smaller than 512 spans.
 //
-// A panic of an exporter is an error of its provider if it happens on the handler's goroutine. Batch
+// A panic of an exporter is an error of its provider if it happens on a goroutine of the handler. Batch
 // processors export on goroutines of their own. A panic there ends the process, during the stop as
 // at any other time.
 package otelshutdown
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	sdklog "go.opentelemetry.io/otel/sdk/log"
@@ -149,7 +150,7 @@ func (p Providers) export(ctx context.Context) error {
 	}
 	err := finish(ctx, parts)
 	if t != nil {
-		err = join(err, t.missing())
+		err = errors.Join(err, t.missing())
 	}
 	return err
 }
