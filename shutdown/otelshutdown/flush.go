@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/signals"
 )
 
@@ -73,7 +72,7 @@ func (p *part) call(ctx context.Context, what string, f func(context.Context) er
 // lost.
 func unfinished(ctx context.Context, err error, after time.Duration) error {
 	after = after.Round(time.Millisecond)
-	if text := tree.Text(err); text != ctx.Err().Error() {
+	if text := textOf(err); text != ctx.Err().Error() {
 		return fmt.Errorf("not finished after %v: %s", after, text)
 	}
 	return fmt.Errorf("not finished after %v", after)

@@ -76,6 +76,9 @@ package otelshutdown
 
 import (
 	"context"
+	"fmt"
+	"path"
+	"runtime"
 	"errors"
 	"time"
 
@@ -83,7 +86,6 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/lastcall-go/lastcall/internal/site"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -120,7 +122,7 @@ type Providers struct {
 // providers are flushed and shut down. Register panics if c is nil.
 func Register(c *shutdown.Coordinator, p Providers, opts ...shutdown.Option) *shutdown.Registration {
 	if c == nil {
-		panic("otelshutdown: Register was given a nil Coordinator, at " + site.Caller(2))
+		panic("otelshutdown: Register was given a nil Coordinator, at " + caller())
 	}
 	defaults := []shutdown.Option{shutdown.Name("telemetry"), shutdown.Reserve(reserve)}
 	return c.Register(p.export, append(defaults, opts...)...)
@@ -153,4 +155,10 @@ func (p Providers) export(ctx context.Context) error {
 		err = errors.Join(err, t.missing())
 	}
 	return err
+}
+
+// caller returns the file and line of the caller of Register.
+func caller() string {
+	_, file, line, _ := runtime.Caller(2)
+	return fmt.Sprintf("%s:%d", path.Join(path.Base(path.Dir(file)), path.Base(file)), line)
 }

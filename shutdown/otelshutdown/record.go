@@ -14,7 +14,6 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -111,7 +110,7 @@ func (s *spans) missing() error {
 func (s *spans) start(ctx context.Context, tracer trace.Tracer) (context.Context, trace.Span) {
 	r := s.report
 	return tracer.Start(ctx, "shutdown", trace.WithNewRoot(), trace.WithTimestamp(r.Began), trace.WithAttributes(
-		causeKey.String(tree.Text(r.Cause)),
+		causeKey.String(textOf(r.Cause)),
 		graceKey.Float64(r.Grace.Seconds()),
 		delayKey.Float64(r.Delay.Seconds()),
 		forcedKey.Bool(r.Forced),
@@ -129,7 +128,7 @@ func (s *spans) end(root trace.Span) {
 	if failed > 0 {
 		root.SetStatus(codes.Error, fmt.Sprintf("%d of %d steps failed", failed, len(s.report.Steps)))
 	} else if err := s.report.Err(); err != nil { // the cause is a failure
-		root.SetStatus(codes.Error, tree.Text(err))
+		root.SetStatus(codes.Error, textOf(err))
 	}
 	root.End(trace.WithTimestamp(s.report.Began.Add(s.report.Took)))
 }
@@ -139,7 +138,7 @@ func (s *spans) step(ctx context.Context, tracer trace.Tracer, step *shutdown.St
 	start := s.report.Began.Add(step.Start)
 	end := start.Add(step.Took)
 	attrs := []attribute.KeyValue{
-		causeKey.String(tree.Text(s.report.Cause)),
+		causeKey.String(textOf(s.report.Cause)),
 		nameKey.String(step.Name),
 		kindKey.String(step.Kind.String()),
 		outcomeKey.String(step.Outcome.String()),
@@ -156,7 +155,7 @@ func (s *spans) step(ctx context.Context, tracer trace.Tracer, step *shutdown.St
 	}
 	_, span := tracer.Start(ctx, spanName(step), trace.WithTimestamp(start), trace.WithAttributes(attrs...))
 	if step.Outcome != shutdown.OutcomeOK {
-		span.SetStatus(codes.Error, tree.Text(step.Err))
+		span.SetStatus(codes.Error, textOf(step.Err))
 		span.AddEvent(semconv.ExceptionEventName, trace.WithTimestamp(end), trace.WithAttributes(exception(step)...))
 	}
 	span.End(trace.WithTimestamp(end))
@@ -175,7 +174,7 @@ func spanName(step *shutdown.Step) string {
 func exception(step *shutdown.Step) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{
 		semconv.ExceptionType(fmt.Sprintf("%T", step.Err)),
-		semconv.ExceptionMessage(tree.Text(step.Err)),
+		semconv.ExceptionMessage(textOf(step.Err)),
 	}
 	if step.Stack != "" {
 		attrs = append(attrs, semconv.ExceptionStacktrace(step.Stack))
@@ -210,4 +209,17 @@ func record(ctx context.Context, p *sdkmetric.MeterProvider, r *shutdown.Report)
 			kindKey.String(s.Kind.String()), outcomeKey.String(s.Outcome.String())))
 	}
 	return nil
+}
+
+// textOf returns the text of err. A method of the user's error may panic.
+func textOf(err error) (text string) {
+	if err == nil {
+		return ""
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			text = fmt.Sprintf("%T, its Error method panicked: %v", err, v)
+		}
+	}()
+	return err.Error()
 }
