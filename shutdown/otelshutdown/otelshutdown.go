@@ -76,10 +76,10 @@ package otelshutdown
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"runtime"
-	"errors"
 	"time"
 
 	sdklog "go.opentelemetry.io/otel/sdk/log"
