@@ -1,0 +1,111 @@
+package grpcdrain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// Serve returns a task that serves srv until it is told to stop, and then drains it as the package
+// documentation describes. One of the options Addr and Listener says where. Run the task with
+// group.Go, with shutdown.Start, or as the main function of a Coordinator's Run:
+//
+//	g.Go("grpc", grpcdrain.Serve(srv, grpcdrain.Addr(":50051")))
+//
+// The task returns nil if every RPC has ended. At its deadline it closes all connections, and
+// fails with the RPCs that this has cut off. It fails at once if it cannot listen, if srv is nil,
+// if a task serves srv or has served it, or if srv was stopped before. If the listener fails, the
+// task waits up to 5 s for the RPCs in flight and returns the listener's error. After a call of
+// srv's own GracefulStop or Stop it drains and returns nil.
+//
+// If srv comes from grpc.NewServer instead of NewServer, the stop has the same limits. But the
+// task cannot name RPCs, and counts connections: it fails if one is open at the deadline. The
+// contexts of RPCs end with their connections. Draining returns nil. A client of health's Watch
+// holds up the drain.
+//
+// Outside of a Coordinator and a group, the task stops within group.DefaultGrace after the end of
+// its context. A task that could not listen may be run again.
+func Serve(srv *grpc.Server, opts ...Option) func(ctx context.Context) error {
+	var o options
+	for _, opt := range opts {
+		opt.apply(&o)
+	}
+	return func(ctx context.Context) error {
+		if group.WorkContext(ctx).Done() != nil { // ctx belongs to a step, which limits the stop
+			return run(ctx, srv, o)
+		}
+		var g group.Group
+		g.Go("grpc", func(ctx context.Context) error { return run(ctx, srv, o) })
+		return g.Run(ctx)
+	}
+}
+
+// A server is one run of the task.
+type server struct {
+	options
+	srv     *grpc.Server
+	tracked bool
+	task    context.Context
+	ready   *readiness
+	told    chan struct{} // closed when the server is told to stop
+
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	rpcs     map[*rpc]struct{} // empty unless tracked
+	moments  int               // how many RPCs have a moment of Spread
+	isTold   bool
+	toldAt   time.Time
+	window   time.Duration // of Spread
+	ended    error         // why the contexts of RPCs have ended; nil: they have not
+	cut      bool          // the connections were closed at the deadline
+	cutRPCs  int           // that this has cut off
+	finished int           // RPCs, since toldAt
+}
+
+// errStopping is the cause of the end of contexts that do not wait for the deadline.
+var errStopping = errors.New("grpcdrain: the server is stopping")
+
+func run(ctx context.Context, srv *grpc.Server, o options) error {
+	if srv == nil {
+		return errors.New("grpcdrain: Serve was given a nil server")
+	}
+	rec := new(record).store(srv)
+	if rec.taken.Swap(true) {
+		return errors.New("grpcdrain: another task serves this server, or has served it; each task needs a server of its own")
+	}
+	inner, err := o.listen()
+	if err != nil {
+		if o.listener != nil {
+			_ = o.listener.Close() // clients must not wait there
+		}
+		rec.taken.Store(false)
+		return fmt.Errorf("grpcdrain: %w", err)
+	}
+	s := &server{
+		options: o, srv: srv, tracked: rec.tracked, task: ctx,
+		told: make(chan struct{}), conns: make(map[*conn]struct{}), rpcs: make(map[*rpc]struct{}),
+	}
+	l := &listener{Listener: inner, s: s, closing: make(chan struct{})}
+	rec.run.Store(s)
+	defer rec.run.Store(nil)
+
+	if s.ready = newReadiness(s); s.ready != nil {
+		var following sync.WaitGroup
+		following.Go(func() { s.ready.follow(shutdown.FromContext(ctx), s.told) })
+		defer following.Wait()
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case <-ctx.Done():
+	case <-l.closing: // the listener has failed, or the user called GracefulStop or Stop
+	}
+	return s.drain(l, served)
+}

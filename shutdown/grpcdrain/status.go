@@ -1,0 +1,189 @@
+package grpcdrain
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// most is how many methods and peers a message names.
+const most = 4
+
+// A snapshot has the RPCs and connections at a moment.
+type snapshot struct {
+	at    time.Time
+	rpcs  []*rpc
+	conns int
+	peers []string // of the connections
+}
+
+func (s *server) snapshot() snapshot {
+	return snapshot{at: time.Now(), rpcs: slices.Collect(maps.Keys(s.rpcs)), conns: len(s.conns)}
+}
+
+// cutOff returns what closing all connections cuts off.
+func (s *server) cutOff() snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := s.snapshot()
+	s.cut, s.cutRPCs = true, len(left.rpcs)
+	for c := range s.conns {
+		left.peers = append(left.peers, c.RemoteAddr().String())
+	}
+	return left
+}
+
+// status is the status of the step: what it waits for, and what it has done.
+func (s *server) status() string {
+	s.mu.Lock()
+	left, finished, cut := s.snapshot(), s.finished, s.cutRPCs
+	if s.cut {
+		left = snapshot{} // the error names what was left
+	}
+	s.mu.Unlock()
+	return list("; ",
+		left.methods("RPC in flight", "RPCs in flight"),
+		counted(left.conns, "connection open", "connections open"),
+		counted(finished, "RPC finished", "RPCs finished"),
+		counted(cut, "RPC cut off", "RPCs cut off"),
+	)
+}
+
+// err is the task's error if closing the connections has cut off something. ended says whether
+// everything has returned since, and took how long the drain has taken.
+func (left snapshot) err(s *server, ended bool, took time.Duration) error {
+	var what string
+	switch {
+	case len(left.rpcs) > 0:
+		what = left.methods("RPC cut off", "RPCs cut off") + from(left.rpcPeers())
+		if !ended {
+			s.mu.Lock()
+			running := s.running(left.rpcs)
+			s.mu.Unlock()
+			what = list("; ", what, counted(running, "handler still running", "handlers still running"))
+		}
+	case left.conns > 0 && !s.tracked:
+		what = counted(left.conns, "connection closed", "connections closed") + " at the deadline" + from(left.peers) +
+			"; the RPCs are unknown, since the server was not made by grpcdrain.NewServer"
+	case left.conns > 0 && took > unread:
+		what = counted(left.conns, "connection closed", "connections closed") +
+			" at the deadline whose client has not read its last response" + from(left.peers)
+	case !ended:
+		what = "the listener, or the handshake of a connection, has not ended"
+	default:
+		return nil
+	}
+	return errors.New("grpcdrain: " + what)
+}
+
+// running returns how many of the RPCs have not ended.
+func (s *server) running(rpcs []*rpc) (n int) {
+	for _, r := range rpcs {
+		if _, yes := s.rpcs[r]; yes {
+			n++
+		}
+	}
+	return n
+}
+
+// methods is such as "12 RPCs in flight: 8 /echo.Echo/Stream oldest 4.2s, 4 /echo.Echo/Unary
+// oldest 10ms".
+func (left snapshot) methods(one, many string) string {
+	type method struct {
+		name   string
+		n      int
+		oldest time.Time
+	}
+	byName := make(map[string]*method)
+	for _, r := range left.rpcs {
+		m := byName[r.method]
+		if m == nil {
+			m = &method{name: r.method, oldest: r.began}
+			byName[r.method] = m
+		}
+		m.n++
+		if r.began.Before(m.oldest) {
+			m.oldest = r.began
+		}
+	}
+	sorted := slices.SortedFunc(maps.Values(byName), func(a, b *method) int {
+		return cmp.Or(cmp.Compare(b.n, a.n), strings.Compare(a.name, b.name))
+	})
+	var named []string
+	others, n := 0, 0
+	for i, m := range sorted {
+		if i < most {
+			named = append(named, fmt.Sprintf("%d %s oldest %v", m.n, m.name, age(left.at.Sub(m.oldest))))
+		} else {
+			others, n = others+1, n+m.n
+		}
+	}
+	if others > 0 {
+		named = append(named, fmt.Sprintf("%d of %s", n, counted(others, "other method", "other methods")))
+	}
+	total := counted(len(left.rpcs), one, many)
+	if total == "" {
+		return ""
+	}
+	return total + ": " + strings.Join(named, ", ")
+}
+
+// age rounds d for people.
+func age(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
+}
+
+func (left snapshot) rpcPeers() (peers []string) {
+	for _, r := range left.rpcs {
+		if r.peer != nil {
+			peers = append(peers, r.peer.String())
+		}
+	}
+	return peers
+}
+
+// from is such as "; from 10.0.0.7:41234 (8), 10.0.0.9:51233 (4)".
+func from(peers []string) string {
+	byName := make(map[string]int)
+	for _, p := range peers {
+		byName[p]++
+	}
+	sorted := slices.SortedFunc(maps.Keys(byName), func(a, b string) int {
+		return cmp.Or(cmp.Compare(byName[b], byName[a]), strings.Compare(a, b))
+	})
+	if len(sorted) == 0 {
+		return ""
+	}
+	var named []string
+	for _, p := range sorted[:min(most, len(sorted))] {
+		named = append(named, fmt.Sprintf("%s (%d)", cmp.Or(p, "unnamed"), byName[p]))
+	}
+	if others := len(sorted) - len(named); others > 0 {
+		named = append(named, counted(others, "other peer", "other peers"))
+	}
+	return "; from " + strings.Join(named, ", ")
+}
+
+// counted returns "3 things", "1 thing", or "" for 0.
+func counted(n int, one, many string) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// list joins the parts that are not empty.
+func list(separator string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), separator)
+}
