@@ -22,8 +22,8 @@ import (
 // WorkContext. The context may end earlier, if a limit comes forward.
 //
 // ctx has to descend from the context of a task, from the context of a shutdown.Coordinator's main
-// function, or from that of an HTTP request served by httpdrain. For any other ctx, WorkContext
-// returns context.WithoutCancel(ctx). There is nothing to release.
+// function, or from that of a request served by httpdrain or grpcdrain. For any other ctx,
+// WorkContext returns context.WithoutCancel(ctx). There is nothing to release.
 func WorkContext(ctx context.Context) context.Context {
 	if n := tree.From(ctx); n != nil {
 		return n.Work(ctx)

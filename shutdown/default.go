@@ -19,8 +19,8 @@ import (
 var Default = new(Coordinator)
 
 // FromContext returns the Coordinator that ctx belongs to, if ctx descends from the context of a
-// step or of a request served by httpdrain. Otherwise it returns the Coordinator whose Main runs,
-// or Default.
+// step, of a request served by httpdrain, or of an RPC served by grpcdrain. Otherwise it returns the
+// Coordinator whose Main runs, or Default.
 func FromContext(ctx context.Context) *Coordinator {
 	if n := tree.From(ctx); n != nil {
 		if h, ok := n.Tree().Host.(host); ok {

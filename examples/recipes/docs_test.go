@@ -315,7 +315,7 @@ func plainText(n gmast.Node, source []byte) string {
 // TestConfigurationIsComplete expects each setting of the library in docs/configuration.md.
 func TestConfigurationIsComplete(t *testing.T) {
 	var settings []string
-	for _, pkg := range []string{"shutdown", "group", "shutdown/httpdrain", "shutdown/kube", "shutdown/sdnotify"} {
+	for _, pkg := range []string{"shutdown", "group", "shutdown/httpdrain", "shutdown/grpcdrain", "shutdown/kube", "shutdown/sdnotify"} {
 		for _, f := range parseFolder(t, pkg) {
 			settings = append(settings, settingsOf(f, path.Base(pkg))...)
 		}

@@ -154,7 +154,7 @@ func TestDraining(t *testing.T) {
 			t.Errorf("the stop took %v: %v", took, r.Err())
 		}
 	})
-	bubble(t, "an RPC that asks late has what is left of the window", func(t *testing.T) {
+	bubble(t, "an RPC that asks after the window ends at once", func(t *testing.T) {
 		p := start(t, serve(&echo{stream: func(s grpc.ServerStream) error {
 			time.Sleep(8 * time.Second)
 			return untilDraining(s)

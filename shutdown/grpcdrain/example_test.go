@@ -28,7 +28,7 @@ func ExampleServe() {
 	srv := grpcdrain.NewServer()
 	ready := health.NewServer()
 	healthpb.RegisterHealthServer(srv, ready)
-	srv.RegisterService(&ticksService, new(ticks))
+	RegisterTicksServer(srv, new(ticks))
 
 	var g group.Group
 	g.Go("grpc", grpcdrain.Serve(srv, grpcdrain.Listener(l), grpcdrain.Health(ready)))
@@ -92,6 +92,9 @@ func (*ticks) watch(stream grpc.ServerStream) error {
 	<-grpcdrain.Draining(stream.Context())
 	return nil
 }
+
+// RegisterTicksServer is what protoc-gen-go-grpc generates, as is the description of the service.
+func RegisterTicksServer(s grpc.ServiceRegistrar, srv *ticks) { s.RegisterService(&ticksService, srv) }
 
 var ticksService = grpc.ServiceDesc{
 	ServiceName: "example.Ticks",

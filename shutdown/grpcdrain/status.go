@@ -43,7 +43,7 @@ func (s *server) status() string {
 	s.mu.Lock()
 	left, finished, cut := s.snapshot(), s.finished, s.cutRPCs
 	if s.cut {
-		left = snapshot{} // the error names what was left
+		left = snapshot{} // the error names them
 	}
 	s.mu.Unlock()
 	return list("; ",
