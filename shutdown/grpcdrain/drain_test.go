@@ -153,6 +153,9 @@ func TestDraining(t *testing.T) {
 		if r.Err() != nil || took < 8400*time.Millisecond || took > 8500*time.Millisecond {
 			t.Errorf("the stop took %v: %v", took, r.Err())
 		}
+		if got, want := r.Steps[0].Status, "1000 RPCs finished; Spread reduced from 1h0m0s to 8.5s"; got != want {
+			t.Errorf("status = %q, want %q", got, want)
+		}
 	})
 	bubble(t, "an RPC that asks after the window ends at once", func(t *testing.T) {
 		p := start(t, serve(&echo{stream: func(s grpc.ServerStream) error {

@@ -41,7 +41,10 @@ func (s *server) cutOff() snapshot {
 // status is the status of the step: what it waits for, and what it has done.
 func (s *server) status() string {
 	s.mu.Lock()
-	left, finished, cut := s.snapshot(), s.finished, s.cutRPCs
+	left, finished, cut, shorter := s.snapshot(), s.finished, s.cutRPCs, ""
+	if s.isTold && s.window < s.spread {
+		shorter = fmt.Sprintf("Spread reduced from %v to %v", s.spread, age(s.window))
+	}
 	if s.cut {
 		left = snapshot{} // the error names them
 	}
@@ -51,6 +54,7 @@ func (s *server) status() string {
 		counted(left.conns, "connection open", "connections open"),
 		counted(finished, "RPC finished", "RPCs finished"),
 		counted(cut, "RPC cut off", "RPCs cut off"),
+		shorter,
 	)
 }
 
