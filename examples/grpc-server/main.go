@@ -30,6 +30,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/grpcdrain"
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 	"github.com/lastcall-go/lastcall/shutdown/kube"
+	"github.com/lastcall-go/lastcall/shutdown/otelshutdown"
 )
 
 type config struct {
@@ -84,16 +85,22 @@ func main() {
 
 // region run
 func run(ctx context.Context, cfg config) error {
-	// Started first, the admin listener stops last: /livez is answered until the exit.
+	// Handlers run newest first: the telemetry of everything below is flushed last, and /livez is
+	// answered until then.
+	c := shutdown.FromContext(ctx)
+	providers, instrument, err := telemetry(ctx)
+	if err != nil {
+		return err
+	}
+	otelshutdown.Register(c, providers)
 	adminListener, err := listen("admin", cfg.admin)
 	if err != nil {
 		return err
 	}
-	c := shutdown.FromContext(ctx)
 	admin := httpdrain.Serve(&http.Server{Handler: kube.Handler(c)}, httpdrain.Listener(adminListener), httpdrain.Linger(0))
 	c.Start(admin, shutdown.Name("admin"))
 
-	srv := grpcdrain.NewServer()
+	srv := grpcdrain.NewServer(instrument...)
 	ready := health.NewServer()
 	healthpb.RegisterHealthServer(srv, ready)
 	reflection.Register(srv)
