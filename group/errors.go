@@ -9,12 +9,12 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// ErrStopped is returned by Run if the group was run before, and by Shutdown if the task was
-// refused because the group's stop had begun.
+// ErrStopped is returned by Run if the group was run before, and by Task.Shutdown if the task was
+// refused because the group had begun to stop.
 var ErrStopped = errors.New("group: the group has stopped")
 
-// ErrGoexit is the error of a task or handler that called runtime.Goexit, directly or through the
-// FailNow method of a test.
+// ErrGoexit is the error of a step that called runtime.Goexit, directly or through the FailNow
+// method of a test.
 var ErrGoexit = errors.New("group: runtime.Goexit was called")
 
 // A TaskError is the error of one task. Run joins one for each task that failed.
@@ -29,11 +29,11 @@ func (e *TaskError) Error() string { return fmt.Sprintf("task %q: %v", e.Name, e
 // Unwrap returns Err.
 func (e *TaskError) Unwrap() error { return e.Err }
 
-// An EndedError is the cause of a stop that began because a task without MayFinish, or one of
-// shutdown.Start, returned nil. It is not a failure.
+// An EndedError is the cause of a stop that began because a task returned nil: a task of a group
+// without MayFinish, or a task of shutdown.Start. It is not a failure.
 type EndedError struct {
-	// Name is the task's name. If the task ran a group that stopped because a task of it had
-	// ended, the name is "outer/inner", with the names of both tasks.
+	// Name is the task's name. It is "outer/inner" if the task "outer" ran a group, and returned
+	// because that group's task "inner" had ended.
 	Name string
 }
 
@@ -46,7 +46,7 @@ func (e *EndedError) Error() string {
 // other tasks.
 func (e *EndedError) Is(target error) bool { return target == context.Canceled }
 
-// A PanicError is the error of a task or handler that panicked.
+// A PanicError is the error of a step that panicked.
 type PanicError struct {
 	Value any    // what was passed to panic
 	Stack []byte // of the goroutine that panicked
@@ -63,22 +63,22 @@ func (e *PanicError) Is(target error) bool {
 	return ok && errors.Is(err, target)
 }
 
-// As finds target in Value, if that is an error.
+// As is errors.As on Value, if that is an error.
 func (e *PanicError) As(target any) bool {
 	err, ok := e.Value.(error)
 	return ok && errors.As(err, target)
 }
 
-// A StuckError is the error of a task or handler that was abandoned because it was still running
-// at the end of its budget.
+// A StuckError is the error of a step that was abandoned because it was still running at the end of
+// its budget.
 type StuckError struct {
-	Name    string
-	Elapsed time.Duration // since it was told to stop
-	Stack   string        // the stacks of its goroutines; "" if there was no time to take them
+	Name    string        // the step's name
+	Elapsed time.Duration // since the step was told to stop or, for a handler, called
+	Stack   string        // the stacks of the step's goroutines; "" if they were not taken in time
 }
 
-// Error returns a text with Elapsed but without Name, which the TaskError or the report's Step
-// around it has.
+// Error returns a text with Elapsed but without Name: the TaskError or the report's Step around it
+// has the name.
 func (e *StuckError) Error() string {
 	return fmt.Sprintf("still running %v after it was told to stop", e.Elapsed.Round(time.Millisecond))
 }

@@ -3,14 +3,16 @@
 // It is built on [github.com/oklog/run] and keeps its rule: the first actor to return stops the
 // group. It adds:
 //
-//   - Tasks stop in reverse order. Each is awaited before the next is told.
+//   - Tasks stop in reverse order. Each is awaited before the next is told to stop.
 //   - The stop is bounded. A task that is stuck is named, with its stacks.
 //   - A panic or runtime.Goexit is an error that stops the group.
 //   - Tasks can be added and stopped while the group runs.
 //   - A Group's Run method is itself a task, so groups nest.
 //
-// Under a shutdown.Coordinator the time for a stop is the rest of the program's grace period,
-// otherwise it is the group's Grace. Package shutdown has the timeline, and the words used here.
+// When the program of a shutdown.Coordinator stops, its groups stop within the program's grace
+// period. A group that stops before the program, or runs without a Coordinator, has its own Grace.
+// Package shutdown has the timeline, and defines the words that are used here: step, budget,
+// deadline, t0 and others.
 package group
 
 import (
@@ -39,9 +41,9 @@ type Group struct {
 	// Grace is the time from the first reason to stop until Run returns. Zero means the grace
 	// period of the Coordinator under which the group runs, or DefaultGrace.
 	//
-	// While the step that runs the group stops as well, as main does when the program stops, that
-	// step's deadline applies instead of Grace. If the group began to stop before that step, both
-	// apply, and the earlier one wins.
+	// If the step that runs the group is stopping already when the group begins to stop, as main
+	// is when the program stops, that step's deadline applies instead of Grace. If the step begins
+	// to stop after the group, the earlier of the two applies.
 	Grace time.Duration
 	// Concurrent stops all tasks at the same time, instead of one after the other. It suits a
 	// pool of workers.
@@ -65,18 +67,20 @@ type Group struct {
 }
 
 // Go adds a task: a function that runs until its context ends. Go may be called before and during
-// Run. A task added to a running group starts at once, and is the first to be stopped. After the
-// stop has begun, the task is refused: Done of the returned Task is closed, and its Shutdown
-// returns ErrStopped.
+// Run. A task added to a running group starts at once, and is the first to be told to stop. Once
+// the group has begun to stop, the task is refused: it never runs, Done of the returned Task is
+// closed, and its Shutdown returns ErrStopped.
 //
 // The task's context has the values of the context given to Run. It does not end with that
-// context, but when it is this task's turn to stop, or when the task returns: a task must not
-// return before its work is done. A task that was asked to stop may return nil,
-// its context's error, the cause of its context, or an error that Expect names. None of them is a
-// failure. See WorkContext for work that the request to stop must not interrupt.
+// context. It ends when it is this task's turn to stop: the task is told to stop. It also ends when
+// the task returns, so a task must not return before the goroutines that it has started have done
+// their work. See WorkContext for work that the end of the context must not interrupt.
+//
+// A task that was told to stop may return nil, its context's error, the cause of its context, an
+// error that wraps one of these, or an error that Expect names. None of them is a failure.
 //
 // If name is empty, the task has the name of its function, or the file and line of the call if the
-// function is a closure. A nil task panics.
+// function is a closure. Go panics if task is nil.
 func (g *Group) Go(name string, task func(ctx context.Context) error, opts ...Option) *Task {
 	if task == nil {
 		panic(fmt.Sprintf("group: Go(%q) was given a nil task, at %s", name, site.Caller(2)))
@@ -86,15 +90,17 @@ func (g *Group) Go(name string, task func(ctx context.Context) error, opts ...Op
 	return g.add(t, opts)
 }
 
-// Add adds a task that is a pair of functions: execute runs, and interrupt makes it return, such
-// as an http.Server's Serve and Shutdown. The contexts of both end at the task's deadline, not with
-// the request to stop. The task has ended when both have returned.
+// Add adds a task that is a pair of functions, such as an http.Server's Serve and Shutdown: execute
+// runs, and interrupt makes it return. Instead of the end of a context, the call of interrupt tells
+// the task to stop. The contexts of both functions end at the task's deadline. The task has ended
+// when both have returned.
 //
-// interrupt is called once, even if execute has returned already. If the stop comes at once, it may
-// be called before execute. An error that execute returns after interrupt was called is ignored:
-// the result of the stop is the error of interrupt.
+// interrupt is called once, even if execute has returned already. If the group stops at once,
+// interrupt may be called before execute. An error that execute returns after interrupt was called
+// is ignored: the task's error is that of interrupt.
 //
-// Go describes the names of tasks, and when a task is started or refused.
+// Go describes the names of tasks, and when a task is started or refused. Add panics if a function
+// is nil.
 func (g *Group) Add(name string, execute, interrupt func(ctx context.Context) error, opts ...Option) *Task {
 	if execute == nil || interrupt == nil {
 		panic(fmt.Sprintf("group: Add(%q) was given a nil function, at %s", name, site.Caller(2)))
@@ -105,8 +111,10 @@ func (g *Group) Add(name string, execute, interrupt func(ctx context.Context) er
 	return g.add(t, opts)
 }
 
-// AddActor adds an actor that was written for oklog/run: a pair of functions without contexts. As
-// in oklog/run, interrupt gets the error that stopped the group.
+// AddActor adds an actor that was written for oklog/run. It is Add for functions without contexts.
+// As in oklog/run, interrupt gets the error that the first actor or task has returned, which may be
+// nil. If the context given to Run has ended first, interrupt gets the cause of that context. If
+// only this task is stopped, by Shutdown, interrupt gets context.Canceled.
 func (g *Group) AddActor(name string, execute func() error, interrupt func(error), opts ...Option) *Task {
 	if execute == nil || interrupt == nil {
 		panic(fmt.Sprintf("group: AddActor(%q) was given a nil function, at %s", name, site.Caller(2)))
@@ -172,10 +180,9 @@ func (g *Group) drop(t *Task) {
 // the failure of a task began the stop, its error is the first. A task that is still running at the
 // end of its budget fails with a *StuckError; the others are still stopped.
 //
-// When the program of a Coordinator has begun to stop, a task that returns nil no longer stops its
-// group.
+// Under a Coordinator, from t0 on a task that returns nil does not stop its group.
 //
-// A second Run returns ErrStopped. A negative Grace panics.
+// A second Run returns ErrStopped. Run panics if Grace is negative.
 func (g *Group) Run(ctx context.Context) error {
 	if g.Grace < 0 {
 		panic(fmt.Sprintf("group: Grace %v is negative, in Run at %s", g.Grace, site.Caller(2)))

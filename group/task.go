@@ -35,8 +35,9 @@ func (t *Task) policy() *policy {
 	return m.Policy.(*policy)
 }
 
-// Done returns a channel that is closed when the task's function has returned, and its interrupt if
-// it has one. While the task is stuck, the channel stays open.
+// Done returns a channel that is closed when all functions of the task have returned. For a task
+// that was abandoned, the channel stays open until they have. It is closed for a task that is never
+// started.
 func (t *Task) Done() <-chan struct{} {
 	defer t.lock()()
 	return t.node.Done()
@@ -54,22 +55,25 @@ func (t *Task) lock() (unlock func()) {
 	return tr.Unlock
 }
 
-// Shutdown asks this one task to stop, and waits until it has ended, or until ctx ends. It does not
-// stop the group. If it is called before Run, the task is never started.
+// Shutdown tells this one task to stop, and waits until it has ended, or until ctx ends. It does
+// not stop the group. If it is called before Run, the task is never started.
 //
-// Shutdown returns the task's error, which Run then does not return. If ctx ends first, Shutdown
-// returns ctx's error. In that case the task's work context has ended a little before ctx, and
-// groups that the task runs have been stopped. The task stays a member of the group, and the group
-// waits for it. Shutdown returns ErrStopped for a task that was refused, and a *StuckError for one
-// that the group has abandoned.
+// Shutdown returns the task's error, which Run then does not return. It returns ErrStopped for a
+// task that was refused, and a *StuckError for a task that the group has abandoned.
 //
-// If the task itself calls Shutdown, or a task of a group within it, Shutdown asks the task to stop
-// and returns nil at once. If the calling task is one that this task is itself shutting down,
-// Shutdown returns shutdown.ErrInProgress at once.
+// If ctx ends first, Shutdown returns ctx's error. By then the task's work context has ended: a
+// little before ctx's deadline, or when ctx was cancelled. Groups that the task runs have the same
+// limit. The task stays a member of the group, and the group waits for it.
+//
+// In two cases Shutdown does not wait for the task, because the task would wait for the caller. If
+// the task itself calls Shutdown, or a task of a group within it, Shutdown returns nil at once. If
+// the task waits for the calling step, for example in a Shutdown of that step, Shutdown returns
+// shutdown.ErrInProgress at once, and does not tell the task to stop.
 //
 // Shutdown finds the calling step by ctx. With an unrelated ctx it scans all goroutines; do not
-// call it in a loop. If the calling goroutine has replaced its profiler labels, the step cannot be
-// found: Shutdown asks the task to stop and returns shutdown.ErrInProgress at once.
+// call it in a loop. It then knows the caller by its profiler labels (runtime/pprof). If the
+// goroutine of a step has replaced these labels, Shutdown tells the task to stop and returns
+// shutdown.ErrInProgress at once.
 func (t *Task) Shutdown(ctx context.Context) error {
 	left := untilDeadline(ctx)
 	if err, over := t.settled(); over {

@@ -1,8 +1,9 @@
 // Package signals provides a context that is cancelled by a signal, with the signal as its cause.
 //
-// NotifyContext is that of os/signal, but context.Cause returns an *Error, which has the signal
-// and the exit status that a shell expects. A program that uses package shutdown does not need
-// it: the context of its main function has the same cause.
+// NotifyContext works like the function of that name in os/signal, but context.Cause returns an
+// *Error, which has the signal and the exit status that a shell expects. A program that uses
+// package shutdown does not need NotifyContext: the context of its main function has the same
+// cause.
 //
 // The package starts no goroutine and catches no signal before NotifyContext is called.
 package signals
@@ -18,7 +19,7 @@ import (
 
 // NotifyContext returns a copy of parent that is cancelled when one of the signals arrives, when
 // stop is called, or when parent ends, whichever is first. After a signal, context.Cause of the
-// copy is an *Error.
+// copy is an *Error. NotifyContext panics if parent is nil.
 //
 // Without sigs the signals are SIGINT and SIGTERM. A signal that was ignored when the program was
 // started stays ignored, such as SIGHUP under nohup, or SIGINT in a background job of a shell
@@ -27,7 +28,7 @@ import (
 // The signals are caught until stop is called. Until then a second Ctrl-C does nothing. To give
 // the second signal its default effect, call stop as soon as the context has ended. Call stop in
 // any case when the context is no longer needed. It may be called more than once, and by several
-// goroutines. After it, the signals have the effect that they had before NotifyContext.
+// goroutines. After the call, the signals have the effect that they had before NotifyContext.
 func NotifyContext(parent context.Context, sigs ...os.Signal) (ctx context.Context, stop context.CancelFunc) {
 	if len(sigs) == 0 {
 		sigs = notify.Defaults
