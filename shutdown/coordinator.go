@@ -26,20 +26,20 @@ const DefaultGrace = group.DefaultGrace
 // zero value is ready to use. A Coordinator runs once and must not be copied. Set its fields before
 // you call its methods. The methods may be called by any goroutine.
 type Coordinator struct {
-	// Grace is the grace period: the time from the request to stop to the exit. Zero means the
-	// one from the environment: TERMINATION_GRACE_PERIOD_SECONDS less PRESTOP_SLEEP_SECONDS, less
-	// a margin. The margin is 2 s, or half of the difference if that is shorter. Without these
-	// variables Grace is DefaultGrace. An empty variable counts as unset. If a variable is not a
-	// number, or TERMINATION_GRACE_PERIOD_SECONDS is 0, Run fails before main is called.
+	// Grace is the grace period: the time from t0 to the exit. Zero means the grace period of the
+	// environment: TERMINATION_GRACE_PERIOD_SECONDS less PRESTOP_SLEEP_SECONDS, less a margin. The
+	// margin is 2 s, or half of the difference if that is shorter. Without these variables Grace
+	// is DefaultGrace. An empty variable counts as unset. If a variable is not a number of
+	// seconds, or if nothing is left of the grace period, Run fails before main is called.
 	Grace time.Duration
-	// Delay is the time from the request to stop to the end of the root context. During it Ready
-	// is false, but the program still serves, until load balancers have noticed. It is part of
-	// Grace. A Delay of more than half of Grace is reduced to half, and the log has a warning.
+	// Delay is the time from t0 to the end of the root context. During it Ready is false, but the
+	// program still serves, until load balancers have noticed. It is part of Grace. A Delay of
+	// more than half of Grace is reduced to half, and the log has a warning.
 	Delay time.Duration
-	// Signals are the signals that ask the program to stop. Nil means SIGINT and SIGTERM. Empty
-	// but not nil means none: then SIGPIPE and SIGHUP are not caught during the drain either. In
-	// a bubble of testing/synctest, where the first use of a signal is fatal, use []os.Signal{}
-	// or shutdowntest.Start.
+	// Signals are the termination signals, which ask the program to stop. Nil means SIGINT and
+	// SIGTERM. Empty but not nil means none: then SIGPIPE and SIGHUP are not caught from t0 on
+	// either. In a bubble of testing/synctest, where the first use of a signal is fatal, use
+	// []os.Signal{} or shutdowntest.Start.
 	Signals []os.Signal
 	// Reraise makes Main end the process by the signal that stopped it, if the stop was clean.
 	// Shells, systemd and Kubernetes Jobs expect that of an interrupted command. Without Reraise
@@ -51,8 +51,9 @@ type Coordinator struct {
 	Logger *zerolog.Logger
 	// Slog, if it is not nil, gets the log instead of Logger.
 	Slog *slog.Logger
-	// Observe is called with each Event, one after the other, on a goroutine of its own. The
-	// drain waits for it only at the end, for at most 500 ms. Nil means no observer.
+	// Observe is called with each Event, one after the other, on a goroutine of its own. It may
+	// call methods of the Coordinator, but should not wait for the end of the drain: the drain
+	// waits for Observe at its end, for at most 500 ms. Nil means no observer.
 	Observe func(Event)
 
 	once        sync.Once
@@ -198,20 +199,21 @@ func (c *Coordinator) setup() {
 // have ended. The handler registered last is called first.
 //
 // Each handler is awaited before the next is called. Its context has the values of the root
-// context, but is alive, with a deadline of its own within the grace period. A handler that has not
-// returned at the end of its budget is abandoned and named in the report. A handler that is
-// abandoned, fails or panics does not keep the others from being called.
+// context. It does not end with the root context, but at a deadline of its own, within the grace
+// period. A handler that has not returned at the end of its budget is abandoned and named in the
+// report. A handler that is abandoned, fails or panics does not keep the others from being called.
 //
 // A handler that is registered by a handler runs next. If a handler of a scope registers one on the
-// Coordinator, that one runs after the scope. After the drain a handler is registered too late: Err
-// of the Registration is ErrDrained, and the log has an error. A nil handler panics.
+// Coordinator, that one runs after the scope. After the drain it is too late to register a handler:
+// Err of the Registration is ErrDrained, and the log has an error. Register panics if h is nil.
 func (c *Coordinator) Register(h func(context.Context) error, opts ...Option) *Registration {
 	c.setup()
 	return c.stack.register(h, site.Here().As(""), opts)
 }
 
-// Unregister removes all handlers with this name, in scopes too, and returns how many it has
-// removed.
+// Unregister removes all handlers with this name that have not begun to run, in scopes too, and
+// returns how many it has removed. It also removes tasks of Start that wait for Run. A task that
+// runs stays: Registration.Close stops it.
 func (c *Coordinator) Unregister(name string) (n int) {
 	t := c.lock()
 	defer t.Unlock()
@@ -223,16 +225,17 @@ func (c *Coordinator) Unregister(name string) (n int) {
 	return n
 }
 
-// Scope makes a scope: a group of handlers that have their turn together, and that Close can run
-// earlier. Options apply to the whole scope: Timeout is for all its handlers together.
+// Scope makes a scope: a list of handlers that have their turn together, and that Close can run
+// earlier. Options apply to the whole scope: Timeout is for all its handlers together. After the
+// drain the new scope is closed, as Scope.Scope describes.
 func (c *Coordinator) Scope(name string, opts ...Option) *Scope {
 	c.setup()
 	return c.stack.nest(site.Here().As(name), opts)
 }
 
-// Stop asks the program to stop, and does not wait. An err of nil, a *signals.Error or
-// context.Canceled makes a clean stop. Any other err is a failure, as if main had returned it. If
-// the stop was requested before, Stop does nothing. A Stop before Run takes effect when Run begins.
+// Stop asks the program to stop because of err, and does not wait. It is no failure if err is nil, a
+// *signals.Error or context.Canceled. Any other err is a failure, as if main had returned it. If the
+// stop was requested before, Stop does nothing. A Stop before Run takes effect when Run begins.
 func (c *Coordinator) Stop(err error) {
 	if err == nil {
 		err = ErrStopRequested

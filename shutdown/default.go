@@ -13,14 +13,14 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// Default is the Coordinator that the functions of this package use, unless Main of another
-// Coordinator runs. It is for main packages. A library should use FromContext, or a Coordinator
-// that its user passes.
+// Default is the current Coordinator unless Main of another Coordinator runs: the functions of this
+// package use it. It is for main packages. A library should use FromContext, or a Coordinator that
+// its user passes.
 var Default = new(Coordinator)
 
 // FromContext returns the Coordinator that ctx belongs to, if ctx descends from the context of a
 // step, of a request served by httpdrain, or of an RPC served by grpcdrain. Otherwise it returns the
-// Coordinator whose Main runs, or Default.
+// current Coordinator.
 func FromContext(ctx context.Context) *Coordinator {
 	if n := tree.From(ctx); n != nil {
 		if h, ok := n.Tree().Host.(host); ok {

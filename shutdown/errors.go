@@ -14,19 +14,19 @@ import (
 // stop.
 var ErrGrace = tree.ErrGrace
 
-// ErrDrained is returned by the Err method of a Registration that came too late to run: the drain
-// was over, or its scope was closed or released. It is also the error of main in the report of a
-// Run that comes after the drain.
+// ErrDrained is returned by Registration.Err if the registration came too late: the drain was over,
+// or the scope was closed or released. It is also the error of main in the report of a Run that
+// comes after the drain.
 var ErrDrained = errors.New("shutdown: already drained")
 
-// ErrInProgress is returned by Shutdown if a step calls it: the stop has begun, but the step would
-// wait for its own end. For the same reason Close returns it to a step that it would wait for.
+// ErrInProgress is returned by Shutdown and Close, and by Shutdown of a group.Task, if a step calls
+// them that would wait for its own end. After Coordinator.Shutdown the stop has begun all the same.
 var ErrInProgress = tree.ErrInProgress
 
 // These are the causes of a stop that has no other cause. Neither is a failure.
 var (
 	ErrReturned      error = cleanCause("main returned")  // main returned nil
-	ErrStopRequested error = cleanCause("stop requested") // Stop(nil) or Shutdown was called
+	ErrStopRequested error = cleanCause("stop requested") // Stop(nil), Shutdown or Exit was called
 )
 
 // A cleanCause is the cause of contexts, and never the failure of anything.
@@ -42,7 +42,7 @@ var errLeft = fmt.Errorf("shutdown: no time is left to close it now, its handler
 
 // An ExitError sets the exit code of the program. Return it from main, or pass it to Stop.
 type ExitError struct {
-	Code int
+	Code int   // the exit code, as for Exit; 0 leaves the code to the report: 1 if Err is a failure
 	Err  error // may be nil
 }
 

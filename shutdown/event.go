@@ -11,7 +11,7 @@ import (
 type Event interface{ event() }
 
 // StopRequested is the request to stop. If the request is the end of the context given to Run, this
-// event and the events after it come up to 200 ms late: by then it is known whether a signal was
+// event and the events after it may come up to 200 ms late, when it is known whether a signal was
 // the cause.
 type StopRequested struct {
 	Cause error         // as in the Report
@@ -39,18 +39,18 @@ type StepBegan struct {
 	Kind       StepKind
 	Name, Site string
 	Start      time.Duration // since t0
-	Budget     time.Duration // the time after which it is abandoned
+	Budget     time.Duration // the time from Start after which it is abandoned
 }
 
-// StepEnded is emitted when a step has ended, was abandoned, or was skipped. Start is 0 if the event
-// comes before t0.
+// StepEnded is emitted when a step has ended, was abandoned, or was skipped. In an event before t0
+// Start is 0.
 type StepEnded struct {
 	Step
 	excused bool // its Status has the text of an excused error
 }
 
-// Waiting is emitted when the drain has waited for a step for 1, 2, 5 and 10 s, and then every
-// 10 s. It has all steps that the drain waits for.
+// Waiting is emitted when the drain has waited 1, 2, 5 and 10 s for a step, and then every 10 s. It
+// has all steps that the drain waits for.
 type Waiting struct {
 	Steps []WaitingStep
 	Left  time.Duration // until the end of the grace period
@@ -60,7 +60,7 @@ type Waiting struct {
 type WaitingStep struct {
 	Kind       StepKind
 	Name, Site string
-	Elapsed    time.Duration // since it began
+	Elapsed    time.Duration // since its time began to run
 	Left       time.Duration // until it is abandoned
 	Budget     time.Duration // from its start until it is abandoned
 	Status     string        // the status that it has set, see SetStatus
@@ -102,7 +102,7 @@ func nextTick(steps []WaitingStep) time.Duration {
 
 // Forced is the second signal.
 type Forced struct {
-	Cause error
+	Cause error         // the second signal, a *signals.Error
 	Left  time.Duration // until the end of the grace period
 }
 

@@ -16,9 +16,9 @@ import (
 //
 // On the goroutine of a step, Exit begins the stop and ends the step as if its function had
 // returned. On any other goroutine it begins the stop and blocks until the process ends. If the
-// program uses Run and not Main, the caller of Run should end the process; otherwise Exit ends it a
-// second after Run has returned. The goroutine of an HTTP request is not that of a step: use Stop
-// with an *ExitError there.
+// program uses Run and not Main, the caller of Run should end the process. If it does not, Exit
+// ends the process one second after Run has returned. The goroutine of an HTTP request is not that
+// of a step: use Stop with an *ExitError there.
 //
 // Without a Run, Exit drains the program itself. Deferred in main, it does so when main returns,
 // panics or calls runtime.Goexit:
@@ -29,9 +29,11 @@ import (
 //	}
 //
 // After a Goexit a code of 0 becomes 1. On Unix only the low eight bits of a code count; if they
-// are 0 and the code is not, it becomes 1. If Exit is the deferred function itself and main
-// panics, Exit drains the program and returns. The panic then goes on, with exit code 2. In all
-// other cases Exit does not return.
+// are 0 and the code is not, it becomes 1.
+//
+// If main panics after `defer shutdown.Exit(0)`, Exit drains the program and returns. The panic
+// then goes on, and the exit code is 2. If Exit is called by a deferred closure instead, the panic
+// is lost, and the exit code is that of Exit. In all other cases Exit does not return.
 func (c *Coordinator) Exit(code int) { c.exitFor(code, callerOfExit()) }
 
 // The functions of the runtime that call a deferred function during a panic or a Goexit. Only the

@@ -8,8 +8,8 @@ import (
 	"github.com/lastcall-go/lastcall/internal/site"
 )
 
-// Closer makes a handler of an io.Closer. Close has no context; a Close that hangs is abandoned like
-// any other handler. A nil Closer panics at once.
+// Closer makes a handler of an io.Closer. Close has no context: if it hangs, it is abandoned like
+// any other handler. Closer panics if c is nil.
 func Closer(c io.Closer) func(context.Context) error {
 	if c == nil {
 		panic("shutdown: Closer(nil), at " + site.Caller(2))
@@ -18,7 +18,7 @@ func Closer(c io.Closer) func(context.Context) error {
 }
 
 // Func makes a handler of a function with another signature. The function may have a named type,
-// such as context.CancelFunc. A nil function panics at once.
+// such as context.CancelFunc. Func panics if f is nil.
 func Func[F interface {
 	~func() | ~func() error | ~func(context.Context) | ~func(context.Context) error
 }](f F) func(context.Context) error {

@@ -13,8 +13,8 @@ import (
 // The drain waits for it until release is called, as it waits for main and within main's budget. A
 // hold that is not released in time is abandoned, and named in the report.
 //
-// ok is false if it is too late: main has ended or was abandoned. release is never nil, and may be
-// called more than once.
+// ok is false if it is too late: main has ended or was abandoned. release is never nil. It may be
+// called more than once, and by any goroutine.
 func (c *Coordinator) Hold(name string) (release func(), ok bool) {
 	return c.holdFor(site.Here().As(name))
 }
@@ -29,11 +29,11 @@ func (c *Coordinator) holdFor(at site.Origin) (release func(), ok bool) {
 
 // Go runs work on a goroutine of its own, as a hold. The context of work has the values of ctx. It
 // does not end with ctx or with the request to stop, but at the deadline of main. An error, a panic
-// or a Goexit is logged. After the stop has begun, it is also a failure in the report. It never
-// ends the process.
+// or a Goexit of work is logged. If that happens after the stop has begun, it is also a failure in
+// the report. No error or panic of work ends the process.
 //
-// Go returns false, and does not call work, if it is too late: main has ended or was abandoned. A
-// nil work panics.
+// Go returns false, and does not call work, if it is too late: main has ended or was abandoned. Go
+// panics if work is nil.
 func (c *Coordinator) Go(ctx context.Context, name string, work func(context.Context) error) bool {
 	return c.goFor(ctx, site.Here().As(name), work)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"runtime/pprof"
 	"testing"
 	"time"
 
@@ -223,4 +224,42 @@ func TestShutdownAfterTheEndReturnsTheResult(t *testing.T) {
 			}
 		}
 	})
+}
+
+// If the goroutine of a step has replaced its profiler labels, Close of a started task cannot tell
+// whether the task would wait for its own end. It returns at once, and the task is told to stop all
+// the same.
+func TestCloseOfATaskWithReplacedLabels(t *testing.T) {
+	for _, who := range []string{"the task itself", "main"} {
+		t.Run(who, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				var task *shutdown.Registration
+				closeTask := func() {
+					pprof.SetGoroutineLabels(context.Background())
+					if err := task.Close(context.Background()); err != shutdown.ErrInProgress || p.now() != s {
+						t.Errorf("Close = %v at %v, want ErrInProgress at 1 s", err, p.now())
+					}
+				}
+				task = p.Start(func(ctx context.Context) error {
+					if who == "the task itself" {
+						time.Sleep(s)
+						closeTask()
+					}
+					<-ctx.Done()
+					if p.now() != s {
+						t.Errorf("the task is told to stop at %v, want 1 s", p.now())
+					}
+					return nil
+				})
+				p.runs(func(ctx context.Context) error {
+					if who == "main" {
+						time.Sleep(s)
+						closeTask()
+					}
+					p.at(3*s, func() { p.Stop(nil) })
+					return obey(ctx)
+				})
+			})
+		})
+	}
 }

@@ -66,8 +66,8 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// MarshalZerologObject adds the report to a line of the log. Of the steps it has the number, and
-// those that have failed.
+// MarshalZerologObject adds the report to a line of the log, with the number of steps and with the
+// steps that have failed.
 func (r *Report) MarshalZerologObject(e *zerolog.Event) {
 	addText(e, "cause", tree.Text(r.Cause))
 	addSeconds(e, "took_seconds", r.Took)

@@ -15,15 +15,18 @@ import (
 //
 //	PreStop + Delay + Drain + Cleanup + Margin <= Grace
 //
-// Grace begins when the platform begins to end the program; in Kubernetes that is before the preStop
-// hook. The command shutdown/kube/kubecheck compares the JSON form of a Plan with a manifest.
+// The platform's grace period begins when the platform begins to end the program; in Kubernetes that
+// is before the preStop hook. The command shutdown/kube/kubecheck compares the JSON form of a Plan
+// with a manifest.
+//
+// A Plan has nothing to do with the times of single steps, which are planned when the stop begins.
 type Plan struct {
 	Grace   time.Duration // the grace period of the platform; 0 if it is not known
 	Source  string        // where the Coordinator's grace period comes from: "field", "environment" or "default"
 	PreStop time.Duration // the time before the program gets its signal: a preStop hook that sleeps
 	Delay   time.Duration // the Coordinator's delay in effect
-	Drain   time.Duration // the rest of the Coordinator's grace period, without Delay and Cleanup
-	Cleanup time.Duration // the reserves of the handlers together
+	Drain   time.Duration // the time of the drain, without Cleanup
+	Cleanup time.Duration // the sum of the handlers' reserves; a part of the drain
 	Margin  time.Duration // the part of Grace that the program does not use
 }
 

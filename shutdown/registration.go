@@ -25,25 +25,26 @@ func (r *Registration) Err() error {
 	return nil
 }
 
-// Unregister removes the handler. It returns true if the handler will never run because of this
-// call. It returns false if the handler has run, runs, or was unregistered before. A task that runs
-// already cannot be unregistered; Close stops it.
+// Unregister removes the handler. It returns true if this call has removed it: the handler will
+// never run. It returns false if the handler has run, runs, or was unregistered before. A task that
+// runs already cannot be unregistered; Close stops it.
 func (r *Registration) Unregister() bool {
 	t := r.c.lock()
 	defer t.Unlock()
 	return t.Remove(&r.node)
 }
 
-// Close runs the handler now, unless it runs or has run already, and returns its error:
+// Close runs the handler now, before its turn, and returns the handler's error:
 //
 //	defer c.Register(h).Close(ctx)
 //
-// Scope.Close describes the handler's context and time, and a Close while the handler runs.
+// If the handler is running already, Close waits for it and returns nil. If it has run, or was
+// unregistered, Close returns nil at once. Scope.Close describes the handler's context and time.
 //
-// For a task of Start, Close asks it to stop and waits until it has ended. If the task itself calls
-// Close, Close asks it to stop and returns nil at once. If the calling goroutine has replaced its
-// profiler labels, Close cannot tell whether it is that of the task: it asks the task to stop and
-// returns ErrInProgress at once.
+// For a task of Start, Close tells the task to stop, and waits until it has ended. If the task
+// itself calls Close, Close tells it to stop and returns nil at once. If the calling goroutine is
+// that of a step, but has replaced its profiler labels, Close cannot find out whether the task
+// itself calls: it tells the task to stop and returns ErrInProgress at once.
 func (r *Registration) Close(ctx context.Context) error { return r.c.close(ctx, &r.node) }
 
 // close stops a node of the stack early, as described at Scope.Close.
@@ -94,13 +95,16 @@ func (c *Coordinator) join(failed []*tree.Node) error {
 }
 
 // Start starts a task that must outlive main, such as an admin listener, metrics, or an embedded
-// broker. The task starts now, or when Run begins. It has its turn to stop like a handler that is
-// registered at the same place: it still runs while the handlers run that were registered after it.
-// Then its context ends.
+// broker. The task starts now, or when Run begins. It stops in its turn among the handlers: the
+// handlers that were registered after it run first, while the task still runs. Then the task is
+// told to stop, by the end of its context, and awaited.
 //
-// If the task returns before it was asked to stop, the program stops, with the task's error as the
-// cause if there is one. After t0 a task that returns nil does not stop the program. A nil task
-// panics.
+// If the task returns before it was told to stop, the program stops, with the task's error as the
+// cause if there is one. After t0 a task that returns nil does not stop the program.
+//
+// After t0 Start still starts a task. If handlers run already, the task is the next to be told to
+// stop. After the drain the task is not started: Err of the Registration is ErrDrained, and the log
+// has an error. Start panics if task is nil.
 func (c *Coordinator) Start(task func(context.Context) error, opts ...Option) *Registration {
 	return c.start(task, site.Here().As(""), opts)
 }

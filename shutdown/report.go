@@ -11,8 +11,8 @@ import (
 	"github.com/lastcall-go/lastcall/signals"
 )
 
-// A Report is the record of a stop. It is complete even if the log is not. When the Coordinator is
-// Done, the report is final.
+// A Report is the record of a stop. It is complete even if the log is not. A Report does not change,
+// so several goroutines may read it. Its slices are shared: do not write to them.
 type Report struct {
 	Cause  error         // why the program stopped; nil only after Quiesce and before the request to stop
 	Began  time.Time     // t0
@@ -46,23 +46,24 @@ type Step struct {
 	Kind    StepKind
 	Name    string
 	Site    string        // the file and line at which it was registered
-	Start   time.Duration // when it was told to stop or, for a handler, called, since t0; negative if it was closed before t0
+	Start   time.Duration // since t0: when it was told to stop or, for a handler, called; negative if that was before t0
 	Took    time.Duration // from Start until it ended or was abandoned
 	Outcome Outcome
 	Err     error  // nil if OutcomeOK
 	Stack   string // the stack of a panic, or of all its goroutines if it did not end in time
 	Status  string // the status that it has set, see SetStatus, and the text of an error that is no failure
-	// WaitsFor says in one line what the step waits for, if it did not end in time: it did not
-	// return by its deadline, or it failed after a second signal. A step that has returned may have
-	// left running what held it up. WaitsFor is empty if nothing is known.
+	// WaitsFor says in one line what the step waits for or, if the step has returned, the goroutines
+	// that it has left running. It is set if the step did not return by its deadline, or failed
+	// after a second signal. It is empty if nothing is known.
 	WaitsFor string
 }
 
-// A Leak describes goroutines that a task or a handler has started and left behind.
+// A Leak describes goroutines that a task or a handler has started and left behind. Goroutines of
+// one step with different stacks are several leaks.
 type Leak struct {
 	Step  string // the name of the step
-	Count int
-	Stack string
+	Count int    // the number of goroutines with this stack
+	Stack string // where they wait or run
 }
 
 // A StepKind is the kind of a step.
@@ -70,10 +71,10 @@ type StepKind int
 
 // The kinds of steps.
 const (
-	KindMain StepKind = iota
-	KindTask
-	KindHold
-	KindHandler
+	KindMain    StepKind = iota // the function given to Main or Run
+	KindTask                    // a task of a group, or of Start
+	KindHold                    // work of Hold or Go
+	KindHandler                 // a function given to Register
 )
 
 var kinds = [...]string{"main", "task", "hold", "handler"}
@@ -93,7 +94,7 @@ const (
 	OutcomeFailed            // it returned an error
 	OutcomePanicked          // its Err is a *group.PanicError
 	OutcomeGoexited          // it called runtime.Goexit; its Err is group.ErrGoexit
-	OutcomeLate              // it returned after its deadline
+	OutcomeLate              // it returned at its deadline or later
 	OutcomeAbandoned         // it had not returned at the end of its budget; its Err is a *group.StuckError
 	OutcomeSkipped           // it was not called, since no time was left
 )
@@ -121,8 +122,8 @@ func joinStatus(status, said string) string {
 	return status + "; " + said
 }
 
-// Report returns the report so far, with the steps that are over. It returns nil before t0. When the
-// Coordinator is Done, the report is final.
+// Report returns the report so far, with the steps that are over: each call returns a new one. It
+// returns nil before t0. When the Coordinator is Done, the report is final.
 func (c *Coordinator) Report() *Report {
 	t := c.lock()
 	defer t.Unlock()
@@ -167,9 +168,9 @@ func (c *Coordinator) build() *Report {
 	return r
 }
 
-// Err returns nil after a clean stop. Otherwise it joins the failures. Main's error or the cause of
-// Stop is first, then come the errors of the other steps, each with the step's name. The error of a
-// task is left out if main has returned it.
+// Err returns nil after a clean stop. Otherwise it joins the failures. The first is main's error or
+// the error given to Stop. Then come the errors of the other steps, each with the step's name. The
+// error of a task is left out if main has returned it.
 func (r *Report) Err() error {
 	failures := r.failures()
 	var errs []error
@@ -287,7 +288,7 @@ func (r *Report) reraises() *signals.Error {
 //   - 128 + n if signal n is the cause and Reraise is set
 //   - 0
 //
-// It calls no methods of errors.
+// ExitCode calls no method of an error, so it cannot block.
 func (r *Report) ExitCode() int {
 	if sig := r.reraises(); sig != nil {
 		return sig.ExitCode()

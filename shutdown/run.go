@@ -15,13 +15,14 @@ import (
 // comes, on Stop, or when ctx ends: it cancels main's context, waits for main, and runs the
 // handlers. It returns the report when every step has ended or was abandoned.
 //
-// If ctx ends because of a signal, as a context of os/signal's NotifyContext does, and the process
-// receives one of Signals at most 200 ms after the end of ctx, that signal is the cause of the
-// stop.
+// A signal may end ctx, as it ends a context of os/signal's NotifyContext. If ctx is cancelled
+// without a cause of its own, and the process receives one of Signals at most 200 ms later, that
+// signal is the cause of the stop. Only the event and the line of the log wait for the cause, the
+// stop does not.
 //
-// Run does not panic if main does, and does not end the process. Only a third signal ends it. A nil
-// main and a second Run panic. After a drain without a Run, by Shutdown or Exit, Run skips main and
-// returns the report of that drain.
+// Run does not panic if main does, and does not end the process. Only a third signal ends it. Run
+// panics if main is nil, if Grace or Delay is negative, or if the Coordinator has run before. After
+// a drain without a Run, by Shutdown or Exit, Run skips main and returns the report of that drain.
 func (c *Coordinator) Run(ctx context.Context, main func(context.Context) error) *Report {
 	if !stacks.Inside() { // else the goroutine is counted already
 		known.Begin()
@@ -41,8 +42,12 @@ func (c *Coordinator) Run(ctx context.Context, main func(context.Context) error)
 // not return but ends the process:
 //
 //   - after a clean stop by a signal with Reraise: by that signal
-//   - if main is stuck, or has called runtime.Goexit: with the exit code
+//   - if main was abandoned, or has called runtime.Goexit: with the exit code
 //   - on a third signal: with 128 + its number
+//
+// Main panics at once in the cases in which Run does. On a Coordinator other than Default it also
+// panics if a handler or a task is registered on Default, or if Stop was called: the handler would
+// never run.
 func (c *Coordinator) Main(main func(context.Context) error) int {
 	return c.mainFor(main, site.Here().As("main"))
 }
@@ -153,9 +158,9 @@ func (c *Coordinator) skipMain() {
 // Shutdown asks the program to stop, like Stop(nil), and waits until the drain is over, or ctx
 // ends. It returns the report's error, or ctx's.
 //
-// If a step calls it, on its goroutine or with a context that descends from its own, Shutdown
-// returns ErrInProgress at once, since the step would wait for its own end. Without a Run, Shutdown
-// drains the program itself, and catches signals meanwhile.
+// If a step calls Shutdown, on the step's goroutine or with a context that descends from the
+// step's, Shutdown returns ErrInProgress at once: the step would wait for its own end. Without a
+// Run, Shutdown drains the program itself, and catches signals until that is done.
 func (c *Coordinator) Shutdown(ctx context.Context) error {
 	c.setup()
 	inside := c.calledByStep(ctx)

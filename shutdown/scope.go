@@ -7,7 +7,7 @@ import (
 	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
-// A Scope is a group of handlers that can run before the program stops, such as those of a tenant, a
+// A Scope is a list of handlers that can run before the program stops, such as those of a tenant, a
 // session or a test. Otherwise its handlers run during the drain, in the scope's turn: a scope has
 // its place among the handlers of the Coordinator or scope that it was made on. Its methods may be
 // called by any goroutine.
@@ -48,8 +48,10 @@ func (s *Scope) register(h tree.Func, at site.Origin, opts []Option) *Registrati
 	return r
 }
 
-// Scope makes a scope within s. Closing s closes it in its turn. If the handlers of s run already, its
-// turn comes when those that run have ended.
+// Scope makes a scope within s. When s is closed, the new scope is closed in its turn. If the
+// handlers of s run already, its turn comes when those that run have ended. If s was closed or
+// released, the new scope is closed: the log has an error, and handlers that are registered in the
+// new scope will not run.
 func (s *Scope) Scope(name string, opts ...Option) *Scope {
 	return s.nest(site.Here().As(name), opts)
 }
@@ -79,15 +81,15 @@ func (s *Scope) add(n *tree.Node, values *tree.Values) error {
 // not run again during the drain.
 //
 // The contexts of the handlers have the values of ctx but not its end, so a cancelled ctx does not
-// cancel them. The handlers have until ctx's deadline, unless that has passed, or until the deadline
-// of the calling step if that is earlier. Without either limit they have the grace period. If the
-// calling step has no time left, Close runs nothing and returns an error that wraps ErrGrace; the
-// handlers then run in their turn during the drain.
+// cancel them. The handlers have until the earlier of two deadlines: that of ctx, and that of the
+// calling step if it is stopping. A deadline of ctx that has passed does not count. Without either
+// deadline they have the grace period. If the calling step has no time left, Close runs nothing and
+// returns an error that wraps ErrGrace. The handlers then run in their turn during the drain.
 //
-// A Close while the handlers run waits for them and returns nil; the limits of both calls apply. A
-// later Close returns nil at once. If Close would wait for its own caller, it returns ErrInProgress
-// at once: the caller may be a handler of the scope, or two handlers may close each other. If the
-// program stops meanwhile, the drain waits for the scope.
+// A Close while the handlers run waits for them and returns nil. The earlier limit of the two calls
+// applies. A later Close returns nil at once. If Close would wait for its own caller, it returns
+// ErrInProgress at once: the caller may be a handler of the scope, or two handlers may close each
+// other. If the program stops while Close runs, the drain waits for the scope.
 func (s *Scope) Close(ctx context.Context) error {
 	t := s.c.lock()
 	released := s.released
@@ -99,8 +101,8 @@ func (s *Scope) Close(ctx context.Context) error {
 }
 
 // Release takes the scope out of the drain: its handlers run only when the returned function is
-// called, which does what Close would do. It suits a constructor. While the constructor may fail,
-// its scope cleans up. When it succeeds, the returned function becomes the Close of the new object.
+// called, which does what Close would do. It suits a constructor: if the constructor fails, it
+// closes the scope; if it succeeds, the returned function becomes the Close of the new object.
 //
 // The function runs the handlers once; later calls return nil. If the scope was closed or released
 // before, the function does nothing.

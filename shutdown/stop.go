@@ -104,8 +104,8 @@ func (c *Coordinator) Resume() bool {
 }
 
 // Ready reports whether the program should be sent requests. It is true from the start of Run until
-// t0. It does not know whether the program has finished its own start: a readiness check has to
-// add that.
+// t0. It does not know whether the program has finished its own start: if that takes time, a
+// readiness check has to wait for it, too.
 func (c *Coordinator) Ready() bool {
 	t := c.lock()
 	defer t.Unlock()
