@@ -5,8 +5,8 @@
 // # The drain
 //
 //	t0                       told to stop                                   deadline
-//	│ the stop is announced  │ the task's context ends                            │
-//	├──────── Delay ─────────┼────────────────────────────────────────────────────┤
+//	│ Ready() turns false    │ the task's context ends                            │
+//	├──────── Delay ─────────┼───────────────────── drain ────────────────────────┤
 //	 everything is served      the accept queue is served, the listener closed
 //	 HTTP/1 responses say      idle connections close after Linger (1 s),
 //	 Connection: close         or with their next response
@@ -22,13 +22,13 @@
 // A client that keeps its connection alive may send a request at the moment in which the server
 // closes that connection. The request is lost, and a client does not repeat it unless its method
 // is idempotent. [http.Server.Shutdown] loses requests in this way. Only a close announced by
-// "Connection: close" is free of this race. So from the announcement of the stop on, every
-// response says "Connection: close". This is decided when the header is written, which covers
-// requests in flight. Idle connections stay open for [Linger], so that their clients can send one
-// more request and learn of the close from its response. Under load this costs no time: each
-// connection gets a request before Linger ends, and is closed with its response.
+// "Connection: close" is free of this race. So from t0 on, every response says "Connection:
+// close". A response of a request that was in flight at t0 says it, too, if its header is written
+// after t0. Idle connections stay open for [Linger], so that their clients can send one more
+// request and learn of the close from its response. Under load this costs no time: each connection
+// gets a request before Linger ends, and is closed with its response.
 //
-// The guarantee: the drain closes a connection only while no request on it has begun, and no
+// The guarantee: the drain closes a connection only while no request is in progress on it, and no
 // handler is called for that connection afterwards. So no request is executed and then cut off,
 // except at the deadline. The task's error counts the requests that were cut off there.
 //
@@ -42,11 +42,12 @@
 // delay long enough for the proxy to see that the server is not ready.
 //
 // The handlers of golang.org/x/net/http2/h2c hijack their connections, as WebSockets do. The
-// drain waits for them until the deadline. Use the Protocols field of http.Server instead.
+// drain waits for these connections until the deadline. Use the Protocols field of http.Server
+// instead.
 //
-// [http.MaxBytesReader] does not recognize the ResponseWriter of this package. It therefore does
-// not close the connection after a body that is too large. net/http closes it anyway if more
-// than 256 KiB of the body are unread.
+// [http.MaxBytesReader] does not recognize the ResponseWriter of this package. So it does not
+// close the connection after a body that is too large. net/http closes the connection anyway if
+// more than 256 KiB of the body are unread.
 //
 // # Streams and WebSockets
 //
@@ -55,18 +56,19 @@
 // [shutdown.FromContext] and [group.WorkContext] work in handlers.
 //
 // A hijacked connection, such as a WebSocket, belongs to the application. Its handler also learns
-// of the stop from Draining, and closes the connection itself (close code 1001). The drain waits
-// until it has. A function given to RegisterOnShutdown is called once, when the server is told to
-// stop. It cannot close connections that are hijacked later, by requests in flight.
+// of the stop from Draining. The handler then closes the connection itself, a WebSocket with close
+// code 1001. The drain waits for that. A function given to RegisterOnShutdown is called once, when
+// the server is told to stop. It cannot close connections that are hijacked later, by requests in
+// flight.
 //
 // Handlers and hooks see what net/http shows them: the ResponseWriter has the same methods,
 // ConnState and ConnContext get the same connections, and files are sent with sendfile(2).
-// Hijack returns a connection with the methods of a *net.TCPConn; its NetConn method returns the
-// *net.TCPConn itself. Close the hijacked connection and not the one from NetConn: the drain does
-// not see the latter's Close, and waits until the deadline.
+// Hijack returns a connection with the methods of a *net.TCPConn. The NetConn method of that
+// connection returns the *net.TCPConn itself. Close the connection that Hijack returned. If you
+// close the *net.TCPConn, the drain does not notice, and waits until the deadline.
 //
 // # Cost
 //
-// For an empty request in memory, httpdrain adds some 6 % to the time of net/http, and one
-// allocation per 16 requests. bench/RESULTS.md has the comparison.
+// On a kept-alive connection of the loopback interface, a request takes about 1 µs longer than
+// with net/http alone. bench/RESULTS.md has the measurement.
 package httpdrain

@@ -283,7 +283,8 @@ func Readiness(c interface{ Ready() bool }) http.Handler {
 
 // Draining returns a channel that is closed when the server is told to stop, which is at the end
 // of the delay. ctx is the context of a request. A stream or a long poll should end its response
-// then, so that its client reconnects to another server. For any other context the channel is nil.
+// then, so that its client reconnects to another server. For any other context the channel is nil,
+// so that a receive from it blocks for ever.
 func Draining(ctx context.Context) <-chan struct{} {
 	l, ok := ctx.Value(&linkKey).(*link)
 	if !ok {

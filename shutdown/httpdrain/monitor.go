@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// A Monitor reports what a server is doing, for metrics. Its zero value is ready for Watch. It is
-// safe for concurrent use.
+// A Monitor counts the requests and connections of one server, for metrics. Its zero value is ready
+// for Watch. It is safe for concurrent use.
 type Monitor struct{ s atomic.Pointer[server] }
 
 // Stats counts the requests and connections of a server.
@@ -20,7 +20,7 @@ type Stats struct {
 	// sent nothing yet. An idle one is between two requests or, with HTTP/2, has no stream. A
 	// hijacked one belongs to the application.
 	New, Active, Idle, Hijacked int
-	// Finished counts the requests that have ended, Cut those that were cut off, and
+	// Finished counts the requests that have ended, Cut the requests that were cut off, and
 	// HijackedClosed the hijacked connections that the application has closed. All count from
 	// the moment at which the server was told to stop.
 	Finished, Cut, HijackedClosed int

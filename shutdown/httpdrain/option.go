@@ -46,11 +46,12 @@ func Listener(l net.Listener) Option {
 }
 
 // Linger sets how long an idle HTTP/1 connection stays open after the server was told to stop.
-// The next request on it is answered with "Connection: close". If the connection were closed at
-// once, a request that is already on its way would be lost.
+// The next request on the connection is answered with "Connection: close". If the connection were
+// closed at once, a request that is already on its way would be lost.
 //
 // Five times the pause between two requests of one client is enough. Linger costs no time where
-// clients send requests all the time. It is never more than a fifth of the task's budget.
+// clients send requests all the time. A Linger of more than a fifth of the task's budget is
+// reduced to that.
 //
 // The default is 1 s. Zero closes idle connections at once. Linger panics if d is negative.
 func Linger(d time.Duration) Option {
@@ -67,7 +68,8 @@ func TLSFiles(cert, key string) Option {
 	return option(func(o *options) { o.cert, o.key = cert, key })
 }
 
-// Watch makes m report on this server. A Monitor reports on one server. Watch panics if m is nil.
+// Watch makes m report on this server. A Monitor reports on one server: if two servers have the
+// same Monitor, it reports on the one that was started last. Watch panics if m is nil.
 func Watch(m *Monitor) Option {
 	if m == nil {
 		panic("httpdrain: Watch was given nil, at " + site.Caller(2))

@@ -27,19 +27,22 @@ import (
 //
 // The server's Handler, TLSConfig, Protocols, timeouts, ConnState, BaseContext and ConnContext
 // work as with net/http. The functions given to RegisterOnShutdown are called, and the task waits
-// for them. When they have returned, it waits for up to 2 s more for goroutines that they have
-// started, and names those that still run in the step's status. The server uses TLS if its
-// TLSConfig has a certificate or a function that returns one, or with the option TLSFiles. The task
-// owns the server once it has started, and sets some of its fields.
+// for them. When they have returned, it waits up to 2 s more for the goroutines that they have
+// started. The step's status names those that still run then. The server uses TLS if its TLSConfig
+// has a certificate or a function that returns one, or with the option TLSFiles.
 //
-// If BaseContext returns main's context, or one derived from it, the request to stop does not end
-// the contexts of requests.
+// The task owns the server once it has started. It sets the fields Handler, BaseContext, ConnContext
+// and ConnState to functions of its own, which call yours. It sets DisableGeneralOptionsHandler, and
+// answers OPTIONS * itself unless you had set that field.
+//
+// If BaseContext returns main's context, or one derived from it, the contexts of requests do not
+// end when main is told to stop.
 //
 // The task returns nil if every request was answered. It fails at once if it cannot listen, or if
 // a certificate does not load. If the listener fails, the task waits up to 5 s for the requests in
 // flight and returns the listener's error. At its deadline it closes all connections, and fails
-// with the number of requests that this has cut off. It never returns http.ErrServerClosed: after
-// a call of the server's own Shutdown or Close it drains and returns nil.
+// with the number of requests that were cut off by this. It never returns http.ErrServerClosed:
+// after a call of the server's own Shutdown or Close it drains and returns nil.
 //
 // Outside of a Coordinator and a group, the task stops within group.DefaultGrace after the end of
 // its context.
