@@ -37,7 +37,7 @@
 //
 // Quiesce only announces a stop: the delay begins, and the program goes on. If the request follows
 // when less than 2s are left, the exit is 2s after the request, or Grace after it if Grace is
-// shorter.
+// shorter. kube.PreStop describes an exception.
 //
 // There is no delay after main's return, the failure of a task, or the end of a started task. Each
 // of these also ends a delay that is running. There is no delay either if the stop was requested

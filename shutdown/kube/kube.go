@@ -13,15 +13,15 @@
 //	├──────────── Delay ──────────────────┼──────────────── drain ────────────┬ 2 s ──┤
 //
 // The hook announces the stop, and returns when the delay is over. SIGTERM follows, and the
-// program does not wait again. The program has one delay and one grace period, which begin with
-// the hook or with SIGTERM, whichever comes first. So it also stops in time if the hook fails,
-// or is called several times.
+// program does not wait for the delay again. The program has one delay and one grace period, which
+// begin with the hook or with SIGTERM, whichever comes first. So it also stops in time if the hook
+// fails, or is called several times.
 //
 //	c := &shutdown.Coordinator{Delay: 5 * time.Second}
 //	...
 //	c.Start(httpdrain.Serve(&http.Server{Addr: ":9090", Handler: kube.Handler(c)}), shutdown.Name("admin"))
 //
-// Start the admin server before anything else: it then stops last, and the liveness probe is
+// Start the admin server before anything else. It then stops last, so the liveness probe is
 // answered until the program exits.
 package kube
 
@@ -47,9 +47,8 @@ import (
 //	/livez    200
 //	/prestop  see PreStop
 //
-// c is ready from the start of Run to the announcement of the stop. If the program needs time
-// before it can serve, write a handler for /readyz that waits for that, too. Handler panics if c
-// is nil.
+// c is ready from the start of Run to t0. If the program needs time before it can serve, write a
+// handler for /readyz that also responds 503 until then. Handler panics if c is nil.
 func Handler(c *shutdown.Coordinator) http.Handler {
 	mustNotBeNil("Handler", c)
 	mux := http.NewServeMux()
@@ -74,19 +73,23 @@ const slack = 3 * time.Second
 const kubelet = "kube-lifecycle/"
 
 // PreStop returns a handler for the httpGet of a preStop hook. It calls c.Quiesce, and responds
-// 200 when the delay is over, or at once if the stop has begun. All calls share one delay.
+// 200 when the delay is over, or when a stop is requested. All calls share one delay. Before c runs,
+// and after the stop has begun, the handler responds at once.
 //
-// SIGTERM may come before the kubelet has got its answer. The hook has then used up the pod's grace
-// period, and SIGKILL follows in 2 s: the delay ends, and the rest of the stop has 1.5 s. The
+// SIGTERM may come before the kubelet has its answer. The hook has then used up the pod's grace
+// period, and SIGKILL follows in 2 s. So the delay ends, and the exit is 1.5 s after SIGTERM. The
 // handler knows the kubelet by its User-Agent, kube-lifecycle/.
 //
 // If no stop follows within the grace period and 3 s more, the pod is not going to end, and the
 // handler calls c.Resume.
 //
 // The handler accepts only GET, and refuses requests that a browser makes for a page of another
-// site: a link or an image there must not make the pod unready. Any other client that can reach it
-// can do that for a grace period, again and again. So serve it on a port that only the kubelet
-// reaches, or use [PreStopCommand] with an address on the loopback. PreStop panics if c is nil.
+// site: a link or an image there must not make the pod unready. Any other client that reaches the
+// handler can make the pod unready for a grace period, again and again. Its call also begins the
+// grace period. If SIGTERM follows before that is over, the program has only the rest of it, at
+// least 2 s, or 1.5 s if the client pretends to be the kubelet. Requests that take longer are cut
+// off. So serve the handler on a port that only the kubelet reaches, or on the loopback interface
+// with [PreStopCommand]. PreStop panics if c is nil.
 func PreStop(c *shutdown.Coordinator) http.Handler {
 	mustNotBeNil("PreStop", c)
 	return &preStop{c: c}
@@ -166,10 +169,10 @@ func limit() time.Duration {
 // of the program, run as "app prestop", calls the first. The image needs no shell, and the kubelet
 // needs no access to the pod's network.
 //
-// It returns an error if there is no response, if the response is not 200, or if it takes longer
-// than half of TERMINATION_GRACE_PERIOD_SECONDS (10 minutes if that is not set). If the hook then
-// exits with a status other than 0, the kubelet sends SIGTERM at once, and the program waits for
-// the delay after SIGTERM. PreStopCommand ignores HTTP_PROXY.
+// It returns an error if there is no response, if the response is not 200, or if the response takes
+// longer than half of TERMINATION_GRACE_PERIOD_SECONDS (10 minutes if that is not set). Nothing else
+// ends the call. If the hook then exits with a status other than 0, the kubelet sends SIGTERM at
+// once, and the program waits for the delay after SIGTERM. PreStopCommand ignores HTTP_PROXY.
 func PreStopCommand(url string) error {
 	if err := checkURL(url); err != nil {
 		return err
