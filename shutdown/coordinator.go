@@ -147,6 +147,11 @@ func init() {
 		count(1)
 		return func() { count(-1) }
 	}
+	notify.Health = func(coordinator any, err error) {
+		c := coordinator.(*Coordinator)
+		c.setup()
+		c.note(health{err})
+	}
 	notify.Running = func(coordinator any) (steps []string) {
 		c := coordinator.(*Coordinator)
 		t := c.lock()

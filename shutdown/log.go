@@ -24,6 +24,7 @@ type (
 	delayReduced   struct{ asked, half time.Duration }
 	reservesScaled struct{}
 	badSettings    struct{ err error }
+	health         struct{ err error } // of a health check
 	defaultNotRun  struct{ held []string }
 	abandonedEnded struct {
 		name  string
@@ -357,6 +358,12 @@ func (j *journal) writeNote(item any) {
 		j.writePlan(n)
 	case badSettings:
 		j.log(zerolog.ErrorLevel, "invalid settings, default grace period used", "error", n.err.Error(), "grace", DefaultGrace)
+	case health:
+		if n.err != nil {
+			j.log(zerolog.WarnLevel, "health check failed: systemd gets no WATCHDOG=1", "error", tree.Text(n.err))
+		} else {
+			j.log(zerolog.InfoLevel, "health check passes again")
+		}
 	case defaultNotRun:
 		j.log(zerolog.WarnLevel, "registered on Default but not run: another Coordinator has run", "held", strings.Join(n.held, ", "))
 	case abandonedEnded:

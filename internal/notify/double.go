@@ -26,6 +26,10 @@ var Claim func(coordinator any, misused func(function string)) (release func())
 // answered is called. Package shutdown sets Hook, and kube calls it.
 var Hook func(coordinator any) (answered func())
 
+// Health makes a *shutdown.Coordinator log that a health check of its program has failed, or passes
+// again if err is nil. Package shutdown sets Health, and sdnotify calls it.
+var Health func(coordinator any, err error)
+
 // Running describes each step that a *shutdown.Coordinator waits for: its kind, its name, and
 // where it was registered. A report has only steps that are over. Package shutdown sets Running.
 var Running func(coordinator any) []string

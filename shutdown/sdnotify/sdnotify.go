@@ -21,7 +21,7 @@
 //	Ready        READY=1
 //	t0           STATUS=                           still serving, for the Delay
 //	t0 + Delay   STOPPING=1, STATUS=
-//	each step    EXTEND_TIMEOUT_USEC=              the step's budget
+//	each step    EXTEND_TIMEOUT_USEC=              the step's budget and 3 s
 //	1, 2, 5 s    STATUS=, EXTEND_TIMEOUT_USEC=     the step that is waited for and its remaining budget; then every 10 s
 //	the end      STATUS=                           the result
 //
@@ -29,10 +29,10 @@
 // a request of systemd, TimeoutStopSec counts from this message. Quiesce, which may be undone, only
 // changes the status.
 //
-// EXTEND_TIMEOUT_USEC extends TimeoutStopSec to the end of the budget of the current step, and no
-// further. When the next step begins, it is extended again. So systemd does not kill a program that
-// makes progress, even if its grace period is longer than TimeoutStopSec. It kills a program that
-// makes no progress.
+// EXTEND_TIMEOUT_USEC extends TimeoutStopSec to the end of the current step's budget and 3 s more,
+// in case a message is late. When the next step begins, it is extended again. So systemd does not
+// kill a program that makes progress, even if its grace period is longer than TimeoutStopSec. It
+// kills a program that makes no progress.
 //
 // An example of a unit:
 //
@@ -44,9 +44,10 @@
 //	TimeoutStopFailureMode=abort
 //	WatchdogSec=10
 //
-// Set both times to the same value: the Coordinator subtracts 2 s from the variable to get its grace
-// period. With TimeoutStopFailureMode=abort a program that exceeds TimeoutStopSec gets SIGABRT
-// instead of SIGKILL. A Go program then prints the stacks of all goroutines to the journal.
+// Set TERMINATION_GRACE_PERIOD_SECONDS to the value of TimeoutStopSec: the Coordinator subtracts 2 s
+// from the variable to get its grace period. With TimeoutStopFailureMode=abort a program that
+// exceeds TimeoutStopSec gets SIGABRT instead of SIGKILL. A Go program then prints the stacks of all
+// goroutines to the journal.
 // WatchdogSec needs the task that [Watchdog] returns. The watchdog ends a program by SIGABRT, too.
 package sdnotify
 
@@ -60,8 +61,9 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// Attach reports the stop of c to systemd. Call it before any other use of c, because it sets
-// c.Observe. A function that was set there before is still called.
+// Attach reports the stop of c to systemd. Call it once, before any other use of c, because it sets
+// c.Observe. A function that was set there before is still called. After a second Attach systemd
+// would get each message twice.
 //
 // A message that cannot be sent within 100 ms is dropped, so that systemd does not delay the stop.
 // [Ready] returns an error if systemd cannot be reached.
@@ -82,7 +84,7 @@ func Attach(c *shutdown.Coordinator) {
 // systemd starts the units that are ordered after this one.
 //
 // ctx is the context of main or of a task. Ready waits until the socket accepts the message. If ctx
-// ends before that, the program stops, and Ready returns the cause of ctx, which main may return.
+// ends first, because the program stops, Ready returns the cause of ctx, which main may return.
 // Ready also returns an error if NOTIFY_SOCKET is set and cannot be written to, or if
 // WATCHDOG_USEC is not valid.
 func Ready(ctx context.Context) error {

@@ -25,6 +25,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/internal/tree"
@@ -335,7 +336,7 @@ func TestWatchdog(t *testing.T) {
 		return sdnotify.Watchdog(func(context.Context) error {
 			calls = append(calls, time.Since(began))
 			if len(calls) == 3 {
-				return errors.New("not healthy")
+				return errors.New("no answer")
 			}
 			return nil
 		})(ctx)
@@ -348,7 +349,9 @@ func TestWatchdog(t *testing.T) {
 		return fmt.Sprintf("STATUS=waiting for handler slow; %ds left | EXTEND_TIMEOUT_USEC=%d", left, usec)
 	}
 	m.want(
-		"WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1", // one of six calls returned an error
+		"WATCHDOG=1", "WATCHDOG=1",
+		"STATUS=not healthy: no answer", // one of six calls returned an error
+		"WATCHDOG=1", "STATUS=healthy again", "WATCHDOG=1", "WATCHDOG=1",
 		"WATCHDOG=1", // the drain begins
 		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
 		"EXTEND_TIMEOUT_USEC=22000000",
@@ -358,6 +361,78 @@ func TestWatchdog(t *testing.T) {
 		"WATCHDOG=1",
 		"STATUS=stopped in 4.6s | EXTEND_TIMEOUT_USEC=3000000",
 	)
+}
+
+// Each change of the error is said once, to systemd and in the log. The end of the task's context is
+// not the program's state.
+func TestWatchdogReportsEachChange(t *testing.T) {
+	m := listen(t)
+	t.Setenv("WATCHDOG_USEC", "2000000")
+	t.Setenv("WATCHDOG_PID", "")
+	var log bytes.Buffer
+	l := zerolog.New(&log)
+	c := quiet()
+	c.Logger = &l
+	errs := []error{nil, nil, errors.New("disk full"), errors.New("disk full"), errors.New("no\ndisk"), nil, nil}
+	drain(t, c, func(ctx context.Context) error {
+		var g group.Group
+		g.Go("watchdog", sdnotify.Watchdog(func(ctx context.Context) error {
+			if len(errs) == 0 {
+				c.Stop(nil)
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			err := errs[0]
+			errs = errs[1:]
+			return err
+		}))
+		return g.Run(ctx)
+	})
+	m.want(
+		"WATCHDOG=1", "WATCHDOG=1",
+		"STATUS=not healthy: disk full",
+		"STATUS=not healthy: no disk",
+		"WATCHDOG=1", "STATUS=healthy again", "WATCHDOG=1",
+		"WATCHDOG=1", // the drain begins
+		"STOPPING=1 | STATUS=stopping | EXTEND_TIMEOUT_USEC=3000000",
+		"EXTEND_TIMEOUT_USEC=23000000",
+		"STATUS=stopped in 0s | EXTEND_TIMEOUT_USEC=3000000",
+	)
+	var lines []string
+	for line := range strings.Lines(log.String()) {
+		if strings.Contains(line, "health") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	want := []string{
+		`{"level":"warn","error":"disk full","message":"health check failed: systemd gets no WATCHDOG=1"}`,
+		`{"level":"warn","error":"no\ndisk","message":"health check failed: systemd gets no WATCHDOG=1"}`,
+		`{"level":"info","message":"health check passes again"}`,
+	}
+	if d := cmp.Diff(want, lines); d != "" {
+		t.Errorf("lines of the log (-want +got):\n%s", d)
+	}
+}
+
+// Outside of a Coordinator's program there is no log to write to, and systemd is told all the same.
+func TestWatchdogWithoutACoordinator(t *testing.T) {
+	m := listen(t)
+	t.Setenv("WATCHDOG_USEC", "2000000")
+	t.Setenv("WATCHDOG_PID", "")
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		calls := 0
+		task := sdnotify.Watchdog(func(context.Context) error {
+			if calls++; calls == 3 {
+				cancel()
+			}
+			return errors.New("disk full")
+		})
+		if err := task(ctx); err != nil {
+			t.Errorf("the task returns %v", err)
+		}
+	})
+	m.want("STATUS=not healthy: disk full")
 }
 
 // If WATCHDOG_PID is another process, the task does not call healthy.

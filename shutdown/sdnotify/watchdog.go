@@ -12,12 +12,20 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/lastcall-go/lastcall/internal/notify"
 	"github.com/lastcall-go/lastcall/internal/site"
+	"github.com/lastcall-go/lastcall/internal/tree"
+	"github.com/lastcall-go/lastcall/shutdown"
 )
 
 // Watchdog returns a task for a unit with WatchdogSec. Twice per interval the task calls healthy.
-// If that returns nil, the task sends WATCHDOG=1. systemd ends a program that does not send it for
-// a whole interval. The context of healthy ends after one interval, or with the task's context.
+// If healthy returns nil, the task sends WATCHDOG=1. systemd ends a program that does not send
+// WATCHDOG=1 for a whole interval. The context of healthy ends after one interval, or with the
+// task's context.
+//
+// An error of healthy is shown by systemctl status, and is in the Coordinator's log, at level warn.
+// Only a change is reported: an error that was not the last result, and the first nil after an
+// error.
 //
 // The task ends when it is told to stop. During the drain, a Coordinator with [Attach] sends
 // WATCHDOG=1 itself, until the end of the grace period. If the unit has no watchdog, the task only
@@ -45,9 +53,14 @@ func Watchdog(healthy func(context.Context) error) func(context.Context) error {
 func watch(ctx context.Context, interval time.Duration, healthy func(context.Context) error) {
 	tick := time.NewTicker(interval / 2)
 	defer tick.Stop()
+	last := healthyAgain
 	for {
-		if check(ctx, interval, healthy) == nil {
+		err := check(ctx, interval, healthy)
+		if err == nil {
 			_ = write(ctx, daemon.SdNotifyWatchdog) // without the timeout of send: systemd itself may be slow
+		}
+		if ctx.Err() == nil { // else the error may be that end
+			last = report(ctx, err, last)
 		}
 		select {
 		case <-ctx.Done():
@@ -55,6 +68,25 @@ func watch(ctx context.Context, interval time.Duration, healthy func(context.Con
 		case <-tick.C:
 		}
 	}
+}
+
+const healthyAgain = "healthy again"
+
+// report tells systemd and the log the result of a health check, unless it is the last one. Without
+// the error nobody would know why systemd ends the program.
+func report(ctx context.Context, err error, last string) (result string) {
+	result = healthyAgain
+	if err != nil {
+		result = "not healthy: " + tree.Text(err)
+	}
+	if result == last {
+		return result
+	}
+	send(status("%s", result))
+	if n := tree.From(ctx); n != nil && !n.Tree().Alone() {
+		notify.Health(shutdown.FromContext(ctx), err)
+	}
+	return result
 }
 
 func check(ctx context.Context, timeout time.Duration, healthy func(context.Context) error) error {
