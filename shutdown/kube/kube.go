@@ -19,7 +19,8 @@
 //
 //	c := &shutdown.Coordinator{Delay: 5 * time.Second}
 //	...
-//	c.Start(httpdrain.Serve(&http.Server{Addr: ":9090", Handler: kube.Handler(c)}), shutdown.Name("admin"))
+//	admin := &http.Server{Addr: ":9090", Handler: kube.Handler(c), ReadHeaderTimeout: 5 * time.Second}
+//	c.Start(httpdrain.Serve(admin), shutdown.Name("admin"))
 //
 // Start the admin server before anything else. It then stops last, so the liveness probe is
 // answered until the program exits.

@@ -1,5 +1,5 @@
-// Package shutdowntest tests the shutdown of a program: that it stops for every reason, in order, in
-// time, and without losing work or leaking goroutines.
+// Package shutdowntest tests the shutdown of a program: that it stops whatever the cause is, in
+// order, in time, and without losing work or leaking goroutines.
 //
 //	func TestStop(t *testing.T) {
 //		p := shutdowntest.Start(t, shutdowntest.New(t), run) // run(ctx) is the function given to Main
@@ -12,13 +12,13 @@
 //
 // In run, [shutdown.FromContext] returns the Coordinator of the test. While the program runs,
 // functions such as [shutdown.Register] use this Coordinator, too. If programs of two tests run at
-// the same time, only the first may call these functions: in the second, a call is a failure of its
-// test.
+// the same time, only the program that was started first may call these functions. A call in the
+// other program is a failure of its test.
 //
 // # Virtual time
 //
-// All of this package except [Exec] works in a bubble of testing/synctest. There a handler that
-// takes a second takes no real time, and exactly a second of the bubble's time:
+// Everything in this package except [Exec] works in a bubble of testing/synctest. There a handler
+// that takes a second takes no real time, and exactly a second of the bubble's time:
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		p := shutdowntest.Start(t, &shutdown.Coordinator{Grace: time.Minute}, run)

@@ -23,8 +23,8 @@ import (
 // Each client sends POST requests, one after the other, on a connection that it keeps alive. It
 // never repeats a request. These are the requests that a stop is most likely to lose: net/http's
 // Transport silently repeats a GET that was lost, but not a POST. Requests are HTTP/1.1, over TLS if
-// the scheme is https. With HTTP/2 clients repeat requests that the server has not processed, and
-// share connections, so that a Load could not tell whether a request was sent.
+// the scheme is https. A Load does not use HTTP/2: its clients repeat requests that the server has
+// not processed, and share connections, so that a Load could not tell whether a request was sent.
 //
 // The zero value needs a URL. A Load runs once.
 type Load struct {
@@ -38,8 +38,8 @@ type Load struct {
 	// handshake counts as a refused connection.
 	TLS *tls.Config
 	// Executed reports whether the server has executed the request with this id. Run calls it
-	// for each lost request after the clients have ended. Nil means that only requests of
-	// Handler are known to be executed.
+	// for each lost request after the clients have ended. If it is nil, Handler records which
+	// requests were executed.
 	Executed func(id string) bool
 
 	handled  map[string]bool // ids of the requests that Handler has executed
@@ -60,7 +60,7 @@ type Tally struct {
 	Sent         int // requests of which at least one byte was written
 	Answered     int // requests with a response and a status below 500
 	Lost         int // requests that were sent and not answered, or refused between the first response and the stop
-	LostExecuted int // lost requests that the server has executed, as far as known
+	LostExecuted int // lost requests that the server has executed: known from Executed or Handler
 	Refused      int // connections that were refused after the stop had begun; they are not lost
 }
 

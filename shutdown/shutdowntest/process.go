@@ -81,8 +81,8 @@ const (
 //   - 5 s before the deadline of the test, if t has a Deadline method, as *testing.T has;
 //   - on Linux, when the test's process ends in any way.
 //
-// In the second and third case the process gets SIGQUIT first, so that a Go program prints its
-// goroutines, and Wait reports a failure.
+// In the second and the third case the process gets SIGQUIT first, so that a Go program prints the
+// stacks of its goroutines, and Wait reports a failure.
 func Exec(t TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: cmd, done: make(chan struct{})}
@@ -183,8 +183,9 @@ func (p *Process) Signal(sig os.Signal) {
 	}
 }
 
-// Expect waits until the process has written text. If the process ends before that, Expect fails and
-// ends the test, so it has to be called on the test's own goroutine.
+// Expect waits until the process has written text. It has no time limit of its own, except those of
+// Exec. If the process ends before it has written text, Expect fails and ends the test, so it has to
+// be called on the test's own goroutine.
 func (p *Process) Expect(text string) {
 	p.t.Helper()
 	select {

@@ -38,7 +38,7 @@ type Program struct {
 
 // Start runs main under c, as shutdown.Main and c.Run do. It returns when c runs; main may not have
 // been called yet. c may come from [New], or be the Coordinator of the program, if it has not run
-// before. It gets the signals that the test sends with Signal, and none of the operating system. If c
+// before. c gets the signals that the test sends with Signal, and none of the operating system. If c
 // is nil, Start uses New(t).
 //
 // At the end of the test, Start stops a program that has not been stopped before, and calls

@@ -15,14 +15,14 @@ import (
 // for its Run. It calls make for a new task for each check:
 //
 //   - the task runs until it is told to stop, and then returns nil or its context's error;
-//   - so it does if it is told to stop at once, or before it starts;
+//   - the same holds if it is told to stop at once, or before it starts;
 //   - with [InHand], it finishes its work in progress before it returns;
-//   - with [Hanging], at its deadline it gives up work that hangs, and returns before it is
+//   - with [Hanging], it returns although its work hangs: at its deadline, and before it is
 //     abandoned;
 //   - it leaves no goroutine behind, and another task can run after it.
 //
-// The checks with InHand and Hanging run only if the others have passed: a task that fails those
-// might never accept work.
+// The checks with InHand and Hanging run only if the others have passed: otherwise the task might
+// never accept work.
 //
 // Outside of a synctest bubble TestTask takes a few hundred milliseconds, and three seconds more with
 // Hanging. It looks for goroutines in the whole process, so it must not run in parallel with other
@@ -52,8 +52,8 @@ type taskOption func(*taskTest)
 func (o taskOption) apply(a *taskTest) { o(a) }
 
 // InHand checks that the task finishes its work in progress. give gives the task work that takes some
-// time, and returns when the task has begun it. TestTask calls finished after the task has returned;
-// finished returns an error if the work was not finished. InHand panics if give is nil.
+// time, and returns when the task has begun the work. TestTask calls finished after the task has
+// returned. finished returns an error if the work was not finished. InHand panics if give is nil.
 func InHand(give func() (finished func() error)) TaskOption {
 	if give == nil {
 		panic("shutdowntest: InHand was given nil, at " + site.Caller(2))
@@ -62,8 +62,9 @@ func InHand(give func() (finished func() error)) TaskOption {
 }
 
 // Hanging checks that the task returns although its work hangs. give gives the task work that hangs
-// until its context ends, and returns when the task has begun it. TestTask calls release after the
-// task has returned, to end the work; release may be nil. Hanging panics if give is nil.
+// until the context of the work ends, and returns when the task has begun the work. TestTask calls
+// release after the task has returned, to end the work; release may be nil. Hanging panics if give
+// is nil.
 func Hanging(give func() (release func())) TaskOption {
 	if give == nil {
 		panic("shutdowntest: Hanging was given nil, at " + site.Caller(2))
