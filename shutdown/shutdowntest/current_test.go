@@ -14,13 +14,14 @@ import (
 // When the first has ended, the functions belong to the other.
 func TestFunctionsInTwoProgramsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		both, again := make(chan struct{}), make(chan struct{})
 		first := shutdowntest.Start(t, nil, func(ctx context.Context) error {
+			<-both
 			shutdown.Register(nothing, shutdown.Name("of the first"))
 			return waitForStop(ctx)
 		})
 		synctest.Wait()
 		r := new(recorder)
-		again := make(chan struct{})
 		second := shutdowntest.Start(r, nil, func(ctx context.Context) error {
 			shutdown.Register(nothing, shutdown.Name("of the second"))
 			if !shutdown.Ready() {
@@ -30,6 +31,8 @@ func TestFunctionsInTwoProgramsAtOnce(t *testing.T) {
 			shutdown.Register(nothing, shutdown.Name("later"))
 			return waitForStop(ctx)
 		})
+		synctest.Wait()
+		close(both) // the first may call them while the second runs
 		synctest.Wait()
 		r.want(t,
 			"shutdown.Register was called while the program of another test runs",

@@ -44,3 +44,31 @@ func TestShutdownWithReplacedLabels(t *testing.T) {
 		})
 	}
 }
+
+// Two tasks shut each other down. The second one would wait for itself: it gets ErrInProgress, and
+// the first is not told to stop by it.
+func TestShutdownOfATaskThatWaitsForTheCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiary()
+		var g group.Group
+		var first, second *group.Task
+		first = g.Go("first", func(ctx context.Context) error {
+			if err := second.Shutdown(ctx); err != nil {
+				t.Errorf("the first Shutdown() = %v, want nil", err)
+			}
+			d.note("second has ended")
+			return waits(ctx)
+		})
+		second = g.Go("second", func(ctx context.Context) error {
+			<-ctx.Done()
+			if err := first.Shutdown(group.WorkContext(ctx)); err != shutdown.ErrInProgress {
+				t.Errorf("the second Shutdown() = %v, want ErrInProgress", err)
+			}
+			time.Sleep(s)
+			return nil
+		})
+		g.Go("end", fails(time.Minute, nil))
+		checkFailures(t, g.Run(context.Background()))
+		d.check(t, "1s second has ended")
+	})
+}
