@@ -125,14 +125,14 @@ func checkDefaultUnused(at site.Origin) {
 	}
 }
 
-// Register adds a handler to the current Coordinator; see Coordinator.Register.
+// Register adds a handler to the current Coordinator; see [Coordinator.Register].
 func Register(h func(context.Context) error, opts ...Option) *Registration {
 	c := currentFor("Register")
 	c.setup()
 	return c.stack.register(h, site.Here().As(""), opts)
 }
 
-// Start starts a task that outlives main on the current Coordinator; see Coordinator.Start.
+// Start starts a task that outlives main on the current Coordinator; see [Coordinator.Start].
 func Start(task func(context.Context) error, opts ...Option) *Registration {
 	return currentFor("Start").start(task, site.Here().As(""), opts)
 }
@@ -141,14 +141,14 @@ func Start(task func(context.Context) error, opts ...Option) *Registration {
 // Coordinator.Unregister.
 func Unregister(name string) int { return currentFor("Unregister").Unregister(name) }
 
-// NewScope makes a scope on the current Coordinator; see Coordinator.Scope.
+// NewScope makes a scope on the current Coordinator; see [Coordinator.Scope].
 func NewScope(name string, opts ...Option) *Scope {
 	c := currentFor("NewScope")
 	c.setup()
 	return c.stack.nest(site.Here().As(name), opts)
 }
 
-// Hold registers work in flight with the current Coordinator; see Coordinator.Hold.
+// Hold registers work in flight with the current Coordinator; see [Coordinator.Hold].
 func Hold(name string) (release func(), ok bool) {
 	return currentFor("Hold").holdFor(site.Here().As(name))
 }
@@ -159,7 +159,7 @@ func Go(ctx context.Context, name string, work func(context.Context) error) bool
 	return FromContext(ctx).goFor(ctx, site.Here().As(name), work)
 }
 
-// Main runs main on Default and returns the exit code; see Coordinator.Main.
+// Main runs main on Default and returns the exit code; see [Coordinator.Main].
 func Main(main func(context.Context) error) int {
 	return Default.mainFor(main, site.Here().As("main"))
 }
@@ -168,11 +168,11 @@ func Main(main func(context.Context) error) int {
 // Coordinator.Ready.
 func Ready() bool { return currentFor("Ready").Ready() }
 
-// Stop asks the current Coordinator's program to stop; see Coordinator.Stop.
+// Stop asks the current Coordinator's program to stop; see [Coordinator.Stop].
 func Stop(cause error) { currentFor("Stop").Stop(cause) }
 
-// Shutdown asks the current Coordinator's program to stop, and waits; see Coordinator.Shutdown.
+// Shutdown asks the current Coordinator's program to stop, and waits; see [Coordinator.Shutdown].
 func Shutdown(ctx context.Context) error { return currentFor("Shutdown").Shutdown(ctx) }
 
-// Exit drains the current Coordinator's program and ends the process; see Coordinator.Exit.
+// Exit drains the current Coordinator's program and ends the process; see [Coordinator.Exit].
 func Exit(code int) { currentFor("Exit").exitFor(code, callerOfExit()) }

@@ -18,8 +18,8 @@
 //
 // # The timeline
 //
-//	stop requested                  root context cancelled                                   exit, whatever happens
-//	t0                              t0 + Delay                                               t0 + Grace
+//	stop requested                  root context cancelled                    exit, whatever happens
+//	t0                              t0 + Delay                                            t0 + Grace
 //	│ Ready() turns false           │ tasks stop, newest first     │ handlers run, newest first    │
 //	│ everything is still served    │ each awaited                 │ each awaited                  │
 //	├─────────── Delay ─────────────┼──────────── main ────────────┼────────── handlers ───────────┤
@@ -29,7 +29,7 @@
 // t0 is the time of the first of these:
 //
 //   - a termination signal
-//   - a call of Stop, Shutdown, Exit or Quiesce
+//   - a call of [Stop], [Shutdown], [Exit] or [Coordinator.Quiesce]
 //   - the end of the context given to Run
 //   - main's return
 //   - the failure of a task of a group that main runs
@@ -52,16 +52,17 @@
 //     Coordinator.Delay.
 //   - root context: the context that main is given. It ends when the delay is over.
 //   - step: main, a task, a hold or a handler. A task is a member of a group, or was started with
-//     Start. A hold is work in flight, see Hold and Go. A handler is a function given to Register.
+//     [Start]. A hold is work in flight, see [Hold] and [Go]. A handler is a function given to
+//     [Register].
 //   - list: steps that stop together, newest first, or all at once in a Concurrent list. A scope is
 //     a list of handlers, a group is a list of tasks, and the program is the list of all its steps.
 //   - told to stop: main and a task are told to stop by the end of their context, and a pair of
-//     functions (see group.Add) by the call of its interrupt. A handler is called instead.
+//     functions (see [group.Group.Add]) by the call of its interrupt. A handler is called instead.
 //   - work context: the context for the work that a step does while it stops. A handler, a hold and
 //     the functions of a pair are given their work context. Main and a task get theirs from
-//     group.WorkContext.
+//     [group.WorkContext].
 //   - budget: the time that a step may use.
-//   - minimum: the part of a step's budget that no step before it can take away. Reserve raises it.
+//   - minimum: the part of a step's budget that no step before it can take away. [Reserve] raises it.
 //   - deadline: when a step's work context ends, a little before its budget does.
 //   - abandon: go on without a step that has not returned at the end of its budget.
 //   - limit: a time at which a step or a list has to be over. If there are several, the earliest
@@ -123,12 +124,12 @@
 // to the steps after it. The report names each abandoned step, where it was registered, what it
 // waits for, and the stacks of all its goroutines.
 //
-// A step's work context has the values of the context given to Run. Its context.Cause is ErrGrace
-// at the deadline, and a *signals.Error after a second signal. TestBudgets in internal/tree has the
+// A step's work context has the values of the context given to Run. Its context.Cause is [ErrGrace]
+// at the deadline, and a [*signals.Error] after a second signal. TestBudgets in internal/tree has the
 // formula as a table of examples.
 //
 // Being told to stop is not an error. A step may return nil, its context's error or its cause,
-// an error that wraps one of these, or an error that Expect names.
+// an error that wraps one of these, or an error that [Expect] names.
 //
 // # Signals
 //
@@ -146,11 +147,11 @@
 // concurrent map write, a stack overflow): what must survive them has to be written so that it
 // can be interrupted at any point. For other ends there is an alternative:
 //
-//   - os.Exit and log.Fatal end the process at once. Use Exit, or return an error.
-//   - A panic on a goroutine that nobody owns ends the process. Start goroutines with group.Group
-//     or Go, which own them.
+//   - os.Exit and log.Fatal end the process at once. Use [Exit], or return an error.
+//   - A panic on a goroutine that nobody owns ends the process. Start goroutines with
+//     [group.Group] or [Go], which own them.
 //   - SIGHUP ends the process unless it is in Signals. While neither Run, Main, Shutdown nor Exit is
-//     active, SIGINT and SIGTERM do, too. Call Main first, and do the rest in it.
+//     active, SIGINT and SIGTERM do, too. Call [Main] first, and do the rest in it.
 //   - SIGPIPE, from a write to a standard output that nobody reads, ends the process.
 //     signal.Ignore turns it into an error that main can return.
 //
@@ -172,8 +173,8 @@
 //
 // # Python's atexit
 //
-// Register and Unregister are those of atexit: the last handler registered runs first, and an error
-// does not keep the other handlers from running. A Scope is contextlib's ExitStack. There are four
+// [Register] and [Unregister] are those of atexit: the last handler registered runs first, and an error
+// does not keep the other handlers from running. A [Scope] is contextlib's ExitStack. There are four
 // differences. Handlers get a context and a budget. They run on signals, too. A handler that is
 // registered by a handler runs. A failure is in the exit code.
 //

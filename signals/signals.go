@@ -1,7 +1,7 @@
 // Package signals provides a context that is cancelled by a signal, with the signal as its cause.
 //
-// NotifyContext works like the function of that name in os/signal, but context.Cause returns an
-// *Error, which has the signal and the exit status that a shell expects. A program that uses
+// [NotifyContext] works like the function of that name in os/signal, but [context.Cause] returns an
+// [*Error], which has the signal and the exit status that a shell expects. A program that uses
 // package shutdown does not need NotifyContext: the context of its main function has the same
 // cause.
 //

@@ -1,20 +1,21 @@
-// Package httpdrain serves an [http.Server] and drains it without losing a request.
+// Package httpdrain serves an http.Server and drains it without losing a request.
 //
 //	g.Go("http", httpdrain.Serve(&http.Server{Addr: ":8080", Handler: mux}))
 //
 // # The drain
 //
-//	t0                       told to stop                                   deadline
+//	t0                       told to stop                                  deadline
 //	│ Ready() turns false    │ the task's context ends                            │
 //	├──────── Delay ─────────┼───────────────────── drain ────────────────────────┤
 //	 everything is served      the accept queue is served, the listener closed
 //	 HTTP/1 responses say      idle connections close after Linger (1 s),
 //	 Connection: close         or with their next response
-//	                           connections that have sent nothing close after 250 ms,
+//	                           connections that sent nothing close after 250 ms,
 //	                           those with part of a header or handshake after 500 ms
 //	                           HTTP/2 connections get GOAWAY
 //	                           functions given to RegisterOnShutdown are called
-//	                           requests in flight are awaited   their contexts end│ │
+//	                           requests in flight are awaited
+//	                                                          their contexts end│ │
 //	                                                       connections are closed │
 //
 // The task returns right after the last response. It returns at once if no connection is open.

@@ -3,7 +3,7 @@
 // When a pod is deleted, two things happen at the same time. The kubelet runs the preStop hook
 // and then sends SIGTERM. Meanwhile proxies and load balancers remove the pod's address, which
 // takes seconds, and Kubernetes does not report when it is done. The program has to serve until
-// then. Without a hook, it waits after SIGTERM, for the Coordinator's Delay. With the hook of
+// then. Without a hook, it waits after SIGTERM, for the [shutdown.Coordinator]'s Delay. With the hook of
 // this package, the kubelet waits:
 //
 //	deletion                              SIGTERM                                     SIGKILL
