@@ -72,7 +72,9 @@ test('every page opens, fits on a phone, and links to what is there', async () =
     const found = await page.evaluate(() => ({
       ids: [...document.querySelectorAll('[id]')].map((e) => e.id),
       links: [...document.querySelectorAll('a[href]')].map((a) => a.href),
+      highlighted: document.querySelectorAll('.highlighted').length,
     }))
+    if (found.highlighted > 0) faults.push(`${at}: ${found.highlighted} lines of code are highlighted`)
     ids.set(at, new Set(found.ids))
     for (const href of found.links) links.push([at, new URL(href)])
   }

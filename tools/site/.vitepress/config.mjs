@@ -47,6 +47,16 @@ function link(folder, href) {
   return `${repository}/${kind}/main/${path.relative(root, target).split(path.sep).join('/')}${anchor ? `#${anchor}` : ''}`
 }
 
+// The info string of a sample names its source, such as http3_test.go#http3. VitePress would
+// highlight line 3 of the sample.
+function languages(md) {
+  md.core.ruler.push('languages', (state) => {
+    for (const block of state.tokens) {
+      if (block.type === 'fence') block.info = block.info.trim().split(' ')[0]
+    }
+  })
+}
+
 // A page in the list beside the text has its first heading as its name.
 function page(file) {
   const [, text] = readFileSync(path.join(docs, file), 'utf8').match(/^# (.*)$/m)
@@ -69,7 +79,7 @@ export default defineConfig({
   markdown: {
     html: false, // GitHub leaves most of it out
     anchor: { slugify: (text) => new GithubSlugger().slug(text) },
-    config: links,
+    config: (md) => md.use(links).use(languages),
   },
   themeConfig: {
     search: { provider: 'local' },
