@@ -32,11 +32,26 @@ func (s *service) run(ctx context.Context) error {
 		return err
 	}
 	c := shutdown.FromContext(ctx)
-	c.Go(ctx, "deregister", func(ctx context.Context) error {
-		<-c.Stopping() // closed when the delay begins; the server goes on until it is over
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		return s.registry.Deregister(ctx, "orders-1")
+	c.Go(ctx, "registration", func(work context.Context) error {
+		for {
+			<-c.Stopping() // closed when the delay begins; the server goes on until it is over
+			leave, cancel := context.WithTimeout(work, 5*time.Second)
+			err := s.registry.Deregister(leave, "orders-1")
+			cancel()
+			if err != nil {
+				return err
+			}
+			for !c.Ready() { // it is ready again if only a preStop hook was called, and no stop followed
+				select {
+				case <-ctx.Done(): // the delay is over
+					return nil
+				case <-time.After(time.Second):
+				}
+			}
+			if err := s.registry.Register(work, "orders-1"); err != nil {
+				return err
+			}
+		}
 	})
 
 	var g group.Group
@@ -88,6 +103,39 @@ func TestDeregister(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An instance registers again if no stop follows the hook, and leaves when one does.
+func TestRegisterAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r registry
+		s := &service{registry: &r, serve: func(ctx context.Context) error { <-ctx.Done(); return nil }}
+		c := shutdowntest.New(t)
+		c.Grace, c.Delay = 20*time.Second, 4*time.Second
+		p := shutdowntest.Start(t, c, s.run)
+		for range 2 {
+			synctest.Wait()
+			if !r.registered.Load() {
+				t.Fatal("not registered")
+			}
+			p.Quiesce()
+			time.Sleep(10 * time.Second)
+			if r.registered.Load() {
+				t.Error("registered after the hook")
+			}
+			p.Resume()
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		if !r.registered.Load() {
+			t.Error("not registered 1 s after Resume")
+		}
+		p.Signal(syscall.SIGTERM)
+		p.Clean()
+		if r.registered.Load() {
+			t.Error("registered after the end")
+		}
+	})
 }
 
 // An instance that fails leaves the registry as well.

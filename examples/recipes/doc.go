@@ -6,6 +6,7 @@
 //	blocking_test.go      a WebSocket handler that blocks in a read
 //	channel_test.go       a worker on a channel
 //	child_unix_test.go    a child process, and the processes that it starts
+//	cmux_test.go          two protocols on one port, with cmux
 //	command_unix_test.go  commands with cobra and urfave/cli
 //	cron_test.go          jobs at times of the day, with gocron and robfig/cron
 //	database_test.go      database/sql, pgx, Redis
@@ -16,12 +17,13 @@
 //	fx_inject_test.go     fx for constructors, without its hooks
 //	fx_step_test.go       the start and the stop of an fx.App that is one step
 //	fx_test.go            moving over from fx
-//	lease_test.go         a lease that is released after the work
 //	oklog_test.go         moving over from oklog/run
 //	recipes_test.go       servers, closers, an errgroup, a scope
 //	reload_unix_test.go   SIGHUP reloads the configuration
 //	websocket_test.go     a hub of WebSockets
 //	worker_test.go        a worker on a queue, a ticker
+//
+// Those with gin, quic-go and client-go are in the module heavy.
 //
 // The documentation quotes the lines between "// region NAME" and "// endregion".
 package recipes
