@@ -1,4 +1,4 @@
-// Package grpcdrain serves a [grpc.Server] and drains it within the time that the program has.
+// Package grpcdrain serves a grpc.Server and drains it within the time that the program has.
 //
 //	srv := grpcdrain.NewServer()
 //	echopb.RegisterEchoServer(srv, new(echo))
@@ -6,14 +6,15 @@
 //
 // # The drain
 //
-//	t0                       told to stop                                   deadline
+//	t0                       told to stop                                  deadline
 //	│ the stop is announced  │ the task's context ends                            │
 //	├──────── Delay ─────────┼────────────────────────────────────────────────────┤
 //	 everything is served      the listener is closed
 //	 health: NOT_SERVING       connections get GOAWAY
 //	                           Draining tells streams to end, at once or over Spread
 //	                           connections without a handshake close after 250 ms
-//	                           RPCs in flight are awaited       their contexts end│ │
+//	                           RPCs in flight are awaited
+//	                                                          their contexts end│ │
 //	                                                       connections are closed │
 //
 // The task returns right after the last RPC and connection. It returns at once if there is none.
