@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lastcall-go/lastcall/internal/emulated"
 )
 
 const module = "github.com/lastcall-go/lastcall/"
@@ -12,6 +14,7 @@ const module = "github.com/lastcall-go/lastcall/"
 // Dependencies go downward only. The packages outside of the standard library that a package
 // imports are a part of its contract.
 func TestDependencies(t *testing.T) {
+	emulated.SkipUnder(t, "wine", "it has no go command")
 	notify := module + "internal/notify"
 	known := module + "internal/known"
 	tree := []string{module + "internal/tree", module + "internal/site", module + "internal/stacks", known}

@@ -40,9 +40,6 @@ func (p *child) insist(sig syscall.Signal) {
 	}
 }
 
-// apart is longer than the time in which two signals count as one.
-const apart = 300 * time.Millisecond
-
 // sleeps returns a handler that sleeps whatever its context does, and says when it begins and ends.
 func sleeps(name string, d time.Duration) func(context.Context) error {
 	return func(context.Context) error {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lastcall-go/lastcall/internal/emulated"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -40,6 +41,9 @@ const maxLife = 30 * time.Second
 // slack is the time by which a child may be late before a test fails. It is generous because the
 // machine may be busy; how late the child was is logged.
 const slack = 5 * time.Second
+
+// apart is longer than the time in which two signals count as one.
+const apart = 300 * time.Millisecond
 
 // scenarios has the scenarios that children can play.
 var scenarios = make(map[string]func())
@@ -167,9 +171,11 @@ var heedIgnored = sync.OnceFunc(func() {
 
 func newChild(t *testing.T, executable, scenario string) *child {
 	p := &child{t: t, cmd: exec.Command(executable), done: make(chan struct{})}
+	temp := emulated.TempDir(t)
 	p.cmd.Env = append(os.Environ(),
 		childVariable+"="+scenario,
-		"TMPDIR="+t.TempDir(),
+		"TMPDIR="+temp,             // on Unix
+		"TMP="+temp,                // on Windows
 		"GORACE=atexit_sleep_ms=0", // the race detector would add a second to each exit
 	)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err

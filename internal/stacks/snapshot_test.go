@@ -51,19 +51,27 @@ func receiveInPanic(from <-chan struct{}) {
 
 func receiveAny[T any](from <-chan T) { <-from }
 
+// begin starts a goroutine that runs f, and returns its label.
+func begin(name string, f func()) (label string) {
+	label = name + "#1#test"
+	pprof.Do(context.Background(), pprof.Labels(stacks.Key, label), func(context.Context) { go f() })
+	return label
+}
+
+// state takes a snapshot and returns the state of the goroutine with the label.
+func state(label string) string {
+	text, _ := stacks.Take().Of(label)
+	head, _, _ := strings.Cut(text, "\n")
+	return head
+}
+
 // states takes n snapshots of a goroutine that runs f, and counts its states.
 func states(n int, name string, f func()) map[string]int {
-	label := name + "#1#test"
-	over := make(chan struct{})
-	pprof.Do(context.Background(), pprof.Labels(stacks.Key, label), func(context.Context) {
-		go func() { defer close(over); f() }()
-	})
+	label := begin(name, f)
 	time.Sleep(10 * time.Millisecond)
 	got := make(map[string]int)
 	for range n {
-		text, _ := stacks.Take().Of(label)
-		head, _, _ := strings.Cut(text, "\n")
-		got[head]++
+		got[state(label)]++
 	}
 	return got
 }
@@ -91,8 +99,16 @@ func TestStatesOfWaitingGoroutines(t *testing.T) {
 		"a panic":            func() { receiveInPanic(from) },
 		"a generic function": func() { receiveAny(from) },
 	} {
-		for got := range states(1, name, f) {
-			if want := "1 goroutine [chan receive]:"; got != want {
+		// On a busy machine the goroutine takes a while to get there.
+		const want, attempts = "1 goroutine [chan receive]:", 1000
+		label := begin(name, f)
+		n := 0
+		for state(label) != want && n < attempts {
+			time.Sleep(10 * time.Millisecond)
+			n++
+		}
+		for range 20 {
+			if got := state(label); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
 		}

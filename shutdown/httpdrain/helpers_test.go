@@ -14,6 +14,8 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +27,10 @@ import (
 
 // patience is how long a test waits for an event before it fails.
 const patience = 30 * time.Second
+
+// looksIntoKernel is whether the drain asks the kernel which connections wait in the accept queue and
+// which have unread bytes. Other systems have no calls for that.
+var looksIntoKernel = slices.Contains([]string{"linux", "darwin", "freebsd", "netbsd", "openbsd", "dragonfly"}, runtime.GOOS)
 
 // A served is a server that runs as a task of a group.
 type served struct {

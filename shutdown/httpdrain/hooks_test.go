@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/internal/emulated"
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
@@ -383,8 +384,8 @@ func TestAcceptFails(t *testing.T) {
 func TestCannotStart(t *testing.T) {
 	taken := listen(t)
 	defer taken.Close()
-	missing := filepath.Join(t.TempDir(), "cert.pem")
-	broken := filepath.Join(t.TempDir(), "broken.pem")
+	missing := filepath.Join(emulated.TempDir(t), "cert.pem")
+	broken := filepath.Join(emulated.TempDir(t), "broken.pem")
 	if err := os.WriteFile(broken, []byte("no PEM"), 0o600); err != nil {
 		t.Fatal(err)
 	}

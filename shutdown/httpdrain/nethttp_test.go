@@ -17,12 +17,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lastcall-go/lastcall/internal/emulated"
 )
 
 // httpdrain does not change what clients receive. Each case runs on a plain http.Server and on one
 // served by httpdrain, and all bytes are compared.
 func TestSameAsNetHTTP(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
+	file := filepath.Join(emulated.TempDir(t), "file")
 	if err := os.WriteFile(file, []byte(strings.Repeat("file ", 20000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
