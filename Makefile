@@ -1,9 +1,9 @@
 # The checks are defined once, in .ci/run, which needs nothing but bash and Go.
 
-CHECKS := version test race vet staticcheck lastcallvet words prose format tidy alone cross fuzz docs
+CHECKS := version test race vet staticcheck lastcallvet words prose format tidy alone cross 386 arm64 windows api fuzz docs
 
 .DEFAULT_GOAL := help
-.PHONY: help run strict random campaign mutants cover bench ci fix $(CHECKS)
+.PHONY: help run strict random campaign mutants cover bench kind ci fix $(CHECKS)
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is one of'
@@ -38,6 +38,13 @@ cover: ## the share of the core that its tests reach
 
 bench: ## costs and faults, compared with other libraries; writes bench/RESULTS.md (some minutes, on a quiet machine)
 	go run ./bench/compare
+
+kind: ## examples/http-server is rolled under load in a cluster, with each kind of hook (needs docker, kind and kubectl; some minutes)
+	kind get clusters | grep -qx lastcall || kind create cluster --name lastcall --wait 2m
+	docker build -f examples/http-server/deploy/Dockerfile -t http-server:roll .
+	kind load docker-image http-server:roll --name lastcall
+	go run ./examples/http-server/deploy/roll -context kind-lastcall
+	@echo 'kind delete cluster --name lastcall removes the cluster'
 
 ci: ## every check below, in this order
 	@bash .ci/run

@@ -25,6 +25,7 @@ type config struct {
 	modes   []mode
 	control bool
 	runs    int
+	while   string // a shell command
 	page    string // file for the HTML page, or empty
 	json    bool
 
@@ -43,6 +44,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.Func("mode", "`how` the server is stopped: direct, rolling, haproxy, or several with commas (default direct)", c.setModes)
 	fs.BoolVar(&c.control, "control", false, "run each drill on a plain http.Server with Shutdown too; it must lose requests")
 	fs.IntVar(&c.runs, "runs", 1, "hold each drill `n` times")
+	fs.StringVar(&c.while, "while", "", "start no server: put load on -url while this shell `command` runs, which stops or rolls the servers there")
 	fs.StringVar(&c.page, "o", "", "write one self-contained HTML page to `file`")
 	fs.BoolVar(&c.json, "json", false, "print the results as JSON")
 
@@ -88,6 +90,7 @@ func parseConfig(args []string, out io.Writer) (*config, error) {
 }
 
 const usage = `usage: drill [flags] [-- command args...]
+       drill -while command -url URL [flags]
 
 Starts the command (default: examples/http-server of this repository), puts load on it,
 sends SIGTERM, and reports which requests were lost: written to an established
@@ -112,7 +115,9 @@ func (c *config) setModes(s string) error {
 
 func (c *config) check(fs *flag.FlagSet) error {
 	var err error
+	set := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) {
+		set[f.Name] = true
 		getter, ok := f.Value.(flag.Getter)
 		if !ok {
 			return // checked by its own function
@@ -127,13 +132,19 @@ func (c *config) check(fs *flag.FlagSet) error {
 				err = fmt.Errorf("-%s %v: want more", f.Name, v)
 			}
 		case string:
-			if len(c.command) == 0 && slices.Contains([]string{"url", "ready-url", "stream-url", "body", "executed"}, f.Name) {
+			if len(c.command) == 0 && c.while == "" && slices.Contains([]string{"url", "ready-url", "stream-url", "body", "executed"}, f.Name) {
 				err = fmt.Errorf("-%s needs a command: drill [flags] -- command args", f.Name)
 			}
 		}
 	})
 	if err != nil {
 		return err
+	}
+	if c.while != "" {
+		if err := c.checkWhile(set); err != nil {
+			return err
+		}
+		c.modes = []mode{during}
 	}
 	if c.clients+c.fresh+c.h2 == 0 {
 		return errors.New("there is no load: all of -clients, -new and -h2 are 0")

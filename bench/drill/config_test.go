@@ -28,6 +28,10 @@ func TestConfigErrorsNameTheFlag(t *testing.T) {
 		{"-ready-url /ready -- x", `-ready-url: "/ready": want http://`},
 		{"-stream-url http://{{.Host}}/ -- x", "can't evaluate field Host"},
 		{"-body {{ -- x", "-body: "},
+		{"-while true", "-while needs -url"},
+		{"-while true -url http://127.0.0.1/ -- x", "no server can be started as well"},
+		{"-while true -url http://127.0.0.1/ -mode rolling", "-mode makes no sense with -while"},
+		{"-while true -url http://127.0.0.1/ -control", "-control makes no sense with -while"},
 		{"-- x {{.Pott}}", `argument "{{.Pott}}": `},
 	} {
 		_, err := parseConfig(strings.Fields(test.args), io.Discard)

@@ -113,6 +113,9 @@ func (r *Result) complete(s *session) error {
 	r.count()
 	r.measure()
 	for n := range r.Stops {
+		if s.mode == during {
+			break // it is the command that stopped, and not a server
+		}
 		r.Stops[n].measure(r.events, n, s.mode != haproxy)
 		r.held(closings, n)
 	}
@@ -245,6 +248,9 @@ func (r *Result) findExecuted(patterns []string) error {
 			return fmt.Errorf("-executed %s: %w", p, err)
 		}
 		files = append(files, found...)
+	}
+	if len(patterns) == 0 {
+		return nil
 	}
 	if len(files) == 0 {
 		r.note("unknown which requests were executed: there is no file " + patterns[0])

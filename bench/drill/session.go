@@ -59,7 +59,7 @@ func (s *session) hold(ctx context.Context) (*Result, error) {
 	s.progress.follow(s.result, s.load)
 	s.watch(loadCtx)
 	s.load.begin(h2)
-	if s.mode != haproxy {
+	if s.mode == direct || s.mode == rolling {
 		for _, t := range targets {
 			s.load.hold(t)
 		}
@@ -82,7 +82,10 @@ func (s *session) hold(ctx context.Context) (*Result, error) {
 
 func (s *session) startInstances(ctx context.Context, dir string) error {
 	names := []string{"server"}
-	if s.mode != direct {
+	switch s.mode {
+	case during:
+		names = nil
+	case rolling, haproxy:
 		names = []string{"server 1", "server 2"}
 	}
 	for n, name := range names {
@@ -112,7 +115,11 @@ func (s *session) startInstance(ctx context.Context, i *instance) error {
 
 // targets are where the clients go: the instances, or haproxy.
 func (s *session) targets(ctx context.Context, dir string) ([]*target, error) {
-	if s.mode != haproxy {
+	switch s.mode {
+	case during:
+		t, err := s.sharedTarget()
+		return []*target{t}, err
+	case direct, rolling:
 		return s.watched, nil
 	}
 	front, err := newHAProxy(s.instances, s.cfg.polled, filepath.Join(dir, "haproxy"))
@@ -139,7 +146,7 @@ func (s *session) preflight(ctx context.Context, t *target) (h2 bool, err error)
 	if res.StatusCode >= 400 {
 		return false, fmt.Errorf("POST %s is answered with %s before any load: set -url and -body", t.url, res.Status)
 	}
-	if err := s.preflightStream(ctx); err != nil {
+	if err := s.preflightStream(ctx, t.streamURL); err != nil {
 		return false, err
 	}
 	switch {
@@ -158,8 +165,7 @@ func (s *session) preflight(ctx context.Context, t *target) (h2 bool, err error)
 	return true, nil
 }
 
-func (s *session) preflightStream(ctx context.Context) error {
-	url := s.instances[0].stream
+func (s *session) preflightStream(ctx context.Context, url string) error {
 	if url == "" || s.cfg.streams == 0 {
 		return nil
 	}
@@ -189,6 +195,9 @@ func (s *session) watch(ctx context.Context) {
 
 // drill stops the instances, one after the other, under load.
 func (s *session) drill(ctx context.Context) error {
+	if s.mode == during {
+		return s.drillWhile(ctx)
+	}
 	s.progress.stage("load")
 	first := int64(s.cfg.requests)
 	if s.mode != direct {

@@ -55,6 +55,9 @@ func (v vars) env() []string {
 
 // subjects returns the servers to drill. Those that have to be built are built in dir.
 func (c *config) subjects(ctx context.Context, dir string) ([]*subject, error) {
+	if c.while != "" {
+		return []*subject{c.whileSubject()}, nil
+	}
 	var all []*subject
 	if c.control {
 		s, err := controlSubject()

@@ -13,14 +13,16 @@ import (
 // A target is an address that clients send requests to: an instance, or the proxy in front
 // of several.
 type target struct {
-	index  int
-	url    string
-	addr   string // host:port
-	host   string
-	tls    bool
-	body   string
-	post   *prototype
-	stream *prototype // nil: there are no streams
+	index int
+	url   string
+	// streamURL is empty if there are no streams.
+	streamURL string
+	addr      string // host:port
+	host      string
+	tls       bool
+	body      string
+	post      *prototype
+	stream    *prototype // nil: there are no streams
 
 	// leaving is set just before the SIGTERM of a drill without another server: clients that are
 	// told to leave do not come back.
@@ -37,7 +39,7 @@ func newTarget(index int, rawURL, stream, body string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{index: index, url: rawURL, addr: hostPort(rawURL), host: u.Hostname(), tls: u.Scheme == "https", body: body}
+	t := &target{index: index, url: rawURL, streamURL: stream, addr: hostPort(rawURL), host: u.Hostname(), tls: u.Scheme == "https", body: body}
 	if t.post, err = newPrototype(t.request(context.Background(), idPlaceholder)); err != nil {
 		return nil, err
 	}

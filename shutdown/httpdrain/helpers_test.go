@@ -167,6 +167,7 @@ func (c *client) answer() (*http.Response, string) {
 // closed expects the end of the connection, with no byte before it.
 func (c *client) closed() {
 	c.t.Helper()
+	_ = c.conn.SetReadDeadline(time.Now().Add(patience)) // it may have been dialed long ago
 	if b, err := io.ReadAll(c.r); len(b) > 0 || isTimeout(err) {
 		c.t.Errorf("read %q, %v, want the connection closed", b, err)
 	}
