@@ -5,6 +5,8 @@ import (
 	"os"
 	"syscall"
 	"testing"
+
+	"github.com/lastcall-go/lastcall/internal/emulated"
 )
 
 func init() {
@@ -60,6 +62,7 @@ func inNamespace(p *child) {
 // mustUnshare skips the test if namespaces cannot be made, as in most containers.
 func mustUnshare(t *testing.T) {
 	t.Helper()
+	emulated.SkipUnder(t, "qemu", "it makes no namespaces")
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -37,3 +37,9 @@ func Goroutines(count int, lines ...string) Stack {
 	}
 	return st
 }
+
+// ParseFrame parses a line of a profile.
+func ParseFrame(line string) (function, position string) {
+	f := parseFrame(line)
+	return f.function, f.position
+}

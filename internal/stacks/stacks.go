@@ -98,9 +98,10 @@ func (st *Stack) parse(line string) (ok bool) {
 	return ok
 }
 
-// parseFrame reads "#	0x48aa1d	main.flush+0x3d	/src/main.go:12".
+// parseFrame reads "#	0x48aa1d	main.flush+0x3d	/src/main.go:12". The columns are aligned: there may be
+// more than one tab between two.
 func parseFrame(line string) frame {
-	part := strings.Split(line, "\t")
+	part := strings.FieldsFunc(line, func(r rune) bool { return r == '\t' })
 	if len(part) < 4 {
 		return frame{function: line}
 	}
@@ -108,7 +109,7 @@ func parseFrame(line string) frame {
 	if i := strings.LastIndex(function, "+0x"); i > 0 {
 		function = function[:i]
 	}
-	return frame{function, part[len(part)-1]}
+	return frame{function, part[3]}
 }
 
 // Text renders the stack without a wait state.

@@ -59,3 +59,17 @@ func TestLabelsOfOthers(t *testing.T) {
 		})
 	}
 }
+
+// The columns of a profile are aligned by tabs, more than one where an address or a function is short.
+func TestFramesOfAProfile(t *testing.T) {
+	for _, tt := range []struct{ line, function, position string }{
+		{"#\t0x1d23a3\tmain.flush+0x23\t/src/main.go:5", "main.flush", "/src/main.go:5"},
+		{"#\t0x94fdb\t\truntime.gopanic+0x12b\t\t\t/src/panic.go:860", "runtime.gopanic", "/src/panic.go:860"},
+		{"#\t0x94fdb", "#\t0x94fdb", ""}, // a function that the runtime does not know
+	} {
+		function, position := stacks.ParseFrame(tt.line)
+		if function != tt.function || position != tt.position {
+			t.Errorf("%q: %q, %q, want %q, %q", tt.line, function, position, tt.function, tt.position)
+		}
+	}
+}

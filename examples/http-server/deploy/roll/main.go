@@ -39,7 +39,7 @@ const (
 
 type config struct {
 	context, image, url, modes, dir, drill string
-	load                            time.Duration
+	load                                   time.Duration
 }
 
 func main() {
