@@ -115,6 +115,9 @@ type Coordinator struct {
 	progress     *time.Timer
 	tick         time.Duration // when progress is to be looked at
 
+	tooLateForStacks chan struct{} // closed when events wait for stacks no longer
+	endStacks        func()        // closes it
+
 	stopping      chan struct{}              // closed at t0
 	hooks         int                        // the preStop hooks of the kubelet that wait for an answer
 	announced     *announcement              // the last
@@ -185,7 +188,8 @@ func (c *Coordinator) setup() {
 		t.Unlock()
 		c.tree, c.out.c = t, c
 		c.out.setup()
-		c.stopping, c.done = make(chan struct{}), make(chan struct{})
+		c.stopping, c.done, c.tooLateForStacks = make(chan struct{}), make(chan struct{}), make(chan struct{})
+		c.endStacks = sync.OnceFunc(func() { close(c.tooLateForStacks) })
 		c.main.Kind, c.main.RunContext = tree.Main, &c.mainContext
 		if c.listen == nil {
 			c.listen, c.holdOff, c.settle = notify.Signals, notify.HoldOff, notify.Settle

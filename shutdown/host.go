@@ -131,9 +131,12 @@ func (c *Coordinator) emitEnded(n *tree.Node, e StepEnded) {
 	c.out.emit(&pendingStep{e, n, taken})
 }
 
-// settle adds the stacks to the event.
+// settle adds the stacks to the event. At the end of the drain it does not wait for them any more.
 func (p *pendingStep) settle(c *Coordinator) StepEnded {
-	<-p.taken
+	select {
+	case <-p.taken:
+	case <-c.tooLateForStacks:
+	}
 	t := c.lock()
 	defer t.Unlock()
 	e := p.StepEnded

@@ -32,16 +32,18 @@ func (c *Coordinator) findLeaks() []Leak {
 	t := c.lock()
 	left := max(leakGrace, min(c.end-t.Now(), maxLeakSearch))
 	t.Unlock()
-	found := make(chan []Leak, 1)
+	found := make(chan []Leak, 2) // of the first scan, and of the second
 	tooLate := make(chan struct{})
 	defer close(tooLate)
 	go func() {
+		defer close(found)
 		unlabel()
 		c.awaitStacks(tooLate)
 		for range yields {
 			runtime.Gosched()
 		}
 		leaks, notStarted := c.leaksNow()
+		found <- leaks
 		if left > leakGrace && (len(leaks) > 0 || notStarted) {
 			select {
 			case <-time.After(leakGrace):
@@ -49,16 +51,22 @@ func (c *Coordinator) findLeaks() []Leak {
 				return
 			}
 			leaks, _ = c.leaksNow()
+			found <- leaks
 		}
-		found <- leaks
 	}()
 	timeout := time.NewTimer(left)
 	defer timeout.Stop()
-	select {
-	case leaks := <-found:
-		return leaks
-	case <-timeout.C:
-		return nil
+	var leaks []Leak
+	for {
+		select {
+		case l, more := <-found:
+			if !more {
+				return leaks
+			}
+			leaks = l
+		case <-timeout.C:
+			return leaks
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type (
 	tooLate        struct{ name, site string }
 	delayReduced   struct{ asked, half time.Duration }
 	reservesScaled struct{}
+	hookUnanswered struct{}
 	badSettings    struct{ err error }
 	health         struct{ err error } // of a health check
 	defaultNotRun  struct{ held []string }
@@ -352,6 +353,8 @@ func (j *journal) writeNote(item any) {
 		j.log(zerolog.ErrorLevel, "registered too late: the handler will not run", "step", n.name, "site", n.site)
 	case delayReduced:
 		j.log(zerolog.WarnLevel, "delay exceeds half of the grace period, reduced to half", "asked", n.asked, "delay", n.half)
+	case hookUnanswered:
+		j.log(zerolog.WarnLevel, "the preStop hook has used up the pod's grace period: little time is left")
 	case reservesScaled:
 		j.log(zerolog.WarnLevel, "reserves exceed the time left; all reduced in proportion")
 	case Plan:

@@ -52,6 +52,7 @@ func isCanceled(err error) (yes bool) {
 type pendingCause struct {
 	StopRequested
 	at      time.Duration
+	hook    bool // a preStop hook of the kubelet was not answered then
 	byMain  bool // main returned because of the parent's end before the Coordinator saw that end
 	timer   *time.Timer
 	decided chan struct{} // closed when the cause is known
@@ -66,7 +67,7 @@ func (c *Coordinator) parentEnded(now time.Duration, e parentEnd, delay bool) {
 		return
 	}
 	if c.phase < delaying && e.noCause && len(c.stopSignals()) > 0 {
-		c.pendingCause = &pendingCause{at: now, decided: make(chan struct{})}
+		c.pendingCause = &pendingCause{at: now, hook: c.hooks > 0, decided: make(chan struct{})}
 	}
 	c.request(now, e.why, delay)
 }
@@ -86,7 +87,7 @@ func (c *Coordinator) parentIsDone() bool {
 // Coordinator has seen that end.
 func (c *Coordinator) parentSeenByMain(now time.Duration) {
 	if c.phase < delaying {
-		c.pendingCause = &pendingCause{at: now, byMain: true, decided: make(chan struct{})}
+		c.pendingCause = &pendingCause{at: now, hook: c.hooks > 0, byMain: true, decided: make(chan struct{})}
 	}
 	c.request(now, cause{err: context.Canceled}, false)
 }
@@ -121,9 +122,16 @@ func (c *Coordinator) settleCause(why cause) {
 
 // settleCauseBySignal makes a signal the cause, if it comes soon after the parent's end.
 func (c *Coordinator) settleCauseBySignal(now time.Duration, err *signals.Error) {
-	if u := c.pendingCause; u != nil && now-u.at <= duplicateWindow {
-		c.settleCause(cause{err: err, signal: err})
+	u := c.pendingCause
+	if u == nil || now-u.at > duplicateWindow {
+		return
 	}
+	if u.hook { // the signal came first, see request
+		c.shortenAfterHook(now)
+		u.Grace, u.Delay = c.end-c.t0, 0
+		c.endDelay(now)
+	}
+	c.settleCause(cause{err: err, signal: err})
 }
 
 // receivePending handles the signals that this process has received so far, if one could be the

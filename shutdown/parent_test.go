@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lastcall-go/lastcall/internal/notify"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/signals"
 )
@@ -190,5 +191,38 @@ func TestTheReportBeforeASignalIsKnown(t *testing.T) {
 			}
 		})
 		p.Run(parent, obey)
+	})
+}
+
+// A program whose parent context is one of signal.NotifyContext sees its end shortly before SIGTERM.
+// The hook of the kubelet that was not answered shortens its stop all the same.
+func TestTheParentsEndBeforeTheSignalOfAHook(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Grace, p.Delay = 20*s, 5*s
+		parent, end := context.WithCancel(context.Background())
+		var requested shutdown.StopRequested
+		p.Observe = func(e shutdown.Event) {
+			if e, ok := e.(shutdown.StopRequested); ok {
+				requested = e
+			}
+		}
+		p.at(s, func() {
+			over := p.Quiesce()
+			answered := notify.Hook(p.Coordinator)
+			<-over
+			answered()
+		})
+		p.at(2*s, end)
+		p.signalAt(2*s+ms, sigterm)
+		var told time.Duration
+		r := p.Run(parent, func(ctx context.Context) error {
+			<-ctx.Done()
+			told = p.now()
+			return nil
+		})
+		want := s + ms + 1500*ms // from t0, the time of the hook
+		if told != 2*s+ms || r.Grace != want || requested.Grace != want || requested.Delay != 0 {
+			t.Errorf("main was told at %v, with a grace period of %v; the event says %v, and a delay of %v", told, r.Grace, requested.Grace, requested.Delay)
+		}
 	})
 }

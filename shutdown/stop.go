@@ -146,7 +146,8 @@ func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
 	c.phase, c.cause = delaying, why
 	c.end = max(tree.Sum(c.t0, c.grace), tree.Sum(now, min(minGrace, c.grace)))
 	if c.hooks > 0 && why.signal != nil {
-		c.end, delay = min(tree.Sum(c.t0, c.grace), tree.Sum(now, graceAfterHook)), false
+		c.shortenAfterHook(now)
+		delay = false
 	}
 	c.tree.LimitAll(c.end)
 	for a := range c.announcements {
@@ -168,6 +169,14 @@ func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
 		defer t.Unlock()
 		c.endDelay(t.Now())
 	})
+}
+
+// shortenAfterHook brings the end of the stop forward, because a hook has used up the pod's grace
+// period.
+func (c *Coordinator) shortenAfterHook(now time.Duration) {
+	c.end = min(tree.Sum(c.t0, c.grace), tree.Sum(now, graceAfterHook))
+	c.tree.LimitAll(c.end)
+	c.note(hookUnanswered{})
 }
 
 // endDelay ends the delay and the root context: main with its tasks and holds begins to stop. If main
@@ -210,6 +219,7 @@ func (c *Coordinator) conclude() {
 	defer known.End()
 	unlabel()
 	leaks := c.findLeaks()
+	c.endStacks()
 	if c != Default {
 		if held := heldByDefault(); len(held) > 0 {
 			c.note(defaultNotRun{held})
@@ -365,6 +375,7 @@ func (c *Coordinator) exitNow(err *signals.Error) {
 	t := c.lock()
 	c.note(thirdSignal{err, c.waiting(t.Now())})
 	t.Unlock()
+	c.endStacks()
 	c.out.flush(thirdSignalFlush)
 	c.exit(err.ExitCode())
 }

@@ -327,14 +327,36 @@ func TestWhatAStepHasLeftRunning(t *testing.T) {
 				if ended.WaitsFor != got.WaitsFor || ended.Stack != got.Stack {
 					t.Errorf("the event says %q, the report %q", ended.WaitsFor, got.WaitsFor)
 				}
+				told := 0
 				for _, l := range lines(t, p.log.String()) {
-					if l["message"] == "step failed" && l["step"] == "server" && l["waits_for"] != got.WaitsFor {
+					if l["message"] != "step failed" || l["step"] != "server" {
+						continue
+					}
+					told++
+					if l["waits_for"] != got.WaitsFor {
 						t.Errorf("the line is %v, and the report says %q", l, got.WaitsFor)
 					}
+				}
+				if told != 1 {
+					t.Errorf("the log has %d lines of the failure, want 1", told)
 				}
 			})
 		})
 	}
+}
+
+// A progress line has the stacks of a step that then is late, and leaves nothing running.
+func TestALateStepThatLeavesNothing(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Register(func(ctx context.Context) error { <-ctx.Done(); return nil }, shutdown.Name("late"))
+		got := step(t, p.runs(nothing), "late")
+		if !strings.Contains(p.log.String(), `"waits_for"`) {
+			t.Error("no progress line says what the step waits for")
+		}
+		if got.Outcome != shutdown.OutcomeLate || got.WaitsFor != "" || got.Stack != "" {
+			t.Errorf("%v, waits for %q, with the stack %q; want late, and nothing", got.Outcome, got.WaitsFor, got.Stack)
+		}
+	})
 }
 
 // The line, the event, the report, its JSON, the timeline and the progress lines say what a stuck

@@ -128,10 +128,6 @@ var programMutants = []mutant{
 		in: "shutdown.Coordinator.build", old: "c.failures == 0", new: "c.failures == 0 || c.phase < finished",
 	},
 	{
-		name: "a stack that comes late is not in the report", breaks: "the report has the stacks of each step that was abandoned",
-		in: "shutdown.Coordinator.build", old: "s.Stack, s.WaitsFor = n.Stack(), n.WaitsFor()", new: "_ = s",
-	},
-	{
 		name: "a step that failed in time is shown as stuck", breaks: "stacks are shown of what did not return by its deadline",
 		in: "shutdown.Coordinator.explain", old: "!n.StacksRequested()", new: "false",
 	},

@@ -12,8 +12,12 @@ import (
 const maxForStates = 10_000
 
 // dumpPerGoroutine is the size of the traceback buffer for each goroutine. Most tracebacks need
-// less; the runtime cuts off the text that does not fit.
-const dumpPerGoroutine = 1 << 10
+// less. The runtime cuts off the text that does not fit, and then it is taken again with a larger
+// buffer, up to mostPerGoroutine.
+const (
+	dumpPerGoroutine = 1 << 10
+	mostPerGoroutine = 16 << 10
+)
 
 // waitStates maps the keys of stacks to what their goroutines wait for, in the words of a
 // traceback: "sync.Mutex.Lock", "chan receive". A traceback has no labels, so the stack itself is
@@ -42,9 +46,13 @@ func traceback() (text string, all bool) {
 	if n > maxForStates || cannotPreempt() {
 		return "", false
 	}
-	buf := make([]byte, (n+64)*dumpPerGoroutine)
-	size := runtime.Stack(buf, true)
-	return string(buf[:size]), size < len(buf)
+	for each := dumpPerGoroutine; ; each *= 4 {
+		buf := make([]byte, (n+64)*each)
+		size := runtime.Stack(buf, true)
+		if all = size < len(buf); all || each >= mostPerGoroutine {
+			return string(buf[:size]), all
+		}
+	}
 }
 
 // maxInKey is the number of frames of a stack that are compared. A traceback of more than 100

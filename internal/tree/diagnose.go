@@ -8,10 +8,9 @@ import (
 	"github.com/lastcall-go/lastcall/internal/stacks"
 )
 
-// This file finds out what a step does that does not return, and what a step has left running that
-// returned too late or was cut short. The drain does not wait for it: taking
-// the stacks of very many goroutines takes long, and the function that returns a step's status is
-// the user's code.
+// This file takes the stacks of steps that are stuck, or were late or cut short, and asks steps for
+// their status. It does so without the lock: taking the stacks of very many goroutines takes long,
+// and the function that returns a step's status is the user's code.
 
 // requestStacks has the stacks of n taken, once.
 func (t *Tree) requestStacks(n *Node) {
@@ -23,6 +22,16 @@ func (t *Tree) requestStacks(n *Node) {
 	if len(t.stackRequests) == 1 {
 		t.After(func() { go t.takeRequestedStacks() })
 	}
+}
+
+// requestLeft has the stacks of n taken, which has returned: what it has left running may be the
+// reason why it was late or failed. The stacks of a progress line show what it did before.
+func (t *Tree) requestLeft(n *Node) {
+	if !n.StacksRequested() {
+		d := n.ensureDetails()
+		d.stack, d.waitsFor = "", ""
+	}
+	t.requestStacks(n)
 }
 
 // takeRequestedStacks takes the stacks of all steps that were requested. Steps that get stuck

@@ -74,6 +74,7 @@ func runStepInline(t *Tree, n *Node, back func(r Result, inTime bool)) {
 		v := recover()
 		if v == nil {
 			r := goexited()
+			pprof.SetGoroutineLabels(t.values.labels)
 			back(r, t.Return(n, r))
 			return
 		}

@@ -282,8 +282,8 @@ func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 	if o != OK {
 		n.reportFailure()
 	}
-	if o == Late || o == Failed && n.work.ended() != nil {
-		t.requestStacks(n) // what it has left running may be the reason
+	if (o == Late || o == Failed && n.work.ended() != nil) && !t.Alone() {
+		t.requestLeft(n)
 	}
 	if n.direct != nil {
 		t.removeDirectStop(n)

@@ -260,7 +260,7 @@ func TestSIGTERMWhileTheHookIsUnanswered(t *testing.T) {
 	}
 }
 
-// A hook whose kubelet has gone, or whose announcement was undone, is not unanswered any more.
+// A hook whose kubelet has gone is not unanswered any more.
 func TestSIGTERMAfterAHookThatEndedWithoutAnAnswer(t *testing.T) {
 	p := inPod(t, func(p *pod) {
 		ctx, leave := context.WithCancel(context.Background())
