@@ -416,6 +416,14 @@ func init() {
 		}
 		endMain(c, untilStopped)
 	})
+	scenario("stuck among many goroutines", func() {
+		c := &shutdown.Coordinator{Grace: strictGrace}
+		c.Register(func(context.Context) error { stuckOnChannel(); return nil }, shutdown.Name("handler"))
+		for range 60_000 {
+			go func() { select {} }()
+		}
+		endMain(c, untilStopped)
+	})
 	scenario("everything is stuck", func() {
 		c := stuckCoordinator()
 		c.Register(func(context.Context) error { stuckOnMutex(); return nil }, shutdown.Name("handler"))
@@ -483,6 +491,22 @@ func (p *child) count(outcome string) (n int) {
 		}
 	}
 	return n
+}
+
+// To scan many goroutines takes longer than there is time. The log has its last lines all the same.
+// It has 25 ms for them, in which a slow machine may write none, so there are several attempts.
+func TestProcessStuckAmongManyGoroutines(t *testing.T) {
+	for range 5 {
+		p := start(t, "stuck among many goroutines")
+		p.expect("running")
+		p.signal(syscall.SIGTERM)
+		p.exits(1)
+		log := p.err.String()
+		if strings.Contains(log, `"step":"handler","outcome":"abandoned"`) && strings.Contains(log, `"message":"stopped with failures"`) {
+			return
+		}
+	}
+	t.Error("the line of the failure or the last line is missing in each of 5 logs")
 }
 
 func TestProcessEverythingIsStuck(t *testing.T) {
