@@ -49,7 +49,7 @@ func TestCampaign(t *testing.T) {
 		played++
 		total.count(o)
 		if findings := judge(o); len(findings) > 0 {
-			t.Errorf("%s", explain(t, random(seed), nil, findings))
+			t.Errorf("%s", explain(t, random(seed), nil, findings)+"its report:\n"+o.report.String())
 			return
 		}
 	}

@@ -24,7 +24,7 @@ func (m *model) checkEnds() {
 		}
 	}
 	for _, t := range m.steps {
-		if sn := t.seen; t.Outcome == outcomeAbandoned && m.obeysAt(sn, t.end) && !sn.Bare && !m.hadNoTime(sn) && sn.ended == nil {
+		if sn := t.seen; t.Outcome == outcomeAbandoned && m.obeysAt(sn, t.end) && !sn.Bare && !m.hadNoTime(sn) && !m.begunAfterForce(sn) && sn.ended == nil {
 			m.found("deadline", "%s, which obeys, was abandoned at %v, and its context had not ended", sn.Name, t.end)
 		}
 	}

@@ -163,6 +163,13 @@ func (m *model) mayBeLate(t *told) bool {
 	if m.forced >= 0 && t.end > m.forced && t.begin <= m.forced {
 		return true // a second signal has brought the deadline forward
 	}
+	for of := t.seen.in; of != nil; of = of.in { // the limit of a Shutdown of a task around it holds for it too
+		for _, c := range of.shuts {
+			if c.at <= t.end && c.limit-margin(max(0, c.limit-c.at))-t.end <= time.Microsecond {
+				return true
+			}
+		}
+	}
 	if at, ok := m.deadlineOf(t.seen); ok {
 		return at-t.end <= time.Microsecond
 	}
@@ -189,6 +196,12 @@ func (m *model) hadNoTime(sn *seen) bool {
 		}
 	}
 	return false
+}
+
+// begunAfterForce reports whether sn is a task that began after the second signal. Its work context
+// has ended by then, and it may have no time.
+func (m *model) begunAfterForce(sn *seen) bool {
+	return sn.task != nil && m.forced >= 0 && sn.begin >= m.forced
 }
 
 // wasLate reports whether sn has the outcome late.

@@ -372,7 +372,7 @@ func (m *model) checkSteps() {
 	for _, sn := range m.seen {
 		switch {
 		case sn.calls == 0:
-		case sn.ctxErr != nil && !sn.expiresAt(sn.begin) && !m.vague(sn) && !m.hadNoTime(sn) && !(sn.task != nil && m.forced >= 0 && sn.begin >= m.forced):
+		case sn.ctxErr != nil && !sn.expiresAt(sn.begin) && !m.vague(sn) && !m.hadNoTime(sn) && !m.begunAfterForce(sn):
 			m.found("context", "the context of %s had ended at its start: %v", sn.Name, sn.ctxErr)
 		case sn.kind == shutdown.KindHandler && sn.left <= 0:
 			m.found("context", "%s was called with a deadline %v ahead", sn.Name, sn.left)
