@@ -105,7 +105,7 @@ type Providers struct {
 
 // Register adds a handler to c that exports the drain so far as spans and metrics, flushes the
 // providers, and shuts them down. Call it before anything else is registered on c: the handler then
-// runs last. Nothing else may shut the providers down.
+// runs last. Nothing else may shut the providers down: the handler fails if one was shut down before.
 //
 // The handler is called "telemetry" and has a Reserve of 2 s, unless opts say otherwise. The Reserve
 // is its minimum. As the last handler it may use all the rest of the grace period, so a collector
@@ -144,7 +144,8 @@ func (p Providers) export(ctx context.Context) error {
 		parts = append(parts, newPart("meter provider", record, p.Meter.Shutdown))
 	}
 	if p.Logger != nil {
-		parts = append(parts, newPart("logger provider", p.Logger.ForceFlush, p.Logger.Shutdown))
+		flush := func(ctx context.Context) error { return flushLogs(ctx, p.Logger) }
+		parts = append(parts, newPart("logger provider", flush, p.Logger.Shutdown))
 	}
 	if len(parts) == 0 {
 		shutdown.SetStatus(ctx, "no providers, nothing exported")

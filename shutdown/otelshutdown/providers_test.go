@@ -108,17 +108,41 @@ func TestProviders(t *testing.T) {
 	}
 }
 
-// A provider that somebody else has shut down is no reason to lose the others.
+// A provider that somebody else has shut down is no reason to lose the others, and the error names it.
 func TestShutDownBefore(t *testing.T) {
-	inBubble(t, func(t *testing.T, m *telemetry) {
-		p := m.providers()
-		_ = p.Meter.Shutdown(context.Background())
-		r := drain(t, func(c *shutdown.Coordinator) { otelshutdown.Register(c, p) })
-		wantStep(t, r, 0, "meter provider: shutdown: "+sdkmetric.ErrReaderShutdown.Error())
-		if n := len(m.drainSpans()); n != 2 {
-			t.Errorf("%d spans of the drain exported, want 2", n)
-		}
-	})
+	const again = ": flush: was shut down before; leave that to this handler"
+	for name, test := range map[string]struct {
+		shutDown func(otelshutdown.Providers) error
+		want     string
+		spans    int
+	}{
+		"tracer": {
+			func(p otelshutdown.Providers) error { return p.Tracer.Shutdown(context.Background()) },
+			"tracer provider" + again + "\n2 of the drain's 2 spans were not exported", 0,
+		},
+		"meter": {
+			func(p otelshutdown.Providers) error { return p.Meter.Shutdown(context.Background()) },
+			"meter provider: shutdown: " + sdkmetric.ErrReaderShutdown.Error(), 2,
+		},
+		"logger": {
+			func(p otelshutdown.Providers) error { return p.Logger.Shutdown(context.Background()) },
+			"logger provider" + again, 2,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, m *telemetry) {
+				p := m.providers()
+				if err := test.shutDown(p); err != nil {
+					t.Fatal(err)
+				}
+				r := drain(t, func(c *shutdown.Coordinator) { otelshutdown.Register(c, p) })
+				wantStep(t, r, 0, test.want)
+				if n := len(m.drainSpans()); n != test.spans {
+					t.Errorf("%d spans of the drain exported, want %d", n, test.spans)
+				}
+			})
+		})
+	}
 }
 
 // Before t0 there is nothing to record.

@@ -8,11 +8,14 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	lognoop "go.opentelemetry.io/otel/log/noop"
 	"go.opentelemetry.io/otel/metric"
+	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/lastcall-go/lastcall/shutdown"
 )
@@ -47,10 +50,16 @@ type spans struct {
 
 // export makes the spans and flushes them. It returns the first error.
 func (s *spans) export(ctx context.Context) error {
+	tracer := s.provider.Tracer(scope)
+	if _, stopped := tracer.(tracenoop.Tracer); stopped {
+		if s.report != nil {
+			s.total.Store(1 + int64(len(s.report.Steps)))
+		}
+		return errShutDown
+	}
 	if s.report == nil {
 		return s.provider.ForceFlush(ctx)
 	}
-	tracer := s.provider.Tracer(scope)
 	inRoot, root := s.start(ctx, tracer)
 	kept := root.SpanContext().IsSampled()
 	if kept { // the usual samplers decide about the steps as about the root
@@ -95,6 +104,18 @@ func (s *spans) export(ctx context.Context) error {
 		flush()
 	}
 	return err
+}
+
+// errShutDown is the error of a provider that somebody else has shut down. It then returns tracers
+// and loggers that do nothing, and its ForceFlush returns nil.
+var errShutDown = errors.New("was shut down before; leave that to this handler")
+
+// flushLogs flushes p.
+func flushLogs(ctx context.Context, p *sdklog.LoggerProvider) error {
+	if _, stopped := p.Logger(scope).(lognoop.Logger); stopped {
+		return errShutDown
+	}
+	return p.ForceFlush(ctx)
 }
 
 // missing returns an error if spans were not exported.
