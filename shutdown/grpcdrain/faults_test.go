@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,6 +109,23 @@ func TestClientsThatDoNotBehave(t *testing.T) {
 			t.Errorf("after %v the error is\n%v, want\n%v", took, err, want)
 		}
 	})
+	bubble(t, "RemoteAddr blocks, as a listener's that reads a header first", func(t *testing.T) {
+		l := bufconn.Listen(1 << 16)
+		c := &shutdown.Coordinator{Grace: grace, Delay: 5 * time.Second}
+		p := startOn(t, c, headers{l}, l.DialContext, serve(new(echo)))
+		silent := p.raw("")
+		p.Signal(syscall.SIGTERM)
+		time.Sleep(time.Second)
+		p.Signal(syscall.SIGTERM)
+		r := p.Wait()
+		if r.Err() != nil || r.Took > 1250*time.Millisecond {
+			t.Errorf("after %v: %v", r.Took, r.Err())
+		}
+		if _, err := silent.Read(make([]byte, 1<<10)); err == nil {
+			_, err = silent.Read(make([]byte, 1<<10))
+			t.Errorf("the connection is open: %v", err)
+		}
+	})
 	bubble(t, "a call of an unknown method", func(t *testing.T) {
 		p := start(t, serve(new(echo)))
 		cc := p.client()
@@ -167,6 +186,25 @@ func (l *listener) Close() error {
 		<-l.block
 	}
 	return l.Listener.Close()
+}
+
+// headers is a listener whose connections learn their remote address from what the client sends
+// first, as those of a proxy protocol.
+type headers struct{ net.Listener }
+
+func (l headers) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &headed{Conn: c}, err
+}
+
+type headed struct {
+	net.Conn
+	once sync.Once
+}
+
+func (c *headed) RemoteAddr() net.Addr {
+	c.once.Do(func() { _, _ = c.Conn.Read(make([]byte, 1)) })
+	return c.Conn.RemoteAddr()
 }
 
 type temporaryError struct{ error }

@@ -18,12 +18,11 @@ const most = 4
 type snapshot struct {
 	at    time.Time
 	rpcs  []*rpc
-	conns int
-	peers []string // of the connections
+	conns []*conn
 }
 
 func (s *server) snapshot() snapshot {
-	return snapshot{at: time.Now(), rpcs: slices.Collect(maps.Keys(s.rpcs)), conns: len(s.conns)}
+	return snapshot{at: time.Now(), rpcs: slices.Collect(maps.Keys(s.rpcs)), conns: slices.Collect(maps.Keys(s.conns))}
 }
 
 // cutOff returns what closing all connections cuts off.
@@ -32,9 +31,6 @@ func (s *server) cutOff() snapshot {
 	defer s.mu.Unlock()
 	left := s.snapshot()
 	s.cut, s.cutRPCs = true, len(left.rpcs)
-	for c := range s.conns {
-		left.peers = append(left.peers, c.RemoteAddr().String())
-	}
 	return left
 }
 
@@ -51,7 +47,7 @@ func (s *server) status() string {
 	s.mu.Unlock()
 	return list("; ",
 		left.methods("RPC in flight", "RPCs in flight"),
-		counted(left.conns, "connection open", "connections open"),
+		counted(len(left.conns), "connection open", "connections open"),
 		counted(finished, "RPC finished", "RPCs finished"),
 		counted(cut, "RPC cut off", "RPCs cut off"),
 		shorter,
@@ -71,12 +67,12 @@ func (left snapshot) err(s *server, ended bool, took time.Duration) error {
 			s.mu.Unlock()
 			what = list("; ", what, counted(running, "handler still running", "handlers still running"))
 		}
-	case left.conns > 0 && !s.tracked:
-		what = counted(left.conns, "connection closed", "connections closed") + " at the deadline" + from(left.peers) +
+	case len(left.conns) > 0 && !s.tracked:
+		what = counted(len(left.conns), "connection closed", "connections closed") + " at the deadline" + from(left.peers()) +
 			"; the RPCs are unknown, since the server was not made by grpcdrain.NewServer"
-	case left.conns > 0 && took > unread:
-		what = counted(left.conns, "connection closed", "connections closed") +
-			" at the deadline whose client has not read its last response" + from(left.peers)
+	case len(left.conns) > 0 && took > unread:
+		what = counted(len(left.conns), "connection closed", "connections closed") +
+			" at the deadline whose client has not read its last response" + from(left.peers())
 	case !ended:
 		what = "the listener, or the handshake of a connection, has not ended"
 	default:
@@ -143,6 +139,28 @@ func age(d time.Duration) time.Duration {
 		return d.Round(time.Millisecond)
 	}
 	return d.Round(100 * time.Millisecond)
+}
+
+// peersLimit is how long peers waits. It is short of what the drain leaves to the end of its step.
+const peersLimit = 10 * time.Millisecond
+
+// peers returns the addresses of the connections' clients. RemoteAddr of a connection of the user's
+// type may block. Then peers returns nothing.
+func (left snapshot) peers() []string {
+	found := make(chan []string, 1)
+	go func() {
+		var peers []string
+		for _, c := range left.conns {
+			peers = append(peers, c.RemoteAddr().String())
+		}
+		found <- peers
+	}()
+	select {
+	case peers := <-found:
+		return peers
+	case <-time.After(peersLimit):
+		return nil
+	}
 }
 
 func (left snapshot) rpcPeers() (peers []string) {
