@@ -168,7 +168,7 @@ func (s *server) closeAll(done <-chan struct{}, limit time.Duration) error {
 	left := s.cutOff()
 	s.closeConns(fresh, handshaking, ready)
 	ended := wait(done, limit)
-	return left.err(s, ended, time.Since(s.toldAt))
+	return left.err(s, ended)
 }
 
 func wait(done <-chan struct{}, limit time.Duration) bool {

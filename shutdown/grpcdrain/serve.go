@@ -56,17 +56,20 @@ type server struct {
 	ready   *readiness
 	told    chan struct{} // closed when the server is told to stop
 
-	mu       sync.Mutex
-	conns    map[*conn]struct{}
-	rpcs     map[*rpc]struct{} // empty unless tracked
-	moments  int               // how many RPCs have a moment of Spread
-	isTold   bool
-	toldAt   time.Time
-	window   time.Duration // of Spread
-	ended    error         // why the contexts of RPCs have ended; nil: they have not
-	cut      bool          // the connections were closed at the deadline
-	cutRPCs  int           // that this has cut off
-	finished int           // RPCs, since toldAt
+	mu          sync.Mutex
+	conns       map[*conn]struct{}
+	rpcs        map[*rpc]struct{} // empty unless tracked
+	moments     int               // how many RPCs have a moment of Spread
+	isTold      bool
+	toldAt      time.Time
+	lastEnd     time.Time     // of an RPC
+	window      time.Duration // of Spread
+	ended       error         // why the contexts of RPCs have ended; nil: they have not
+	cut         bool          // the connections were closed at the deadline
+	cutRPCs     int           // that this has cut off
+	cutConns    int           // that this has closed, if they had no RPC
+	finished    int           // RPCs, since toldAt
+	interrupted int           // of these: those whose contexts the drain had ended
 }
 
 // errStopping is the cause of the end of contexts that do not wait for the deadline.

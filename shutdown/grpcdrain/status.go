@@ -17,12 +17,20 @@ const most = 4
 // A snapshot has the RPCs and connections at a moment.
 type snapshot struct {
 	at    time.Time
+	quiet time.Duration // since the last RPC, or since the server was told to stop
 	rpcs  []*rpc
 	conns []*conn
 }
 
 func (s *server) snapshot() snapshot {
-	return snapshot{at: time.Now(), rpcs: slices.Collect(maps.Keys(s.rpcs)), conns: slices.Collect(maps.Keys(s.conns))}
+	now, since := time.Now(), s.toldAt
+	if s.lastEnd.After(since) {
+		since = s.lastEnd
+	}
+	return snapshot{
+		at: now, quiet: now.Sub(since),
+		rpcs: slices.Collect(maps.Keys(s.rpcs)), conns: slices.Collect(maps.Keys(s.conns)),
+	}
 }
 
 // cutOff returns what closing all connections cuts off.
@@ -31,13 +39,20 @@ func (s *server) cutOff() snapshot {
 	defer s.mu.Unlock()
 	left := s.snapshot()
 	s.cut, s.cutRPCs = true, len(left.rpcs)
+	if s.cutRPCs == 0 {
+		s.cutConns = len(left.conns)
+	}
 	return left
 }
 
 // status is the status of the step: what it waits for, and what it has done.
 func (s *server) status() string {
 	s.mu.Lock()
-	left, finished, cut, shorter := s.snapshot(), s.finished, s.cutRPCs, ""
+	left, cutRPCs, cutConns := s.snapshot(), s.cutRPCs, s.cutConns
+	finished, shorter := counted(s.finished, "RPC finished", "RPCs finished"), ""
+	if s.interrupted > 0 {
+		finished += fmt.Sprintf(", %d of them interrupted", s.interrupted)
+	}
 	if s.isTold && s.window < s.spread {
 		shorter = fmt.Sprintf("Spread reduced from %v to %v", s.spread, age(s.window))
 	}
@@ -48,15 +63,16 @@ func (s *server) status() string {
 	return list("; ",
 		left.methods("RPC in flight", "RPCs in flight"),
 		counted(len(left.conns), "connection open", "connections open"),
-		counted(finished, "RPC finished", "RPCs finished"),
-		counted(cut, "RPC cut off", "RPCs cut off"),
+		finished,
+		counted(cutRPCs, "RPC cut off", "RPCs cut off"),
+		counted(cutConns, "connection closed whose client had not left", "connections closed whose clients had not left"),
 		shorter,
 	)
 }
 
 // err is the task's error if closing the connections has cut off something. ended says whether
-// everything has returned since, and took how long the drain has taken.
-func (left snapshot) err(s *server, ended bool, took time.Duration) error {
+// everything has returned since.
+func (left snapshot) err(s *server, ended bool) error {
 	var what string
 	switch {
 	case len(left.rpcs) > 0:
@@ -70,7 +86,7 @@ func (left snapshot) err(s *server, ended bool, took time.Duration) error {
 	case len(left.conns) > 0 && !s.tracked:
 		what = counted(len(left.conns), "connection closed", "connections closed") + " at the deadline" + from(left.peers()) +
 			"; the RPCs are unknown, since the server was not made by grpcdrain.NewServer"
-	case len(left.conns) > 0 && took > unread:
+	case len(left.conns) > 0 && left.quiet > unread:
 		what = counted(len(left.conns), "connection closed", "connections closed") +
 			" at the deadline whose client has not read its last response" + from(left.peers())
 	case !ended:

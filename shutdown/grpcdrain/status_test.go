@@ -4,11 +4,15 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/shutdown/grpcdrain"
@@ -59,6 +63,71 @@ func TestDeafRPCs(t *testing.T) {
 		}
 		close(release)
 	})
+}
+
+// A client that reads late, or not at all, fails the task only if it had the time to read.
+func TestLastResponses(t *testing.T) {
+	// respond starts a program whose handler ends after d with a response of so many bytes, and
+	// opens a stream.
+	respond := func(t *testing.T, grace, d time.Duration, bytes int) (*program, grpc.ClientStream) {
+		p := startFor(t, &shutdown.Coordinator{Grace: grace}, serve(&echo{stream: func(s grpc.ServerStream) error {
+			time.Sleep(d)
+			return s.SendMsg(wrapperspb.String(strings.Repeat("x", bytes)))
+		}}))
+		stream := p.open(p.client())
+		synctest.Wait()
+		return p, stream
+	}
+	bubble(t, "a response shortly before the end, and a distant client", func(t *testing.T) {
+		p, _ := respond(t, grace, 9100*time.Millisecond, 1<<20)
+		r, _ := p.ended()
+		if want := "1 RPC finished, 1 of them interrupted; 1 connection closed whose client had not left"; r.Err() != nil || r.Steps[0].Status != want {
+			t.Errorf("status = %q, want %q; error = %v", r.Steps[0].Status, want, r.Err())
+		}
+	})
+	bubble(t, "a client that does not read for less than 7 s", func(t *testing.T) {
+		p, stream := respond(t, 4*time.Second, 0, 1<<20)
+		r, _ := p.ended()
+		if want := "1 connection closed whose client had not left"; r.Err() != nil || r.Steps[0].Status != want {
+			t.Errorf("status = %q, want %q; error = %v", r.Steps[0].Status, want, r.Err())
+		}
+		if err := stream.RecvMsg(new(wrapperspb.StringValue)); status.Code(err) != codes.Unavailable {
+			t.Errorf("the client got %v", err)
+		}
+	})
+}
+
+// An RPC that ends because its context does is finished, and interrupted.
+func TestInterrupted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		second bool
+		want   string
+	}{
+		"at the deadline":       {false, "3 RPCs finished, 2 of them interrupted"},
+		"after a second signal": {true, "3 RPCs finished, 2 of them interrupted"},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			p := start(t, serve(&echo{
+				unary: takes(time.Second),
+				stream: func(s grpc.ServerStream) error {
+					<-s.Context().Done()
+					return context.Cause(s.Context())
+				},
+			}))
+			cc := p.client()
+			p.open(cc)
+			p.open(cc)
+			inFlight(cc)
+			p.Signal(syscall.SIGTERM)
+			time.Sleep(2 * time.Second)
+			if tc.second {
+				p.Signal(syscall.SIGTERM)
+			}
+			if r := p.Wait(); r.Err() != nil || r.Steps[0].Status != tc.want {
+				t.Errorf("status = %q, want %q; error = %v", r.Steps[0].Status, tc.want, r.Err())
+			}
+		})
+	}
 }
 
 // While the drain waits, the step's status names methods and ages.

@@ -79,12 +79,13 @@ type rpc struct {
 	cancel          context.CancelCauseFunc
 
 	// These fields are guarded by the server's mutex.
-	began    time.Time
-	draining chan struct{} // with Spread, once Draining was called
-	asked    bool          // draining is closed
-	fraction float64       // of the window, at which draining is closed
-	timer    *time.Timer   // closes draining
-	lastSeen bool          // of Watch: the client was sent a status other than SERVING
+	began       time.Time
+	draining    chan struct{} // with Spread, once Draining was called
+	asked       bool          // draining is closed
+	fraction    float64       // of the window, at which draining is closed
+	timer       *time.Timer   // closes draining
+	interrupted bool          // the drain has ended the context before the RPC
+	lastSeen    bool          // of Watch: the client was sent a status other than SERVING
 }
 
 // &rpcKey is the context key of a context's RPC.
@@ -148,7 +149,7 @@ func (s *server) begin(r *rpc, at time.Time) {
 	r.began = at
 	s.rpcs[r] = struct{}{}
 	if s.ended != nil {
-		r.cancel(s.ended)
+		s.interrupt(r)
 	}
 }
 
@@ -160,8 +161,12 @@ func (s *server) end(r *rpc) {
 	if r.timer != nil {
 		r.timer.Stop()
 	}
+	s.lastEnd = time.Now()
 	if s.isTold && !s.cut {
 		s.finished++
+		if r.interrupted {
+			s.interrupted++
+		}
 	}
 }
 
@@ -198,9 +203,14 @@ func (s *server) endRPCs(cause error) {
 	}
 	s.ended = cause
 	for r := range s.rpcs {
-		r.cancel(cause)
+		s.interrupt(r)
 		s.ask(r)
 	}
+}
+
+func (s *server) interrupt(r *rpc) {
+	r.interrupted = true
+	r.cancel(s.ended)
 }
 
 func (s *server) draining(r *rpc) <-chan struct{} {
