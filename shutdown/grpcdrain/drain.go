@@ -8,6 +8,7 @@ import (
 
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/signals"
 )
 
 const (
@@ -67,6 +68,7 @@ func (s *server) tell(work context.Context) {
 	s.ready.announce(true)
 	s.mu.Lock()
 	s.isTold, s.toldAt, s.window = true, time.Now(), s.spread
+	s.began = s.toldAt
 	if at, ok := work.Deadline(); ok {
 		left := at.Sub(s.toldAt)
 		s.window = max(0, min(s.spread, left-min(time.Second, left/4)))
@@ -99,17 +101,18 @@ func (s *server) await(work context.Context, done <-chan struct{}) error {
 			return nil
 		case now := <-rounds.C:
 			if !closeIdle.IsZero() && now.After(closeIdle) && s.isIdle() {
-				return s.closeAll(done, margin(now.Sub(s.toldAt))/4)
+				return s.closeAll(done, margin(now.Sub(s.began))/4)
 			}
 			s.closeConns(handshaking)
 			s.endWatches(true)
 			shutdown.SetStatus(s.task, s.status())
 		case <-stopped: // a drain that has begun before the stop now has a deadline
 			stopped = nil
+			s.began = time.Now()
 			lastMoment.Reset(min(s.untilLastMoment(work), s.untilLastMoment(group.WorkContext(s.task))))
 		case now := <-lastMoment.C:
 			s.endRPCs(shutdown.ErrGrace)
-			closeIdle = now.Add(margin(now.Sub(s.toldAt)) / 2)
+			closeIdle = now.Add(margin(now.Sub(s.began)) / 2)
 			rounds.Reset(round / 25)
 		case <-work.Done():
 			return s.atDeadline(context.Cause(work), done)
@@ -134,7 +137,7 @@ func (s *server) untilLastMoment(work context.Context) time.Duration {
 	if !ok {
 		return never
 	}
-	return time.Until(at.Add(-margin(at.Sub(s.toldAt))))
+	return time.Until(at.Add(-margin(at.Sub(s.began))))
 }
 
 // margin is the time that handlers have to answer before the deadline and, after it, about the
@@ -144,23 +147,49 @@ func margin(all time.Duration) time.Duration {
 }
 
 // atDeadline closes all connections. It is called at the deadline, or earlier after a second
-// signal.
+// signal. Then handlers first have the time to answer, unless they have had it.
 func (s *server) atDeadline(cause error, done <-chan struct{}) error {
-	all := time.Since(s.toldAt)
-	if at, ok := group.WorkContext(s.task).Deadline(); ok {
-		all = max(all, at.Sub(s.toldAt))
+	var signal *signals.Error
+	var toAnswer, toReturn time.Duration
+	if errors.As(cause, &signal) {
+		toAnswer = s.halfOfMinimum()
+		toReturn = toAnswer / 4
+	} else {
+		toReturn = margin(time.Since(s.began)) / 4
+		toAnswer = toReturn
 	}
-	rest := margin(all)
 	s.mu.Lock()
-	answered := s.ended != nil // handlers have had their time to answer
+	answered := s.ended != nil
 	s.mu.Unlock()
-	if !answered { // after a second signal
+	if !answered {
 		s.endRPCs(cause)
-		if wait(done, rest/4) {
+		s.closeConns(handshaking)
+		if wait(done, toAnswer) {
 			return nil
 		}
 	}
-	return s.closeAll(done, rest/4)
+	return s.closeAll(done, toReturn)
+}
+
+// halfOfMinimum returns nearly half of the minimum that the step has after a second signal. The
+// Deadline of the step's work context is still the one from before the signal. Only a group that
+// stops within the step is told the new time, and gives half of it to its task.
+func (s *server) halfOfMinimum() time.Duration {
+	left := make(chan time.Duration, 1)
+	var g group.Group
+	g.Go("time to answer", func(ctx context.Context) error {
+		<-ctx.Done()
+		at, _ := group.WorkContext(ctx).Deadline() // each task that stops has one
+		left <- time.Until(at)
+		return nil
+	})
+	_ = g.Run(s.task)
+	select {
+	case d := <-left:
+		return max(0, d)
+	default: // no time is left
+		return 0
+	}
 }
 
 // closeAll closes all connections, waits for at most limit, and returns what it has cut off.

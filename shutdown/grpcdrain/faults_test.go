@@ -3,6 +3,7 @@ package grpcdrain_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -315,6 +316,22 @@ func TestOwnStop(t *testing.T) {
 			t.Errorf("after %v: %v, %v", took, r.Err(), err)
 		}
 	})
+	for _, grace := range []time.Duration{grace, time.Second} {
+		bubble(t, fmt.Sprintf("GracefulStop, and then a stop with a deaf RPC and %v", grace), func(t *testing.T) {
+			release := make(chan struct{})
+			srv := serve(&echo{unary: func(context.Context, string) (string, error) { <-release; return "", nil }})
+			p := startFor(t, &shutdown.Coordinator{Grace: grace}, srv)
+			inFlight(p.client())
+			go srv.GracefulStop()
+			time.Sleep(time.Minute)
+			r, took := p.ended()
+			if step := r.Steps[0]; step.Outcome == shutdown.OutcomeAbandoned || !strings.Contains(step.Err.Error(), "1 RPC cut off") || took >= grace {
+				t.Errorf("%v after %v: %v", step.Outcome, took, step.Err)
+			}
+			close(release)
+			synctest.Wait()
+		})
+	}
 	bubble(t, "Stop before the task begins", func(t *testing.T) {
 		srv := serve(new(echo))
 		srv.Stop()

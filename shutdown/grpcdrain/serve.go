@@ -55,6 +55,7 @@ type server struct {
 	task    context.Context
 	ready   *readiness
 	told    chan struct{} // closed when the server is told to stop
+	began   time.Time     // when the time of the stop began: toldAt, or later the end of the task's context
 
 	mu          sync.Mutex
 	conns       map[*conn]struct{}
