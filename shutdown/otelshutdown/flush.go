@@ -121,15 +121,33 @@ const (
 	endShare      = 0.95
 )
 
-// afterSignal takes the place of the time until the deadline after a second signal, which ends the
-// handler's context at once. The step then still has its minimum. That is usually reserve; half of it
-// is enough for a collector that answers.
-const afterSignal = reserve / 2
+// afterSignal returns what takes the place of the time until the deadline after a second signal,
+// which ends the handler's context at once. The step then still has its minimum. Only a group that
+// stops within the step is told that time, and gives half of it to its task: enough for a collector
+// that answers.
+func afterSignal(ctx context.Context) time.Duration {
+	left := make(chan time.Duration, 1)
+	var g group.Group
+	g.Go("time to flush", func(ctx context.Context) error {
+		<-ctx.Done()
+		at, _ := group.WorkContext(ctx).Deadline() // each task that stops has one
+		left <- time.Until(at)
+		return nil
+	})
+	_ = g.Run(ctx)
+	select {
+	case d := <-left:
+		return max(0, d)
+	default: // no time is left
+		return 0
+	}
+}
 
 func newLimits(ctx context.Context) (l *limits, release func()) {
 	l = &limits{start: time.Now()}
 	values := context.WithoutCancel(ctx)
 	at, _ := ctx.Deadline() // each step has one
+	rest := sync.OnceValue(func() time.Duration { return afterSignal(ctx) })
 	var cancels []context.CancelFunc
 	limit := func(share float64) context.Context {
 		of := func(d time.Duration) time.Duration { return time.Duration(share * float64(d)) }
@@ -137,7 +155,7 @@ func newLimits(ctx context.Context) (l *limits, release func()) {
 		unhook := context.AfterFunc(ctx, func() {
 			var s *signals.Error
 			if errors.As(context.Cause(ctx), &s) {
-				time.AfterFunc(of(afterSignal), cancel)
+				time.AfterFunc(of(rest()), cancel)
 				return
 			}
 			cancel() // the step's limit was brought forward
