@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -17,7 +18,6 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -120,6 +120,17 @@ func TestBadInput(t *testing.T) {
 			err := g.Run(t.Context())
 			if want := "grpcdrain: " + tc.want; err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("error = %v, want %s", err, want)
+			}
+		})
+	}
+	for name, srv := range map[string]*grpc.Server{"a nil server": nil, "a server that was served": served} {
+		t.Run(name+" closes the listener", func(t *testing.T) {
+			l := listen(t, "tcp", "127.0.0.1:0")
+			if grpcdrain.Serve(srv, grpcdrain.Listener(l))(t.Context()) == nil {
+				t.Error("no error")
+			}
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("the listener was open; Close() = %v", err)
 			}
 		})
 	}
@@ -309,38 +320,4 @@ func TestServersAreCollected(t *testing.T) {
 			t.Fatalf("%d of %d servers were collected", collected.Load(), n)
 		}
 	}
-}
-
-// The connections that a server's credentials see have SyscallConn, and NetConn for what it does
-// not offer.
-func TestConnections(t *testing.T) {
-	t.Cleanup(func() { goleak.VerifyNone(t) })
-	seen := make(chan net.Conn, 1)
-	l := listen(t, "tcp", "127.0.0.1:0")
-	p := startOn(t, new(shutdown.Coordinator), l, nil, serve(new(echo), grpc.Creds(&seeing{insecure.NewCredentials(), seen})))
-	if _, err := call(t.Context(), client(t, l.Addr().String(), insecure.NewCredentials()), "hello"); err != nil {
-		t.Error(err)
-	}
-	c := <-seen
-	if _, ok := c.(syscall.Conn); !ok {
-		t.Errorf("a %T has no SyscallConn", c)
-	}
-	if inner, ok := c.(interface{ NetConn() net.Conn }); !ok {
-		t.Errorf("a %T has no NetConn", c)
-	} else if _, ok := inner.NetConn().(*net.TCPConn); !ok {
-		t.Errorf("NetConn returned a %T", inner.NetConn())
-	}
-	if r, _ := p.ended(); r.Err() != nil {
-		t.Error(r.Err())
-	}
-}
-
-type seeing struct {
-	credentials.TransportCredentials
-	seen chan net.Conn
-}
-
-func (s *seeing) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	s.seen <- c
-	return s.TransportCredentials.ServerHandshake(c)
 }

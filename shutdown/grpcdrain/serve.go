@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -76,20 +77,28 @@ type server struct {
 // errStopping is the cause of the end of contexts that do not wait for the deadline.
 var errStopping = errors.New("grpcdrain: the server is stopping")
 
-func run(ctx context.Context, srv *grpc.Server, o options) error {
+// begin returns the record of srv, which is this task's from now on, and the listener.
+func (o *options) begin(srv *grpc.Server) (*record, net.Listener, error) {
 	if srv == nil {
-		return errors.New("grpcdrain: Serve was given a nil server")
+		return nil, nil, errors.New("Serve was given a nil server")
 	}
 	rec := new(record).store(srv)
 	if rec.taken.Swap(true) {
-		return errors.New("grpcdrain: another task serves this server, or has served it; each task needs a server of its own")
+		return nil, nil, errors.New("another task serves this server, or has served it; each task needs a server of its own")
 	}
-	inner, err := o.listen()
+	l, err := o.listen()
+	if err != nil {
+		rec.taken.Store(false)
+	}
+	return rec, l, err
+}
+
+func run(ctx context.Context, srv *grpc.Server, o options) error {
+	rec, inner, err := o.begin(srv)
 	if err != nil {
 		if o.listener != nil {
 			_ = o.listener.Close() // clients must not wait there
 		}
-		rec.taken.Store(false)
 		return fmt.Errorf("grpcdrain: %w", err)
 	}
 	s := &server{
