@@ -197,6 +197,21 @@ func TestCallThatTakesTooLong(t *testing.T) {
 	}
 }
 
+// After a second signal it gets the same answer at once.
+func TestCallAndSecondSignal(t *testing.T) {
+	p := start(t, "-grace", "1m")
+	answered := p.say(t, time.Hour)
+	if err := <-p.say(t, 0); err != nil {
+		t.Fatal(err)
+	}
+	p.Signal(syscall.SIGTERM)
+	time.Sleep(time.Second)
+	p.terminate(t, 0)
+	if err := <-answered; status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "the server is stopping") {
+		t.Errorf("the call got %v", err)
+	}
+}
+
 // The client sees the drain, and no call of it fails when its server is restarted.
 func TestClient(t *testing.T) {
 	p := start(t, "-delay", "500ms")

@@ -15,6 +15,7 @@ import (
 	"github.com/lastcall-go/lastcall/examples/grpc-server/echo"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/shutdown/grpcdrain"
+	"github.com/lastcall-go/lastcall/signals"
 )
 
 type service struct{ echo.UnimplementedEchoServer }
@@ -102,7 +103,8 @@ func (*service) Chat(stream grpc.BidiStreamingServer[echo.SayRequest, echo.SayRe
 // interrupted is the answer to a call whose context has ended. If the server ends it, the client
 // may try again: another server can answer.
 func interrupted(ctx context.Context) error {
-	if errors.Is(context.Cause(ctx), shutdown.ErrGrace) {
+	var second *signals.Error
+	if cause := context.Cause(ctx); errors.Is(cause, shutdown.ErrGrace) || errors.As(cause, &second) {
 		return status.Error(codes.Unavailable, "the server is stopping")
 	}
 	return status.FromContextError(ctx.Err()).Err()
