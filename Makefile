@@ -3,7 +3,7 @@
 CHECKS := version test race vet staticcheck lastcallvet words prose format tidy alone cross 386 arm64 windows api fuzz docs
 
 .DEFAULT_GOAL := help
-.PHONY: help run strict random campaign mutants cover bench kind ci fix $(CHECKS)
+.PHONY: help run strict losses random campaign mutants cover bench kind ci fix $(CHECKS)
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is one of'
@@ -17,6 +17,10 @@ run: ## start the example server; Ctrl-C stops it
 
 strict: ## 100 runs of each kind of stuck step: the exit is at most 50 ms after the grace period (15 minutes, on a quiet machine)
 	go test -tags strict -run ProcessStrict -v -timeout 1h -parallel 8 ./shutdown
+
+losses: ## rolling restarts of gRPC servers, and 1 000 drains with telemetry: nothing is lost or late (some minutes, on a quiet machine)
+	cd shutdown/grpcdrain && go test -run 'RollingRestart|DeafStreams' -v -timeout 1h . -rounds 5 -strict
+	cd shutdown/otelshutdown && go test -run NothingIsLost -v -timeout 2h . -drains 1000
 
 random: ## 1 000 runs of examples/counter that end at random moments: the file is right after each
 	go test -run Random -v ./examples/counter -runs 1000

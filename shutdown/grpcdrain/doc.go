@@ -31,7 +31,8 @@
 //     RPCs of each, the age of the oldest, and the addresses of their clients.
 //   - [Health] changes before the delay, so that clients and probes see it while the server serves.
 //   - Connections without a completed handshake are closed after 250 ms. While one is open, grpc
-//     sends no GOAWAY to the others, for up to 120 s.
+//     sends no GOAWAY to the others, for up to 120 s. A client whose handshake takes longer than
+//     250 ms is refused, where GracefulStop would wait for it.
 //   - Streams of health's Watch and of the reflection service are ended. They would last as long
 //     as their clients.
 //

@@ -3,6 +3,7 @@ package grpcdrain_test
 import (
 	"context"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +157,31 @@ func TestReflection(t *testing.T) {
 		p.clean(0)
 		if _, err := s.Recv(); err != io.EOF {
 			t.Errorf("the stream ended with %v", err)
+		}
+	})
+}
+
+// A server of grpc.NewServer cannot end a Watch. It holds up the drain until its connection is closed.
+func TestWatchOfOtherServer(t *testing.T) {
+	bubble(t, "a stream of Watch", func(t *testing.T) {
+		h, srv := health.NewServer(), grpc.NewServer()
+		healthpb.RegisterHealthServer(srv, h)
+		p := start(t, srv, grpcdrain.Health(h))
+		s, err := healthpb.NewHealthClient(p.client()).Watch(context.Background(), &healthpb.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []healthpb.HealthCheckResponse_ServingStatus{serving, notServing} {
+			if want == notServing {
+				p.Stop(nil)
+			}
+			if res, err := s.Recv(); err != nil || res.GetStatus() != want {
+				t.Errorf("the status is %v, want %v: %v", res.GetStatus(), want, err)
+			}
+		}
+		r, took := p.ended()
+		if err := r.Err(); err == nil || !strings.Contains(err.Error(), "1 connection closed at the deadline") || took != grace-500*time.Millisecond {
+			t.Errorf("after %v: %v", took, err)
 		}
 	})
 }
