@@ -59,8 +59,8 @@ func (rec *record) store(srv *grpc.Server) (stored *record) {
 // return then, so that its client calls another server.
 //
 // In an RPC of a server that is the handler of an http.Server, served by httpdrain, it is the
-// channel of httpdrain.Draining, whoever made the grpc.Server. In RPCs that came to a server of
-// grpc.NewServer by Serve, and for any other context, it is nil.
+// channel of httpdrain.Draining, also for a server of grpc.NewServer. In RPCs of such a server
+// that Serve serves, and for any other context, it is nil.
 func Draining(ctx context.Context) <-chan struct{} {
 	r, ok := ctx.Value(&rpcKey).(*rpc)
 	if !ok {
