@@ -28,13 +28,15 @@ const DefaultGrace = group.DefaultGrace
 type Coordinator struct {
 	// Grace is the grace period: the time from t0 to the exit. Zero means the grace period of the
 	// environment: TERMINATION_GRACE_PERIOD_SECONDS less PRESTOP_SLEEP_SECONDS, less a margin. The
-	// margin is 2 s, or half of the difference if that is shorter. Without these variables Grace
-	// is DefaultGrace. An empty variable counts as unset. If a variable is not a number of
-	// seconds, or if nothing is left of the grace period, Run fails before main is called.
+	// margin is 2 s, or half of the difference if that is shorter. No platform sets these
+	// variables: set them in the pod's manifest or the unit. Without TERMINATION_GRACE_PERIOD_SECONDS
+	// Grace is DefaultGrace. An empty variable counts as unset. If a variable is not a number of
+	// seconds, or if nothing is left of the grace period, main is not called: the program stops
+	// at once, as if main had returned the error, and the exit code is 1.
 	Grace time.Duration
 	// Delay is the time from t0 to the end of the root context. During it Ready is false, but the
 	// program still serves, until load balancers have noticed. It is part of Grace. A Delay of
-	// more than half of Grace is reduced to half, and the log has a warning.
+	// more than half of Grace is reduced to half, and the log has a warning. Zero means no delay.
 	Delay time.Duration
 	// Signals are the termination signals, which ask the program to stop. Nil means SIGINT and
 	// SIGTERM. Empty but not nil means none: then SIGPIPE and SIGHUP are not caught from t0 on
@@ -53,7 +55,9 @@ type Coordinator struct {
 	Slog *slog.Logger
 	// Observe is called with each Event, one after the other, on a goroutine of its own. It may
 	// call methods of the Coordinator, but should not wait for the end of the drain: the drain
-	// waits for Observe at its end, for at most 500 ms. Nil means no observer.
+	// waits for Observe at its end, for at most 500 ms, and not longer than 25 ms after the grace
+	// period. If Observe is slow, up to 8192 events wait for it. The others are dropped, and the
+	// log says how many. Nil means no observer.
 	Observe func(Event)
 
 	once        sync.Once

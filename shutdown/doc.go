@@ -36,12 +36,14 @@
 //   - the end of a task that was started with Start
 //
 // Quiesce only announces a stop: the delay begins, and the program goes on. If the request follows
-// when less than 2s are left, the exit is 2s after the request, or Grace after it if Grace is
-// shorter. kube.PreStop describes an exception.
+// within the grace period of the announcement, the stop has the rest of that period, but at least
+// 2s, or Grace if that is shorter. If the request follows later, the stop has a new grace period
+// and no delay. kube.PreStop describes an exception.
 //
-// There is no delay after main's return, the failure of a task, or the end of a started task. Each
-// of these also ends a delay that is running. There is no delay either if the stop was requested
-// before Run, or if there is no Run. From t0 on, a task that returns nil does not stop the others.
+// There is no delay after main's return, the failure of a task, or the end of a started task. There
+// is none either if the stop was requested before Run, or if there is no Run. Main's return and the
+// failure of a task also end a delay that is running. From t0 on, a task that returns nil neither
+// stops the others nor ends the delay.
 //
 // # Words
 //
@@ -58,12 +60,13 @@
 //     a list of handlers, a group is a list of tasks, and the program is the list of all its steps.
 //   - told to stop: main and a task are told to stop by the end of their context, and a pair of
 //     functions (see [group.Group.Add]) by the call of its interrupt. A handler is called instead.
+//     A hold is not told.
 //   - work context: the context for the work that a step does while it stops. A handler, a hold and
 //     the functions of a pair are given their work context. Main and a task get theirs from
 //     [group.WorkContext].
 //   - budget: the time that a step may use.
 //   - minimum: the part of a step's budget that no step before it can take away. [Reserve] raises it.
-//   - deadline: when a step's work context ends, a little before its budget does.
+//   - deadline: when a step's work context ends, a little before the end of its budget.
 //   - abandon: go on without a step that has not returned at the end of its budget.
 //   - limit: a time at which a step or a list has to be over. If there are several, the earliest
 //     applies.
@@ -76,29 +79,43 @@
 //
 // # The time of a step
 //
-// A step's time runs from its own start: when it is told to stop or, for a handler, called. The
-// time of a hold starts with that of main.
+// A step may use all the time that is left, except the minimums of the steps after it. So no step
+// starves: however long the others take, each still has its minimum, unless the minimums had to be
+// reduced, as described below. A single slow step has nearly all of the grace period. With a Grace
+// of 25s, ten handlers may hang, and the eleventh still has its second. Time that a step does not
+// use goes to the steps after it.
 //
-//	floor   = min(1s, R/(2n))                   R: time left when the stop is planned
-//	                                            n: number of steps that will run one after the other: main with its
-//	                                            holds counts as one, a Concurrent scope as its member with most steps
+// A step's time runs from its own start: when it is told to stop or, for a handler, called. The
+// time of a hold starts with that of main. A hold that begins later has the rest of main's budget.
+//
+//	floor   = min(1s, R/(2n))
+//	          R: the time left when the stop is planned
+//	          n: the number of steps that will run one after the other, with those in scopes.
+//	             Main with its holds counts as one, a Concurrent list as its member with most steps.
 //	minimum = max(floor, Reserve), capped by Timeout if there is one
-//	          of a scope, instead of the floor: the sum of its members' minimums, or the largest if it is Concurrent
+//	          A scope has, instead of the floor, the sum of its members' minimums,
+//	          or the largest of them if it is Concurrent.
 //	budget  = max(minimum, left - minimums of the steps after it), at most left, capped by Timeout
-//	          left: in a scope or group, the time to its end (it has a budget by the same formula);
-//	          otherwise the time to t0 + Grace
-//	          the steps after it: those of the same scope or group, otherwise those of the program
+//	          left: the time to the limit of the list that the step is in
+//	          the steps after it: the steps and scopes of that list whose turn comes later
 //	margin  = budget/20, at least 25ms, at most 500ms and budget/2
 //
+// The limit of the program is t0 + Grace. A scope has a budget by the same formula, and the end of
+// that budget is its limit. [Scope.Close] describes the limit of a scope that is closed early, and
+// the field Grace of [group.Group] that of a group.
+//
 // The step's work context ends at start + budget - margin, its deadline. At start + budget the step
-// is abandoned. A step that returns at its deadline or later is late, which is a failure. It is not
-// late if at its deadline it was waiting for a group that it runs, or for a scope or handler that
-// it closes. A handler for which no time is left is skipped.
+// is abandoned. The report names each abandoned step, where it was registered, what it waits for,
+// and the stacks of all its goroutines. A step that returns at its deadline or later is late, which
+// is a failure. It is not late if at its deadline it was waiting for a group that it runs, or for a
+// scope or handler that it closes. A handler is skipped if no time is left for it, for example
+// because the process was suspended.
 //
 // The stop of the program, with all scopes in it, is planned when the delay is over. The stop of a
-// group is planned when it begins, and that of a scope if it is closed early. The floor is computed
-// then, and does not change afterwards. A step in a scope that is closed early while the program
-// stops is planned twice. It has the smaller of the two floors.
+// group is planned when it begins, and that of a scope if it is closed early: R and n are then those
+// of the group or scope alone. The floor is computed then, and does not change afterwards. A step
+// in a scope that is closed early while the program stops is planned twice. It has the smaller of
+// the two floors.
 //
 // If the minimums of a list do not fit into the time left, all of them are reduced by the same
 // factor. They are never raised again. This happens
@@ -111,35 +128,34 @@
 // The limit of a step that runs becomes earlier when, for example, a second caller closes the same
 // scope with an earlier deadline. A step that has used its minimum by then keeps 50ms.
 //
-// The groups that a step runs, and the scopes that it closes, have to be over by the step's
-// deadline. A group or scope that begins to stop after the deadline has half of the time from the
-// deadline to the step's end. So the innermost step is abandoned first, and named. The Reserve of a
-// group's task does not raise the minimum of the step that runs the group. While a step closes a
-// scope or a handler before its turn, no time is kept for that scope or handler: it uses the time
-// of the step.
+// The groups that a step runs, and the scopes and handlers that it closes, have to be over by the
+// step's deadline. One that begins to stop only after the deadline has to be over half-way between
+// the deadline and the end of the step's budget. So the innermost step is abandoned first, and
+// named.
 //
-// So no step starves: however long the others take, each still has its minimum. A single slow step
-// has nearly all of the grace period, less the minimums of the steps after it. With a Grace of 25s,
-// ten handlers may hang, and the eleventh still has its second. Time that a step does not use goes
-// to the steps after it. The report names each abandoned step, where it was registered, what it
-// waits for, and the stacks of all its goroutines.
+// The Reserve of a group's task does not raise the minimum of the step that runs the group. While a
+// step closes a scope or a handler before its turn, no time is kept for that scope or handler: it
+// uses the time of the step.
 //
-// A step's work context has the values of the context given to Run. Its context.Cause is [ErrGrace]
-// at the deadline, and a [*signals.Error] after a second signal. TestBudgets in internal/tree has the
+// A step's work context has the values of the context given to Run. At the deadline its Err is
+// context.DeadlineExceeded, with [ErrGrace] as the context.Cause. After a second signal its Err is
+// context.Canceled, with a [*signals.Error] as the cause. TestBudgets in internal/tree has the
 // formula as a table of examples.
 //
 // Being told to stop is not an error. A step may return nil, its context's error or its cause,
-// an error that wraps one of these, or an error that [Expect] names.
+// an error that wraps one of these, or an error that [Expect] names. The deadline is an exception:
+// ErrGrace, or context.DeadlineExceeded from a work context, is a failure.
 //
 // # Signals
 //
 // The first termination signal begins the stop, or joins a stop that has begun otherwise. A signal
 // within 200ms of the last one that counted does not count. The second signal ends the delay, the
 // root context, and the work contexts of the steps that are stopping. Each of these steps has at
-// most its minimum, counted from the signal. Each step to come has its minimum, counted from its
-// start. The work contexts of handlers and holds to come are alive. Those of tasks to come have
-// ended. The Reserve of a scope does not raise the minimums of its handlers. The third signal
-// prints which steps are still running, and exits with 128 + its number.
+// most its minimum, counted from the signal. A signal during the delay tells main to stop, so main
+// is one of these steps. Each step to come has its minimum, counted from its start. The work
+// contexts of handlers and holds to come are alive. Those of tasks to come have ended. The Reserve
+// of a scope does not raise the minimums of its handlers. The third signal prints which steps are
+// still running, and exits with 128 + its number.
 //
 // # What does not run handlers
 //
@@ -150,14 +166,15 @@
 //   - os.Exit and log.Fatal end the process at once. Use [Exit], or return an error.
 //   - A panic on a goroutine that nobody owns ends the process. Start goroutines with
 //     [group.Group] or [Go], which own them.
-//   - SIGHUP ends the process unless it is in Signals. While neither Run, Main, Shutdown nor Exit is
-//     active, SIGINT and SIGTERM do, too. Call [Main] first, and do the rest in it.
-//   - SIGPIPE, from a write to a standard output that nobody reads, ends the process.
+//   - Before t0, SIGHUP ends the process unless it is in Signals. While neither Run, Main, Shutdown
+//     nor Exit is active, SIGINT and SIGTERM do, too. Call [Main] first, and do the rest in it.
+//   - Before t0, SIGPIPE, from a write to a standard output that nobody reads, ends the process.
 //     signal.Ignore turns it into an error that main can return.
 //
-// From t0 to the exit SIGHUP and SIGPIPE are caught and dropped, so that neither a closed terminal
-// nor a reader that leaves ends the process. SIGQUIT is left alone: it dumps all stacks, which is
-// the operator's tool. The command examples/counter ends in each of these ways.
+// From t0 to the exit, or to the return of Run, SIGPIPE and a SIGHUP that is not in Signals are
+// caught and dropped. So neither a closed terminal nor a reader that leaves ends the process.
+// SIGQUIT is left alone: it dumps all stacks, which is the operator's tool. The command
+// examples/counter ends in each of these ways.
 //
 // On Windows the system ends a process 5 s after its console was closed, whatever the process does:
 // commands should have a Grace of at most 4 s there. A process cannot end by a signal there, so

@@ -19,8 +19,13 @@ var ErrGrace = tree.ErrGrace
 // comes after the drain.
 var ErrDrained = errors.New("shutdown: already drained")
 
-// ErrInProgress is returned by Shutdown and Close, and by Shutdown of a group.Task, if a step calls
-// them that would wait for its own end. After Coordinator.Shutdown the stop has begun all the same.
+// ErrInProgress is returned by [Coordinator.Shutdown], [Scope.Close], [Registration.Close] and
+// [group.Task.Shutdown] if a step calls them that would wait for its own end. After
+// Coordinator.Shutdown the stop has begun all the same.
+//
+// It is also returned if the goroutine of a step calls Coordinator.Shutdown, group.Task.Shutdown, or
+// Close of a task of Start, but has replaced its profiler labels: it is not known then which step
+// calls. The program, or the task, has been told to stop all the same.
 var ErrInProgress = tree.ErrInProgress
 
 // These are the causes of a stop that has no other cause. Neither is a failure.

@@ -33,8 +33,8 @@ type DelayEnded struct {
 	After time.Duration // since t0
 }
 
-// StepBegan is the start of a step's time: main, a task or a hold is told to stop, or a handler is
-// called.
+// StepBegan is the start of a step's time: main or a task is told to stop, a handler is called, or
+// the time of a hold begins, usually with that of main.
 type StepBegan struct {
 	Kind       StepKind
 	Name, Site string
@@ -42,8 +42,9 @@ type StepBegan struct {
 	Budget     time.Duration // the time from Start after which it is abandoned
 }
 
-// StepEnded is emitted when a step has ended, was abandoned, or was skipped. In an event before t0
-// Start is 0.
+// StepEnded is emitted when a step has ended, was abandoned, or was skipped. If a step fails before
+// a stop is requested, there is an event, but the report does not have the step. Before t0 the
+// event's Start is 0.
 type StepEnded struct {
 	Step
 	excused bool // its Status has the text of an excused error

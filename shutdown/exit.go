@@ -14,14 +14,17 @@ import (
 // Exit drains the program and ends the process with this code. If it is called more than once, the
 // first code counts. Use it instead of os.Exit, which runs no handlers.
 //
-// On the goroutine of a step, Exit begins the stop and ends the step as if its function had
-// returned. On any other goroutine it begins the stop and blocks until the process ends. If the
-// program uses Run and not Main, the caller of Run should end the process. If it does not, Exit
-// ends the process one second after Run has returned. The goroutine of an HTTP request is not that
-// of a step: use Stop with an *ExitError there.
+// On the goroutine of a step, Exit begins the stop and ends the step by runtime.Goexit: deferred
+// functions run, and the step ends as if its function had returned nil. On any other goroutine it
+// begins the stop and blocks until the process ends. The goroutine of an HTTP request is not that
+// of a step, so the drain would wait for the request, and the request for the drain: use Stop with
+// an *ExitError there.
 //
-// Without a Run, Exit drains the program itself. Deferred in main, it does so when main returns,
-// panics or calls runtime.Goexit:
+// If the program uses Run and not Main, the caller of Run should end the process. If it does not,
+// Exit ends the process one second after Run has returned.
+//
+// Without a Run, Exit drains the program itself. Deferred in func main, it does so when that
+// function returns, panics or calls runtime.Goexit:
 //
 //	func main() {
 //		defer shutdown.Exit(0)
@@ -31,7 +34,7 @@ import (
 // After a Goexit a code of 0 becomes 1. On Unix only the low eight bits of a code count; if they
 // are 0 and the code is not, it becomes 1.
 //
-// If main panics after `defer shutdown.Exit(0)`, Exit drains the program and returns. The panic
+// If func main panics after `defer shutdown.Exit(0)`, Exit drains the program and returns. The panic
 // then goes on, and the exit code is 2. If Exit is called by a deferred closure instead, the panic
 // is lost, and the exit code is that of Exit. In all other cases Exit does not return.
 func (c *Coordinator) Exit(code int) { c.exitFor(code, callerOfExit()) }

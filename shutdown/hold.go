@@ -13,8 +13,9 @@ import (
 // The drain waits for it until release is called, as it waits for main and within main's budget. A
 // hold that is not released in time is abandoned, and named in the report.
 //
-// ok is false if it is too late: main has ended or was abandoned. release is never nil. It may be
-// called more than once, and by any goroutine.
+// Hold may be called before Run. Without a Run, the drain begins with the holds. ok is false if it
+// is too late: main has ended or was abandoned. release is never nil. It may be called more than
+// once, and by any goroutine.
 func (c *Coordinator) Hold(name string) (release func(), ok bool) {
 	return c.holdFor(site.Here().As(name))
 }
@@ -27,8 +28,9 @@ func (c *Coordinator) holdFor(at site.Origin) (release func(), ok bool) {
 	return sync.OnceFunc(func() { c.tree.Return(n, tree.Result{}) }), true
 }
 
-// Go runs work on a goroutine of its own, as a hold. The context of work has the values of ctx. It
-// does not end with ctx or with the request to stop, but at the deadline of main. An error, a panic
+// Go runs work at once, also before Run, on a goroutine of its own, as a hold: the drain waits for
+// it, as [Coordinator.Hold] describes. The context of work has the values of ctx. It does not end
+// with ctx or with the request to stop, but at the deadline of main. An error, a panic
 // or a Goexit of work is logged. If that happens after the stop has begun, it is also a failure in
 // the report. No error or panic of work ends the process.
 //

@@ -15,6 +15,9 @@ import (
 //
 //	PreStop + Delay + Drain + Cleanup + Margin <= Grace
 //
+// Drain and Cleanup together are the time of the drain: the Coordinator's grace period without the
+// delay. If Grace is 0, nothing is compared.
+//
 // The platform's grace period begins when the platform begins to end the program; in Kubernetes that
 // is before the preStop hook. The command shutdown/kube/kubecheck compares the JSON form of a Plan
 // with a manifest.
@@ -25,8 +28,8 @@ type Plan struct {
 	Source  string        // where the Coordinator's grace period comes from: "field", "environment" or "default"
 	PreStop time.Duration // the time before the program gets its signal: a preStop hook that sleeps
 	Delay   time.Duration // the Coordinator's delay in effect
-	Drain   time.Duration // the time of the drain, without Cleanup
-	Cleanup time.Duration // the sum of the handlers' reserves; a part of the drain
+	Drain   time.Duration // the Coordinator's grace period without Delay and Cleanup
+	Cleanup time.Duration // the sum of the handlers' reserves, at most the time after the delay
 	Margin  time.Duration // the part of Grace that the program does not use
 }
 

@@ -39,7 +39,8 @@ func (r *Registration) Unregister() bool {
 //	defer c.Register(h).Close(ctx)
 //
 // If the handler is running already, Close waits for it and returns nil. If it has run, or was
-// unregistered, Close returns nil at once. Scope.Close describes the handler's context and time.
+// unregistered, Close returns nil at once. [Scope.Close] describes the handler's context and time,
+// and when the report has its error, too.
 //
 // For a task of Start, Close tells the task to stop, and waits until it has ended. If the task
 // itself calls Close, Close tells it to stop and returns nil at once. If the calling goroutine is

@@ -46,7 +46,7 @@ type Step struct {
 	Kind    StepKind
 	Name    string
 	Site    string        // the file and line at which it was registered
-	Start   time.Duration // since t0: when it was told to stop or, for a handler, called; negative if that was before t0
+	Start   time.Duration // since t0: when its time began, see StepBegan; negative if a Close began it before t0
 	Took    time.Duration // from Start until it ended or was abandoned
 	Outcome Outcome
 	Err     error  // nil if OutcomeOK

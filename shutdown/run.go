@@ -46,8 +46,8 @@ func (c *Coordinator) Run(ctx context.Context, main func(context.Context) error)
 //   - on a third signal: with 128 + its number
 //
 // Main panics at once in the cases in which Run does. On a Coordinator other than Default it also
-// panics if a handler or a task is registered on Default, or if Stop was called: the handler would
-// never run.
+// panics if a handler, a task or a hold is registered on Default, or if Stop was called on Default:
+// they would have no effect.
 func (c *Coordinator) Main(main func(context.Context) error) int {
 	return c.mainFor(main, site.Here().As("main"))
 }
@@ -156,7 +156,8 @@ func (c *Coordinator) skipMain() {
 }
 
 // Shutdown asks the program to stop, like Stop(nil), and waits until the drain is over, or ctx
-// ends. It returns the report's error, or ctx's.
+// ends. It returns the report's error, or ctx's. The end of ctx ends only the wait: the drain goes
+// on.
 //
 // If a step calls Shutdown, on the step's goroutine or with a context that descends from the
 // step's, Shutdown returns ErrInProgress at once: the step would wait for its own end. Without a

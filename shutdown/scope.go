@@ -78,7 +78,8 @@ func (s *Scope) add(n *tree.Node, values *tree.Values) error {
 }
 
 // Close runs the handlers of the scope now, newest first, and returns their errors, joined. They do
-// not run again during the drain.
+// not run again during the drain. The log has the errors, too. The report has those of handlers that
+// end while the program stops.
 //
 // The contexts of the handlers have the values of ctx but not its end, so a cancelled ctx does not
 // cancel them. The handlers have until the earlier of two deadlines: that of ctx, and that of the
