@@ -29,8 +29,8 @@ func (e *TaskError) Error() string { return fmt.Sprintf("task %q: %v", e.Name, e
 // Unwrap returns Err.
 func (e *TaskError) Unwrap() error { return e.Err }
 
-// An EndedError is the cause of a stop that began because a task returned nil: a task of a group
-// without MayFinish, or a task of shutdown.Start. It is not a failure.
+// An EndedError is the cause of a stop that began because a task returned nil. The task was one of
+// shutdown.Start, or one of a group and without MayFinish. An EndedError is not a failure.
 type EndedError struct {
 	// Name is the task's name. It is "outer/inner" if the task "outer" ran a group, and returned
 	// because that group's task "inner" had ended.

@@ -41,9 +41,14 @@ type Group struct {
 	// Grace is the time from the first reason to stop until Run returns. Zero means the grace
 	// period of the Coordinator under which the group runs, or DefaultGrace.
 	//
-	// If the step that runs the group is stopping already when the group begins to stop, as main
-	// is when the program stops, that step's deadline applies instead of Grace. If the step begins
-	// to stop after the group, the earlier of the two applies.
+	// If the step that runs the group is stopping already when the group begins to stop, that
+	// step's deadline applies instead of Grace. If the step begins to stop after the group, the
+	// earlier of the two applies. So a group that main runs has these limits:
+	//
+	//   - If the program stops, the limit is main's deadline.
+	//   - If a task fails, t0 is the time of that failure, and the limit is main's deadline.
+	//   - If a task without MayFinish returns nil, the limit is Grace. t0 is the time of main's
+	//     return, unless the program stops earlier.
 	Grace time.Duration
 	// Concurrent stops all tasks at the same time, instead of one after the other. It suits a
 	// pool of workers.
@@ -95,9 +100,12 @@ func (g *Group) Go(name string, task func(ctx context.Context) error, opts ...Op
 // the task to stop. The contexts of both functions end at the task's deadline. The task has ended
 // when both have returned.
 //
-// interrupt is called once, even if execute has returned already. If the group stops at once,
-// interrupt may be called before execute. An error that execute returns after interrupt was called
-// is ignored: the task's error is that of interrupt.
+// interrupt is called once, even if execute has returned already. If execute returns nil and the
+// group goes on, as with MayFinish, interrupt is called at once. If the group stops at once,
+// interrupt may be called before execute.
+//
+// The task's error joins those of execute and interrupt. An error that execute returns after
+// interrupt was called is ignored, but a panic is not.
 //
 // Go describes the names of tasks, and when a task is started or refused. Add panics if a function
 // is nil.
@@ -173,14 +181,15 @@ func (g *Group) drop(t *Task) {
 }
 
 // Run starts the tasks and waits until one of them returns, or ctx ends. Then it stops the others,
-// newest first, and returns when all have ended or were abandoned. Without tasks it returns at
-// once. If ctx has ended already, the tasks are started all the same, and then stopped.
+// newest first, and returns when all have ended or were abandoned. A task that returns nil does not
+// stop the others if it has MayFinish, or if Shutdown has told it to stop. If no task is left, Run
+// returns. If ctx has ended already, the tasks are started all the same, and then stopped.
 //
 // The error is nil if no task failed. Otherwise it joins a *TaskError for each task that failed. If
 // the failure of a task began the stop, its error is the first. A task that is still running at the
 // end of its budget fails with a *StuckError; the others are still stopped.
 //
-// Under a Coordinator, from t0 on a task that returns nil does not stop its group.
+// Under a Coordinator, from t0 on no task that returns nil stops its group.
 //
 // A second Run returns ErrStopped. Run panics if Grace is negative.
 func (g *Group) Run(ctx context.Context) error {

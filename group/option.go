@@ -39,9 +39,10 @@ func Timeout(d time.Duration) Option {
 	return option(func(t *Task) { t.node.Timeout = d })
 }
 
-// Reserve raises the task's minimum: the time for its stop that no task before it can take away.
-// Zero means the minimum that every task has, at most a second. A Reserve that exceeds the task's
-// Timeout counts as the Timeout. Reserve panics if d is negative.
+// Reserve raises the task's minimum: the time for its stop that no task before it in the group can
+// take away. It does not raise the minimum of the step that runs the group. Zero means the minimum
+// that every task has, at most a second. A Reserve that exceeds the task's Timeout counts as the
+// Timeout. Reserve panics if d is negative.
 func Reserve(d time.Duration) Option {
 	site.MustNotBeNegative("group: Reserve", d)
 	return option(func(t *Task) { t.node.Reserve = d })

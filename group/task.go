@@ -63,17 +63,22 @@ func (t *Task) lock() (unlock func()) {
 //
 // If ctx ends first, Shutdown returns ctx's error. By then the task's work context has ended: a
 // little before ctx's deadline, or when ctx was cancelled. Groups that the task runs have the same
-// limit. The task stays a member of the group, and the group waits for it.
+// limit. The task stays a member of the group, and the group waits for it. If ctx has no deadline,
+// the task may take as long as it likes, until the group stops: in that stop it has its budget.
 //
-// In two cases Shutdown does not wait for the task, because the task would wait for the caller. If
-// the task itself calls Shutdown, or a task of a group within it, Shutdown returns nil at once. If
-// the task waits for the calling step, for example in a Shutdown of that step, Shutdown returns
-// shutdown.ErrInProgress at once, and does not tell the task to stop.
+// In three cases Shutdown returns at once, so that the task and the caller do not wait for each
+// other:
 //
-// Shutdown finds the calling step by ctx. With an unrelated ctx it scans all goroutines; do not
-// call it in a loop. It then knows the caller by its profiler labels (runtime/pprof). If the
-// goroutine of a step has replaced these labels, Shutdown tells the task to stop and returns
-// shutdown.ErrInProgress at once.
+//   - The task itself calls Shutdown, or a task of a group within it does. Shutdown tells the task
+//     to stop, and returns nil.
+//   - The task waits for the calling step, for example in a Shutdown of that step. Shutdown does not
+//     tell the task to stop, and returns shutdown.ErrInProgress.
+//   - The goroutine of a step calls Shutdown with an unrelated ctx, and has replaced its profiler
+//     labels (runtime/pprof), so that the step is not known. Shutdown tells the task to stop, and
+//     returns shutdown.ErrInProgress.
+//
+// Shutdown finds the calling step by ctx. With an unrelated ctx it scans all goroutines, and finds
+// the step by its profiler labels. Do not call it in a loop then.
 func (t *Task) Shutdown(ctx context.Context) error {
 	left := untilDeadline(ctx)
 	if err, over := t.settled(); over {
