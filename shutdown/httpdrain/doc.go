@@ -18,7 +18,8 @@
 //	                                                          their contexts end│ │
 //	                                                       connections are closed │
 //
-// The task returns right after the last response. It returns at once if no connection is open.
+// The task returns when no connection is open: at once if there is none, after Linger if the last
+// ones are idle, otherwise right after the last response.
 //
 // A client that keeps its connection alive may send a request at the moment in which the server
 // closes that connection. The request is lost, and a client does not repeat it unless its method

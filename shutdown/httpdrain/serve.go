@@ -40,9 +40,10 @@ import (
 //
 // The task returns nil if every request was answered. It fails at once if it cannot listen, or if
 // a certificate does not load. If the listener fails, the task waits up to 5 s for the requests in
-// flight and returns the listener's error. At its deadline it closes all connections, and fails
-// with the number of requests that were cut off by this. It never returns http.ErrServerClosed:
-// after a call of the server's own Shutdown or Close it drains and returns nil.
+// flight and returns the listener's error. At its deadline it closes all connections, also hijacked
+// ones, and fails with the numbers of requests and hijacked connections that were cut off by this.
+// It never returns http.ErrServerClosed: after a call of the server's own Shutdown or Close it
+// drains and returns nil.
 //
 // Outside of a Coordinator and a group, the task stops within group.DefaultGrace after the end of
 // its context.
