@@ -1,9 +1,9 @@
 // Package kube serves the probes and the preStop hook of a Kubernetes pod.
 //
-// When a pod is deleted, two things happen at the same time. The kubelet runs the preStop hook
-// and then sends SIGTERM. Meanwhile proxies and load balancers remove the pod's address, which
-// takes seconds, and Kubernetes does not report when it is done. The program has to serve until
-// then. Without a hook, it waits after SIGTERM, for the [shutdown.Coordinator]'s Delay. With the hook of
+// When a pod is deleted, two things happen at the same time. The kubelet runs the preStop hook and
+// then sends SIGTERM. Meanwhile proxies and load balancers remove the pod's address, which takes
+// seconds, and Kubernetes does not report when it is done. The program has to serve until then.
+// Without a hook, it waits after SIGTERM, for the [shutdown.Coordinator]'s Delay. With the hook of
 // this package, the kubelet waits:
 //
 //	deletion                              SIGTERM                                     SIGKILL
@@ -16,6 +16,11 @@
 // program does not wait for the delay again. The program has one delay and one grace period, which
 // begin with the hook or with SIGTERM, whichever comes first. So it also stops in time if the hook
 // fails, or is called several times.
+//
+// Kubernetes does not tell a program its terminationGracePeriodSeconds. If they are not 30, set the
+// environment variable TERMINATION_GRACE_PERIOD_SECONDS in the manifest to the same number: the
+// Coordinator subtracts the 2 s of the drawing from it. Do not set PRESTOP_SLEEP_SECONDS with this
+// hook: it is for a hook that only sleeps.
 //
 //	c := &shutdown.Coordinator{Delay: 5 * time.Second}
 //	...
@@ -75,22 +80,22 @@ const kubelet = "kube-lifecycle/"
 
 // PreStop returns a handler for the httpGet of a preStop hook. It calls c.Quiesce, and responds
 // 200 when the delay is over, or when a stop is requested. All calls share one delay. Before c runs,
-// and after the stop has begun, the handler responds at once.
+// and after a stop was requested, the handler responds at once.
 //
 // SIGTERM may come before the kubelet has its answer. The hook has then used up the pod's grace
 // period, and SIGKILL follows in 2 s. So the delay ends, and the exit is 1.5 s after SIGTERM. The
 // handler knows the kubelet by its User-Agent, kube-lifecycle/.
 //
-// If no stop follows within the grace period and 3 s more, the pod is not going to end, and the
-// handler calls c.Resume.
+// If no stop is requested within the grace period and 3 s more, counted from the first call, the pod
+// is not going to end. Then a timer calls c.Resume.
 //
 // The handler accepts only GET, and refuses requests that a browser makes for a page of another
 // site: a link or an image there must not make the pod unready. Any other client that reaches the
 // handler can make the pod unready for a grace period, again and again. Its call also begins the
 // grace period. If SIGTERM follows before that is over, the program has only the rest of it, at
-// least 2 s, or 1.5 s if the client pretends to be the kubelet. Requests that take longer are cut
-// off. So serve the handler on a port that only the kubelet reaches, or on the loopback interface
-// with [PreStopCommand]. PreStop panics if c is nil.
+// least 2 s, or 1.5 s if the client pretends to be the kubelet. Requests in flight that take
+// longer than that are cut off. So serve the handler on a port that only the kubelet reaches, or
+// on the loopback interface with [PreStopCommand]. PreStop panics if c is nil.
 func PreStop(c *shutdown.Coordinator) http.Handler {
 	mustNotBeNil("PreStop", c)
 	return &preStop{c: c}
@@ -170,10 +175,11 @@ func limit() time.Duration {
 // of the program, run as "app prestop", calls the first. The image needs no shell, and the kubelet
 // needs no access to the pod's network.
 //
-// It returns an error if there is no response, if the response is not 200, or if the response takes
-// longer than half of TERMINATION_GRACE_PERIOD_SECONDS (10 minutes if that is not set). Nothing else
-// ends the call. If the hook then exits with a status other than 0, the kubelet sends SIGTERM at
-// once, and the program waits for the delay after SIGTERM. PreStopCommand ignores HTTP_PROXY.
+// It returns an error if there is no response, if the response is not 200, or if the response
+// takes too long: more than half of TERMINATION_GRACE_PERIOD_SECONDS or, if that is not set, more
+// than 10 minutes. Nothing else ends the call. If the hook then exits with a status other than 0,
+// the kubelet sends SIGTERM at once, and the program waits for the delay after SIGTERM.
+// PreStopCommand ignores HTTP_PROXY.
 func PreStopCommand(url string) error {
 	if err := checkURL(url); err != nil {
 		return err
