@@ -18,21 +18,22 @@
 //
 // These are the messages, on the timeline of package shutdown:
 //
-//	Ready        READY=1
-//	t0           STATUS=                           still serving, for the Delay
-//	t0 + Delay   STOPPING=1, STATUS=
-//	each step    EXTEND_TIMEOUT_USEC=              the step's budget and 3 s
-//	1, 2, 5 s    STATUS=, EXTEND_TIMEOUT_USEC=     the step that is waited for and its remaining budget; then every 10 s
-//	the end      STATUS=                           the result
+//	Ready        READY=1, STATUS=
+//	t0           STATUS=, EXTEND_TIMEOUT_USEC=                  still serving; the Delay and 3 s
+//	t0 + Delay   STOPPING=1, STATUS=, EXTEND_TIMEOUT_USEC=      3 s
+//	each step    EXTEND_TIMEOUT_USEC=                           the step's budget and 3 s
+//	1, 2, 5 s    STATUS=, EXTEND_TIMEOUT_USEC=                  the step that is waited for; its remaining budget and 3 s
+//	             then every 10 s
+//	the end      STATUS=, EXTEND_TIMEOUT_USEC=                  the result; 3 s
 //
 // STOPPING=1 is sent at the end of the delay, not at its beginning: if the program stops without
 // a request of systemd, TimeoutStopSec counts from this message. Quiesce, which may be undone, only
 // changes the status.
 //
-// EXTEND_TIMEOUT_USEC extends TimeoutStopSec to the end of the current step's budget and 3 s more,
-// in case a message is late. When the next step begins, it is extended again. So systemd does not
-// kill a program that makes progress, even if its grace period is longer than TimeoutStopSec. It
-// kills a program that makes no progress.
+// EXTEND_TIMEOUT_USEC extends TimeoutStopSec to the end of the delay or of the current step's
+// budget, and 3 s more, in case a message is late. When the next step begins, it is extended
+// again. So systemd does not kill a program that makes progress, even if its grace period is
+// longer than TimeoutStopSec. It kills a program that makes no progress.
 //
 // An example of a unit:
 //
