@@ -17,17 +17,18 @@
 //
 // # Virtual time
 //
-// Everything in this package except [Exec] works in a bubble of testing/synctest. There a handler
-// that takes a second takes no real time, and exactly a second of the bubble's time:
+// Everything in this package except [Build], [Exec], and a [Load] over TCP works in a bubble of
+// testing/synctest. There a handler that takes a second takes no real time, and exactly a second of
+// the bubble's time:
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		p := shutdowntest.Start(t, &shutdown.Coordinator{Grace: time.Minute}, run)
 //		...
 //	})
 //
-// [Listen] is a network in memory, for servers in a bubble and for a [Load]. The Coordinator
-// abandons a step that ignores its context, but the bubble waits for its goroutines: make the step
-// return before the test ends.
+// [Listen] is a network in memory, for servers in a bubble and for the Dial of a Load. The
+// Coordinator abandons a step that ignores its context, but the bubble waits for its goroutines:
+// make the step return before the test ends.
 //
 // # Four kinds of tests
 //

@@ -26,6 +26,10 @@ import (
 // the scheme is https. A Load does not use HTTP/2: its clients repeat requests that the server has
 // not processed, and share connections, so that a Load could not tell whether a request was sent.
 //
+// A request is lost if at least one byte of it was sent, and it had no complete response with a
+// status below 500. A request whose connection was refused is lost, too, if that was between the
+// first response and the stop.
+//
 // The zero value needs a URL. A Load runs once.
 type Load struct {
 	URL     string
@@ -58,8 +62,8 @@ type Load struct {
 // A Tally counts the requests of a Load by their result.
 type Tally struct {
 	Sent         int // requests of which at least one byte was written
-	Answered     int // requests with a response and a status below 500
-	Lost         int // requests that were sent and not answered, or refused between the first response and the stop
+	Answered     int // requests with a complete response and a status below 500
+	Lost         int // requests that were lost, as defined at Load
 	LostExecuted int // lost requests that the server has executed: known from Executed or Handler
 	Refused      int // connections that were refused after the stop had begun; they are not lost
 }
@@ -91,7 +95,8 @@ func (l *Load) Handler(h http.Handler) http.Handler {
 // stops the server and returns when the server has ended. Each client ends when its connection is
 // refused, or 30 s after stop has returned if another server accepts it.
 //
-// Run fails the test if a request is lost: it was sent, and had no response with a status below 500.
+// Run fails the test if a request is lost, as defined at Load. It also fails the test if there were
+// fewer than Before responses after 30 s. It then calls stop all the same.
 func (l *Load) Run(t TB, stop func()) Tally {
 	t.Helper()
 	switch {

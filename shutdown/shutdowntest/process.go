@@ -183,9 +183,9 @@ func (p *Process) Signal(sig os.Signal) {
 	}
 }
 
-// Expect waits until the process has written text. It has no time limit of its own, except those of
-// Exec. If the process ends before it has written text, Expect fails and ends the test, so it has to
-// be called on the test's own goroutine.
+// Expect waits until the process has written text. Text that it wrote before the call counts, too.
+// Expect has no time limit of its own, except those of Exec. If the process ends before it has
+// written text, Expect fails and ends the test, so it has to be called on the test's own goroutine.
 func (p *Process) Expect(text string) {
 	p.t.Helper()
 	select {

@@ -108,15 +108,15 @@ func (p *Program) listen(sigs []os.Signal) (<-chan os.Signal, func()) {
 }
 
 // signalGap is the time between two signals. The Coordinator ignores a signal that comes within 200 ms
-// of another one; the rest is a margin for late delivery.
+// of the last one that counted; the rest is a margin for late delivery.
 const signalGap = 250 * time.Millisecond
 
 // Signal sends a termination signal to the program. The first one is a request to stop. After the
 // second one, each step gets only its minimum. The third one ends the program.
 //
 // Signal waits until 250 ms have passed since the previous signal, because the Coordinator ignores a
-// signal that comes within 200 ms of another one. It does not wait for the end of the program. After
-// the end it does nothing.
+// signal that comes within 200 ms of the last one that counted. It does not wait for the end of the
+// program. After the end it does nothing.
 //
 // It is a failure of the test if the Coordinator does not handle the signal, which would end a real
 // process at once.

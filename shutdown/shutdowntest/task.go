@@ -18,7 +18,7 @@ import (
 //   - the same holds if it is told to stop at once, or before it starts;
 //   - with [InHand], it finishes its work in progress before it returns;
 //   - with [Hanging], it returns although its work hangs: at its deadline, and before it is
-//     abandoned;
+//     abandoned. Its outcome is then OutcomeLate, which is no failure of this check;
 //   - it leaves no goroutine behind, and another task can run after it.
 //
 // The checks with InHand and Hanging run only if the others have passed: otherwise the task might
