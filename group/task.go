@@ -64,7 +64,7 @@ func (t *Task) lock() (unlock func()) {
 // If ctx ends first, Shutdown returns ctx's error. By then the task's work context has ended: a
 // little before ctx's deadline, or when ctx was cancelled. Groups that the task runs have the same
 // limit. The task stays a member of the group, and the group waits for it. If ctx has no deadline,
-// the task may take as long as it likes, until the group stops: in that stop it has its budget.
+// nothing limits the task until the group stops. In that stop the task has its budget.
 //
 // In three cases Shutdown returns at once, so that the task and the caller do not wait for each
 // other:
