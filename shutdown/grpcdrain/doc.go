@@ -25,8 +25,8 @@
 //   - [Draining] tells streams that the server stops. GOAWAY only tells clients not to open more.
 //   - Contexts of RPCs end shortly before the deadline. context.Cause is [shutdown.ErrGrace], or a
 //     *signals.Error after a second signal. So a handler can still answer. After a second signal
-//     it has nearly half of the step's minimum. The drain learns that time from a task of its own,
-//     which the report has as "time to answer".
+//     it has nearly half of the step's minimum for that. The drain finds out that time with a task
+//     of its own, which the report has as "time to answer".
 //   - The step's status and its error say which methods are waited for or were cut off, how many
 //     RPCs of each, the age of the oldest, and the addresses of their clients.
 //   - [Health] changes before the delay, so that clients and probes see it while the server serves.

@@ -58,8 +58,8 @@ func Health(h *health.Server) Option {
 // Spread spreads the moments at which RPCs learn from Draining that they should end over at most d,
 // so that their clients do not all reconnect at the same time. Each RPC has a moment of its own.
 // The window begins when the server is told to stop. It leaves the last second of the task's time,
-// or a quarter of it if that is less, to the RPCs that end last; the step's status says if this
-// makes it shorter than d. A second signal ends it. The drain ends with the last RPC and
+// or a quarter of it if that is less, to the RPCs that end last. If that makes it shorter than d,
+// the step's status says so. A second signal ends it. The drain ends with the last RPC and
 // connection, not with the window.
 //
 // Spread does not reserve time for the task; group.Reserve does. GOAWAY is sent to all connections

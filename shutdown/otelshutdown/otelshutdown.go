@@ -113,11 +113,12 @@ type Providers struct {
 //
 //	otelshutdown.Register(c, p, shutdown.Timeout(5*time.Second))
 //
-// The flush has 80% of the time until the handler's deadline, and Shutdown of the providers has
-// the next 10%. Shutdown of the meter provider flushes the metrics, so they have 90%. At 95% the handler returns, and leaves behind the providers that have not returned.
-// After a second signal the handler still has its minimum. The flush then goes on for nearly 40% of
-// it, or 0.7 s. The handler learns the minimum from a task of its own, which the report has as "time
-// to flush".
+// Of the time from its start to its deadline, the handler gives 80% to the flush. The Shutdown of
+// the providers ends at 90%; that of the meter provider is what flushes the metrics. At 95% the
+// handler returns, and leaves behind the providers that have not returned. After a second signal
+// the handler still has its minimum. The flush may use nearly 40% of that, which is 0.7 s of a
+// Reserve of 2 s. The handler finds out its minimum with a task of its own, which the report has as
+// "time to flush".
 //
 // If a provider is nil, the handler leaves it out. If all are nil, the handler does nothing, and its
 // line in the report says so. If it is closed before a stop, there are no spans and metrics, and the
