@@ -141,6 +141,7 @@ func TestADetachedScopeThatOutlivesTheDrain(t *testing.T) {
 		p.stop(10 * s)
 		p.locked(p.ResetLimits)
 		time.Sleep(p.grace)
+		synctest.Wait()
 		wantLines(t, "begun", p.begun,
 			"b 0s 9.5s 10s", "a3 1s 7.65s 8s", "a2 8s 8.95s 9s", "a1 9s 9.95s 10s")
 	})
