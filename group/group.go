@@ -41,14 +41,15 @@ type Group struct {
 	// Grace is the time from the first reason to stop until Run returns. Zero means the grace
 	// period of the Coordinator under which the group runs, or DefaultGrace.
 	//
-	// If the step that runs the group is stopping already when the group begins to stop, that
-	// step's deadline applies instead of Grace. If the step begins to stop after the group, the
-	// earlier of the two applies. So a group that main runs has these limits:
+	// If the step that runs the group is told to stop before the group begins to stop, or by the
+	// same failure, the limit of the group is that step's deadline, and Grace does not count. If
+	// the step is told to stop later, the earlier of the two applies. For a group that main runs
+	// this means:
 	//
 	//   - If the program stops, the limit is main's deadline.
-	//   - If a task fails, t0 is the time of that failure, and the limit is main's deadline.
-	//   - If a task without MayFinish returns nil, the limit is Grace. t0 is the time of main's
-	//     return, unless the program stops earlier.
+	//   - If a task fails, that stops the program, and the limit is main's deadline.
+	//   - If a task without MayFinish returns nil, the limit is Grace or, if the program stops
+	//     meanwhile, main's deadline if that is earlier.
 	Grace time.Duration
 	// Concurrent stops all tasks at the same time, instead of one after the other. It suits a
 	// pool of workers.

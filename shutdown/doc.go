@@ -36,9 +36,9 @@
 //   - the end of a task that was started with Start
 //
 // Quiesce only announces a stop: the delay begins, and the program goes on. If the request follows
-// within the grace period of the announcement, the stop has the rest of that period, but at least
-// 2s, or Grace if that is shorter. If the request follows later, the stop has a new grace period
-// and no delay. kube.PreStop describes an exception.
+// within Grace of the announcement, the exit is at t0 + Grace, but not earlier than min(2s, Grace)
+// after the request. If it follows later, t0 is the time of the request, and there is no delay. In
+// one case the 2s are 1.5s: see kube.PreStop.
 //
 // There is no delay after main's return, the failure of a task, or the end of a started task. There
 // is none either if the stop was requested before Run, or if there is no Run. Main's return and the
@@ -56,8 +56,10 @@
 //   - step: main, a task, a hold or a handler. A task is a member of a group, or was started with
 //     [Start]. A hold is work in flight, see [Hold] and [Go]. A handler is a function given to
 //     [Register].
-//   - list: steps that stop together, newest first, or all at once in a Concurrent list. A scope is
-//     a list of handlers, a group is a list of tasks, and the program is the list of all its steps.
+//   - list: a program, a scope or a group. Its members stop one after the other, newest first, or all
+//     at once if the list is Concurrent. A scope has handlers and scopes as its members, and a group
+//     has tasks. The program has main and, after it, the handlers, tasks and scopes that are in no
+//     other list.
 //   - told to stop: main and a task are told to stop by the end of their context, and a pair of
 //     functions (see [group.Group.Add]) by the call of its interrupt. A handler is called instead.
 //     A hold is not told.
@@ -81,9 +83,9 @@
 //
 // A step may use all the time that is left, except the minimums of the steps after it. So no step
 // starves: however long the others take, each still has its minimum, unless the minimums had to be
-// reduced, as described below. A single slow step has nearly all of the grace period. With a Grace
-// of 25s, ten handlers may hang, and the eleventh still has its second. Time that a step does not
-// use goes to the steps after it.
+// reduced, as described below. With few steps, a slow one has nearly all of the grace period. With a
+// Grace of 25s and eleven handlers, main has 14s. If the first ten handlers hang, the eleventh still
+// has its second. Time that a step does not use goes to the steps after it.
 //
 // A step's time runs from its own start: when it is told to stop or, for a handler, called. The
 // time of a hold starts with that of main. A hold that begins later has the rest of main's budget.
@@ -113,9 +115,9 @@
 //
 // The stop of the program, with all scopes in it, is planned when the delay is over. The stop of a
 // group is planned when it begins, and that of a scope if it is closed early: R and n are then those
-// of the group or scope alone. The floor is computed then, and does not change afterwards. A step
-// in a scope that is closed early while the program stops is planned twice. It has the smaller of
-// the two floors.
+// of the group or scope alone. The floor is computed then. It changes in one case: if a scope is
+// closed early while the program stops, each of its steps has the smaller of the program's floor and
+// the scope's.
 //
 // If the minimums of a list do not fit into the time left, all of them are reduced by the same
 // factor. They are never raised again. This happens
@@ -126,12 +128,13 @@
 //     the step and of those after it exceed that.
 //
 // The limit of a step that runs becomes earlier when, for example, a second caller closes the same
-// scope with an earlier deadline. A step that has used its minimum by then keeps 50ms.
+// scope with an earlier deadline. If the step has used its minimum by then, it has
+// 50ms from that moment.
 //
 // The groups that a step runs, and the scopes and handlers that it closes, have to be over by the
-// step's deadline. One that begins to stop only after the deadline has to be over half-way between
-// the deadline and the end of the step's budget. So the innermost step is abandoned first, and
-// named.
+// step's deadline. If such a group, scope or handler begins to stop only after that deadline, its
+// limit is half-way from there to the end of the step's budget. So the innermost step is abandoned
+// first, and named.
 //
 // The Reserve of a group's task does not raise the minimum of the step that runs the group. While a
 // step closes a scope or a handler before its turn, no time is kept for that scope or handler: it
@@ -151,8 +154,8 @@
 // The first termination signal begins the stop, or joins a stop that has begun otherwise. A signal
 // within 200ms of the last one that counted does not count. The second signal ends the delay, the
 // root context, and the work contexts of the steps that are stopping. Each of these steps has at
-// most its minimum, counted from the signal. A signal during the delay tells main to stop, so main
-// is one of these steps. Each step to come has its minimum, counted from its start. The work
+// most its minimum, counted from the signal. If the second signal comes during the delay, main is
+// told to stop, and is one of these steps. Each step to come has its minimum, counted from its start. The work
 // contexts of handlers and holds to come are alive. Those of tasks to come have ended. The Reserve
 // of a scope does not raise the minimums of its handlers. The third signal prints which steps are
 // still running, and exits with 128 + its number.

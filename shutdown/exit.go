@@ -31,7 +31,7 @@ import (
 //		...
 //	}
 //
-// After a Goexit a code of 0 becomes 1. On Unix only the low eight bits of a code count; if they
+// If func main has itself called runtime.Goexit, a code of 0 becomes 1. On Unix only the low eight bits of a code count; if they
 // are 0 and the code is not, it becomes 1.
 //
 // If func main panics after `defer shutdown.Exit(0)`, Exit drains the program and returns. The panic

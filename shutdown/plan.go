@@ -28,9 +28,9 @@ type Plan struct {
 	Source  string        // where the Coordinator's grace period comes from: "field", "environment" or "default"
 	PreStop time.Duration // the time before the program gets its signal: a preStop hook that sleeps
 	Delay   time.Duration // the Coordinator's delay in effect
-	Drain   time.Duration // the Coordinator's grace period without Delay and Cleanup
+	Drain   time.Duration // the part of the drain that is not Cleanup
 	Cleanup time.Duration // the sum of the handlers' reserves, at most the time after the delay
-	Margin  time.Duration // the part of Grace that the program does not use
+	Margin  time.Duration // the time to leave between the exit and the end of Grace
 }
 
 // Plan returns the plan of a Run in the present environment: Grace is

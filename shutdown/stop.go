@@ -44,7 +44,8 @@ const graceAfterHook = 1500 * time.Millisecond
 // channel is closed.
 //
 // The grace period of a stop that follows begins with Quiesce, and the stop waits only for the rest
-// of the delay. If the stop follows after the grace period, it has a new grace period and no delay.
+// of the delay. It has at least 2 s, or Grace if that is less. If the stop follows after the grace
+// period, it has a new one, and no delay.
 func (c *Coordinator) Quiesce() <-chan struct{} {
 	t := c.lock()
 	defer t.Unlock()

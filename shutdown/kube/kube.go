@@ -82,9 +82,10 @@ const kubelet = "kube-lifecycle/"
 // 200 when the delay is over, or when a stop is requested. All calls share one delay. Before c runs,
 // and after a stop was requested, the handler responds at once.
 //
-// SIGTERM may come before the kubelet has its answer. The hook has then used up the pod's grace
-// period, and SIGKILL follows in 2 s. So the delay ends, and the exit is 1.5 s after SIGTERM. The
-// handler knows the kubelet by its User-Agent, kube-lifecycle/.
+// If SIGTERM comes while a call of the kubelet still waits for its answer, the hook has used up the
+// pod's grace period, and SIGKILL follows in 2 s. In this case the delay ends, and the exit is 1.5 s
+// after SIGTERM. The handler knows the kubelet, and PreStopCommand, by the User-Agent
+// kube-lifecycle/.
 //
 // If no stop is requested within the grace period and 3 s more, counted from the first call, the pod
 // is not going to end. Then a timer calls c.Resume.
@@ -178,8 +179,8 @@ func limit() time.Duration {
 // It returns an error if there is no response, if the response is not 200, or if the response
 // takes too long: more than half of TERMINATION_GRACE_PERIOD_SECONDS or, if that is not set, more
 // than 10 minutes. Nothing else ends the call. If the hook then exits with a status other than 0,
-// the kubelet sends SIGTERM at once, and the program waits for the delay after SIGTERM.
-// PreStopCommand ignores HTTP_PROXY.
+// the kubelet sends SIGTERM at once, and the program waits for the delay, or for the rest of it if
+// the call had reached the program. PreStopCommand ignores HTTP_PROXY.
 func PreStopCommand(url string) error {
 	if err := checkURL(url); err != nil {
 		return err
