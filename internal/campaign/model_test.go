@@ -120,19 +120,27 @@ func (m *model) forgetReleased() {
 func (m *model) settle() {
 	m.events = slices.Clone(m.events)
 	i := slices.IndexFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.StopRequested); return ok })
-	announced := slices.ContainsFunc(m.events, func(n noted) bool { // and t0 is the time of the announcement
-		_, ok := n.Event.(shutdown.Quiesced)
-		return ok && n.at == m.began
-	})
-	if i < 0 || m.p.Ctx == nil || announced || m.events[i].at-m.began > 200*ms {
+	if i < 0 || m.p.Ctx == nil {
 		return
 	}
-	told := m.events[i].at
+	stop, told := m.began, m.events[i].at
+	if slices.ContainsFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Quiesced); return ok && n.at == m.began }) {
+		// t0 is the time of the announcement. Without a delay the request is at the end of the delay, and
+		// that event has the time since t0.
+		end := slices.IndexFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.DelayEnded); return ok })
+		if end < 0 || m.events[i].Event.(shutdown.StopRequested).Delay > 0 {
+			return
+		}
+		stop += m.events[end].Event.(shutdown.DelayEnded).After
+	}
+	if told-stop > 200*ms {
+		return
+	}
 	for j := i; j < len(m.events) && m.events[j].at == told; j++ {
 		at := told
 		switch e := m.events[j].Event.(type) {
 		case shutdown.StopRequested:
-			at = m.began
+			at = stop
 		case shutdown.DelayEnded:
 			at = m.began + e.After
 		case shutdown.StepBegan:
