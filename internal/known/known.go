@@ -42,9 +42,9 @@ const (
 func All() bool { return all(runtime.NumGoroutine) }
 
 // all compares twice: NumGoroutine does not stop the world, and its number may be too small while
-// a goroutine is being started.
+// a goroutine is being started. It makes one attempt at least, even if the machine stalls.
 func all(number func() int) bool {
-	for began, n := time.Now(), 0; n < maxYields && time.Since(began) < maxWait; n++ {
+	for began, n := time.Now(), 0; n == 0 || n < maxYields && time.Since(began) < maxWait; n++ {
 		if first := atMost(number); first && atMost(number) {
 			return true
 		}
