@@ -95,6 +95,9 @@ func init() {
 		c := telling(exitGrace)
 		c.Signals = []os.Signal{}
 		c.Register(says("last"))
+		// Without a timer, and with nothing else to wait for, Go's runtime ends a program that has
+		// no cgo as deadlocked.
+		time.AfterFunc(time.Hour, func() {})
 		endMain(c, untilStopped)
 	})
 	scenario("a service with a failing handler that dies by its signal otherwise", func() {
