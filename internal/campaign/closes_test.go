@@ -276,8 +276,10 @@ func (m *model) latest(c *closing, from time.Duration) time.Duration {
 		latest = min(latest, c.deadline+500*ms)
 	case c.limit > 0:
 		latest = min(latest, c.deadline)
-	case slices.ContainsFunc(m.seen, func(sn *seen) bool { return sn.at > from && c.includes(sn) }):
-		latest = c.deadline + 500*ms // a handler that was registered meanwhile may begin at the deadline
+	case slices.ContainsFunc(m.seen, func(sn *seen) bool {
+		return c.includes(sn) && (sn.at > from || sn.at == from && sn.begin >= c.deadline)
+	}):
+		latest = c.deadline + 500*ms // a handler that was registered after the Close had begun may begin at the deadline
 	default:
 		latest = c.deadline
 	}

@@ -102,6 +102,9 @@ func (c *shut) gaveUp(sn *seen) (yes, known bool) {
 	return yes, !c.vague && (!yes || sn.err != c.err)
 }
 
+// refused reports whether the call would have waited for its caller.
+func (c *shut) refused() bool { return errors.Is(c.err, shutdown.ErrInProgress) }
+
 // checkShutdowns checks that a call returns when the task or the call's context has ended. If the task
 // has ended, the call returns its error. The error must not be lost, and the group must not return
 // it too.
@@ -132,9 +135,9 @@ func (m *model) checkShut(sn *seen, c *shut) {
 	if c.limit > 0 && c.back && c.end > max(c.limit, c.at) {
 		m.found("shut", "Shutdown of %s, whose context ended at %v, returned at %v", sn.Name, c.limit, c.end)
 	}
-	refused, target := m.new && errors.Is(c.err, shutdown.ErrInProgress), func(task *seen) bool { return task.actor == sn.actor }
+	target := func(task *seen) bool { return task.actor == sn.actor }
 	switch {
-	case refused:
+	case c.refused():
 		if c.inside && c.by.runsIn(sn) || c.end != c.at || !m.waitsFor(c.by, c.at, target, true) {
 			m.found("itself", "Shutdown of %s, which ended at %v, does not wait for its caller: %+v", sn.Name, sn.end, *c)
 		}
@@ -181,7 +184,7 @@ func (m *model) checkOnePlace(sn *seen) {
 		switch {
 		case !known:
 			return
-		case c.inside || !c.back || gaveUp:
+		case c.inside || !c.back || gaveUp || c.refused():
 			continue
 		}
 		taken = true
