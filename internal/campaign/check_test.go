@@ -262,9 +262,9 @@ func (m *model) spanOf(sc *scope) (all span, ok bool) {
 	for _, sp := range spans {
 		all.begin, all.first, all.end = min(all.begin, sp.begin), min(all.first, sp.first), max(all.end, sp.end)
 	}
-	for _, t := range m.steps {
-		if sc.around(t.seen.home) && m.early(t.seen) { // but perhaps in its turn
-			all.first = min(all.first, t.begin)
+	for _, sn := range m.seen { // also those that were over before the stop, which have no line
+		if sn.calls > 0 && sc.around(sn.home) && m.early(sn) { // but perhaps in its turn
+			all.first = min(all.first, sn.begin)
 		}
 	}
 	return all, true
