@@ -19,7 +19,7 @@ import (
 // delay. If Grace is 0, nothing is compared.
 //
 // The platform's grace period begins when the platform begins to end the program; in Kubernetes that
-// is before the preStop hook. The command shutdown/kube/kubecheck compares the JSON form of a Plan
+// is before the preStop hook. The command cmd/deploycheck compares the JSON form of a Plan
 // with a manifest.
 //
 // A Plan has nothing to do with the times of single steps, which are planned when the stop begins.
@@ -101,7 +101,7 @@ func (p Plan) String() string {
 	return fmt.Sprintf("%s, more than %v: the program may be killed before it has ended", text, p.Grace)
 }
 
-// planJSON is the form of a Plan that kubecheck reads.
+// planJSON is the form of a Plan that deploycheck reads.
 type planJSON struct {
 	Grace   float64 `json:"grace_seconds,omitempty"`
 	Source  string  `json:"grace_source"`

@@ -11,7 +11,7 @@ import (
 
 // commands are what the program can do instead of serving.
 var commands = map[string]string{
-	"plan":    "print how long a stop takes, as JSON for kubecheck",
+	"plan":    "print how long a stop takes, as JSON for deploycheck",
 	"prestop": "preStop hook: announce the stop to the server in this pod and wait for its delay",
 }
 

@@ -132,7 +132,7 @@ func (f *File) other(at place, doc document, h head) {
 	case hasPod(doc.raw):
 		f.Workloads = append(f.Workloads, Workload{
 			File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata),
-			Faults: []Fault{{Kind: UnknownWorkload, Text: fmt.Sprintf("kubecheck does not know kind %s of %s, which has a pod's containers: not checked", h.Kind, h.APIVersion)}},
+			Faults: []Fault{{Kind: UnknownWorkload, Text: fmt.Sprintf("deploycheck does not know kind %s of %s, which has a pod's containers: not checked", h.Kind, h.APIVersion)}},
 		})
 	default:
 		f.Skipped = append(f.Skipped, qualified(h.APIVersion, h.Kind))

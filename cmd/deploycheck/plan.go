@@ -14,7 +14,7 @@ import (
 
 	kjson "sigs.k8s.io/json"
 
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
 )
 
 // A plan describes the program, in JSON or by flags. Absent values are nil. The JSON of a

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,7 +29,7 @@ const (
 	unknown  = "apiVersion: extensions/v1beta1\nkind: Deployment\n"
 )
 
-// command runs kubecheck in a directory with these files.
+// command runs deploycheck in a directory with these files.
 func command(t *testing.T, files map[string]string, stdin string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -153,7 +153,7 @@ func TestPlanIsTheFlags(t *testing.T) {
 	}
 }
 
-// kubecheck reads the JSON of a shutdown.Plan. The plans are those of TestThePlanInJSON in package
+// deploycheck reads the JSON of a shutdown.Plan. The plans are those of TestThePlanInJSON in package
 // shutdown.
 func TestThePlanOfAProgram(t *testing.T) {
 	for _, printed := range []string{

@@ -1,8 +1,8 @@
-// Command kubecheck checks that a program stops before Kubernetes kills it. It compares the time
+// Command deploycheck checks that a program stops before Kubernetes kills it. It compares the time
 // that the program needs with the grace period, the preStop hook and the signal in its manifests.
 //
-//	kubecheck -delay 5s -drain 20s -prestop-port 9090 deploy/
-//	app plan | kubecheck -plan - deploy/
+//	deploycheck -delay 5s -drain 20s -prestop-port 9090 deploy/
+//	app plan | deploycheck -plan - deploy/
 //
 // It only reads files, and makes no network connection. README.md lists the findings.
 package main
@@ -15,8 +15,8 @@ import (
 	"os"
 	"slices"
 
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/check"
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 // The exit statuses.
@@ -34,12 +34,12 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "kubecheck: %v\nRun kubecheck -h for the list of flags.\n", err)
+		fmt.Fprintf(stderr, "deploycheck: %v\nRun deploycheck -h for the list of flags.\n", err)
 		return exitBadInput
 	}
 	r := checkAll(o.budget, manifest.Read(o.files, stdin))
 	if err := o.write(stdout, r); err != nil {
-		fmt.Fprintln(stderr, "kubecheck:", err)
+		fmt.Fprintln(stderr, "deploycheck:", err)
 		return exitBadInput
 	}
 	return r.status(o, stderr)
@@ -121,7 +121,7 @@ func (r *report) status(o *options, stderr io.Writer) int {
 	case r.badInput:
 		return exitBadInput
 	case o.budget.Container != "" && r.known > 0 && !checked && worst < check.Error:
-		fmt.Fprintf(stderr, "kubecheck: no workload has a container named %s: nothing was checked\n", o.budget.Container)
+		fmt.Fprintf(stderr, "deploycheck: no workload has a container named %s: nothing was checked\n", o.budget.Container)
 		return exitBadInput
 	case worst == check.Error, worst == check.Warning && o.strict:
 		return exitFindings

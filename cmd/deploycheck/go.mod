@@ -1,4 +1,4 @@
-module github.com/lastcall-go/lastcall/shutdown/kube/kubecheck
+module github.com/lastcall-go/lastcall/cmd/deploycheck
 
 go 1.26.0
 

@@ -54,7 +54,7 @@ func (r *Result) downwardVolume(v *corev1.Volume) {
 }
 
 func (r *Result) offered(who string, field *corev1.ObjectFieldSelector, resource *corev1.ResourceFieldSelector, fields []string) {
-	const fix = "write the value a second time, from the same template; kubecheck compares the two"
+	const fix = "write the value a second time, from the same template; deploycheck compares the two"
 	if field != nil && !slices.Contains(fields, field.FieldPath) && !subscripted(field.FieldPath) {
 		r.Add(DownwardAPI, fmt.Sprintf("%s: the downward API has no field %s: rejected", who, field.FieldPath), fix)
 	}

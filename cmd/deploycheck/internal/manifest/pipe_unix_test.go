@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 // A pipe in a directory is not read: reading it could block for ever.

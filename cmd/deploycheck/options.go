@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/check"
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 const (
@@ -32,9 +32,9 @@ type options struct {
 	write  func(io.Writer, *report) error
 }
 
-const usage = `usage: kubecheck [flags] FILE|DIRECTORY|- ...
+const usage = `usage: deploycheck [flags] FILE|DIRECTORY|- ...
 
-kubecheck checks that a program stops before Kubernetes kills it. It compares
+deploycheck checks that a program stops before Kubernetes kills it. It compares
 the time that the program needs with the time that its manifests give it:
 
   required = preStop wait + in-process delay + drain + cleanup
@@ -73,7 +73,7 @@ func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, err
 	o := &options{}
 	var planFile, format string
 	var flags plan // only the flags that were given
-	fs := flag.NewFlagSet("kubecheck", flag.ContinueOnError)
+	fs := flag.NewFlagSet("deploycheck", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Func("container", "`name` of the program's container (default: the only one, the one that the annotation kubectl.kubernetes.io/default-container names, or those whose hook is the handshake)", text(&flags.Container))
 	fs.Func("delay", "`time` that the program keeps serving after the request to stop, such as 5s (default 0s)", duration(&flags.Delay))

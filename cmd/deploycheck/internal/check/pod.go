@@ -5,7 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 // pod finds what the API server rejects, in all containers: the program does not start in a pod

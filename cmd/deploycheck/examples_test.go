@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	deploy = "../../../examples/http-server/deploy"
-	worker = "../../../examples/worker/deploy"
+	deploy = "../../examples/http-server/deploy"
+	worker = "../../examples/worker/deploy"
 )
 
 // budgetOf has the budget of the example in each manifest. Its grace period is 28 s: 30 s less the

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: app}]}\n"
@@ -111,7 +111,7 @@ func TestDecode(t *testing.T) {
 		},
 		"an unknown kind with pods": {
 			"apiVersion: v1\nkind: ReplicationController\nmetadata: {name: a}\nspec: {replicas: x, template: {spec: {containers: [{name: app}]}}}",
-			summary{Faulty: []string{"ReplicationController/a@1 kubecheck does not know kind ReplicationController of v1, which has a pod's containers: not checked"}},
+			summary{Faulty: []string{"ReplicationController/a@1 deploycheck does not know kind ReplicationController of v1, which has a pod's containers: not checked"}},
 		},
 		"two kinds": {
 			"kind: Pod\napiVersion: v1\nkind: Service",

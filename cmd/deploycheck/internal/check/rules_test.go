@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/check"
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 // An object is a manifest of a pod with one container, app. By default its headroom is exactly the

@@ -20,7 +20,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/manifest"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 // A Budget describes the stop of a program.

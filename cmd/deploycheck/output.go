@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/lastcall-go/lastcall/shutdown/kube/kubecheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
 )
 
 var formats = map[string]func(io.Writer, *report) error{"table": writeTable, "json": writeJSON}
