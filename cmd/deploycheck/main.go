@@ -16,6 +16,7 @@ import (
 	"slices"
 
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
@@ -37,7 +38,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "deploycheck: %v\nRun deploycheck -h for the list of flags.\n", err)
 		return exitBadInput
 	}
-	r := checkAll(o.budget, manifest.Read(o.files, stdin))
+	r := checkAll(o.budget, manifest.Read(o.files, o.kind, stdin))
 	if err := o.write(stdout, r); err != nil {
 		fmt.Fprintln(stderr, "deploycheck:", err)
 		return exitBadInput
@@ -63,11 +64,11 @@ func checkAll(b check.Budget, inputs []manifest.Input) *report {
 		for _, f := range in.Files {
 			r.file(b, f)
 			if found && len(f.Workloads)+len(f.Errs) == 0 {
-				r.noWorkload(f.Name, check.FilePassedOver, f.Skipped)
+				r.noWorkload(f.Name, finding.FilePassedOver, f.Skipped)
 			}
 		}
 		if !found && !broken {
-			r.noWorkload(in.Name, check.NoWorkload, skipped(in.Files))
+			r.noWorkload(in.Name, finding.NoWorkload, skipped(in.Files))
 		}
 	}
 	return r
@@ -78,7 +79,7 @@ func (r *report) file(b check.Budget, f manifest.File) {
 	r.workloads += len(f.Workloads)
 	for i := range f.Workloads {
 		w := &f.Workloads[i]
-		if !slices.ContainsFunc(w.Faults, func(f manifest.Fault) bool { return f.Kind == manifest.UnknownWorkload }) {
+		if !slices.ContainsFunc(w.Faults, func(f finding.Finding) bool { return f.Code == finding.UnknownWorkload }) {
 			r.known++
 		}
 		r.results = append(r.results, b.Workload(w)...)
@@ -92,7 +93,7 @@ func (r *report) file(b check.Budget, f manifest.File) {
 	}
 }
 
-func (r *report) noWorkload(name string, code check.Code, skipped []string) {
+func (r *report) noWorkload(name string, code finding.Code, skipped []string) {
 	result := check.Result{File: name}
 	message := "no workload, and no other object"
 	if len(skipped) > 0 {
@@ -112,7 +113,7 @@ func skipped(files []manifest.File) []string {
 
 // status returns the exit status. It writes an error if no finding explains the status.
 func (r *report) status(o *options, stderr io.Writer) int {
-	worst, checked := check.Note, false
+	worst, checked := finding.Note, false
 	for i := range r.results {
 		worst = max(worst, r.results[i].Severity())
 		checked = checked || r.results[i].Sums != nil
@@ -120,10 +121,10 @@ func (r *report) status(o *options, stderr io.Writer) int {
 	switch {
 	case r.badInput:
 		return exitBadInput
-	case o.budget.Container != "" && r.known > 0 && !checked && worst < check.Error:
+	case o.budget.Container != "" && r.known > 0 && !checked && worst < finding.Error:
 		fmt.Fprintf(stderr, "deploycheck: no workload has a container named %s: nothing was checked\n", o.budget.Container)
 		return exitBadInput
-	case worst == check.Error, worst == check.Warning && o.strict:
+	case worst == finding.Error, worst == finding.Warning && o.strict:
 		return exitFindings
 	}
 	return exitOK

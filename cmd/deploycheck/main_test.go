@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -83,6 +83,8 @@ func TestExitStatus(t *testing.T) {
 		"a port out of range":                  {"-prestop-port 65536 fits.yaml", "", 2},
 		"an invalid port":                      {"-prestop-port 80x fits.yaml", "", 2},
 		"an invalid signal":                    {"-signals SIG_X fits.yaml", "", 2},
+		"a kind":                               {"-kind kubernetes fits.yaml", "", 0},
+		"an unknown kind":                      {"-kind helm fits.yaml", "", 2},
 		"an invalid output format":             {"-o yaml fits.yaml", "", 2},
 		"no such plan":                         {"-plan none.json fits.yaml", "", 2},
 		"standard input twice":                 {"-plan - -", "{}", 2},
@@ -192,19 +194,21 @@ func TestJSON(t *testing.T) {
 			}
 		}
 	}
-	finding := func(code, severity string) []any { return []any{map[string]any{"code": code, "severity": severity}} }
+	finding := func(code, severity string, line float64) []any {
+		return []any{map[string]any{"code": code, "severity": severity, "line": line}}
+	}
 	want := []map[string]any{
 		{
 			"file": "a.yaml", "document": 1.0, "kind": "Pod", "name": "short", "container": "app", "verdict": "error", "mode": "none",
-			"grace_seconds": 20.0, "pre_stop_seconds": 0.0, "required_seconds": 25.0, "headroom_seconds": -5.0, "findings": finding("grace-too-short", "error"),
+			"grace_seconds": 20.0, "pre_stop_seconds": 0.0, "required_seconds": 25.0, "headroom_seconds": -5.0, "findings": finding("grace-too-short", "error", 4),
 		},
 		{
 			"file": "bad.yaml", "document": 1.0, "kind": "", "name": "", "container": "", "verdict": "error", "mode": "",
-			"grace_seconds": nil, "pre_stop_seconds": nil, "required_seconds": nil, "headroom_seconds": nil, "findings": finding("unreadable", "error"),
+			"grace_seconds": nil, "pre_stop_seconds": nil, "required_seconds": nil, "headroom_seconds": nil, "findings": finding("unreadable", "error", 0),
 		},
 		{
 			"file": "service.yaml", "document": 0.0, "kind": "", "name": "", "container": "", "verdict": "warn", "mode": "",
-			"grace_seconds": nil, "pre_stop_seconds": nil, "required_seconds": nil, "headroom_seconds": nil, "findings": finding("no-workload", "warning"),
+			"grace_seconds": nil, "pre_stop_seconds": nil, "required_seconds": nil, "headroom_seconds": nil, "findings": finding("no-workload", "warning", 0),
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -238,19 +242,19 @@ ok       Pod/fits   app        none  30s    0s       25s       5s        -
 
 // Each code about files is tested with files that have it, and with files that only just do not.
 func TestCodesOfFiles(t *testing.T) {
-	has := map[check.Code]map[string]string{
-		check.Unreadable:      {"dir/a.yaml": "a: [", "dir/b.yaml": fits},
-		check.UnknownAPI:      {"dir/a.yaml": unknown},
-		check.UnknownWorkload: {"dir/a.yaml": fits + "---\n" + rollout},
-		check.NoWorkload:      {"dir/a.yaml": service, "dir/b.yaml": "# nothing"},
-		check.FilePassedOver:  {"dir/a.yaml": service, "dir/b.yaml": fits},
+	has := map[finding.Code]map[string]string{
+		finding.Unreadable:      {"dir/a.yaml": "a: [", "dir/b.yaml": fits},
+		finding.UnknownAPI:      {"dir/a.yaml": unknown},
+		finding.UnknownWorkload: {"dir/a.yaml": fits + "---\n" + rollout},
+		finding.NoWorkload:      {"dir/a.yaml": service, "dir/b.yaml": "# nothing"},
+		finding.FilePassedOver:  {"dir/a.yaml": service, "dir/b.yaml": fits},
 	}
-	not := map[check.Code]map[string]string{
-		check.Unreadable:      {"dir/a.yaml": "a: []", "dir/b.yaml": fits},
-		check.UnknownAPI:      {"dir/a.yaml": strings.Replace(unknown, "extensions/v1beta1", "example.org/v1beta1", 1)},
-		check.UnknownWorkload: {"dir/a.yaml": fits + "---\n" + strings.Replace(rollout, "containers", "images", 1)},
-		check.NoWorkload:      {"dir/a.yaml": service, "dir/b.yaml": fits},
-		check.FilePassedOver:  {"dir/a.yaml": service + "---\n" + fits},
+	not := map[finding.Code]map[string]string{
+		finding.Unreadable:      {"dir/a.yaml": "a: []", "dir/b.yaml": fits},
+		finding.UnknownAPI:      {"dir/a.yaml": strings.Replace(unknown, "extensions/v1beta1", "example.org/v1beta1", 1)},
+		finding.UnknownWorkload: {"dir/a.yaml": fits + "---\n" + strings.Replace(rollout, "containers", "images", 1)},
+		finding.NoWorkload:      {"dir/a.yaml": service, "dir/b.yaml": fits},
+		finding.FilePassedOver:  {"dir/a.yaml": service + "---\n" + fits},
 	}
 	for code := range has {
 		t.Run(string(code), func(t *testing.T) {
@@ -280,7 +284,7 @@ func TestReadmeListsTheCodes(t *testing.T) {
 		listed[m[1]] = m[2]
 	}
 	want := map[string]string{}
-	for code, severity := range check.Codes() {
+	for code, severity := range finding.Codes() {
 		want[string(code)] = severity.String()
 	}
 	if diff := cmp.Diff(want, listed); diff != "" {
@@ -299,7 +303,7 @@ func TestReadmeListsTheFlags(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^  (-[a-z-]+)`).FindAllStringSubmatch(help, -1) {
 		flags[m[1]] = true
 	}
-	want := strings.Fields("-cleanup -container -delay -drain -margin -o -plan -prestop-exec -prestop-path -prestop-port -prestop-port-name -signals -strict")
+	want := strings.Fields("-cleanup -container -delay -drain -kind -margin -o -plan -prestop-exec -prestop-path -prestop-port -prestop-port-name -signals -strict")
 	if got := slices.Sorted(maps.Keys(flags)); !slices.Equal(got, want) {
 		t.Errorf("flags %v, want %v", got, want)
 	}

@@ -28,6 +28,7 @@ const (
 type options struct {
 	budget check.Budget
 	files  []string
+	kind   string // of all files; empty: recognised
 	strict bool
 	write  func(io.Writer, *report) error
 }
@@ -85,6 +86,7 @@ func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, err
 	fs.Func("prestop-port-name", "`name` of the handshake's port (default: any)", text(&flags.PreStop.PortName))
 	fs.Func("prestop-exec", "`command` of the handshake for an exec hook, such as \"/app prestop\"; more arguments may follow (default: none)", text(&flags.PreStop.Exec))
 	fs.Func("signals", "`list` of the signals that the program handles (default SIGTERM,SIGINT)", signals(&flags.Signals))
+	fs.StringVar(&o.kind, "kind", "", "`kind` of all files: "+strings.Join(manifest.Kinds(), ", ")+" (default: recognised by name and content)")
 	fs.StringVar(&planFile, "plan", "", "JSON `file` with these values, as the program prints it; - is standard input")
 	fs.StringVar(&format, "o", "table", "output `format`: table or json")
 	fs.BoolVar(&o.strict, "strict", false, "exit with status 1 for warnings, too")
@@ -101,6 +103,9 @@ func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, err
 	}
 	if o.write = formats[format]; o.write == nil {
 		return nil, fmt.Errorf("-o %q: want table or json", format)
+	}
+	if o.kind != "" && !slices.Contains(manifest.Kinds(), o.kind) {
+		return nil, fmt.Errorf("-kind %q: want %s", o.kind, strings.Join(manifest.Kinds(), ", "))
 	}
 	if err := o.checkFiles(planFile); err != nil {
 		return nil, err

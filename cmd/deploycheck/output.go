@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 )
 
 var formats = map[string]func(io.Writer, *report) error{"table": writeTable, "json": writeJSON}
@@ -29,14 +30,15 @@ type record struct {
 	PreStop   *float64   `json:"pre_stop_seconds"`
 	Required  *float64   `json:"required_seconds"`
 	Headroom  *float64   `json:"headroom_seconds"`
-	Findings  []finding  `json:"findings"`
+	Findings  []problem  `json:"findings"`
 }
 
-type finding struct {
-	Code     check.Code `json:"code"`
-	Severity string     `json:"severity"` // note, warning or error
-	Message  string     `json:"message"`
-	Fix      string     `json:"fix"`
+type problem struct {
+	Code     finding.Code `json:"code"`
+	Severity string       `json:"severity"` // note, warning or error
+	Message  string       `json:"message"`
+	Fix      string       `json:"fix"`
+	Line     int          `json:"line"` // in the file, from 1; 0 if it is not known
 }
 
 func writeJSON(w io.Writer, r *report) error {
@@ -53,14 +55,14 @@ func writeJSON(w io.Writer, r *report) error {
 func recordOf(r *check.Result) record {
 	rec := record{
 		File: r.File, Document: r.Document, Kind: r.Kind, Name: r.Name, Container: r.Container,
-		Verdict: r.Severity().Verdict(), Mode: r.Mode, Findings: []finding{},
+		Verdict: r.Severity().Verdict(), Mode: r.Mode, Findings: []problem{},
 	}
 	if s := r.Sums; s != nil {
 		rec.Grace, rec.PreStop = inSeconds(s.Grace), inSeconds(s.PreStop)
 		rec.Required, rec.Headroom = inSeconds(s.Required()), inSeconds(s.Headroom())
 	}
 	for _, f := range r.Findings {
-		rec.Findings = append(rec.Findings, finding{f.Code, f.Severity.String(), f.Message, f.Fix})
+		rec.Findings = append(rec.Findings, problem{f.Code, f.Severity.String(), f.Message, f.Fix, f.Place.Line})
 	}
 	return rec
 }

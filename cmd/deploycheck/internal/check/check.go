@@ -20,6 +20,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
@@ -86,160 +87,185 @@ func Seconds(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
 }
 
-// A Result has the findings about a container. Container is empty for findings about a whole
-// workload; all fields but File and Document are empty for findings about a file.
+// A Result has the findings about a program. Container is empty for findings about a whole workload;
+// all fields but File and Document are empty for findings about a file.
 type Result struct {
 	File                  string
 	Document              int
 	Kind, Name, Container string
 	Mode                  Mode
-	Sums                  *Sums // nil if no container was checked
-	Findings              []Finding
-}
+	Sums                  *Sums // nil if no program was checked
+	Findings              []finding.Finding
 
-// A Finding is one problem, or a fact worth knowing.
-type Finding struct {
-	Code     Code
-	Severity Severity
-	Message  string // what is wrong, and what follows from it
-	Fix      string // what to do about it
+	workload *manifest.Workload // to find places; nil for a file
+	field    string             // the field of the next findings
 }
 
 // Severity is that of the worst finding.
-func (r *Result) Severity() Severity {
-	worst := Note
+func (r *Result) Severity() finding.Severity {
+	worst := finding.Note
 	for _, f := range r.Findings {
 		worst = max(worst, f.Severity)
 	}
 	return worst
 }
 
-// Add adds a finding.
-func (r *Result) Add(code Code, message, fix string) {
-	r.Findings = append(r.Findings, Finding{Code: code, Severity: severities[code], Message: message, Fix: fix})
+// Add adds a finding about the present field.
+func (r *Result) Add(code finding.Code, message, fix string) { r.AddAt(r.field, code, message, fix) }
+
+// AddAt adds a finding about a field.
+func (r *Result) AddAt(field string, code finding.Code, message, fix string) {
+	r.add(finding.New(code, field, message, fix))
 }
 
-// Workload checks the program's containers in w. If there are none, it returns one result that
-// says why.
+func (r *Result) add(f finding.Finding) {
+	if r.workload != nil {
+		f.Place = r.workload.Place(f.Field)
+	}
+	r.Findings = append(r.Findings, f)
+}
+
+// at changes the field of the next findings, and returns a function that changes it back.
+func (r *Result) at(field string) (back func()) {
+	before := r.field
+	r.field = field
+	return func() { r.field = before }
+}
+
+// Workload checks the program in w. If there is none, it returns one result that says why. In
+// Kubernetes there may be several, which then have the same handshake.
 func (b Budget) Workload(w *manifest.Workload) []Result {
-	first := Result{File: w.File, Document: w.Document, Kind: w.Kind, Name: w.Name}
-	first.faults(w)
-	if w.Pod == nil {
+	first := Result{File: w.File, Document: w.Document, Kind: w.Kind, Name: w.Name, workload: w}
+	for _, f := range w.Faults {
+		first.add(f)
+	}
+	if w.Programs == nil {
 		return []Result{first}
 	}
-	containers := b.pick(w, &first)
-	if len(containers) == 0 {
+	programs := b.pick(w, &first)
+	if len(programs) == 0 {
 		return []Result{first}
 	}
-	first.pod(w)
-	results := make([]Result, 0, len(containers))
-	for i, c := range containers {
-		r := Result{File: w.File, Document: w.Document, Kind: w.Kind, Name: w.Name}
+	if w.Pod != nil {
+		first.pod(w)
+	}
+	results := make([]Result, 0, len(programs))
+	for i, p := range programs {
+		r := Result{File: w.File, Document: w.Document, Kind: w.Kind, Name: w.Name, workload: w}
 		if i == 0 {
 			r = first // it has the findings about the pod
 		}
-		s := subject{Result: &r, budget: b, workload: w, pod: &w.Pod.Spec, container: c}
+		s := newSubject(&r, b, w, p)
 		s.check()
 		results = append(results, r)
 	}
 	return results
 }
 
-// A subject is the container that is being checked.
+// A subject is the program that is being checked.
 type subject struct {
 	*Result
 	budget    Budget
-	workload  *manifest.Workload
-	pod       *corev1.PodSpec
+	program   *manifest.Program
+	pod       *corev1.PodSpec // nil for other formats than Kubernetes, as is container
 	container *corev1.Container
 	hookFails bool // the hook fails before it waits
 }
 
-func (s *subject) check() {
-	s.Container = s.container.Name
-	s.Sums = &Sums{Grace: grace(s.pod), Delay: s.budget.Delay, Drain: s.budget.Drain, Cleanup: s.budget.Cleanup}
-	s.hook()
-	s.arithmetic()
-	s.waits()
-	s.probes()
-	s.signals()
-	s.environment()
-	s.neighbours()
+func newSubject(r *Result, b Budget, w *manifest.Workload, p *manifest.Program) *subject {
+	s := &subject{Result: r, budget: b, program: p, container: p.Container}
+	s.workload, s.field = w, p.Path
+	if w.Pod != nil {
+		s.pod = &w.Pod.Spec
+	}
+	return s
 }
 
-// pick returns the program's containers. If there are none, it adds a finding.
-func (b Budget) pick(w *manifest.Workload, r *Result) []*corev1.Container {
-	const defaultContainer = "kubectl.kubernetes.io/default-container"
-	pod := &w.Pod.Spec
+func (s *subject) check() {
+	s.Container = s.program.Name
+	s.Mode = None
+	s.Sums = &Sums{Grace: s.program.Grace.Value, Delay: s.budget.Delay, Drain: s.budget.Drain, Cleanup: s.budget.Cleanup}
+	if s.container != nil {
+		s.hook()
+	}
+	s.arithmetic()
+	s.waits()
+	if s.container != nil {
+		s.probes()
+	}
+	s.signals()
+	s.environment()
+	if s.container != nil {
+		s.neighbours()
+	}
+}
+
+// pick returns the programs to check. If there are none, it adds a finding.
+func (b Budget) pick(w *manifest.Workload, r *Result) []*manifest.Program {
+	defer r.at(containersPath(w))()
 	switch {
-	case len(pod.Containers) == 0:
-		r.Add(NoContainers, "there is no container in "+w.PodPath(), "check the indentation: the API server rejects a pod without containers")
+	case w.Pod != nil && len(w.Pod.Spec.Containers) == 0:
+		r.Add(finding.NoContainers, "there is no container in "+w.PodPath(), "check the indentation: the API server rejects a pod without containers")
 		return nil
 	case b.Container != "":
-		if c := named(pod, b.Container); c != nil {
-			return []*corev1.Container{c}
+		if p := named(w, b.Container); p != nil {
+			return []*manifest.Program{p}
 		}
-		r.Add(ContainerAbsent, fmt.Sprintf("no container is named %s, only %s: not checked", b.Container, list(names(pod))),
+		r.Add(finding.ContainerAbsent, fmt.Sprintf("no container is named %s, only %s: not checked", b.Container, list(names(w))),
 			"nothing, if the program is not part of this workload; otherwise correct -container")
 		return nil
-	case len(pod.Containers) == 1:
-		return []*corev1.Container{&pod.Containers[0]}
+	case w.Pod == nil && len(w.Programs) == 1, w.Pod != nil && len(w.Pod.Spec.Containers) == 1:
+		return []*manifest.Program{&w.Programs[0]} // not a native sidecar beside it
 	}
-	if c := named(pod, w.Pod.Annotations[defaultContainer]); c != nil {
-		return []*corev1.Container{c}
+	if p := named(w, w.Default); p != nil {
+		return []*manifest.Program{p}
 	}
-	var declared []*corev1.Container
-	for _, c := range stoppable(pod) {
-		probe := subject{Result: &Result{Sums: &Sums{}}, budget: b, workload: w, pod: pod, container: c}
-		if probe.hook(); probe.Mode == HandshakeHTTP || probe.Mode == HandshakeExec {
-			declared = append(declared, c)
+	var declared []*manifest.Program
+	for i := range w.Programs {
+		if p := &w.Programs[i]; p.Container != nil && b.handshakes(w, p) {
+			declared = append(declared, p)
 		}
 	}
 	if len(declared) == 0 {
-		r.Add(ContainerAmbiguous, fmt.Sprintf("the pod has the containers %s: it is unknown which one is the program", list(names(pod))),
-			"name it with -container, or with the annotation "+defaultContainer)
+		r.ambiguous(w)
 	}
 	return declared
 }
 
-// stoppable returns the containers that run when the pod stops: the regular containers and the
-// native sidecars.
-func stoppable(pod *corev1.PodSpec) []*corev1.Container {
-	var all []*corev1.Container
-	for i := range pod.Containers {
-		all = append(all, &pod.Containers[i])
+// handshakes reports whether the hook of a container is the program's handshake.
+func (b Budget) handshakes(w *manifest.Workload, p *manifest.Program) bool {
+	probe := newSubject(&Result{Sums: &Sums{}}, b, w, p)
+	probe.hook()
+	return probe.Mode == HandshakeHTTP || probe.Mode == HandshakeExec
+}
+
+func (r *Result) ambiguous(w *manifest.Workload) {
+	what, fix := "the "+w.Kind+" has", "name it with -container"
+	if w.Pod != nil {
+		what, fix = "the pod has the containers", fix+", or with the annotation kubectl.kubernetes.io/default-container"
 	}
-	return append(all, sidecars(pod)...)
+	r.Add(finding.ContainerAmbiguous, fmt.Sprintf("%s %s: it is unknown which one is the program", what, list(names(w))), fix)
 }
 
-// sidecars returns the native sidecars, in the order in which they start.
-func sidecars(pod *corev1.PodSpec) []*corev1.Container {
-	var all []*corev1.Container
-	for i := range pod.InitContainers {
-		if c := &pod.InitContainers[i]; isSidecar(c) {
-			all = append(all, c)
-		}
+func containersPath(w *manifest.Workload) string {
+	if w.Pod == nil {
+		return ""
 	}
-	return all
+	return w.PodPath() + ".containers"
 }
 
-func isSidecar(c *corev1.Container) bool {
-	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
-}
-
-func named(pod *corev1.PodSpec, name string) *corev1.Container {
-	all := stoppable(pod)
-	i := slices.IndexFunc(all, func(c *corev1.Container) bool { return c.Name == name })
+func named(w *manifest.Workload, name string) *manifest.Program {
+	i := slices.IndexFunc(w.Programs, func(p manifest.Program) bool { return p.Name == name })
 	if name == "" || i < 0 {
 		return nil
 	}
-	return all[i]
+	return &w.Programs[i]
 }
 
-func names(pod *corev1.PodSpec) []string {
+func names(w *manifest.Workload) []string {
 	var all []string
-	for _, c := range stoppable(pod) {
-		all = append(all, c.Name)
+	for i := range w.Programs {
+		all = append(all, w.Programs[i].Name)
 	}
 	return all
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 // The fields of the downward API: for variables, for files, and the resources of a container.
@@ -21,17 +24,24 @@ var (
 )
 
 // downward finds fields that the downward API does not have, such as the grace period.
-func (r *Result) downward(pod *corev1.PodSpec) {
-	for _, containers := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
-		for i := range containers {
-			for _, e := range containers[i].Env {
+func (r *Result) downward(w *manifest.Workload) {
+	pod := &w.Pod.Spec
+	defer r.at("")()
+	for _, list := range []struct {
+		name       string
+		containers []corev1.Container
+	}{{"initContainers", pod.InitContainers}, {"containers", pod.Containers}} {
+		for i, c := range list.containers {
+			for j, e := range c.Env {
 				if e.ValueFrom != nil {
-					r.offered(fmt.Sprintf("$%s of container %s", e.Name, containers[i].Name), e.ValueFrom.FieldRef, e.ValueFrom.ResourceFieldRef, downwardVariables)
+					r.field = fmt.Sprintf("%s.%s[%d].env[%d]", w.PodPath(), list.name, i, j)
+					r.offered(fmt.Sprintf("$%s of container %s", e.Name, c.Name), e.ValueFrom.FieldRef, e.ValueFrom.ResourceFieldRef, downwardVariables)
 				}
 			}
 		}
 	}
 	for i := range pod.Volumes {
+		r.field = fmt.Sprintf("%s.volumes[%d]", w.PodPath(), i)
 		r.downwardVolume(&pod.Volumes[i])
 	}
 }
@@ -56,10 +66,10 @@ func (r *Result) downwardVolume(v *corev1.Volume) {
 func (r *Result) offered(who string, field *corev1.ObjectFieldSelector, resource *corev1.ResourceFieldSelector, fields []string) {
 	const fix = "write the value a second time, from the same template; deploycheck compares the two"
 	if field != nil && !slices.Contains(fields, field.FieldPath) && !subscripted(field.FieldPath) {
-		r.Add(DownwardAPI, fmt.Sprintf("%s: the downward API has no field %s: rejected", who, field.FieldPath), fix)
+		r.Add(finding.DownwardAPI, fmt.Sprintf("%s: the downward API has no field %s: rejected", who, field.FieldPath), fix)
 	}
 	if resource != nil && !slices.Contains(downwardResources, resource.Resource) && !hugePages(resource.Resource) {
-		r.Add(DownwardAPI, fmt.Sprintf("%s: the downward API has no resource %s: rejected", who, resource.Resource), fix)
+		r.Add(finding.DownwardAPI, fmt.Sprintf("%s: the downward API has no resource %s: rejected", who, resource.Resource), fix)
 	}
 }
 

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 // The variables that give package shutdown the values of its manifest.
@@ -25,16 +25,17 @@ func (s *subject) environment() {
 		return
 	}
 	grace := s.Sums.Grace
+	defer s.at(s.lookup(graceVariable).Field)()
 	switch {
 	case total > grace:
-		s.Add(EnvGraceAbove, fmt.Sprintf("$%s is %s, the grace period is %s: the program plans with time that it does not have", graceVariable, Seconds(total), Seconds(grace)), "set both from one value")
+		s.Add(finding.EnvGraceAbove, fmt.Sprintf("$%s is %s, the grace period is %s: the program plans with time that it does not have", graceVariable, Seconds(total), Seconds(grace)), "set both from one value")
 	case total < grace:
-		s.Add(EnvGraceBelow, fmt.Sprintf("$%s is %s, the grace period is %s: the program does not use the rest", graceVariable, Seconds(total), Seconds(grace)), "set both from one value")
+		s.Add(finding.EnvGraceBelow, fmt.Sprintf("$%s is %s, the grace period is %s: the program does not use the rest", graceVariable, Seconds(total), Seconds(grace)), "set both from one value")
 	}
 	value := "is " + Seconds(sleep)
 	switch {
 	case sleep >= total:
-		s.Add(EnvInvalid, fmt.Sprintf("$%s is %s, $%s is %s: no time is left to stop, and the program refuses to start", sleepVariable, Seconds(sleep), graceVariable, Seconds(total)), "write the manifest's values")
+		s.Add(finding.EnvInvalid, fmt.Sprintf("$%s is %s, $%s is %s: no time is left to stop, and the program refuses to start", sleepVariable, Seconds(sleep), graceVariable, Seconds(total)), "write the manifest's values")
 		return
 	case s.Mode == Foreign:
 		return
@@ -42,65 +43,54 @@ func (s *subject) environment() {
 		value = "is not set"
 	case !sleepKnown:
 		return
+	default:
+		s.field = s.lookup(sleepVariable).Field
 	}
 	switch actual := s.sleep(); {
 	case sleep < actual:
-		s.Add(EnvSleepBelow, fmt.Sprintf("the hook sleeps for %s, and $%s %s: the program plans with time that the hook has used", Seconds(actual), sleepVariable, value),
+		s.Add(finding.EnvSleepBelow, fmt.Sprintf("the hook sleeps for %s, and $%s %s: the program plans with time that the hook has used", Seconds(actual), sleepVariable, value),
 			fmt.Sprintf("%s: %q", sleepVariable, strconv.FormatInt(ceil(actual), 10)))
 	case sleep > actual:
-		s.Add(EnvSleepAbove, fmt.Sprintf("$%s %s, the hook sleeps for %s: the program does not use the difference", sleepVariable, value, Seconds(actual)), "set both from one value, or remove the variable if the hook does not sleep")
+		s.Add(finding.EnvSleepAbove, fmt.Sprintf("$%s %s, the hook sleeps for %s: the program does not use the difference", sleepVariable, value, Seconds(actual)), "set both from one value, or remove the variable if the hook does not sleep")
 	}
 }
 
-// lookup returns the container's variable of that name. The last one counts. An empty one counts
-// as not set, as in package shutdown.
-func (s *subject) lookup(name string) *corev1.EnvVar {
-	for i := len(s.container.Env) - 1; i >= 0; i-- {
-		e := &s.container.Env[i]
-		if e.Name != name {
+// lookup returns the program's variable of that name. The last one counts. An empty one counts as not
+// set, as in package shutdown.
+func (s *subject) lookup(name string) *manifest.Variable {
+	for i := len(s.program.Env) - 1; i >= 0; i-- {
+		v := &s.program.Env[i]
+		if v.Name != name {
 			continue
 		}
-		if text, ok := s.value(e); ok && text == "" {
+		if v.Known && v.Value == "" {
 			return nil
 		}
-		return e
+		return v
 	}
 	return nil
 }
 
 // variable returns the value of a variable in seconds, if the manifest has it.
 func (s *subject) variable(name string) (d time.Duration, known bool) {
-	e := s.lookup(name)
-	if e == nil {
+	v := s.lookup(name)
+	if v == nil {
 		return 0, false
 	}
-	text, ok := s.value(e)
-	if !ok {
-		s.Add(EnvNotChecked, fmt.Sprintf("the value of $%s is not in the manifest: not compared", name), "write the value into the manifest, from the same template as the grace period")
+	defer s.at(v.Field)()
+	if !v.Known {
+		s.Add(finding.EnvNotChecked, fmt.Sprintf("the value of $%s is not in the manifest: not compared", name), "write the value into the manifest, from the same template as the grace period")
 		return 0, false
 	}
-	n, err := strconv.ParseFloat(text, 64)
+	n, err := strconv.ParseFloat(v.Value, 64)
 	n *= float64(time.Second)
 	switch {
 	case err != nil || !(n >= 0) || n > math.MaxInt64/2: // the same rule as in package shutdown
-		s.Add(EnvInvalid, fmt.Sprintf("$%s is %q, not a number of seconds: the program refuses to start", name, text), "write a number of seconds, or remove the variable")
+		s.Add(finding.EnvInvalid, fmt.Sprintf("$%s is %q, not a number of seconds: the program refuses to start", name, v.Value), "write a number of seconds, or remove the variable")
 		return 0, false
 	case name == graceVariable && n < 1:
-		s.Add(EnvInvalid, fmt.Sprintf("$%s is %q, which leaves no time to stop: the program refuses to start", name, text), "write a number of seconds above 0, or remove the variable")
+		s.Add(finding.EnvInvalid, fmt.Sprintf("$%s is %q, which leaves no time to stop: the program refuses to start", name, v.Value), "write a number of seconds above 0, or remove the variable")
 		return 0, false
 	}
 	return time.Duration(n), true
-}
-
-// value returns the value of a variable, if it is literal or an annotation of the pod.
-func (s *subject) value(e *corev1.EnvVar) (string, bool) {
-	if e.ValueFrom == nil {
-		return e.Value, !strings.Contains(e.Value, "$(")
-	}
-	if e.ValueFrom.FieldRef == nil {
-		return "", false
-	}
-	key, ok := strings.CutPrefix(e.ValueFrom.FieldRef.FieldPath, "metadata.annotations['")
-	key, closed := strings.CutSuffix(key, "']")
-	return s.workload.Pod.Annotations[key], ok && closed
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
@@ -28,18 +29,18 @@ func FuzzManifest(f *testing.F) {
 	b := check.Budget{Drain: 20 * time.Second, Margin: 2 * time.Second, Signals: []string{"SIGTERM"}, PreStop: check.Handshake{Path: "/prestop"}}
 
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file := manifest.Decode("x.yaml", data)
+		file := manifest.Decode("x.yaml", "", data)
 		for i := range file.Workloads {
 			w := &file.Workloads[i]
 			for _, r := range b.Workload(w) {
 				understood := w.Pod != nil && len(w.Faults) == 0
-				if !understood && r.Severity() == check.Note && len(b.Workload(w)) == 1 {
+				if !understood && r.Severity() == finding.Note && len(b.Workload(w)) == 1 {
 					t.Errorf("faults %v, verdict %s", w.Faults, r.Severity().Verdict())
 				}
 				if r.Sums == nil && len(r.Findings) == 0 {
 					t.Error("no container of the workload was checked, and there is no finding")
 				}
-				if r.Sums != nil && (r.Sums.Required() < 0 || r.Sums.Headroom() < 0 && r.Severity() != check.Error) {
+				if r.Sums != nil && (r.Sums.Required() < 0 || r.Sums.Headroom() < 0 && r.Severity() != finding.Error) {
 					t.Errorf("verdict %s: %v", r.Severity().Verdict(), r.Sums)
 				}
 			}
@@ -48,7 +49,7 @@ func FuzzManifest(f *testing.F) {
 			}
 		}
 		for _, err := range file.Errs {
-			if r := check.FileError(err); r.Severity() != check.Error {
+			if r := check.FileError(err); r.Severity() != finding.Error {
 				t.Errorf("%v: verdict %s", err, r.Severity().Verdict())
 			}
 		}
@@ -64,7 +65,7 @@ func roundTrip(t *testing.T, w *manifest.Workload) {
 	if err != nil {
 		return // such as an intstr of an unknown type
 	}
-	again := manifest.Decode("x.json", data)
+	again := manifest.Decode("x.json", "", data)
 	if len(again.Workloads) != 1 || len(again.Workloads[0].Faults) != 0 {
 		t.Fatalf("%s\ndecoded: %+v", data, again)
 	}
@@ -80,7 +81,7 @@ func roundTrip(t *testing.T, w *manifest.Workload) {
 // allRead checks that a document appended to the data is read, unless there is an error.
 func allRead(t *testing.T, file manifest.File, data []byte) {
 	t.Helper()
-	more := manifest.Decode("x.yaml", append(data[:len(data):len(data)], lastPod...))
+	more := manifest.Decode("x.yaml", "", append(data[:len(data):len(data)], lastPod...))
 	if len(more.Errs) == 0 && len(more.Workloads) != len(file.Workloads)+1 {
 		t.Errorf("%d workloads; with one more document %d workloads, and no error", len(file.Workloads), len(more.Workloads))
 	}

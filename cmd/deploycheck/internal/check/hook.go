@@ -8,11 +8,15 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 // hook finds the kind of the preStop hook, and how long it waits. If a hook fails, SIGTERM follows
 // at once, and Kubernetes only records an event, FailedPreStopHook.
 func (s *subject) hook() {
+	defer s.at(s.program.Path + ".lifecycle.preStop")()
 	s.Mode = None
 	h := preStop(s.container)
 	switch {
@@ -21,14 +25,14 @@ func (s *subject) hook() {
 		s.Mode = Foreign // pod adds a finding
 	case h.Sleep != nil:
 		s.Mode = Sleep
-		s.Sums.PreStop = max(0, seconds(h.Sleep.Seconds))
+		s.Sums.PreStop = max(0, manifest.Seconds(h.Sleep.Seconds))
 	case h.HTTPGet != nil:
 		s.httpGet(h.HTTPGet)
 	case h.Exec != nil:
 		s.exec(h.Exec.Command)
 	default:
 		s.Mode = Foreign
-		s.Add(PreStopTCP, "a preStop hook cannot be a tcpSocket: it fails, and SIGTERM follows at once", "use sleep, or an httpGet of the program's handshake")
+		s.Add(finding.PreStopTCP, "a preStop hook cannot be a tcpSocket: it fails, and SIGTERM follows at once", "use sleep, or an httpGet of the program's handshake")
 	}
 	if s.Mode == HandshakeHTTP || s.Mode == HandshakeExec {
 		s.handshake()
@@ -78,10 +82,10 @@ func (s *subject) httpGet(get *corev1.HTTPGetAction) {
 	case samePath && samePort:
 		s.Mode = HandshakeHTTP
 	case samePath:
-		s.Add(HandshakePort, fmt.Sprintf("the hook calls port %s, the program's handshake is on port %s: the hook fails, and SIGTERM follows at once", portText(port, name), portText(own.Port, own.PortName)),
+		s.Add(finding.HandshakePort, fmt.Sprintf("the hook calls port %s, the program's handshake is on port %s: the hook fails, and SIGTERM follows at once", portText(port, name), portText(own.Port, own.PortName)),
 			"write the port of the program's handshake, or correct -prestop-port and -prestop-port-name")
 	case own.Path != "" && samePort && (own.Port != 0 || own.PortName != ""):
-		s.Add(HandshakePath, fmt.Sprintf("the hook calls %s, the program's handshake is %s: the kubelet treats any response, even 404, as success, and sends SIGTERM at once", path, own.Path),
+		s.Add(finding.HandshakePath, fmt.Sprintf("the hook calls %s, the program's handshake is %s: the kubelet treats any response, even 404, as success, and sends SIGTERM at once", path, own.Path),
 			"path: "+own.Path+", or correct -prestop-path")
 	default:
 		s.foreign("an httpGet of " + path + " on port " + portText(port, name))
@@ -95,7 +99,7 @@ func (s *subject) reachesPod(host string, isHandshake bool) bool {
 	local := host == "localhost" || addr.IsLoopback()
 	switch {
 	case host == "" && s.pod.HostNetwork:
-		s.Add(HostNetwork, "with hostNetwork and without a host, an httpGet hook does not reach the pod, and SIGTERM follows at once (kubernetes#134285, open in 1.37)", "httpGet.host: 127.0.0.1")
+		s.Add(finding.HostNetwork, "with hostNetwork and without a host, an httpGet hook does not reach the pod, and SIGTERM follows at once (kubernetes#134285, open in 1.37)", "httpGet.host: 127.0.0.1")
 		if isHandshake {
 			s.Mode, s.hookFails = HandshakeHTTP, true
 		}
@@ -103,9 +107,9 @@ func (s *subject) reachesPod(host string, isHandshake bool) bool {
 	case host == "", local && s.pod.HostNetwork:
 		return true
 	case local:
-		s.Add(PreStopHost, fmt.Sprintf("the kubelet sends the request, so %s is the node and not the pod", host), "remove host: the default is the pod's address")
+		s.Add(finding.PreStopHost, fmt.Sprintf("the kubelet sends the request, so %s is the node and not the pod", host), "remove host: the default is the pod's address")
 	default:
-		s.Add(PreStopHost, fmt.Sprintf("the hook calls %s, not the pod", host), "remove host: the default is the pod's address")
+		s.Add(finding.PreStopHost, fmt.Sprintf("the hook calls %s, not the pod", host), "remove host: the default is the pod's address")
 	}
 	return false
 }
@@ -126,7 +130,7 @@ func (s *subject) port(p intstr.IntOrString) (port int, name string, ok bool) {
 		}
 	}
 	if validPort(p) {
-		s.Add(PreStopPortName, fmt.Sprintf("no port of the container is named %s: the hook fails, and SIGTERM follows at once", p.StrVal),
+		s.Add(finding.PreStopPortName, fmt.Sprintf("no port of the container is named %s: the hook fails, and SIGTERM follows at once", p.StrVal),
 			fmt.Sprintf("name one of the container's ports %s, or write the number", p.StrVal))
 	}
 	return 0, "", false
@@ -178,19 +182,19 @@ func (s *subject) exec(argv []string) {
 	}
 	switch {
 	case oneString(argv):
-		s.Add(ExecOneString, fmt.Sprintf("%q is used as the name of a file, since no shell splits it: the hook fails, and SIGTERM follows at once", argv[len(argv)-1]),
+		s.Add(finding.ExecOneString, fmt.Sprintf("%q is used as the name of a file, since no shell splits it: the hook fails, and SIGTERM follows at once", argv[len(argv)-1]),
 			"write each word as an element of the list; with a shell, write -c before the script")
 	case onlySleeps:
 		s.Mode, s.Sums.PreStop = Sleep, wait
-		s.Add(ExecSleep, fmt.Sprintf("the hook needs %s in the image: without it, as in scratch and distroless images, the hook fails, and SIGTERM follows at once", argv[0]),
+		s.Add(finding.ExecSleep, fmt.Sprintf("the hook needs %s in the image: without it, as in scratch and distroless images, the hook fails, and SIGTERM follows at once", argv[0]),
 			fmt.Sprintf("preStop: {sleep: {seconds: %d}}, which needs nothing in the image (on by default since Kubernetes 1.30, stable in 1.34)", ceil(wait)))
 	case len(own) > 0 && hasPrefix(words, own):
 		s.Mode = HandshakeExec
 		if viaShell {
-			s.Add(ExecShell, fmt.Sprintf("the hook needs %s in the image, and could run the program directly", argv[0]), fmt.Sprintf("command: [%s]", strings.Join(quoted(words), ", ")))
+			s.Add(finding.ExecShell, fmt.Sprintf("the hook needs %s in the image, and could run the program directly", argv[0]), fmt.Sprintf("command: [%s]", strings.Join(quoted(words), ", ")))
 		}
 	case len(own) > 0 && len(words) > 0 && words[0] == own[0]:
-		s.Add(HandshakeCommand, fmt.Sprintf("the hook runs %s, the program's handshake is %s", strings.Join(words, " "), strings.Join(own, " ")),
+		s.Add(finding.HandshakeCommand, fmt.Sprintf("the hook runs %s, the program's handshake is %s", strings.Join(words, " "), strings.Join(own, " ")),
 			fmt.Sprintf("command: [%s], or correct -prestop-exec", strings.Join(quoted(own), ", ")))
 	default:
 		s.Sums.PreStop = max(0, wait)
@@ -199,7 +203,7 @@ func (s *subject) exec(argv []string) {
 }
 
 func (s *subject) foreign(what string) {
-	s.Add(PreStopForeign, fmt.Sprintf("the hook, %s, is not the program's handshake: the time that it takes is unknown, and counted as %s", what, Seconds(s.Sums.PreStop)),
+	s.Add(finding.PreStopForeign, fmt.Sprintf("the hook, %s, is not the program's handshake: the time that it takes is unknown, and counted as %s", what, Seconds(s.Sums.PreStop)),
 		"if it is the handshake, set -prestop-path, -prestop-port or -prestop-exec; otherwise make sure that it is quick")
 }
 

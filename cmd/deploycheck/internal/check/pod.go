@@ -2,9 +2,11 @@ package check
 
 import (
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
@@ -14,72 +16,78 @@ func (r *Result) pod(w *manifest.Workload) {
 	pod := &w.Pod.Spec
 	for i := range pod.InitContainers {
 		c := &pod.InitContainers[i]
-		if c.Lifecycle != nil && !isSidecar(c) {
-			r.Add(PreStopInit, fmt.Sprintf("init container %s has a lifecycle: rejected, since it has exited when the pod stops", c.Name),
+		if c.Lifecycle != nil && !manifest.IsSidecar(c) {
+			r.AddAt(fmt.Sprintf("%s.initContainers[%d].lifecycle", w.PodPath(), i), finding.PreStopInit, fmt.Sprintf("init container %s has a lifecycle: rejected, since it has exited when the pod stops", c.Name),
 				"remove the lifecycle, or make the container a native sidecar with restartPolicy: Always")
 		}
 	}
-	for _, c := range stoppable(pod) {
-		r.validHooks(c, pod)
-		r.validProbes(c)
+	for i := range w.Programs {
+		p := &w.Programs[i]
+		c := p.Container
+		r.validHooks(p)
+		r.validProbes(p)
 		if c.Lifecycle != nil && c.Lifecycle.StopSignal != nil && pod.OS == nil {
-			r.Add(StopSignalOS, fmt.Sprintf("container %s has a stopSignal, and the pod has no os: rejected", c.Name), w.PodPath()+".os.name: linux")
+			r.AddAt(p.Signal.Field, finding.StopSignalOS, fmt.Sprintf("container %s has a stopSignal, and the pod has no os: rejected", c.Name), w.PodPath()+".os.name: linux")
 		}
 	}
-	r.downward(pod)
+	r.downward(w)
 }
 
-func (r *Result) validHooks(c *corev1.Container, pod *corev1.PodSpec) {
-	if c.Lifecycle == nil {
+func (r *Result) validHooks(p *manifest.Program) {
+	l := p.Container.Lifecycle
+	if l == nil {
 		return
 	}
-	r.validHook(c.Name, "preStop", c.Lifecycle.PreStop, pod)
-	r.validHook(c.Name, "postStart", c.Lifecycle.PostStart, pod)
+	r.validHook(p, "preStop", l.PreStop)
+	r.validHook(p, "postStart", l.PostStart)
 }
 
-func (r *Result) validHook(container, hook string, h *corev1.LifecycleHandler, pod *corev1.PodSpec) {
+func (r *Result) validHook(p *manifest.Program, hook string, h *corev1.LifecycleHandler) {
 	if h == nil {
 		return
 	}
+	defer r.at(p.Path + ".lifecycle." + hook)()
+	container := p.Name
 	if n := handlers(h); n != 1 {
-		r.Add(HandlerCount, fmt.Sprintf("the %s of container %s has %d handlers: rejected, exactly one is allowed", hook, container, n), "keep one of sleep, httpGet and exec")
+		r.Add(finding.HandlerCount, fmt.Sprintf("the %s of container %s has %d handlers: rejected, exactly one is allowed", hook, container, n), "keep one of sleep, httpGet and exec")
 		return
 	}
 	switch {
 	case h.Sleep != nil:
-		r.validSleep(container, h.Sleep.Seconds, pod)
+		r.validSleep(container, h.Sleep.Seconds, p.Grace.Value)
 	case h.HTTPGet != nil:
 		r.validHTTPGet(container, hook, h.HTTPGet)
 	case h.Exec != nil && len(h.Exec.Command) == 0:
-		r.Add(HandlerCount, fmt.Sprintf("the %s of container %s is an exec without a command: rejected", hook, container), "write the command, or remove the hook")
+		r.Add(finding.HandlerCount, fmt.Sprintf("the %s of container %s is an exec without a command: rejected", hook, container), "write the command, or remove the hook")
 	}
 }
 
 func (r *Result) validHTTPGet(container, hook string, get *corev1.HTTPGetAction) {
 	if !validPort(get.Port) {
-		r.Add(PreStopPort, fmt.Sprintf("the %s of container %s calls port %q: rejected, it is neither a number from 1 to 65535 nor a name", hook, container, get.Port.String()),
+		r.Add(finding.PreStopPort, fmt.Sprintf("the %s of container %s calls port %q: rejected, it is neither a number from 1 to 65535 nor a name", hook, container, get.Port.String()),
 			"write the number without quotes, or the name of one of the container's ports")
 	}
 	switch get.Scheme {
 	case "", corev1.URISchemeHTTP, corev1.URISchemeHTTPS:
 	default:
-		r.Add(PreStopScheme, fmt.Sprintf("the %s of container %s has the scheme %s: rejected, it is neither HTTP nor HTTPS", hook, container, get.Scheme), "scheme: HTTP, or remove it")
+		r.Add(finding.PreStopScheme, fmt.Sprintf("the %s of container %s has the scheme %s: rejected, it is neither HTTP nor HTTPS", hook, container, get.Scheme), "scheme: HTTP, or remove it")
 	}
 }
 
-func (r *Result) validSleep(container string, sleep int64, pod *corev1.PodSpec) {
-	switch g := grace(pod); {
+func (r *Result) validSleep(container string, sleep int64, grace time.Duration) {
+	switch {
 	case sleep < 0:
-		r.Add(SleepNegative, fmt.Sprintf("the hook of container %s sleeps for %d s: rejected", container, sleep), "write a positive number, or remove the hook")
-	case seconds(sleep) > g:
-		r.Add(SleepTooLong, fmt.Sprintf("the hook of container %s sleeps for %d s, longer than the grace period of %s: rejected", container, sleep, Seconds(g)),
+		r.Add(finding.SleepNegative, fmt.Sprintf("the hook of container %s sleeps for %d s: rejected", container, sleep), "write a positive number, or remove the hook")
+	case manifest.Seconds(sleep) > grace:
+		r.Add(finding.SleepTooLong, fmt.Sprintf("the hook of container %s sleeps for %d s, longer than the grace period of %s: rejected", container, sleep, Seconds(grace)),
 			"a shorter sleep, or a longer terminationGracePeriodSeconds")
 	case sleep == 0:
-		r.Add(SleepZero, fmt.Sprintf("the hook of container %s sleeps for 0 s: it does nothing, and is rejected before Kubernetes 1.33", container), "remove the hook")
+		r.Add(finding.SleepZero, fmt.Sprintf("the hook of container %s sleeps for 0 s: it does nothing, and is rejected before Kubernetes 1.33", container), "remove the hook")
 	}
 }
 
-func (r *Result) validProbes(c *corev1.Container) {
+func (r *Result) validProbes(p *manifest.Program) {
+	c := p.Container
 	for _, named := range []struct {
 		name  string
 		probe *corev1.Probe
@@ -88,38 +96,42 @@ func (r *Result) validProbes(c *corev1.Container) {
 			continue
 		}
 		g := *named.probe.TerminationGracePeriodSeconds
+		field := p.Path + "." + named.name + ".terminationGracePeriodSeconds"
 		switch {
 		case named.probe == c.ReadinessProbe:
-			r.Add(ProbeGraceInvalid, fmt.Sprintf("the readinessProbe of container %s has a grace period: rejected, since this probe does not kill containers", c.Name), "remove it; the pod's grace period is beside containers")
+			r.AddAt(field, finding.ProbeGraceInvalid, fmt.Sprintf("the readinessProbe of container %s has a grace period: rejected, since this probe does not kill containers", c.Name), "remove it; the pod's grace period is beside containers")
 		case g <= 0:
-			r.Add(ProbeGraceInvalid, fmt.Sprintf("the %s of container %s has a grace period of %d: rejected", named.name, c.Name, g), "write a positive number, or remove it to use the pod's")
+			r.AddAt(field, finding.ProbeGraceInvalid, fmt.Sprintf("the %s of container %s has a grace period of %d: rejected", named.name, c.Name, g), "write a positive number, or remove it to use the pod's")
 		}
 	}
 }
 
 // neighbours adds notes on how the other containers affect the program's stop.
 func (s *subject) neighbours() {
-	native := sidecars(s.pod)
+	programs := s.workload.Programs
 	var others []string // in the order in which they stop: last started, first stopped
-	for i := len(native) - 1; i >= 0; i-- {
-		if native[i] == s.container {
-			s.Add(SidecarProgram, "the program is a native sidecar: its hook runs at the pod's deletion, but SIGTERM comes only after all regular containers have exited; the program then has the rest of the grace period, at least 2 s",
+	for i := len(programs) - 1; i >= 0; i-- {
+		switch p := &programs[i]; {
+		case !manifest.IsSidecar(p.Container):
+		case p == s.program:
+			s.Add(finding.SidecarProgram, "the program is a native sidecar: its hook runs at the pod's deletion, but SIGTERM comes only after all regular containers have exited; the program then has the rest of the grace period, at least 2 s",
 				"make it a regular container, or make sure that the other containers leave enough time")
-			continue
+		default:
+			others = append(others, p.Name)
 		}
-		others = append(others, native[i].Name)
 	}
 	if len(others) > 0 {
-		s.Add(NativeSidecars, fmt.Sprintf("native sidecars get SIGTERM after the regular containers have exited, one after the other, in this order: %s; they have the rest of the grace period, at least 2 s", list(others)),
+		s.Add(finding.NativeSidecars, fmt.Sprintf("native sidecars get SIGTERM after the regular containers have exited, one after the other, in this order: %s; they have the rest of the grace period, at least 2 s", list(others)),
 			"nothing: the program can use them until it has exited; only their hooks run at the pod's deletion")
 	}
-	for _, c := range stoppable(s.pod) {
-		if c == s.container {
+	for i := range programs {
+		p := &programs[i]
+		if p == s.program {
 			continue
 		}
-		other := subject{Result: &Result{Sums: &Sums{}}, workload: s.workload, pod: s.pod, container: c}
+		other := newSubject(&Result{Sums: &Sums{}}, Budget{}, s.workload, p)
 		if other.hook(); other.Sums.PreStop > s.Sums.PreStop {
-			s.Add(NeighbourSlow, fmt.Sprintf("the hook of %s waits for %s, longer than the program's: the program loses no time, since both hooks run at the same time", c.Name, Seconds(other.Sums.PreStop)),
+			s.AddAt(p.Path+".lifecycle.preStop", finding.NeighbourSlow, fmt.Sprintf("the hook of %s waits for %s, longer than the program's: the program loses no time, since both hooks run at the same time", p.Name, Seconds(other.Sums.PreStop)),
 				"nothing; the pod ends with its last container")
 		}
 	}

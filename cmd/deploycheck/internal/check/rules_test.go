@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
@@ -47,7 +48,7 @@ func (o object) yaml() string {
 
 func (o object) check(t *testing.T) []check.Result {
 	t.Helper()
-	f := manifest.Decode("x.yaml", []byte(o.yaml()))
+	f := manifest.Decode("x.yaml", "", []byte(o.yaml()))
 	if len(f.Errs) > 0 || len(f.Workloads) != 1 {
 		t.Fatalf("%s:\n%d workloads, errors %v", o.yaml(), len(f.Workloads), f.Errs)
 	}
@@ -62,8 +63,8 @@ func (o object) check(t *testing.T) []check.Result {
 	return b.Workload(&f.Workloads[0])
 }
 
-func codes(results []check.Result) []check.Code {
-	var all []check.Code
+func codes(results []check.Result) []finding.Code {
+	var all []finding.Code
 	for _, r := range results {
 		for _, f := range r.Findings {
 			all = append(all, f.Code)
@@ -92,8 +93,8 @@ const (
 )
 
 // rules has, for each code, manifests that have it and manifests that only just do not.
-var rules = map[check.Code]struct{ has, not []object }{
-	check.WrongType: {
+var rules = map[finding.Code]struct{ has, not []object }{
+	finding.WrongType: {
 		has: []object{
 			{grace: `terminationGracePeriodSeconds: "27"`},
 			{grace: `terminationGracePeriodSeconds: 27.5`},
@@ -103,23 +104,23 @@ var rules = map[check.Code]struct{ has, not []object }{
 		},
 		not: []object{{grace: `terminationGracePeriodSeconds: 27.0`}, {app: env(`{name: A, value: "1"}`)}, {grace: "terminationGracePeriodSeconds: null"}},
 	},
-	check.UnknownField: {
+	finding.UnknownField: {
 		has: []object{{app: "preStop: {sleep: {seconds: 5}}"}, {grace: "terminationgraceperiodseconds: 27"}, {pod: "Volumes: []"}},
 		not: []object{{app: hook("sleep: {seconds: 5}")}},
 	},
-	check.DuplicateField: {
+	finding.DuplicateField: {
 		has: []object{{pod: "terminationGracePeriodSeconds: 60"}},
 		not: []object{{pod: "activeDeadlineSeconds: 60"}},
 	},
-	check.GraceMisplaced: {
+	finding.GraceMisplaced: {
 		has: []object{{app: "terminationGracePeriodSeconds: 60"}, {app: "lifecycle: {terminationGracePeriodSeconds: 60}"}, {kind: "Pod", app: "terminationGracePeriodSeconds: 60"}},
 		not: []object{{app: "livenessProbe: {terminationGracePeriodSeconds: 60}"}},
 	},
-	check.NoContainers: {
+	finding.NoContainers: {
 		has: []object{{noApp: true}},
 		not: []object{{}},
 	},
-	check.ContainerAmbiguous: {
+	finding.ContainerAmbiguous: {
 		has: []object{{others: "{name: proxy}"}, {others: "{name: proxy}", annotations: "kubectl.kubernetes.io/default-container: other"}},
 		not: []object{
 			{others: "{name: proxy}", annotations: "kubectl.kubernetes.io/default-container: app"},
@@ -128,7 +129,7 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{pod: "initContainers: [{name: migrate}]"},
 		},
 	},
-	check.ContainerAbsent: {
+	finding.ContainerAbsent: {
 		has: []object{
 			{budget: func(b *check.Budget) { b.Container = "web" }},
 			{budget: func(b *check.Budget) { b.Container = "migrate" }, pod: "initContainers: [{name: migrate}]"},
@@ -136,15 +137,15 @@ var rules = map[check.Code]struct{ has, not []object }{
 		not: []object{{budget: func(b *check.Budget) { b.Container = "app" }}},
 	},
 
-	check.GraceDefault: {
+	finding.GraceDefault: {
 		has: []object{{grace: "hostNetwork: false"}, {grace: "terminationGracePeriodSeconds: null"}},
 		not: []object{{grace: "terminationGracePeriodSeconds: 30"}},
 	},
-	check.GraceZero: {
+	finding.GraceZero: {
 		has: []object{{grace: "terminationGracePeriodSeconds: 0"}, {grace: "terminationGracePeriodSeconds: -1"}},
 		not: []object{{grace: "terminationGracePeriodSeconds: 1"}},
 	},
-	check.GraceTooShort: {
+	finding.GraceTooShort: {
 		has: []object{
 			{grace: "terminationGracePeriodSeconds: 24"},
 			{grace: "terminationGracePeriodSeconds: 24", app: admin + ", " + hook(getAdmin)},
@@ -164,11 +165,11 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{grace: "terminationGracePeriodSeconds: 9223372036854775807"},
 		},
 	},
-	check.GraceTight: {
+	finding.GraceTight: {
 		has: []object{{grace: "terminationGracePeriodSeconds: 26"}, {grace: "terminationGracePeriodSeconds: 25"}},
 		not: []object{{grace: "terminationGracePeriodSeconds: 27"}, {grace: "terminationGracePeriodSeconds: 24"}},
 	},
-	check.ProgramGrace: {
+	finding.ProgramGrace: {
 		has: []object{
 			{budget: func(b *check.Budget) { b.Grace = 28 * time.Second }},
 			{grace: "terminationGracePeriodSeconds: 32", app: hook("sleep: {seconds: 5}"), budget: func(b *check.Budget) { b.Grace = 28 * time.Second }},
@@ -179,7 +180,7 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: admin + ", " + hook(getAdmin), budget: func(b *check.Budget) { b.Grace = 27 * time.Second }},
 		},
 	},
-	check.ProbeGraceShort: {
+	finding.ProbeGraceShort: {
 		has: []object{{app: "livenessProbe: {terminationGracePeriodSeconds: 24}"}, {app: "startupProbe: {terminationGracePeriodSeconds: 1}"}},
 		not: []object{
 			{app: "livenessProbe: {terminationGracePeriodSeconds: 25}"},
@@ -187,20 +188,20 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{others: "{name: proxy, livenessProbe: {terminationGracePeriodSeconds: 1}}", budget: func(b *check.Budget) { b.Container = "app" }},
 		},
 	},
-	check.ProbeGraceInvalid: {
+	finding.ProbeGraceInvalid: {
 		has: []object{{app: "readinessProbe: {terminationGracePeriodSeconds: 30}"}, {app: "livenessProbe: {terminationGracePeriodSeconds: 0}"}},
 		not: []object{{app: "livenessProbe: {terminationGracePeriodSeconds: 30}, readinessProbe: {periodSeconds: 1}"}},
 	},
 
-	check.DoubleWait: {
+	finding.DoubleWait: {
 		has: []object{{app: hook("sleep: {seconds: 1}")}, {app: command(`/bin/sh, -c, "sleep 5"`)}},
 		not: []object{{app: hook("sleep: {seconds: 1}"), budget: noDelay}, {app: admin + ", " + hook(getAdmin)}, {app: hook("sleep: {seconds: 0}")}},
 	},
-	check.JobDelay: {
+	finding.JobDelay: {
 		has: []object{{kind: "Job"}, {kind: "CronJob"}, {kind: "Job", app: hook("sleep: {seconds: 5}"), budget: noDelay}},
 		not: []object{{kind: "Job", budget: noDelay}, {kind: "StatefulSet"}},
 	},
-	check.WaitShort: {
+	finding.WaitShort: {
 		has: []object{{app: "ports: [{containerPort: 8080}]", budget: noDelay}, {app: "ports: [{containerPort: 8080}], " + hook("sleep: {seconds: 4}"), budget: noDelay}},
 		not: []object{
 			{app: "ports: [{containerPort: 8080}]"},
@@ -210,7 +211,7 @@ var rules = map[check.Code]struct{ has, not []object }{
 		},
 	},
 
-	check.HandlerCount: {
+	finding.HandlerCount: {
 		has: []object{
 			{app: hook("sleep: {seconds: 5}, " + getAdmin)},
 			{app: "lifecycle: {preStop: {}}"},
@@ -220,11 +221,11 @@ var rules = map[check.Code]struct{ has, not []object }{
 		},
 		not: []object{{app: "lifecycle: {postStart: {sleep: {seconds: 1}}, preStop: {sleep: {seconds: 5}}}"}, {app: "lifecycle: {}"}},
 	},
-	check.PreStopTCP: {
+	finding.PreStopTCP: {
 		has: []object{{app: hook("tcpSocket: {port: 9090}")}},
 		not: []object{{app: "livenessProbe: {tcpSocket: {port: 9090}}"}},
 	},
-	check.PreStopForeign: {
+	finding.PreStopForeign: {
 		has: []object{
 			{app: command("nginx, -s, quit")},
 			{app: hook("httpGet: {path: /quit, port: 8080}")},
@@ -234,11 +235,11 @@ var rules = map[check.Code]struct{ has, not []object }{
 		},
 		not: []object{{app: command("/app, prestop")}, {app: command("/app, prestop, -v")}, {app: admin + ", " + hook(getAdmin)}},
 	},
-	check.PreStopHost: {
+	finding.PreStopHost: {
 		has: []object{{app: hook("httpGet: {path: /prestop, port: 9090, host: 127.0.0.1}")}, {app: hook("httpGet: {path: /prestop, port: 9090, host: example.org}")}},
 		not: []object{{app: hook("httpGet: {path: /prestop, port: 9090, host: 127.0.0.1}"), pod: "hostNetwork: true"}, {app: hook("httpGet: {path: /prestop, port: 9090}")}},
 	},
-	check.PreStopPort: {
+	finding.PreStopPort: {
 		has: []object{
 			{app: hook(`httpGet: {path: /prestop, port: "9090"}`)},
 			{app: hook(`httpGet: {path: /prestop, port: 0}`)},
@@ -246,19 +247,19 @@ var rules = map[check.Code]struct{ has, not []object }{
 		},
 		not: []object{{app: hook(`httpGet: {path: /prestop, port: 9090}`)}, {app: admin + ", " + hook(getAdmin)}},
 	},
-	check.PreStopScheme: {
+	finding.PreStopScheme: {
 		has: []object{{app: hook("httpGet: {path: /prestop, port: 9090, scheme: https}")}, {app: "lifecycle: {postStart: {httpGet: {port: 9090, scheme: FTP}}}"}},
 		not: []object{{app: hook("httpGet: {path: /prestop, port: 9090, scheme: HTTPS}")}, {app: "readinessProbe: {httpGet: {port: 9090, scheme: https}}"}},
 	},
-	check.PreStopPortName: {
+	finding.PreStopPortName: {
 		has: []object{{app: hook(getAdmin)}, {app: hook(getAdmin), others: "{name: proxy, " + admin + "}", budget: func(b *check.Budget) { b.Container = "app" }}},
 		not: []object{{app: admin + ", " + hook(getAdmin)}},
 	},
-	check.PreStopInit: {
+	finding.PreStopInit: {
 		has: []object{{pod: "initContainers: [{name: migrate, " + hook("sleep: {seconds: 5}") + "}]"}},
 		not: []object{{pod: "initContainers: [{name: proxy, restartPolicy: Always, " + hook("sleep: {seconds: 5}") + "}]"}},
 	},
-	check.HostNetwork: {
+	finding.HostNetwork: {
 		has: []object{{pod: "hostNetwork: true", app: admin + ", " + hook(getAdmin)}, {pod: "hostNetwork: true", app: hook("httpGet: {port: 1}")}},
 		not: []object{
 			{pod: "hostNetwork: true", app: hook("httpGet: {path: /prestop, port: 9090, host: 127.0.0.1}")},
@@ -267,11 +268,11 @@ var rules = map[check.Code]struct{ has, not []object }{
 		},
 	},
 
-	check.HandshakePath: {
+	finding.HandshakePath: {
 		has: []object{{app: hook("httpGet: {path: /pre-stop, port: 9090}")}, {app: hook("httpGet: {path: /prestop/, port: 9090}")}, {app: hook("httpGet: {port: 9090}")}},
 		not: []object{{app: hook("httpGet: {path: /prestop, port: 9090}")}, {app: hook("httpGet: {path: prestop, port: 9090}")}, {app: hook("httpGet: {path: \"/prestop?why=stop\", port: 9090}")}},
 	},
-	check.HandshakePort: {
+	finding.HandshakePort: {
 		has: []object{
 			{app: hook("httpGet: {path: /prestop, port: 8080}")},
 			{app: "ports: [{containerPort: 9091, name: admin}], " + hook(getAdmin)},
@@ -283,24 +284,24 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: hook("httpGet: {path: /prestop, port: 8080}"), budget: func(b *check.Budget) { b.PreStop.Port, b.PreStop.PortName = 0, "" }},
 		},
 	},
-	check.HandshakeCommand: {
+	finding.HandshakeCommand: {
 		has: []object{{app: command("/app, pre-stop")}, {app: command("/app")}},
 		not: []object{{app: command("/app, prestop")}, {app: command(`sh, -c, "exec /app prestop"`)}, {app: command("/other, prestop")}},
 	},
 
-	check.SleepTooLong: {
+	finding.SleepTooLong: {
 		has: []object{{app: hook("sleep: {seconds: 28}")}, {others: "{name: proxy, " + hook("sleep: {seconds: 28}") + "}", budget: func(b *check.Budget) { b.Container = "app" }}},
 		not: []object{{app: hook("sleep: {seconds: 27}")}, {app: command("sleep, '28'")}},
 	},
-	check.SleepNegative: {
+	finding.SleepNegative: {
 		has: []object{{app: hook("sleep: {seconds: -1}")}},
 		not: []object{{app: hook("sleep: {seconds: 0}")}},
 	},
-	check.SleepZero: {
+	finding.SleepZero: {
 		has: []object{{app: hook("sleep: {seconds: 0}")}, {app: hook("sleep: {}")}},
 		not: []object{{app: hook("sleep: {seconds: 1}")}},
 	},
-	check.ExecSleep: {
+	finding.ExecSleep: {
 		has: []object{
 			{app: command("/bin/sleep, '5'")},
 			{app: command(`sh, -c, "sleep 5"`)},
@@ -317,16 +318,16 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: command("sleep, 5ms")},
 		},
 	},
-	check.ExecShell: {
+	finding.ExecShell: {
 		has: []object{{app: command(`sh, -c, "/app prestop"`)}},
 		not: []object{{app: command("/app, prestop")}},
 	},
-	check.ExecOneString: {
+	finding.ExecOneString: {
 		has: []object{{app: command("/app prestop")}, {app: command("sleep 5")}, {app: command(`sh, "sleep 5"`)}},
 		not: []object{{app: command("/app, prestop")}, {app: command("/app")}, {app: command(`sh, -c, "sleep 5"`)}},
 	},
 
-	check.ShellPID1: {
+	finding.ShellPID1: {
 		has: []object{
 			{app: `command: [sh, -c, "/app -v"]`},
 			{app: `command: [/bin/bash, -c], args: ["migrate; /app"]`},
@@ -350,36 +351,36 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: `args: [sh, -c, /app]`},
 		},
 	},
-	check.ShellScript: {
+	finding.ShellScript: {
 		has: []object{{app: "command: [sh, /start.sh]"}},
 		not: []object{{app: "command: [/start.sh]"}, {app: `command: [sh, -c, "exec /app"]`}, {app: `command: [bash, -o, pipefail, -c, "exec /app"]`}},
 	},
-	check.StopSignal: {
+	finding.StopSignal: {
 		has: []object{{pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGQUIT}"}},
 		not: []object{{pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGINT}"}, {pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGTERM}"}},
 	},
-	check.StopSignalOS: {
+	finding.StopSignalOS: {
 		has: []object{{app: "lifecycle: {stopSignal: SIGTERM}"}},
 		not: []object{{pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGTERM}"}},
 	},
-	check.StopSignalAlpha: {
+	finding.StopSignalAlpha: {
 		has: []object{{pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGINT}"}},
 		not: []object{{pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGTERM}"}},
 	},
-	check.SIGTERMUnheard: {
+	finding.SIGTERMUnheard: {
 		has: []object{{budget: func(b *check.Budget) { b.Signals = []string{"SIGINT"} }}, {budget: func(b *check.Budget) { b.Signals = []string{} }}},
 		not: []object{{budget: func(b *check.Budget) { b.Signals = []string{"SIGTERM"} }}},
 	},
 
-	check.EnvGraceAbove: {
+	finding.EnvGraceAbove: {
 		has: []object{{app: env(literal(graceVar, "28"))}, {app: env(fieldRef(graceVar, "metadata.annotations['grace']")), annotations: `grace: "28"`}, {grace: "hostNetwork: false", app: env(literal(graceVar, "60"))}},
 		not: []object{{app: env(literal(graceVar, "27"))}, {app: env(literal(graceVar, "28") + ", " + literal(graceVar, "27"))}, {app: env(literal("GRACE", "28"))}},
 	},
-	check.EnvGraceBelow: {
+	finding.EnvGraceBelow: {
 		has: []object{{app: env(literal(graceVar, "26"))}},
 		not: []object{{app: env(literal(graceVar, "27.0"))}, {app: env(fieldRef(graceVar, "metadata.annotations['grace']")), annotations: `grace: "27"`}},
 	},
-	check.EnvSleepBelow: {
+	finding.EnvSleepBelow: {
 		has: []object{
 			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27"))},
 			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "4"))},
@@ -392,14 +393,14 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: admin + ", " + hook(getAdmin) + ", " + env(literal(graceVar, "27"))},
 		},
 	},
-	check.EnvSleepAbove: {
+	finding.EnvSleepAbove: {
 		has: []object{
 			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "6"))},
 			{app: admin + ", " + hook(getAdmin) + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "5"))},
 		},
 		not: []object{{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "5"))}},
 	},
-	check.EnvInvalid: {
+	finding.EnvInvalid: {
 		has: []object{
 			{app: env(literal(graceVar, "27s"))},
 			{app: env(literal(graceVar, "0"))},
@@ -419,14 +420,14 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{app: env(literal(graceVar, "0.5"))},
 		},
 	},
-	check.EnvNotChecked: {
+	finding.EnvNotChecked: {
 		has: []object{
 			{app: env("{name: " + graceVar + ", valueFrom: {configMapKeyRef: {name: a, key: b}}}")},
 			{app: env(literal(graceVar, "$(GRACE)"))},
 		},
 		not: []object{{app: env("{name: OTHER, valueFrom: {configMapKeyRef: {name: a, key: b}}}")}, {app: env(literal(graceVar, "27"))}},
 	},
-	check.DownwardAPI: {
+	finding.DownwardAPI: {
 		has: []object{
 			{app: env(fieldRef(graceVar, "spec.terminationGracePeriodSeconds"))},
 			{app: env(fieldRef("X", "metadata.annotations"))},
@@ -441,15 +442,15 @@ var rules = map[check.Code]struct{ has, not []object }{
 			{pod: "volumes: [{name: pod, downwardAPI: {items: [{path: all, fieldRef: {fieldPath: metadata.annotations}}, {path: cpu, resourceFieldRef: {containerName: app, resource: limits.cpu}}]}}]"},
 		},
 	},
-	check.NativeSidecars: {
+	finding.NativeSidecars: {
 		has: []object{{pod: "initContainers: [{name: proxy, restartPolicy: Always}]", budget: func(b *check.Budget) { b.Container = "app" }}},
 		not: []object{{pod: "initContainers: [{name: migrate}]"}, {others: "{name: proxy}", budget: func(b *check.Budget) { b.Container = "app" }}},
 	},
-	check.SidecarProgram: {
+	finding.SidecarProgram: {
 		has: []object{{pod: "initContainers: [{name: proxy, restartPolicy: Always}]", budget: func(b *check.Budget) { b.Container = "proxy" }}},
 		not: []object{{pod: "initContainers: [{name: proxy, restartPolicy: Always}]", budget: func(b *check.Budget) { b.Container = "app" }}},
 	},
-	check.NeighbourSlow: {
+	finding.NeighbourSlow: {
 		has: []object{
 			{others: "{name: proxy, " + hook("sleep: {seconds: 20}") + "}", budget: func(b *check.Budget) { b.Container = "app" }},
 			{pod: "initContainers: [{name: proxy, restartPolicy: Always, " + hook("sleep: {seconds: 20}") + "}]", budget: func(b *check.Budget) { b.Container = "app" }},
@@ -475,7 +476,7 @@ func TestRules(t *testing.T) {
 				results := o.check(t)
 				if got := codes(results); slices.Contains(got, code) {
 					t.Errorf("%s\nfindings %v, want no %s", o.yaml(), got, code)
-				} else if slices.Contains(got, check.WrongType) {
+				} else if slices.Contains(got, finding.WrongType) {
 					t.Errorf("%s\nfindings %v: the object was not decoded, so the case shows nothing", o.yaml(), got)
 				}
 				wellFormed(t, results)
@@ -496,15 +497,15 @@ func wellFormed(t *testing.T, results []check.Result) {
 			if f.Message == "" || f.Fix == "" || strings.Contains(f.Message+f.Fix, "%!") {
 				t.Errorf("%s: message %q, fix %q", f.Code, f.Message, f.Fix)
 			}
-			if f.Severity != check.Codes()[f.Code] {
-				t.Errorf("%s: severity %v, want %v", f.Code, f.Severity, check.Codes()[f.Code])
+			if f.Severity != finding.Codes()[f.Code] {
+				t.Errorf("%s: severity %v, want %v", f.Code, f.Severity, finding.Codes()[f.Code])
 			}
 			if seen[f.Message] {
 				t.Errorf("message occurs twice: %s", f.Message)
 			}
 			seen[f.Message] = true
 		}
-		if r.Sums != nil && r.Sums.Headroom() < 0 && r.Severity() != check.Error {
+		if r.Sums != nil && r.Sums.Headroom() < 0 && r.Severity() != finding.Error {
 			t.Errorf("%s: %v, %v", r.Severity(), r.Sums, r.Findings)
 		}
 		if r.Sums == nil && len(r.Findings) == 0 {
@@ -515,8 +516,8 @@ func wellFormed(t *testing.T, results []check.Result) {
 
 // The codes about files are tested with the command.
 func TestEveryCodeHasARuleTest(t *testing.T) {
-	ofFiles := []check.Code{check.Unreadable, check.UnknownAPI, check.UnknownWorkload, check.NoWorkload, check.FilePassedOver}
-	for code := range check.Codes() {
+	ofFiles := []finding.Code{finding.Unreadable, finding.UnknownAPI, finding.UnknownWorkload, finding.NoWorkload, finding.FilePassedOver}
+	for code := range finding.Codes() {
 		if _, ok := rules[code]; !ok && !slices.Contains(ofFiles, code) {
 			t.Errorf("%s is not tested", code)
 		}
@@ -582,7 +583,7 @@ func TestTwoContainersOfTheProgram(t *testing.T) {
 	if len(results) != 2 || results[0].Container != "app" || results[1].Container != "second" {
 		t.Fatalf("results %+v, want one for app and one for second", results)
 	}
-	if got := codes(results); len(got) != 1 || got[0] != check.HandlerCount {
-		t.Errorf("findings %v, want %s once", got, check.HandlerCount)
+	if got := codes(results); len(got) != 1 || got[0] != finding.HandlerCount {
+		t.Errorf("findings %v, want %s once", got, finding.HandlerCount)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
+
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 )
 
 // maxLists bounds lists within lists, each of which is parsed again.
@@ -41,13 +43,14 @@ var workloads = map[[2]string]func(*Workload, json.RawMessage){
 	}),
 }
 
-// Decode decodes the data of a file. Every object becomes a workload, an error, or an entry of
-// Skipped.
-func Decode(name string, data []byte) File {
+// kubernetes reads a file of Kubernetes objects. Every object becomes a workload, an error, or an
+// entry of Skipped.
+func kubernetes(name string, data []byte) File {
 	f := File{Name: name}
 	docs, err := documents(name, data)
+	nodes := places(data)
 	for i, doc := range docs {
-		f.object(place{document: i + 1}, doc)
+		f.object(place{document: i + 1, nodes: nodes}, doc)
 	}
 	if err != nil {
 		f.fail(place{document: len(docs) + 1}, false, err)
@@ -61,6 +64,20 @@ type place struct {
 	path     string          // within the document, such as items[2]; may be empty
 	lists    int             // the number of lists around it
 	items    metav1.TypeMeta // the type of the items of the innermost list
+	nodes    lookup
+}
+
+// lookup returns the function that finds a field of this object.
+func (p place) lookup() func(field string) finding.Place {
+	return func(field string) finding.Place { return p.nodes(p.document, join(p.path, field)) }
+}
+
+// join joins two paths of fields, each of which may be empty.
+func join(path, field string) string {
+	if path == "" || field == "" {
+		return path + field
+	}
+	return path + "." + field
 }
 
 func (f *File) fail(at place, api bool, err error) {
@@ -103,9 +120,9 @@ func (f *File) object(at place, doc document) {
 	items, isList := listOf(h.APIVersion, h.Kind)
 	switch {
 	case isWorkload:
-		w := Workload{File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata)}
+		w := Workload{File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata), Lookup: at.lookup()}
 		for _, text := range doc.duplicates {
-			w.Faults = append(w.Faults, Fault{Kind: DuplicateField, Text: text})
+			w.Faults = append(w.Faults, duplicate("", text))
 		}
 		decode(&w, doc.raw)
 		f.Workloads = append(f.Workloads, w)
@@ -131,8 +148,9 @@ func (f *File) other(at place, doc document, h head) {
 		f.fail(at, true, errors.New("apiVersion or kind occurs twice: the kind of this object is unclear"))
 	case hasPod(doc.raw):
 		f.Workloads = append(f.Workloads, Workload{
-			File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata),
-			Faults: []Fault{{Kind: UnknownWorkload, Text: fmt.Sprintf("deploycheck does not know kind %s of %s, which has a pod's containers: not checked", h.Kind, h.APIVersion)}},
+			File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata), Lookup: at.lookup(),
+			Faults: []finding.Finding{finding.New(finding.UnknownWorkload, "kind", fmt.Sprintf("deploycheck does not know kind %s of %s, which has a pod's containers: not checked", h.Kind, h.APIVersion),
+				"correct apiVersion and kind; if they are right, check a Deployment with the same pod")},
 		})
 	default:
 		f.Skipped = append(f.Skipped, qualified(h.APIVersion, h.Kind))
@@ -156,10 +174,7 @@ func (f *File) list(at place, doc document, items metav1.TypeMeta) {
 		return
 	}
 	for i, item := range list.Items {
-		inner := place{document: at.document, path: fmt.Sprintf("items[%d]", i), lists: at.lists + 1, items: items}
-		if at.path != "" {
-			inner.path = at.path + "." + inner.path
-		}
+		inner := place{document: at.document, path: join(at.path, fmt.Sprintf("items[%d]", i)), lists: at.lists + 1, items: items, nodes: at.nodes}
 		f.object(inner, document{raw: item})
 	}
 }
@@ -170,14 +185,14 @@ func decoder[T any](template func(*T) (metav1.ObjectMeta, corev1.PodTemplateSpec
 		var object T
 		strict, err := kjson.UnmarshalStrict(raw, &object)
 		for _, s := range strict {
-			w.Faults = append(w.Faults, strictFault(s))
+			w.Faults = append(w.Faults, w.strictFault(s))
 		}
 		if err != nil {
 			w.Faults = append(w.Faults, typeFault(err))
 			return
 		}
 		meta, pod := template(&object)
-		w.Pod = &pod
+		w.pod(&pod)
 		if w.Name = meta.Name; w.Name == "" && meta.GenerateName != "" {
 			w.Name = meta.GenerateName + "*"
 		}

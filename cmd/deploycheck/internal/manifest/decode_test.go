@@ -31,7 +31,7 @@ func summarize(f manifest.File) summary {
 		name := fmt.Sprintf("%s/%s@%d", w.Kind, w.Name, w.Document)
 		if w.Pod == nil || len(w.Faults) > 0 {
 			for _, fault := range w.Faults {
-				s.Faulty = append(s.Faulty, name+" "+fault.Text)
+				s.Faulty = append(s.Faulty, name+" "+fault.Message)
 			}
 			continue
 		}
@@ -154,7 +154,7 @@ func TestDecode(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := summarize(manifest.Decode("x.yaml", []byte(tt.data)))
+			got := summarize(manifest.Decode("x.yaml", "", []byte(tt.data)))
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("Decode(%q) (-want +got):\n%s", tt.data, diff)
 			}
@@ -169,7 +169,7 @@ func TestLastDuplicateCounts(t *testing.T) {
 		"apiVersion: v1\nkind: Pod\nspec: {terminationGracePeriodSeconds: 30, terminationGracePeriodSeconds: 5}",
 		`{"apiVersion":"v1","kind":"Pod","spec":{"terminationGracePeriodSeconds":30,"terminationGracePeriodSeconds":5}}`,
 	} {
-		f := manifest.Decode("x.yaml", []byte(data))
+		f := manifest.Decode("x.yaml", "", []byte(data))
 		if len(f.Workloads) != 1 || len(f.Workloads[0].Faults) != 1 {
 			t.Errorf("%s\n%+v, want a workload with a fault", data, f)
 			continue
@@ -188,10 +188,10 @@ func TestNestedLists(t *testing.T) {
 		}
 		return data
 	}
-	if f := manifest.Decode("x.json", []byte(list(4))); len(f.Workloads) != 1 || len(f.Errs) != 0 {
+	if f := manifest.Decode("x.json", "", []byte(list(4))); len(f.Workloads) != 1 || len(f.Errs) != 0 {
 		t.Errorf("4 deep: %+v, want a workload", f)
 	}
-	if f := manifest.Decode("x.json", []byte(list(5))); len(f.Workloads) != 0 || len(f.Errs) != 1 {
+	if f := manifest.Decode("x.json", "", []byte(list(5))); len(f.Workloads) != 0 || len(f.Errs) != 1 {
 		t.Errorf("5 deep: %+v, want an error", f)
 	}
 }
@@ -220,7 +220,7 @@ func TestRead(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	inputs := manifest.Read([]string{dir, "-", filepath.Join(dir, "sub", "none.yaml")}, strings.NewReader(pod))
+	inputs := manifest.Read([]string{dir, "-", filepath.Join(dir, "sub", "none.yaml")}, "", strings.NewReader(pod))
 	if len(inputs) != 3 {
 		t.Fatalf("%d inputs, want 3", len(inputs))
 	}
@@ -297,7 +297,7 @@ func TestThousandDocuments(t *testing.T) {
 	const bound = 10 * time.Second
 	data := documents(1000)
 	start := time.Now()
-	f := manifest.Decode("x.yaml", data)
+	f := manifest.Decode("x.yaml", "", data)
 	if took := time.Since(start); took > bound {
 		t.Errorf("took %v, want at most %v", took, bound)
 	}
@@ -310,7 +310,7 @@ func BenchmarkThousandDocuments(b *testing.B) {
 	data := documents(1000)
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		if f := manifest.Decode("x.yaml", data); len(f.Workloads) != 1000 {
+		if f := manifest.Decode("x.yaml", "", data); len(f.Workloads) != 1000 {
 			b.Fatalf("%d workloads, want 1000", len(f.Workloads))
 		}
 	}

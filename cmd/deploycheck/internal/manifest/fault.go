@@ -6,31 +6,54 @@ import (
 	"strings"
 
 	kjson "sigs.k8s.io/json"
+
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 )
 
-// strictFault turns an error of strict decoding into a fault.
-func strictFault(err error) Fault {
-	f := Fault{Kind: UnknownField, Text: err.Error()}
-	if strings.HasPrefix(f.Text, "duplicate") {
-		f.Kind = DuplicateField
+// strictFault turns an error of strict decoding into a finding about w.
+func (w *Workload) strictFault(err error) finding.Finding {
+	field, text := fieldOf(err), err.Error()
+	last := lastPart(field)
+	switch {
+	case isDuplicate(err):
+		return duplicate(field, text)
+	case last == "terminationGracePeriodSeconds":
+		return finding.New(finding.GraceMisplaced, field, field+" is not a field: it does not set the pod's grace period",
+			"move it to "+w.PodPath()+", beside containers")
+	case last == "preStop", last == "stopSignal":
+		return finding.New(finding.UnknownField, field, text, "move it to the container's lifecycle")
+	case strings.EqualFold(last, "terminationGracePeriodSeconds"):
+		return finding.New(finding.UnknownField, field, text, "write terminationGracePeriodSeconds: names are case-sensitive")
 	}
-	if field, ok := errors.AsType[kjson.FieldError](err); ok {
-		f.Field = field.FieldPath()
-	}
-	return f
+	return finding.New(finding.UnknownField, field, text, "correct its name, or move it to the right place: the API server rejects or drops it")
 }
+
+func duplicate(field, text string) finding.Finding {
+	return finding.New(finding.DuplicateField, field, text, "remove one of the two: only one has an effect")
+}
+
+func isDuplicate(err error) bool { return strings.HasPrefix(err.Error(), "duplicate") }
+
+func fieldOf(err error) string {
+	if field, ok := errors.AsType[kjson.FieldError](err); ok {
+		return field.FieldPath()
+	}
+	return ""
+}
+
+func lastPart(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
 
 // wrongType matches the error for a value of the wrong type. The type of that error is internal to
 // sigs.k8s.io/json.
 var wrongType = regexp.MustCompile(`^json: cannot unmarshal (.+) into Go struct field [^.\s]+\.(\S+) of type (\S+)$`)
 
-// typeFault turns the error for a value of the wrong type into a fault.
-func typeFault(err error) Fault {
-	f := Fault{Kind: WrongType, Text: plain(err)}
+// typeFault turns the error for a value of the wrong type into a finding.
+func typeFault(err error) finding.Finding {
+	field := ""
 	if m := wrongType.FindStringSubmatch(err.Error()); m != nil {
-		f.Field = m[2]
+		field = m[2]
 	}
-	return f
+	return finding.New(finding.WrongType, field, plain(err), "write a value of the field's type: the API server rejects the object")
 }
 
 func texts(errs []error) []string {

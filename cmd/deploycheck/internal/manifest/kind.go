@@ -58,8 +58,8 @@ func kindTwice(doc document) bool {
 	var h head
 	strict, _ := kjson.UnmarshalStrict(doc.raw, &h)
 	return slices.ContainsFunc(strict, func(err error) bool {
-		f := strictFault(err)
-		return f.Kind == DuplicateField && (f.Field == "kind" || f.Field == "apiVersion")
+		field := fieldOf(err)
+		return isDuplicate(err) && (field == "kind" || field == "apiVersion")
 	})
 }
 

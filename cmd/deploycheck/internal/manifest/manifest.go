@@ -1,15 +1,22 @@
-// Package manifest reads Kubernetes workloads from files.
+// Package manifest reads the files that say how programs run.
 //
-// It is as strict as the API server with field validation: a field that does not exist, occurs
-// twice or has the wrong type is a fault of the workload. A document that cannot be read is an
-// error of the file. Objects that are not workloads are listed by kind, so that no object is
-// ignored silently.
+// Each kind of file has a reader, which is an entry of the table readers. It recognises a file by its
+// name and its content, and fills one Program for each program that the file describes: the grace
+// period, the signal, the first process, the environment and the ports. The rules of package check
+// see only that, except for Kubernetes, whose hooks and probes they read from the pod itself. A
+// reader reports what is wrong with the format itself as Faults, with codes of package finding.
+//
+// It is as strict as the platform: a field that does not exist, occurs twice or has the wrong type
+// is a fault of the workload. A document that cannot be read is an error of the file. Objects that
+// are not workloads are listed by kind, so that no object is ignored silently.
 package manifest
 
 import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 )
 
 // An Input is an argument of the command line: a file, a directory or standard input.
@@ -26,16 +33,32 @@ type File struct {
 	Errs      []*Error
 }
 
-// A Workload is an object that makes pods.
+// A Workload is an object that starts programs together: a Kubernetes object that makes pods, or
+// what comes nearest to it in another format. One of its programs is the one that is checked.
 type Workload struct {
 	File     string
 	Document int // in the file, from 1
 	Kind     string
 	Name     string
-	// Pod is the template of its pods. It is nil if the object could not be decoded; Faults
-	// then says why.
-	Pod    *corev1.PodTemplateSpec
-	Faults []Fault
+	// Programs are the programs that a stop reaches. It is nil if the object could not be
+	// decoded; Faults then says why.
+	Programs []Program
+	// Default is the name of the program that the file itself calls the main one, or empty.
+	Default string
+	// Pod is the template of the pods. It is nil for other formats than Kubernetes.
+	Pod *corev1.PodTemplateSpec
+	// Faults are the findings of the reader: about fields that do not exist, for example.
+	Faults []finding.Finding
+	// Lookup finds a field in the file. It is nil if the reader knows no places.
+	Lookup func(field string) finding.Place
+}
+
+// Place returns the place of a field, or of the nearest field around it that the file has.
+func (w *Workload) Place(field string) finding.Place {
+	if w.Lookup == nil {
+		return finding.Place{}
+	}
+	return w.Lookup(field)
 }
 
 // PodPath is the path of the pod's spec within the object.
@@ -51,25 +74,6 @@ func (w *Workload) PodPath() string {
 
 // IsJob reports whether its pods run to completion.
 func (w *Workload) IsJob() bool { return w.Kind == "Job" || w.Kind == "CronJob" }
-
-// A Fault is a part of an object that the API server would reject, or the reason why the object
-// was not decoded.
-type Fault struct {
-	Kind  FaultKind
-	Field string // its path, such as spec.template.spec.containers[0].lifecycle; empty if unknown
-	Text  string
-}
-
-// A FaultKind is the kind of a fault.
-type FaultKind int
-
-// The kinds of faults.
-const (
-	UnknownField FaultKind = iota
-	DuplicateField
-	WrongType
-	UnknownWorkload // an object with a pod's containers, whose kind is unknown
-)
 
 // An Error is the reason why a file or document could not be read.
 type Error struct {

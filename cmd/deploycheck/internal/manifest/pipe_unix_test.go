@@ -17,7 +17,7 @@ func TestPipeInADirectoryIsSkipped(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.yaml"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if files := manifest.Read([]string{dir}, strings.NewReader(""))[0].Files; len(files) != 0 {
+	if files := manifest.Read([]string{dir}, "", strings.NewReader(""))[0].Files; len(files) != 0 {
 		t.Errorf("%d files, want none", len(files))
 	}
 }

@@ -11,25 +11,25 @@ import (
 // Stdin is the argument for standard input.
 const Stdin = "-"
 
-// Read reads the inputs that the arguments name. Of a directory it reads the files *.yaml, *.yml
-// and *.json, recursively. It skips directories whose name begins with a dot, and does not follow
-// links to directories.
-func Read(args []string, stdin io.Reader) []Input {
+// Read reads the inputs that the arguments name. Of a directory it reads the files whose names a
+// reader knows, recursively. It skips directories whose name begins with a dot, and does not follow
+// links to directories. If kind is not empty, all files are of that kind.
+func Read(args []string, kind string, stdin io.Reader) []Input {
 	inputs := make([]Input, 0, len(args))
 	for _, arg := range args {
-		inputs = append(inputs, Input{Name: arg, Files: read(arg, stdin)})
+		inputs = append(inputs, Input{Name: arg, Files: read(arg, kind, stdin)})
 	}
 	return inputs
 }
 
-func read(arg string, stdin io.Reader) []File {
+func read(arg, kind string, stdin io.Reader) []File {
 	if arg == Stdin {
 		data, err := io.ReadAll(stdin)
-		return []File{decode(Stdin, data, err)}
+		return []File{decode(Stdin, kind, data, err)}
 	}
 	info, err := os.Stat(arg)
 	if err != nil || !info.IsDir() {
-		return []File{readFile(arg)}
+		return []File{readFile(arg, kind)}
 	}
 	var files []File
 	err = filepath.WalkDir(arg, func(path string, entry fs.DirEntry, err error) error {
@@ -39,8 +39,8 @@ func read(arg string, stdin io.Reader) []File {
 			return nil
 		case entry.IsDir() && path != arg && strings.HasPrefix(entry.Name(), "."):
 			return fs.SkipDir
-		case isManifest(path) && isFile(path):
-			files = append(files, readFile(path))
+		case isKnown(path, kind) && isFile(path):
+			files = append(files, readFile(path, kind))
 		}
 		return nil
 	})
@@ -50,14 +50,6 @@ func read(arg string, stdin io.Reader) []File {
 	return files
 }
 
-func isManifest(path string) bool {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".yaml", ".yml", ".json":
-		return true
-	}
-	return false
-}
-
 // isFile reports whether path is a regular file or a link to one. It returns true for a broken
 // link, so that the link is reported, and false for a pipe, which might block the reader for ever.
 func isFile(path string) bool {
@@ -65,16 +57,21 @@ func isFile(path string) bool {
 	return err != nil || info.Mode().IsRegular()
 }
 
-func readFile(path string) File {
+func readFile(path, kind string) File {
 	data, err := os.ReadFile(path)
-	return decode(path, data, err)
+	return decode(path, kind, data, err)
 }
 
-func decode(name string, data []byte, err error) File {
+func decode(name, kind string, data []byte, err error) File {
 	if err != nil {
 		return failed(name, err)
 	}
-	return Decode(name, data)
+	return Decode(name, kind, data)
+}
+
+// Decode decodes the data of a file. If kind is empty, the file is recognised by its name and content.
+func Decode(name, kind string, data []byte) File {
+	return readerOf(name, kind, data).decode(name, data)
 }
 
 func failed(name string, err error) File {

@@ -1,10 +1,6 @@
-package check
+package finding
 
-import (
-	"fmt"
-	"maps"
-	"strings"
-)
+import "maps"
 
 // A Severity is how serious a finding is.
 type Severity int
@@ -168,15 +164,3 @@ var severities = map[Code]Severity{
 
 // Codes returns all codes with their severities.
 func Codes() map[Code]Severity { return maps.Clone(severities) }
-
-// list returns "a, b and c".
-func list(words []string) string {
-	switch n := len(words); n {
-	case 0:
-		return "none"
-	case 1:
-		return words[0]
-	default:
-		return fmt.Sprintf("%s and %s", strings.Join(words[:n-1], ", "), words[n-1])
-	}
-}

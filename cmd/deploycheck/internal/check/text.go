@@ -1,0 +1,18 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+)
+
+// list returns "a, b and c".
+func list(words []string) string {
+	switch n := len(words); n {
+	case 0:
+		return "none"
+	case 1:
+		return words[0]
+	default:
+		return fmt.Sprintf("%s and %s", strings.Join(words[:n-1], ", "), words[n-1])
+	}
+}

@@ -1,0 +1,94 @@
+package manifest
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
+)
+
+// A lookup finds a field of a document, or the nearest one around it.
+type lookup func(document int, field string) finding.Place
+
+// places returns a lookup in a YAML or JSON file. It parses the file again when it is first called,
+// since most files have no findings, and the parser that Kubernetes uses has no places.
+func places(data []byte) lookup {
+	documents := sync.OnceValue(func() (all []*yaml.Node) {
+		for d := yaml.NewDecoder(bytes.NewReader(data)); ; {
+			var n yaml.Node
+			if err := d.Decode(&n); err != nil { // the end, or what the other parser reports
+				return all
+			}
+			all = append(all, &n)
+		}
+	})
+	return func(document int, field string) finding.Place {
+		all := documents()
+		if document < 1 || document > len(all) || len(all[document-1].Content) == 0 {
+			return finding.Place{}
+		}
+		return placeOf(find(all[document-1].Content[0], field))
+	}
+}
+
+func placeOf(n *yaml.Node) finding.Place {
+	p := finding.Place{Line: n.Line, Column: n.Column}
+	if n.Kind == yaml.ScalarNode && n.Style&^yaml.TaggedStyle == 0 && !strings.Contains(n.Value, "\n") {
+		p.Text = n.Value
+	}
+	return p
+}
+
+// find follows a path such as spec.containers[0].lifecycle as far as the nodes go. Without an index it
+// takes the first element of a list, since some errors do not have the index.
+func find(n *yaml.Node, path string) *yaml.Node {
+	for part := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {
+		for n.Kind == yaml.AliasNode {
+			n = n.Alias
+		}
+		if n.Kind == yaml.SequenceNode && !strings.HasPrefix(part, "[") && len(n.Content) > 0 {
+			if n = n.Content[0]; n.Kind == yaml.AliasNode {
+				n = n.Alias
+			}
+		}
+		next := child(n, part)
+		if next == nil {
+			return n
+		}
+		n = next
+	}
+	return n
+}
+
+func child(n *yaml.Node, part string) *yaml.Node {
+	if index, ok := strings.CutPrefix(part, "["); ok {
+		i, err := strconv.Atoi(strings.TrimSuffix(index, "]"))
+		if err != nil || n.Kind != yaml.SequenceNode || i < 0 || i >= len(n.Content) {
+			return nil
+		}
+		return n.Content[i]
+	}
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := len(n.Content) - 2; i >= 0; i -= 2 { // the last one counts
+		if n.Content[i].Value == part {
+			if value := n.Content[i+1]; value.Kind != yaml.MappingNode && value.Kind != yaml.SequenceNode {
+				return value
+			}
+			return at(n.Content[i], n.Content[i+1])
+		}
+	}
+	return nil
+}
+
+// at returns the node with the place of its key, which is where a person looks for it.
+func at(key, value *yaml.Node) *yaml.Node {
+	moved := *value
+	moved.Line, moved.Column = key.Line, key.Column
+	return &moved
+}

@@ -1,0 +1,56 @@
+package manifest
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A Program is one program, as its file describes it. A field that the format does not have is zero.
+type Program struct {
+	Name string // of the container, service, unit, task or process
+	// Path is the path of the program in its document, for findings about all of it.
+	Path string
+	// Grace is the time from the request to stop to SIGKILL.
+	Grace Setting[time.Duration]
+	// Signal stops the program, such as SIGTERM. Its value is empty if the file does not say,
+	// and the platform has no signal of its own.
+	Signal Setting[string]
+	// Command is the first process with its arguments. For a command line that the platform
+	// gives to a shell, it begins with the shell and -c. It is nil if the file does not say.
+	Command Setting[[]string]
+	// Env are the variables of its environment. The last one of a name counts.
+	Env   []Variable
+	Ports []Port
+	// Container is set in Kubernetes only.
+	Container *corev1.Container
+}
+
+// A Setting is a value of a file, or the default of its platform.
+type Setting[T any] struct {
+	Value T
+	// Text is the value as the file has it. It is empty if the file does not have it, and Value
+	// is the default.
+	Text string
+	// Field is the path of the field, whether the file has it or not.
+	Field string
+	// Write returns the field with a value, as the format writes it: stop_grace_period: 30s.
+	// It is nil if findings never suggest another value.
+	Write func(T) string
+}
+
+// IsSet reports whether the file has the value.
+func (s Setting[T]) IsSet() bool { return s.Text != "" }
+
+// A Variable is a variable of the environment.
+type Variable struct {
+	Name, Value string
+	Known       bool   // Value is the value: it does not come from another object
+	Field       string // the path of the variable
+}
+
+// A Port is a port on which the program serves.
+type Port struct {
+	Number int
+	Name   string // may be empty
+}
