@@ -110,8 +110,9 @@
 // is abandoned. The report names each abandoned step, where it was registered, what it waits for,
 // and the stacks of all its goroutines. A step that returns at its deadline or later is late, which
 // is a failure. It is not late if at its deadline it was waiting for a group that it runs, or for a
-// scope or handler that it closes. A handler is skipped if no time is left for it, for example
-// because the process was suspended.
+// scope or handler that it closes. A step is late as well if it returns [ErrGrace], or an error that
+// wraps it: the step says that its deadline has cut its work short. A handler is skipped if no time
+// is left for it, for example because the process was suspended.
 //
 // The stop of the program, with all scopes in it, is planned when the delay is over. The stop of a
 // group is planned when it begins, and that of a scope if it is closed early: R and n are then those

@@ -11,7 +11,9 @@ import (
 // ErrGrace is the cause of a step's work context when it ends at its deadline, a little before the
 // step is abandoned. It wraps context.DeadlineExceeded. The errors of steps with OutcomeLate,
 // OutcomeAbandoned and OutcomeSkipped wrap it. It is never excused as an answer to the request to
-// stop.
+// stop. A step that returns an error which wraps it has OutcomeLate, even before its deadline: the
+// step says that its deadline has cut its work short. The error of another step does not count,
+// such as one of a group that the step runs.
 var ErrGrace = tree.ErrGrace
 
 // ErrDrained is returned by Registration.Err if the registration came too late: the drain was over,
@@ -43,7 +45,7 @@ func (c cleanCause) Error() string { return string(c) }
 func (c cleanCause) Is(target error) bool { return target == context.Canceled }
 
 // errLeft is returned by Close if no time is left.
-var errLeft = fmt.Errorf("shutdown: no time is left to close it now, its handlers run in their turn: %w", ErrGrace)
+const errLeft = tree.NoTime("shutdown: no time is left to close it now, its handlers run in their turn")
 
 // An ExitError sets the exit code of the program. Return it from main, or pass it to Stop.
 type ExitError struct {

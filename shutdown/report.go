@@ -94,7 +94,7 @@ const (
 	OutcomeFailed            // it returned an error
 	OutcomePanicked          // its Err is a *group.PanicError
 	OutcomeGoexited          // it called runtime.Goexit; its Err is group.ErrGoexit
-	OutcomeLate              // it returned at its deadline or later
+	OutcomeLate              // it returned at its deadline or later, or its deadline cut its work short: see ErrGrace
 	OutcomeAbandoned         // it had not returned at the end of its budget; its Err is a *group.StuckError
 	OutcomeSkipped           // it was not called, since no time was left
 )

@@ -17,6 +17,13 @@ func TestMain(m *testing.M) {
 	tree.Errors.Stuck = func(name string, elapsed time.Duration, stack string) error {
 		return &stuckError{name, elapsed, stack}
 	}
+	tree.Errors.Failure = func(err error) bool {
+		switch err.(type) {
+		case *panicError, *stuckError:
+			return true
+		}
+		return false
+	}
 	goleak.VerifyTestMain(m)
 }
 

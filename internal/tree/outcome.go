@@ -16,8 +16,20 @@ type graceError struct{}
 func (graceError) Error() string { return "shutdown: the step's deadline has passed" }
 func (graceError) Unwrap() error { return context.DeadlineExceeded }
 
+// A NoTime is the error of work that was not begun because no time was left. errors.Is reports that
+// it is ErrGrace. It has no Unwrap method, so that it does not make the step late that returns it:
+// see cutShort.
+type NoTime string
+
+func (e NoTime) Error() string { return string(e) }
+
+// Is reports whether target is ErrGrace or context.DeadlineExceeded.
+func (e NoTime) Is(target error) bool {
+	return target == ErrGrace || target == context.DeadlineExceeded
+}
+
 // ErrSkipped is the error of a handler that was not called because no time was left.
-var ErrSkipped = fmt.Errorf("not run, no time is left for it: %w", ErrGrace)
+const ErrSkipped = NoTime("not run, no time is left for it")
 
 // Errors makes the exported errors of package group, which sets its fields. The errors are made
 // here, but users find their types in package group.
@@ -47,6 +59,8 @@ const (
 type Result struct {
 	Err error // the error that it returned, or one for a panic or Goexit
 	How How
+
+	cutShort bool // Err says that the deadline has cut the step's work short
 }
 
 // A How is a way to return.
@@ -60,11 +74,18 @@ const (
 	Exit // a Goexit by Exit, which counts as a return
 )
 
-// A lateError is the error of a step that returned after its deadline.
-type lateError struct{ err error }
+// A lateError is the error of a step that returned after its deadline, or whose deadline cut its
+// work short.
+type lateError struct {
+	err    error
+	inTime bool // it returned before its deadline
+}
 
 func (e *lateError) Error() string {
-	if e.err == nil {
+	switch {
+	case e.inTime:
+		return e.err.Error()
+	case e.err == nil:
 		return "returned only after its deadline"
 	}
 	return "returned only after its deadline: " + e.err.Error()
@@ -101,11 +122,46 @@ func (n *Node) judge(now time.Duration, r Result) (Outcome, error) {
 	// A step that returns exactly at its deadline is late, too: otherwise the outcome would depend
 	// on the resolution of the clock.
 	case n.state == stopping && now >= n.deadline && !n.waited:
-		return Late, &lateError{r.Err}
+		return Late, &lateError{err: r.Err}
+	case r.Err != nil && r.cutShort:
+		return Late, &lateError{err: r.Err, inTime: true}
 	case r.Err != nil:
 		return Failed, r.Err
 	}
 	return OK, nil
+}
+
+// cutShort reports whether err says that the deadline of the step which returns it has cut its work
+// short: err is or wraps ErrGrace. A joined error says so if each of its branches does. The error
+// of another step does not, such as one of a group that the step runs. A method of err may panic.
+func cutShort(err error) (yes bool) {
+	defer func() {
+		if recover() != nil {
+			yes = false
+		}
+	}()
+	return cutShortOf(err)
+}
+
+func cutShortOf(err error) bool {
+	for err != nil {
+		if same(err, ErrGrace) {
+			return true
+		}
+		if _, late := err.(*lateError); late || Errors.Failure(err) {
+			return false
+		}
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			errs := e.Unwrap()
+			return len(errs) > 0 && !slices.ContainsFunc(errs, func(err error) bool { return !cutShortOf(err) })
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // addedText returns the text of err, an excused error, such as "copied 3 of 10 files: context

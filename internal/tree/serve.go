@@ -108,7 +108,8 @@ func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
 	n := c.n
 	said := ""
 	if r.How == Returned {
-		said, r.Err = n.excuse(r.Err) // without the lock: it calls methods of the error
+		said, r.Err = n.excuse(r.Err) // without the lock: it and cutShort call methods of the error
+		r.cutShort = cutShort(r.Err)
 	}
 	t.Lock()
 	defer t.Unlock()
@@ -118,7 +119,7 @@ func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
 	now := t.Now()
 	last := !n.pair() || n.More.back == 1
 	if n.pair() && !c.interrupt && n.told && r.How == Returned {
-		r.Err = nil // it was made to return: the interrupt's error is the result
+		r.Err, r.cutShort = nil, false // it was made to return: the interrupt's error is the result
 	}
 	inTime = n.state != over
 	if l := n.parent; inTime && l.List.Owner != nil {
@@ -173,7 +174,7 @@ func merge(a, b Result) Result {
 	if a.How == Panic {
 		how = Panic
 	}
-	return Result{Err: errors.Join(a.Err, b.Err), How: how}
+	return Result{Err: errors.Join(a.Err, b.Err), How: how, cutShort: a.cutShort && b.cutShort}
 }
 
 // leaving has the numbers of the goroutines that Exit is ending, to tell their Goexit from others.
