@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -22,6 +23,7 @@ const (
 	serving               // in the handler; the header of the response is not written
 	written               // the header is written, without "Connection: close"
 	marked                // the header is written, with "Connection: close"
+	ended                 // the handler has returned, and the body of its request was not read to its end
 	idle                  // between two requests
 	h2idle                // HTTP/2 without a stream
 	h2active              // HTTP/2 with streams
@@ -39,12 +41,14 @@ type link struct {
 
 	state    atomic.Uint32
 	handlers atomic.Int32 // running handlers, for HTTP/2 and hijacked connections only
-	since    atomic.Int64 // when the oldest request began, in nanoseconds from the server's base; 0: before the announcement
 	closed   atomic.Bool
+	body     atomic.Uint32 // of the request in progress, with HTTP/1 and without TLS
+
+	mu      sync.Mutex
+	last    request               // of HTTP/1: the request that has begun last; of HTTP/2: the one that has ended last
+	streams map[*request]struct{} // of HTTP/2: those in a handler
 
 	free []response // for the next requests
-
-	cutOff atomic.Bool // closed at the deadline: its requests do not count as finished
 
 	// These fields belong to the drain's goroutine.
 	seen  state
@@ -92,7 +96,6 @@ func (l *link) hook(at http.ConnState) {
 // active records that a request has begun.
 func (l *link) active() {
 	if l.current() == h2idle && l.swap(h2idle, h2active) {
-		l.stamp()
 		return
 	}
 	if l.s.phase.Load() != open {
@@ -103,9 +106,9 @@ func (l *link) active() {
 // idle records that no request is in progress.
 func (l *link) idle() {
 	switch at := l.current(); at {
-	case serving, written, marked:
+	case serving, written, marked, ended:
 		if l.s.isTold() {
-			l.s.finished.Add(1)
+			l.finish(&l.last)
 		}
 		l.state.Store(uint32(idle))
 	case fresh, reading, h2active:
@@ -119,24 +122,19 @@ func (l *link) idle() {
 }
 
 // enter begins a request. It returns false if the drain has closed the connection.
-func (l *link) enter() bool {
+func (l *link) enter(r *http.Request) bool {
+	rec := l.s.newRequest(r)
+	l.mu.Lock()
+	l.last = rec
+	l.mu.Unlock()
 	for {
 		at := l.current()
 		if at == reaped {
 			return false
 		}
 		if l.swap(at, serving) {
-			l.stamp()
 			return true
 		}
-	}
-}
-
-// stamp records when a request began, once the stop has been announced. Before that it would
-// double the cost of a request in this package.
-func (l *link) stamp() {
-	if l.s.phase.Load() != open {
-		l.since.Store(int64(time.Since(l.s.base)))
 	}
 }
 
@@ -171,6 +169,16 @@ func (l *link) end() {
 	}
 }
 
+// stopReading makes net/http go on that reads the rest of a body. It then writes what it has of the
+// response, and closes the connection.
+func (l *link) stopReading() {
+	if l.isSocket {
+		_ = l.raw.SetReadDeadline(past)
+		return
+	}
+	go l.s.try(func() { _ = l.raw.SetReadDeadline(past) })
+}
+
 // drop closes a connection of the user's type, below TLS. The Close may block, and must not
 // delay the others.
 func (l *link) drop() { go l.s.try(func() { _ = l.raw.Close() }) }
@@ -182,8 +190,11 @@ type tcpConn struct {
 	link *link
 }
 
-func (c *tcpConn) Read(b []byte) (int, error) { return c.link.read(c.TCPConn.Read(b)) }
-func (c *tcpConn) Close() error               { return c.link.closing(c.TCPConn) }
+func (c *tcpConn) Read(b []byte) (int, error) {
+	c.link.awaits(b)
+	return c.link.read(c.TCPConn.Read(b))
+}
+func (c *tcpConn) Close() error { return c.link.closing(c.TCPConn) }
 
 // NetConn returns the wrapped connection, as the method of tls.Conn does.
 func (c *tcpConn) NetConn() net.Conn { return c.TCPConn }
@@ -193,8 +204,11 @@ type unixConn struct {
 	link *link
 }
 
-func (c *unixConn) Read(b []byte) (int, error) { return c.link.read(c.UnixConn.Read(b)) }
-func (c *unixConn) Close() error               { return c.link.closing(c.UnixConn) }
+func (c *unixConn) Read(b []byte) (int, error) {
+	c.link.awaits(b)
+	return c.link.read(c.UnixConn.Read(b))
+}
+func (c *unixConn) Close() error { return c.link.closing(c.UnixConn) }
 
 // NetConn returns the wrapped connection.
 func (c *unixConn) NetConn() net.Conn { return c.UnixConn }
@@ -218,7 +232,29 @@ func (l *link) read(n int, err error) (int, error) {
 	if n > 0 && (l.current() == fresh || l.s.phase.Load() != open) && !l.input() {
 		return 0, io.EOF // net/http would respond to any other error
 	}
+	if l.body.Load() == bodyAwaited {
+		l.body.Store(bodyUnread)
+	}
 	return n, err
+}
+
+// What is known of the body of a request.
+const (
+	noBody      uint32 = iota // there is none, it was read to its end, or it is not known
+	bodyUnread                // it was not read to its end
+	bodyAwaited               // net/http waits for more of it
+)
+
+// awaits records that net/http reads from the connection. A read of one byte is not for the body of
+// a request: net/http waits for the end of the connection with it, once it has read the body.
+func (l *link) awaits(b []byte) {
+	switch {
+	case l.body.Load() == noBody:
+	case len(b) == 1:
+		l.body.Store(noBody)
+	default:
+		l.body.Store(bodyAwaited)
+	}
 }
 
 // closing closes c. It is the only notice of the end of a hijacked connection.
@@ -333,13 +369,12 @@ func (s *server) forget(l *link) {
 
 // count adds a connection that is closed and done to the counts of the drain.
 func (s *server) count(l *link) {
-	if l.cutOff.Load() {
-		return
-	}
 	switch l.current() {
-	case serving, written, marked:
-		s.finished.Add(1)
+	case serving, written, marked, ended:
+		l.finish(&l.last)
 	case hijacked:
-		s.hijacked.Add(1)
+		if !l.wasCut() {
+			s.hijacked.Add(1)
+		}
 	}
 }

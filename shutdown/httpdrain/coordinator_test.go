@@ -326,7 +326,7 @@ func TestReport(t *testing.T) {
 		synctest.Wait()
 		p.Stop(nil)
 		r := p.Wait()
-		if r.ExitCode() != 1 || !strings.Contains(r.String(), "2 requests cut off (2 not answered)") {
+		if r.ExitCode() != 1 || !strings.Contains(r.String(), "2 requests cut short: GET /, not answered, more than 950ms; GET /, not answered") {
 			t.Errorf("exit code %d, want 1 and a report with the requests:\n%v", r.ExitCode(), r)
 		}
 		if !errors.Is(r.Err(), shutdown.ErrGrace) {

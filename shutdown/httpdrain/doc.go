@@ -32,7 +32,33 @@
 //
 // The guarantee: the drain closes a connection only while no request is in progress on it, and no
 // handler is called for that connection afterwards. So no request is executed and then cut off,
-// except at the deadline. The task's error counts the requests that were cut off there.
+// except at the deadline.
+//
+// # What is cut short
+//
+// The contexts of requests end a little before the deadline of the task, so that handlers can still
+// answer. The time between the two is the margin of the task's step. A request that is in its
+// handler when its context ends is cut short, whatever it answers then. So is a request whose
+// connection is closed at the deadline. The task fails with an error that wraps [shutdown.ErrGrace], and the
+// outcome of its step is late. The error names up to ten of these requests, with the pattern of
+// http.ServeMux or else the path, the state, and the age:
+//
+//	httpdrain: 2 requests cut short: POST /orders, body not received, 24.1s; GET /report/{id}, answered, 23.2s
+//
+// The age of a request that is older than the stop is "more than" the time since then. The states
+// are:
+//
+//   - answered: the handler has returned, after the end of its context
+//   - not answered: it has not written a response
+//   - body not received: it waits for the client, in the body of the request. This is only known
+//     for HTTP/1 without TLS.
+//   - in the middle of the response
+//   - over HTTP/2: it has not returned
+//   - hijacked: the connection belongs to the application
+//
+// A second signal ends the contexts, too. A request that is answered then is finished, and the
+// step's status says how many were hurried: "3 requests finished, 2 of them hurried". That is no
+// failure. If a handler does not return soon, its request is cut short, which is one.
 //
 // # Limits
 //
@@ -53,8 +79,8 @@
 //
 // # Streams and WebSockets
 //
-// A streaming handler learns from [Draining] that it should finish. The context of its request
-// ends shortly before the deadline. That context has the values of the task's context, so that
+// A streaming handler learns from [Draining] that it should finish. If it waits for the end of its
+// request's context instead, the request is cut short. That context has the values of the task's context, so that
 // [shutdown.FromContext] and [group.WorkContext] work in handlers.
 //
 // A hijacked connection, such as a WebSocket, belongs to the application. Its handler also learns

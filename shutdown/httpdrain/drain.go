@@ -9,6 +9,7 @@ import (
 
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/signals"
 )
 
 // How long the drain waits for connections that are in no handler. Each wait is at most a
@@ -18,7 +19,8 @@ const (
 	// Browsers and load balancers open such connections in advance.
 	firstByte = 250 * time.Millisecond
 	// restOfHeader is for a connection that has sent part of a header or of a handshake:
-	// a TLS handshake takes two round trips.
+	// a TLS handshake takes two round trips. It is also for the rest of a body that the handler has
+	// not read: net/http reads up to 256 KiB of it, without a limit of time.
 	restOfHeader = 500 * time.Millisecond
 	// afterGoaway is from HTTP/2's GOAWAY, or from the end of the last stream after it, to
 	// the close. A client that obeys GOAWAY closes earlier. net/http waits for 1 s.
@@ -42,7 +44,6 @@ type drain struct {
 	shutdownCalled bool          // callbacks run, and HTTP/2 connections get GOAWAY
 	callbacksDone  atomic.Bool
 	returned       chan struct{}
-	requestsEnded  bool // the contexts of the requests have ended
 
 	buf []*link // for scan
 }
@@ -61,14 +62,14 @@ func (d *drain) run() error {
 	for {
 		next := d.checkDeadline()
 		if d.scan(&next); d.done() {
-			return nil
+			return d.s.failure()
 		}
 		timer.Reset(time.Until(next))
 		select {
 		case <-d.s.woken:
 		case <-timer.C:
 		case <-work.Done():
-			return d.atDeadline()
+			return d.atDeadline(context.Cause(work))
 		}
 	}
 }
@@ -102,15 +103,25 @@ func (d *drain) checkDeadline() time.Time {
 	all := max(0, deadline.Sub(d.began))
 	d.maxWait = all / 5
 	if at := deadline.Add(-margin(all)); now.Before(at) {
+		d.s.endAt.Store(int64(at.Sub(d.s.base)))
 		return at
 	}
-	d.endRequests()
+	d.s.endRequests(nil)
 	return later
 }
 
-func (d *drain) endRequests() {
-	d.requestsEnded = true
-	d.s.cancel(shutdown.ErrGrace)
+// endRequests ends the contexts of the requests, once. why is the cause of the end of the task's
+// work context, nil if that has not ended.
+func (s *server) endRequests(why error) {
+	cause := error(shutdown.ErrGrace)
+	var second *signals.Error
+	if errors.As(why, &second) {
+		cause = why
+	}
+	if s.ended.CompareAndSwap(nil, &cause) {
+		s.endAt.Store(int64(time.Since(s.base)))
+		s.cancel(cause)
+	}
 }
 
 // scan closes the connections whose time has passed, and calls the server's Shutdown when that
@@ -143,6 +154,11 @@ func (d *drain) claimExpired(l *link, now time.Time) (expired bool) {
 		l.due = d.due(l, now)
 	}
 	if l.due.IsZero() || now.Before(l.due) && len(l.asked) == 0 {
+		return false
+	}
+	if l.seen == ended {
+		l.stopReading()
+		l.due = time.Time{}
 		return false
 	}
 	if d.unread(l) { // the client has sent a request; this process is slow
@@ -194,6 +210,8 @@ func (d *drain) due(l *link, now time.Time) time.Time {
 		}
 	case reading:
 		wait = restOfHeader
+	case ended:
+		wait = restOfHeader
 	case idle:
 		wait = d.s.linger
 	case h2idle:
@@ -215,7 +233,7 @@ func (d *drain) safe(at state, now time.Time, next *time.Time) bool {
 	switch at {
 	case fresh, reading, idle:
 		return false
-	case written:
+	case written, ended:
 		// It can deliver one after the response, which is worth a wait. But a stream may last
 		// until the deadline; HTTP/2 and the callbacks cannot wait that long.
 		enough := d.began.Add(min(d.s.linger, d.maxWait))
@@ -231,33 +249,35 @@ func (d *drain) safe(at state, now time.Time, next *time.Time) bool {
 
 // atDeadline closes all connections. It is called at the deadline, or earlier after a second
 // signal. If that cuts off no request, the callbacks have the rest of the time.
-func (d *drain) atDeadline() error {
+func (d *drain) atDeadline(why error) error {
 	all := time.Since(d.began)
 	if at, ok := d.deadline(); ok {
 		all = max(all, at.Sub(d.began))
 	}
 	rest := margin(all)
-	if !d.requestsEnded { // after a second signal
-		d.endRequests()
+	if d.s.ended.Load() == nil { // after a second signal
+		d.s.endRequests(why)
 		d.wait(rest / 4)
 	}
-	left := d.s.closeAll()
+	d.s.closeAll()
 	go d.s.try(func() { _ = d.s.srv.Close() }) // it closes the connections again, one after the other
 	if !d.shutdownCalled {
 		d.callShutdown()
 	}
 	limit := rest / 2
-	if left == (unfinished{}) {
+	if d.s.cutShort() == "" {
 		limit = max(limit, all-time.Since(d.began))
 	}
+	running, listening := "", ""
 	if !d.wait(limit) {
-		left.listening = !d.l.closed.Load()
-		left.running = !d.callbacksDone.Load() || !d.s.isEmpty()
+		if !d.callbacksDone.Load() || !d.s.isEmpty() {
+			running = "handlers or callbacks still running"
+		}
+		if !d.l.closed.Load() {
+			listening = "the listener's Close has not returned"
+		}
 	}
-	if left == (unfinished{}) {
-		return nil
-	}
-	return errors.New("httpdrain: " + left.String())
+	return d.s.failure(running, listening)
 }
 
 // wait waits until the drain is done, for at most limit. It reports whether it is done.

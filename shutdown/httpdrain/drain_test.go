@@ -391,136 +391,14 @@ func TestStreams(t *testing.T) {
 				bodies[path] = res.Body
 				<-begun
 			}
-			s.drained()
+			s.stop()
+			if err, want := s.result(), "1 request cut short: GET /context, answered, "; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("the task's error = %v, want %q in it", err, want)
+			}
 			for path, want := range map[string]string{"/polite": "bye", "/context": "ended: shutdown: the step's deadline has passed"} {
 				if b, err := io.ReadAll(bodies[path]); string(b) != want || err != nil {
 					t.Errorf("%s: %q, %v, want %q", path, b, err, want)
 				}
-			}
-		})
-	}
-}
-
-// deadlineGrace is the grace period of tests in which the deadline passes. It is long enough for
-// the task to return between its deadline and its end on a busy machine.
-const deadlineGrace = 5 * time.Second
-
-// At the deadline the drain closes all connections and reports the requests that it has cut off.
-func TestDeadline(t *testing.T) {
-	release := make(chan struct{})
-	for _, tt := range []struct {
-		name    string
-		handler http.HandlerFunc
-		tls     bool
-		want    string
-	}{
-		{"a handler that hangs", func(_ http.ResponseWriter, r *http.Request) {
-			<-r.Context().Done()
-			time.Sleep(20 * time.Millisecond)
-			<-release
-		}, false, "1 request cut off (1 not answered), the oldest more than"},
-		{"a handler that writes without end", func(w http.ResponseWriter, _ *http.Request) {
-			for b := make([]byte, 1<<16); ; {
-				if _, err := w.Write(b); err != nil {
-					return
-				}
-			}
-		}, false, "1 request cut off (1 in the middle of the response), the oldest"},
-		{"the same over TLS", func(w http.ResponseWriter, _ *http.Request) {
-			for b := make([]byte, 1<<16); ; {
-				if _, err := w.Write(b); err != nil {
-					return
-				}
-			}
-		}, true, "1 request cut off (1 in the middle of the response), the oldest"},
-		{"a hijacked connection that stays open", func(w http.ResponseWriter, _ *http.Request) {
-			c, _, err := http.NewResponseController(w).Hijack()
-			if err == nil {
-				_, _ = io.Copy(io.Discard, c)
-				_ = c.Close()
-			}
-		}, false, "1 hijacked connection cut off"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			entered := make(chan struct{})
-			srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				close(entered)
-				tt.handler(w, r)
-			})}
-			if tt.tls {
-				srv.TLSConfig = serverTLS()
-			}
-			s := startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), srv)
-			c := s.dial()
-			if tt.tls {
-				c = talk(t, tls.Client(c.conn, clientTLS("http/1.1")))
-			}
-			c.get("/") // the response is not read
-			<-entered
-			s.stop()
-			if err := s.result(); err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("the task's error = %v, want %q in it", err, tt.want)
-			}
-			if strings.HasPrefix(tt.name, "a handler that hangs") {
-				close(release)
-			}
-		})
-	}
-}
-
-// A request that was cut off does not count as finished when its handler returns, nor a hijacked
-// connection as closed.
-func TestStatsAfterTheDeadline(t *testing.T) {
-	forever := func(w http.ResponseWriter, _ *http.Request) {
-		for b := make([]byte, 1<<12); ; {
-			if _, err := w.Write(b); err != nil {
-				return
-			}
-		}
-	}
-	for _, tt := range []struct {
-		name    string
-		handler http.HandlerFunc
-		h2      bool
-		want    httpdrain.Stats
-	}{
-		{"HTTP/1.1", forever, false, httpdrain.Stats{Cut: 1}},
-		{"HTTP/2", forever, true, httpdrain.Stats{Cut: 1}},
-		{"hijacked", func(w http.ResponseWriter, _ *http.Request) {
-			c, _, err := http.NewResponseController(w).Hijack()
-			if err != nil {
-				panic(err)
-			}
-			_, _ = io.Copy(io.Discard, c)
-			_ = c.Close()
-		}, false, httpdrain.Stats{}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			returned := make(chan struct{}, 1)
-			s := startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), &http.Server{Protocols: protocols(http1, h2c), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				defer func() { returned <- struct{}{} }()
-				tt.handler(w, r)
-			})})
-			if tt.h2 {
-				res, err := newClient(t, protocols(h2c)).Get(s.url("/")) // the body is not read
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer res.Body.Close()
-			} else {
-				s.dial().get("/")
-			}
-			s.until("the request", func(st httpdrain.Stats) bool { return st.Requests+st.Hijacked == 1 })
-			s.stop()
-			if err := s.result(); err == nil {
-				t.Error("the task's error is nil")
-			}
-			<-returned
-			s.until("the end", func(st httpdrain.Stats) bool { return st.New+st.Active+st.Idle+st.Hijacked == 0 })
-			if got := s.mon.Stats(); got != tt.want {
-				t.Errorf("Stats() = %+v, want %+v", got, tt.want)
 			}
 		})
 	}

@@ -56,26 +56,46 @@ func answerOptions(w http.ResponseWriter, r *http.Request) {
 
 // stream serves an HTTP/2 request. Its response says nothing of the connection: GOAWAY does.
 func (l *link) stream(w http.ResponseWriter, r *http.Request) {
+	rec := l.s.newRequest(r)
 	l.handlers.Add(1)
+	l.mu.Lock()
+	if l.streams == nil {
+		l.streams = make(map[*request]struct{})
+	}
+	l.streams[&rec] = struct{}{}
+	l.mu.Unlock()
+	how := notAnswered
 	defer func() {
-		if l.s.isTold() && !l.cutOff.Load() {
-			l.s.finished.Add(1)
+		l.returned(&rec, r, how)
+		if l.s.isTold() {
+			l.finish(&rec)
 		}
+		l.mu.Lock()
+		delete(l.streams, &rec)
+		l.last = rec
+		l.mu.Unlock()
 		l.leave()
 	}()
 	if l.current() == reaped {
 		panic(http.ErrAbortHandler)
 	}
 	l.s.serve(w, r)
+	how = answered
 }
 
 func (l *link) request(inner responseWriter, r *http.Request) {
-	if !l.enter() {
+	if !l.enter(r) {
 		panic(http.ErrAbortHandler) // the drain has closed the connection
 	}
+	withBody := r.ContentLength != 0 // the user's code may change r
+	if withBody && r.TLS == nil {
+		l.body.Store(bodyUnread)
+	}
 	w := l.response(inner)
-	defer w.leave()
+	how := inResponse
+	defer func() { w.leave(r, how, withBody) }()
 	l.s.serve(w, r)
+	how = answered
 }
 
 // A responseWriter has the methods of net/http's ResponseWriter for HTTP/1.
@@ -122,11 +142,24 @@ func (l *link) response(inner responseWriter) *response {
 
 // leave is called when the handler has returned. It drops net/http's ResponseWriter, so that the
 // other responses of the batch do not keep it in memory.
-func (w *response) leave() {
+func (w *response) leave(r *http.Request, how string, withBody bool) {
+	l := w.link
+	if how != answered && l.current() == serving {
+		how = notAnswered
+	}
 	w.decide()
 	w.inner = nil
-	if l := w.link; l.current() == hijacked {
+	l.returned(&l.last, r, how)
+	switch at := l.current(); {
+	case at == hijacked:
 		l.leave()
+	case withBody && (l.body.Load() != noBody || r.TLS != nil):
+		if l.swap(at, ended) {
+			l.s.wake()
+		}
+	}
+	if withBody {
+		l.body.Store(noBody)
 	}
 }
 

@@ -232,7 +232,7 @@ func TestConnectionsThatDoNotClose(t *testing.T) {
 	s.until("all connections", func(st httpdrain.Stats) bool { return st.Idle == 3 && st.Requests == 1 })
 	s.stop()
 	err := s.result()
-	if want := "1 request cut off (1 not answered)"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "1 request cut short: GET /stuck, not answered"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("the task's error = %v, want %q in it", err, want)
 	}
 	release()
@@ -506,8 +506,8 @@ func TestShutdownOfOneTask(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	err := s.task.Shutdown(ctx)
-	if err == nil || !strings.Contains(err.Error(), "1 request cut off") {
-		t.Errorf("Shutdown() = %v, want an error with 1 request cut off", err)
+	if err == nil || !strings.Contains(err.Error(), "1 request cut short") {
+		t.Errorf("Shutdown() = %v, want an error with 1 request cut short", err)
 	}
 	_ = s.result()
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/shutdown"
 )
 
 // A listener passes the connections of the inner listener to net/http. When the server is told to
@@ -175,7 +174,7 @@ func (l *listener) endRequests() {
 		return
 	case <-time.After(acceptPause):
 	}
-	l.s.cancel(shutdown.ErrGrace)
+	l.s.endRequests(context.Cause(group.WorkContext(l.ctx)))
 	l.s.closeAll()
 }
 

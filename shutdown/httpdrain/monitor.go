@@ -1,10 +1,12 @@
 package httpdrain
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // A Monitor counts the requests and connections of one server, for metrics. Its zero value is ready
@@ -20,7 +22,7 @@ type Stats struct {
 	// sent nothing yet. An idle one is between two requests or, with HTTP/2, has no stream. A
 	// hijacked one belongs to the application.
 	New, Active, Idle, Hijacked int
-	// Finished counts the requests that have ended, Cut the requests that were cut off, and
+	// Finished counts the requests that have ended, Cut the requests that were cut short, and
 	// HijackedClosed the hijacked connections that the application has closed. All count from
 	// the moment at which the server was told to stop.
 	Finished, Cut, HijackedClosed int
@@ -45,7 +47,7 @@ func (s *server) stats() (st Stats) {
 			st.New++
 		case reading:
 			st.Active++
-		case serving, written, marked:
+		case serving, written, marked, ended:
 			st.Active++
 			st.Requests++
 		case h2active:
@@ -57,7 +59,8 @@ func (s *server) stats() (st Stats) {
 			st.Hijacked++
 		}
 	}
-	st.Finished, st.Cut, st.HijackedClosed = int(s.finished.Load()), int(s.cutOff.Load()), int(s.hijacked.Load())
+	st.Finished, st.HijackedClosed = int(s.finished.Load()), int(s.hijacked.Load())
+	st.Cut, _ = s.account.counts()
 	return st
 }
 
@@ -67,12 +70,26 @@ func (s *server) status() string {
 	if text := s.callbacksLeft.Load(); text != nil {
 		left = *text
 	}
+	finished := counted(st.Finished, "request finished", "requests finished")
+	if hurried := s.hurried.Load(); hurried > 0 {
+		finished += fmt.Sprintf(", %d of them hurried", hurried)
+	}
+	inFlight := counted(st.Requests, "request in flight", "requests in flight")
+	cutShort := counted(st.Cut, "request cut short", "requests cut short")
+	if end := time.Duration(s.endAt.Load()); end != 0 {
+		if left := end - time.Since(s.base); inFlight != "" && left > 0 {
+			inFlight += fmt.Sprintf(" with %v left", rounded(left))
+		}
+		if cutShort != "" {
+			cutShort += fmt.Sprintf(" after %v", rounded(end-time.Duration(s.toldAt.Load())))
+		}
+	}
 	return list(
-		counted(st.Requests, "request in flight", "requests in flight"),
+		inFlight,
 		counted(st.New+st.Active+st.Idle, "connection open", "connections open"),
 		counted(st.Hijacked, "hijacked connection open", "hijacked connections open"),
-		counted(st.Finished, "request finished", "requests finished"),
-		counted(st.Cut, "request cut off", "requests cut off"),
+		finished,
+		cutShort,
 		counted(st.HijackedClosed, "hijacked connection closed", "hijacked connections closed"),
 		left,
 	)

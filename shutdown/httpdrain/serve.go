@@ -41,7 +41,8 @@ import (
 // The task returns nil if every request was answered. It fails at once if it cannot listen, or if
 // a certificate does not load. If the listener fails, the task waits up to 5 s for the requests in
 // flight and returns the listener's error. At its deadline it closes all connections, also hijacked
-// ones, and fails with the numbers of requests and hijacked connections that were cut off by this.
+// ones. Shortly before, it ends the contexts of the requests. It fails with the requests and hijacked
+// connections that either has cut short.
 // It never returns http.ErrServerClosed: after a call of the server's own Shutdown or Close it
 // drains and returns nil.
 //
@@ -93,9 +94,13 @@ type server struct {
 	resume chan struct{}           // the announcement was undone
 	cancel context.CancelCauseFunc // ends the contexts of the requests
 	t0     atomic.Int64            // when the stop was announced, in nanoseconds from base; 0: not yet
+	toldAt atomic.Int64            // when the server was told to stop, likewise
+	endAt  atomic.Int64            // when the contexts of the requests end, or have ended, likewise; 0: not known
 
-	finished, hijacked, cutOff atomic.Int64           // since the server was told to stop
-	callbacksLeft              atomic.Pointer[string] // what callbacks have left running, for the status
+	finished, hurried, hijacked atomic.Int64           // since the server was told to stop
+	account                     account                // what the drain has cut short
+	ended                       atomic.Pointer[error]  // why the contexts of the requests have ended; nil: they have not
+	callbacksLeft               atomic.Pointer[string] // what callbacks have left running, for the status
 
 	mu        sync.Mutex
 	links     map[*link]struct{}
@@ -332,6 +337,7 @@ func (s *server) announcedAt() time.Duration { return time.Duration(s.t0.Load())
 
 func (s *server) tell() {
 	s.t0.CompareAndSwap(0, int64(time.Since(s.base)))
+	s.toldAt.Store(int64(time.Since(s.base)))
 	s.phase.Store(told)
 	close(s.told)
 }

@@ -95,7 +95,7 @@ const kubelet = "kube-lifecycle/"
 // handler can make the pod unready for a grace period, again and again. Its call also begins the
 // grace period. If SIGTERM follows before that is over, the program has only the rest of it, at
 // least 2 s, or 1.5 s if the client pretends to be the kubelet. Requests in flight that take
-// longer than that are cut off. So serve the handler on a port that only the kubelet reaches, or
+// longer than that are cut short. So serve the handler on a port that only the kubelet reaches, or
 // on the loopback interface with [PreStopCommand]. PreStop panics if c is nil.
 func PreStop(c *shutdown.Coordinator) http.Handler {
 	mustNotBeNil("PreStop", c)
