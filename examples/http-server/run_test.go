@@ -101,8 +101,9 @@ func TestWorkThatTakesTooLongIsInterrupted(t *testing.T) {
 	}
 
 	s.coordinator.Stop(nil)
-	if r := s.report(); r.ExitCode() != 0 || r.Took > r.Grace {
-		t.Errorf("exit code %d, took %v of %v, want 0, in time:\n%v", r.ExitCode(), r.Took, r.Grace, r)
+	r := s.report()
+	if want := "1 request cut short: GET /work, answered"; r.ExitCode() != 1 || r.Took > r.Grace || !strings.Contains(r.String(), want) {
+		t.Errorf("exit code %d, took %v of %v, want 1, in time, and %q:\n%v", r.ExitCode(), r.Took, r.Grace, want, r)
 	}
 	<-answered
 	if n, err := newStore(t, s.db).count(t.Context()); n != 1 || err != nil {

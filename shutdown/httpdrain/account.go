@@ -26,7 +26,7 @@ type request struct {
 	hurried           bool          // a second signal has ended its context
 }
 
-// A cut is a request, or a hijacked connection, that the drain has cut short.
+// cut is a request, or a hijacked connection, that the drain has cut short.
 type cut struct {
 	request
 	pattern  string // of ServeMux, if it is known
