@@ -119,7 +119,7 @@ func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
 	now := t.Now()
 	last := !n.pair() || n.More.back == 1
 	if n.pair() && !c.interrupt && n.told && r.How == Returned {
-		r.Err, r.cutShort = nil, false // it was made to return: the interrupt's error is the result
+		r.Err = nil // it was made to return: the interrupt's error is the result
 	}
 	inTime = n.state != over
 	if l := n.parent; inTime && l.List.Owner != nil {
