@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 )
 
 const (
@@ -31,48 +34,97 @@ var budgetOf = map[string]struct {
 	"exec.yaml":    {"handshake-exec", "5s", 5, 28},
 }
 
-// The manifests of examples/http-server fit its budget, without a finding.
-func TestExamplesFit(t *testing.T) {
-	files, err := filepath.Glob(deploy + "/*.yaml")
-	if err != nil || len(files) != len(budgetOf) {
-		t.Fatalf("%v: %v, %v, want %d", deploy, files, err, len(budgetOf))
+// printed is the plan that examples/http-server prints with its defaults, which a test of the example
+// shows.
+const printed = "testdata/http-server.json"
+
+func checked(t *testing.T, args ...string) (status int, records []record) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	status = run(append([]string{"-o", "json", "-strict"}, args...), nil, &stdout, &stderr)
+	if err := json.Unmarshal(stdout.Bytes(), &records); err != nil {
+		t.Fatalf("status %d, error %v\n%s%s", status, err, &stdout, &stderr)
 	}
-	for _, file := range files {
-		want, ok := budgetOf[filepath.Base(file)]
-		if !ok {
-			t.Errorf("%s is not tested", file)
-			continue
+	return status, records
+}
+
+// The manifests of examples/http-server fit its plan, without a finding. Each has another hook and
+// another delay, and the plan has those of none.
+func TestExamplesFit(t *testing.T) {
+	status, records := checked(t, "-plan", printed, deploy)
+	if status != exitOK || len(records) != len(budgetOf) {
+		t.Fatalf("status %d, %d results, want %d and %d", status, len(records), exitOK, len(budgetOf))
+	}
+	for _, r := range records {
+		want := budgetOf[filepath.Base(r.File)]
+		if string(r.Mode) != want.mode || r.Verdict != "ok" || *r.Grace != 30 || *r.PreStop != want.preStop || *r.Required != want.required || len(r.Findings) != 0 {
+			t.Errorf("%+v\nwant mode %s, preStop %v, required %v, and no findings", r, want.mode, want.preStop, want.required)
 		}
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			status := run([]string{
-				"-o", "json", "-strict", "-delay", want.delay, "-drain", "23s", "-cleanup", "0s", "-margin", "2s",
-				"-prestop-path", "/prestop", "-prestop-port", "9090", "-prestop-port-name", "admin", "-prestop-exec", "/http-server prestop", file,
-			}, nil, &stdout, &stderr)
-			var records []record
-			if err := json.Unmarshal(stdout.Bytes(), &records); err != nil || status != exitOK || len(records) != 1 {
-				t.Fatalf("status %d, error %v\n%s%s", status, err, &stdout, &stderr)
+	}
+}
+
+// With the same plan a manifest does not pass if its hook calls another port, path or command, or if
+// its delay is too long.
+func TestExamplesThatDoNotFit(t *testing.T) {
+	tests := map[string]struct{ file, old, new, code string }{
+		"another port":    {"httpget.yaml", "port: admin}\n          # For clients", "port: http}\n          # For clients", "handshake-port"},
+		"another path":    {"httpget.yaml", "path: /prestop", "path: /pre-stop", "handshake-path"},
+		"another command": {"exec.yaml", "[/http-server, prestop]", "[/http-server, pre-stop]", "handshake-command"},
+		"two waits":       {"sleep.yaml", "value: 0s}", "value: 5s}", "double-wait"},
+		"a short delay":   {"none.yaml", "value: 5s}", "value: 750ms}", "service-wait-short"},
+		"a long sleep":    {"sleep.yaml", "{seconds: 5}", "{seconds: 8}", "env-sleep-below"},
+		"a short grace":   {"none.yaml", "terminationGracePeriodSeconds: 30", "terminationGracePeriodSeconds: 27", "grace-too-short"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			data, err := os.ReadFile(filepath.Join(deploy, tt.file))
+			if err != nil {
+				t.Fatal(err)
 			}
-			r := records[0]
-			if string(r.Mode) != want.mode || r.Verdict != "ok" || *r.Grace != 30 || *r.PreStop != want.preStop || *r.Required != want.required || len(r.Findings) != 0 {
-				t.Errorf("%s\nwant mode %s, preStop %v, required %v, and no findings", &stdout, want.mode, want.preStop, want.required)
+			changed := strings.Replace(string(data), tt.old, tt.new, 1)
+			if changed == string(data) {
+				t.Fatalf("%s does not have %q", tt.file, tt.old)
+			}
+			file := filepath.Join(t.TempDir(), tt.file)
+			if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			status, records := checked(t, "-plan", printed, file)
+			has := func(p problem) bool { return string(p.Code) == tt.code }
+			if status != exitFindings || len(records) != 1 || !slices.ContainsFunc(records[0].Findings, has) {
+				t.Errorf("status %d, %+v, want %d and %s", status, records, exitFindings, tt.code)
 			}
 		})
 	}
 }
 
 // The manifests of examples/worker fit its budget. It gets no requests, so it has neither a hook nor
-// a delay.
+// a delay. Its NATS is another program.
 func TestWorkerExampleFits(t *testing.T) {
-	for _, file := range []string{"deployment.yaml", "job.yaml"} {
-		t.Run(file, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			status := run([]string{"-o", "json", "-strict", "-drain", "58s", filepath.Join(worker, file)}, nil, &stdout, &stderr)
-			var records []record
-			if err := json.Unmarshal(stdout.Bytes(), &records); err != nil || status != exitOK || len(records) != 1 || len(records[0].Findings) != 0 {
-				t.Fatalf("status %d, error %v, want one record without findings\n%s%s", status, err, &stdout, &stderr)
-			}
-		})
+	status, records := checked(t, "-container", "worker", "-drain", "58s", worker)
+	if status != exitOK || len(records) != 3 {
+		t.Fatalf("status %d, %+v, want %d and three results", status, records, exitOK)
+	}
+	for _, r := range records {
+		if isNATS := r.Name == "nats"; r.Verdict != "ok" || (r.Required == nil) != isNATS || len(r.Findings) > 0 && r.Findings[0].Code != finding.ContainerAbsent {
+			t.Errorf("%+v, want the verdict ok, and nothing about another container than worker", r)
+		}
+	}
+}
+
+// The workers find the Service of their NATS, and it finds its pods.
+func TestWorkerFindsNATS(t *testing.T) {
+	var s corev1.Service
+	var nats appsv1.StatefulSet
+	decodeAll(t, filepath.Join(worker, "nats.yaml"), map[string]any{"Service": &s, "StatefulSet": &nats})
+	var d appsv1.Deployment
+	decodeAll(t, filepath.Join(worker, "deployment.yaml"), map[string]any{"Deployment": &d})
+	if args := strings.Join(d.Spec.Template.Spec.Containers[0].Args, " "); !strings.Contains(args, "nats://"+s.Name+":4222") || s.Spec.Ports[0].Port != 4222 {
+		t.Errorf("the workers have the arguments %s, the Service is %s with the ports %v", args, s.Name, s.Spec.Ports)
+	}
+	const label = "app.kubernetes.io/name"
+	if name := nats.Spec.Template.Labels[label]; name == "" || s.Spec.Selector[label] != name || nats.Spec.Selector.MatchLabels[label] != name || nats.Spec.ServiceName != s.Name {
+		t.Errorf("the selectors do not select the pods, %s: %s", label, name)
 	}
 }
 

@@ -134,7 +134,7 @@ func TestExitStatus(t *testing.T) {
 // The plan has the same meaning as the flags.
 func TestPlanIsTheFlags(t *testing.T) {
 	const all = `{"container": "app", "grace_seconds": 28, "grace_source": "environment", "pre_stop_seconds": 0, "delay_seconds": 5, "drain_seconds": 19.5, "cleanup_seconds": 1, "margin_seconds": 3,
-		"prestop": {"path": "/bye", "port": 9091, "port_name": "ops", "exec": "/app bye"}, "signals": ["SIGTERM", "SIGHUP"]}`
+		"prestop": {"path": "/bye", "port": 9091, "port_name": "ops", "exec": "/app bye"}, "signals": ["SIGTERM", "SIGHUP"], "delay_variable": "APP_DELAY"}`
 	fromPlan, err := parseOptions([]string{"-plan", "-", "x.yaml"}, strings.NewReader(all), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,9 @@ func TestPlanIsTheFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromFlags.budget.Grace = fromPlan.budget.Grace // there is no flag for it
+	fromFlags.budget.Grace = fromPlan.budget.Grace // there are no flags for these
+	fromFlags.budget.FromEnvironment = true
+	fromFlags.budget.DelayVariable = "APP_DELAY"
 	if diff := cmp.Diff(fromFlags.budget, fromPlan.budget); diff != "" {
 		t.Errorf("budget (-flags +plan):\n%s", diff)
 	}

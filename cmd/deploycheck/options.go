@@ -17,9 +17,6 @@ import (
 const (
 	// programGrace is shutdown.DefaultGrace. The default of the drain follows from it.
 	programGrace = 25 * time.Second
-	// programMargin is how much a Coordinator subtracts from the grace period that it finds in
-	// its environment.
-	programMargin = 2 * time.Second
 	// handshakePath is the path of the handshake in kube.Handler.
 	handshakePath = "/prestop"
 )
@@ -62,11 +59,15 @@ override it. A field that is not listed here is an error.
    "pre_stop_seconds": 0, "delay_seconds": 5, "drain_seconds": 23, "cleanup_seconds": 0,
    "margin_seconds": 2, "signals": ["SIGTERM", "SIGINT"],
    "prestop": {"path": "/prestop", "port": 9090, "port_name": "admin",
-               "exec": "/app prestop"}}
+               "exec": "/app prestop"},
+   "delay_variable": "APP_DELAY"}
 
 grace_seconds and pre_stop_seconds are the pod's grace period and the sleep of its
 hook, as the program's environment has them. The drain follows from them if
-drain_seconds is absent.
+drain_seconds is absent. delay_variable is the environment variable that sets the
+program's delay. If grace_source is "environment" or "default", the program takes
+its grace period from TERMINATION_GRACE_PERIOD_SECONDS. The values of both
+variables in a manifest replace those of the plan.
 `
 
 // parseOptions parses the arguments and reads the plan. It writes the help of -h to help.
@@ -116,6 +117,10 @@ func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, err
 	}
 	o.budget = p.with(flags).budget()
 	o.budget.Grace = p.limit() // flags change what is required, not the program's grace period
+	o.budget.FromEnvironment = flags.Drain == nil && (or(p.Source, "") == "environment" || or(p.Source, "") == "default")
+	if flags.Delay != nil {
+		o.budget.DelayVariable = ""
+	}
 	return o, nil
 }
 

@@ -22,7 +22,7 @@ import (
 type plan struct {
 	Container *string  `json:"container"`
 	Grace     *seconds `json:"grace_seconds"`    // the pod's grace period, as the program's environment has it
-	Source    *string  `json:"grace_source"`     // not used: the origin of the program's grace period
+	Source    *string  `json:"grace_source"`     // the origin of the program's grace period: field, environment or default
 	Sleep     *seconds `json:"pre_stop_seconds"` // the sleep of the hook, as the program's environment has it
 	Delay     *seconds `json:"delay_seconds"`
 	Drain     *seconds `json:"drain_seconds"`
@@ -30,6 +30,7 @@ type plan struct {
 	Margin    *seconds `json:"margin_seconds"`
 	PreStop   preStop  `json:"prestop"`
 	Signals   []string `json:"signals"`
+	DelayVar  *string  `json:"delay_variable"` // the variable that sets the delay
 }
 
 type preStop struct {
@@ -135,8 +136,7 @@ func (p plan) limit() time.Duration {
 	case p.Drain != nil:
 		return time.Duration(or(p.Delay, 0) + *p.Drain + or(p.Cleanup, 0))
 	case p.Grace != nil:
-		total := time.Duration(max(0, *p.Grace-or(p.Sleep, 0)))
-		return max(total-programMargin, total/2)
+		return check.OwnGrace(time.Duration(*p.Grace), time.Duration(or(p.Sleep, 0)))
 	}
 	return 0
 }
@@ -148,14 +148,15 @@ func (p plan) budget() check.Budget {
 		Grace:     p.limit(),
 		Delay:     time.Duration(or(p.Delay, 0)),
 		Cleanup:   time.Duration(or(p.Cleanup, 0)),
-		Margin:    time.Duration(or(p.Margin, seconds(programMargin))),
+		Margin:    time.Duration(or(p.Margin, seconds(check.GraceMargin))),
 		PreStop: check.Handshake{
 			Path:     or(p.PreStop.Path, handshakePath),
 			Port:     or(p.PreStop.Port, 0),
 			PortName: or(p.PreStop.PortName, ""),
 			Exec:     strings.Fields(or(p.PreStop.Exec, "")),
 		},
-		Signals: p.Signals,
+		Signals:       p.Signals,
+		DelayVariable: or(p.DelayVar, ""),
 	}
 	if b.PreStop.Path != "" {
 		b.PreStop.Path = "/" + strings.TrimPrefix(b.PreStop.Path, "/")

@@ -47,7 +47,7 @@ func main() {
 	}
 	switch cfg.command {
 	case "plan":
-		os.Exit(status(printPlan(c, os.Stdout)))
+		os.Exit(status(printPlan(c, cfg.admin, os.Stdout)))
 	case "prestop":
 		os.Exit(status(kube.PreStopCommand("http://" + reachable(cfg.admin) + "/prestop")))
 	}

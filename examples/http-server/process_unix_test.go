@@ -169,6 +169,17 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// deploycheck is tested with this plan: it accepts the manifests in deploy.
+func TestThePlanForDeploycheck(t *testing.T) {
+	want, err := os.ReadFile("../../cmd/deploycheck/testdata/http-server.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out := command("plan"); code != 0 || out != string(want) {
+		t.Errorf("exit code %d, plan\n%s\nwant\n%s", code, out, want)
+	}
+}
+
 // command runs the program and returns its exit code and output.
 func command(args ...string) (code int, out string) {
 	cmd := exec.Command(os.Args[0], args...)

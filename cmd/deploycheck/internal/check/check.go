@@ -24,35 +24,6 @@ import (
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
-// A Budget describes the stop of a program.
-type Budget struct {
-	// Container is the name of the program's container. If it is empty, the program is the
-	// only container, the container named by the annotation
-	// kubectl.kubernetes.io/default-container, or all containers whose preStop hook is the
-	// program's handshake.
-	Container string
-	// Grace is the program's own grace period, from the request to stop to its exit. Zero
-	// means unknown.
-	Grace time.Duration
-	// Delay is how long the program keeps serving after the request to stop. Then it takes
-	// Drain to stop its tasks, and Cleanup to run its handlers.
-	Delay, Drain, Cleanup time.Duration
-	// Margin is the headroom below which the grace period is tight.
-	Margin  time.Duration
-	PreStop Handshake
-	// Signals are the signals that the program handles, such as SIGTERM.
-	Signals []string
-}
-
-// A Handshake is a preStop hook that announces the stop to the program and waits for its delay. A
-// zero Port or PortName matches any.
-type Handshake struct {
-	Path     string // of an httpGet hook; empty: none
-	Port     int
-	PortName string
-	Exec     []string // the first words of an exec hook; empty: none
-}
-
 // A Mode is the kind of a container's preStop hook.
 type Mode string
 
@@ -99,6 +70,7 @@ type Result struct {
 
 	workload *manifest.Workload // to find places; nil for a file
 	field    string             // the field of the next findings
+	silent   bool               // findings are dropped
 }
 
 // Severity is that of the worst finding.
@@ -119,6 +91,9 @@ func (r *Result) AddAt(field string, code finding.Code, message, fix string) {
 }
 
 func (r *Result) add(f finding.Finding) {
+	if r.silent {
+		return
+	}
 	if r.workload != nil {
 		f.Place = r.workload.Place(f.Field)
 	}
@@ -184,6 +159,7 @@ func newSubject(r *Result, b Budget, w *manifest.Workload, p *manifest.Program) 
 func (s *subject) check() {
 	s.Container = s.program.Name
 	s.Mode = None
+	s.budget = s.inEnvironment()
 	s.Sums = &Sums{Grace: s.program.Grace.Value, Delay: s.budget.Delay, Drain: s.budget.Drain, Cleanup: s.budget.Cleanup}
 	if s.container != nil {
 		s.hook()
@@ -234,7 +210,7 @@ func (b Budget) pick(w *manifest.Workload, r *Result) []*manifest.Program {
 
 // handshakes reports whether the hook of a container is the program's handshake.
 func (b Budget) handshakes(w *manifest.Workload, p *manifest.Program) bool {
-	probe := newSubject(&Result{Sums: &Sums{}}, b, w, p)
+	probe := newSubject(&Result{Sums: &Sums{}, silent: true}, b, w, p)
 	probe.hook()
 	return probe.Mode == HandshakeHTTP || probe.Mode == HandshakeExec
 }

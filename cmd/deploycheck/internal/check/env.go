@@ -71,26 +71,35 @@ func (s *subject) lookup(name string) *manifest.Variable {
 	return nil
 }
 
-// variable returns the value of a variable in seconds, if the manifest has it.
-func (s *subject) variable(name string) (d time.Duration, known bool) {
+// seconds returns the value of a variable in seconds, if the manifest has it and it is valid.
+func (s *subject) seconds(name string) (d time.Duration, ok bool) {
 	v := s.lookup(name)
-	if v == nil {
-		return 0, false
-	}
-	defer s.at(v.Field)()
-	if !v.Known {
-		s.Add(finding.EnvNotChecked, fmt.Sprintf("the value of $%s is not in the manifest: not compared", name), "write the value into the manifest, from the same template as the grace period")
+	if v == nil || !v.Known {
 		return 0, false
 	}
 	n, err := strconv.ParseFloat(v.Value, 64)
 	n *= float64(time.Second)
-	switch {
-	case err != nil || !(n >= 0) || n > math.MaxInt64/2: // the same rule as in package shutdown
-		s.Add(finding.EnvInvalid, fmt.Sprintf("$%s is %q, not a number of seconds: the program refuses to start", name, v.Value), "write a number of seconds, or remove the variable")
-		return 0, false
-	case name == graceVariable && n < 1:
-		s.Add(finding.EnvInvalid, fmt.Sprintf("$%s is %q, which leaves no time to stop: the program refuses to start", name, v.Value), "write a number of seconds above 0, or remove the variable")
+	ok = err == nil && n >= 0 && n <= math.MaxInt64/2 // the same rule as in package shutdown
+	if !ok || name == graceVariable && n < 1 {
 		return 0, false
 	}
 	return time.Duration(n), true
+}
+
+// variable does the same, and adds a finding if there is a variable without a valid value.
+func (s *subject) variable(name string) (d time.Duration, ok bool) {
+	v := s.lookup(name)
+	if v == nil {
+		return 0, false
+	}
+	if d, ok = s.seconds(name); ok {
+		return d, true
+	}
+	defer s.at(v.Field)()
+	if !v.Known {
+		s.Add(finding.EnvNotChecked, fmt.Sprintf("the value of $%s is not in the manifest: not compared", name), "write the value into the manifest, from the same template as the grace period")
+	} else {
+		s.Add(finding.EnvInvalid, fmt.Sprintf("$%s is %q, not a number of seconds above 0: the program refuses to start", name, v.Value), "write a number of seconds, or remove the variable")
+	}
+	return 0, false
 }

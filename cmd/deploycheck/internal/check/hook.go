@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 
@@ -193,7 +194,7 @@ func (s *subject) exec(argv []string) {
 		if viaShell {
 			s.Add(finding.ExecShell, fmt.Sprintf("the hook needs %s in the image, and could run the program directly", argv[0]), fmt.Sprintf("command: [%s]", strings.Join(quoted(words), ", ")))
 		}
-	case len(own) > 0 && len(words) > 0 && words[0] == own[0]:
+	case len(own) > 0 && len(words) > 0 && sameProgram(words[0], own[0]):
 		s.Add(finding.HandshakeCommand, fmt.Sprintf("the hook runs %s, the program's handshake is %s", strings.Join(words, " "), strings.Join(own, " ")),
 			fmt.Sprintf("command: [%s], or correct -prestop-exec", strings.Join(quoted(own), ", ")))
 	default:
@@ -207,8 +208,15 @@ func (s *subject) foreign(what string) {
 		"if it is the handshake, set -prestop-path, -prestop-port or -prestop-exec; otherwise make sure that it is quick")
 }
 
-func hasPrefix(words, prefix []string) bool {
-	return len(words) >= len(prefix) && slices.Equal(words[:len(prefix)], prefix)
+// hasPrefix reports whether a command line is the handshake's, perhaps with more arguments.
+func hasPrefix(words, own []string) bool {
+	return len(words) >= len(own) && sameProgram(words[0], own[0]) && slices.Equal(words[1:len(own)], own[1:])
+}
+
+// sameProgram reports whether a word of a manifest names the program own, which may be without its
+// folder.
+func sameProgram(word, own string) bool {
+	return word == own || !strings.Contains(own, "/") && path.Base(word) == own
 }
 
 func quoted(words []string) []string {

@@ -26,6 +26,7 @@ func (r *Result) pod(w *manifest.Workload) {
 		c := p.Container
 		r.validHooks(p)
 		r.validProbes(p)
+		r.restarts(p)
 		if c.Lifecycle != nil && c.Lifecycle.StopSignal != nil && pod.OS == nil {
 			r.AddAt(p.Signal.Field, finding.StopSignalOS, fmt.Sprintf("container %s has a stopSignal, and the pod has no os: rejected", c.Name), w.PodPath()+".os.name: linux")
 		}
@@ -102,37 +103,6 @@ func (r *Result) validProbes(p *manifest.Program) {
 			r.AddAt(field, finding.ProbeGraceInvalid, fmt.Sprintf("the readinessProbe of container %s has a grace period: rejected, since this probe does not kill containers", c.Name), "remove it; the pod's grace period is beside containers")
 		case g <= 0:
 			r.AddAt(field, finding.ProbeGraceInvalid, fmt.Sprintf("the %s of container %s has a grace period of %d: rejected", named.name, c.Name, g), "write a positive number, or remove it to use the pod's")
-		}
-	}
-}
-
-// neighbours adds notes on how the other containers affect the program's stop.
-func (s *subject) neighbours() {
-	programs := s.workload.Programs
-	var others []string // in the order in which they stop: last started, first stopped
-	for i := len(programs) - 1; i >= 0; i-- {
-		switch p := &programs[i]; {
-		case !manifest.IsSidecar(p.Container):
-		case p == s.program:
-			s.Add(finding.SidecarProgram, "the program is a native sidecar: its hook runs at the pod's deletion, but SIGTERM comes only after all regular containers have exited; the program then has the rest of the grace period, at least 2 s",
-				"make it a regular container, or make sure that the other containers leave enough time")
-		default:
-			others = append(others, p.Name)
-		}
-	}
-	if len(others) > 0 {
-		s.Add(finding.NativeSidecars, fmt.Sprintf("native sidecars get SIGTERM after the regular containers have exited, one after the other, in this order: %s; they have the rest of the grace period, at least 2 s", list(others)),
-			"nothing: the program can use them until it has exited; only their hooks run at the pod's deletion")
-	}
-	for i := range programs {
-		p := &programs[i]
-		if p == s.program {
-			continue
-		}
-		other := newSubject(&Result{Sums: &Sums{}}, Budget{}, s.workload, p)
-		if other.hook(); other.Sums.PreStop > s.Sums.PreStop {
-			s.AddAt(p.Path+".lifecycle.preStop", finding.NeighbourSlow, fmt.Sprintf("the hook of %s waits for %s, longer than the program's: the program loses no time, since both hooks run at the same time", p.Name, Seconds(other.Sums.PreStop)),
-				"nothing; the pod ends with its last container")
 		}
 	}
 }

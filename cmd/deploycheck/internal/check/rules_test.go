@@ -3,6 +3,7 @@ package check_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,8 @@ type object struct {
 	app         string // more fields of the container
 	others      string // more containers
 	annotations string
+	workload    string // more fields of the object's spec
+	service     string // a Service: its spec, for a pod with the labels app: web, tier: front
 	noApp       bool
 	budget      func(*check.Budget)
 }
@@ -35,8 +38,8 @@ func (o object) yaml() string {
 		containers = o.others
 	}
 	kind := cmp.Or(o.kind, "Deployment")
-	pod := fmt.Sprintf("{metadata: {annotations: {%s}}, spec: {%s, %s, containers: [%s]}}", o.annotations, grace, cmp.Or(o.pod, "volumes: []"), containers)
-	spec := "{template: " + pod + "}"
+	pod := fmt.Sprintf("{metadata: {labels: {app: web, tier: front}, annotations: {%s}}, spec: {%s, %s, containers: [%s]}}", o.annotations, grace, cmp.Or(o.pod, "volumes: []"), containers)
+	spec := "{template: " + pod + ", " + o.workload + "}"
 	switch kind {
 	case "CronJob":
 		spec = "{jobTemplate: {spec: " + spec + "}}"
@@ -48,7 +51,11 @@ func (o object) yaml() string {
 
 func (o object) check(t *testing.T) []check.Result {
 	t.Helper()
-	f := manifest.Decode("x.yaml", "", []byte(o.yaml()))
+	data := o.yaml()
+	if o.service != "" {
+		data += "\n---\n{apiVersion: v1, kind: Service, metadata: {name: front}, spec: {" + o.service + "}}"
+	}
+	f := manifest.Decode("x.yaml", "", []byte(data))
 	if len(f.Errs) > 0 || len(f.Workloads) != 1 {
 		t.Fatalf("%s:\n%d workloads, errors %v", o.yaml(), len(f.Workloads), f.Errs)
 	}
@@ -92,375 +99,17 @@ const (
 	sleepVar = "PRESTOP_SLEEP_SECONDS"
 )
 
-// rules has, for each code, manifests that have it and manifests that only just do not.
-var rules = map[finding.Code]struct{ has, not []object }{
-	finding.WrongType: {
-		has: []object{
-			{grace: `terminationGracePeriodSeconds: "27"`},
-			{grace: `terminationGracePeriodSeconds: 27.5`},
-			{app: env("{name: A, value: 1}")},
-			{app: hook(`sleep: {seconds: 5s}`)},
-			{kind: "CronJob", grace: `terminationGracePeriodSeconds: [27]`},
-		},
-		not: []object{{grace: `terminationGracePeriodSeconds: 27.0`}, {app: env(`{name: A, value: "1"}`)}, {grace: "terminationGracePeriodSeconds: null"}},
-	},
-	finding.UnknownField: {
-		has: []object{{app: "preStop: {sleep: {seconds: 5}}"}, {grace: "terminationgraceperiodseconds: 27"}, {pod: "Volumes: []"}},
-		not: []object{{app: hook("sleep: {seconds: 5}")}},
-	},
-	finding.DuplicateField: {
-		has: []object{{pod: "terminationGracePeriodSeconds: 60"}},
-		not: []object{{pod: "activeDeadlineSeconds: 60"}},
-	},
-	finding.GraceMisplaced: {
-		has: []object{{app: "terminationGracePeriodSeconds: 60"}, {app: "lifecycle: {terminationGracePeriodSeconds: 60}"}, {kind: "Pod", app: "terminationGracePeriodSeconds: 60"}},
-		not: []object{{app: "livenessProbe: {terminationGracePeriodSeconds: 60}"}},
-	},
-	finding.NoContainers: {
-		has: []object{{noApp: true}},
-		not: []object{{}},
-	},
-	finding.ContainerAmbiguous: {
-		has: []object{{others: "{name: proxy}"}, {others: "{name: proxy}", annotations: "kubectl.kubernetes.io/default-container: other"}},
-		not: []object{
-			{others: "{name: proxy}", annotations: "kubectl.kubernetes.io/default-container: app"},
-			{others: "{name: proxy}", budget: func(b *check.Budget) { b.Container = "app" }},
-			{others: "{name: proxy}", app: admin + ", " + hook(getAdmin)},
-			{pod: "initContainers: [{name: migrate}]"},
-		},
-	},
-	finding.ContainerAbsent: {
-		has: []object{
-			{budget: func(b *check.Budget) { b.Container = "web" }},
-			{budget: func(b *check.Budget) { b.Container = "migrate" }, pod: "initContainers: [{name: migrate}]"},
-		},
-		not: []object{{budget: func(b *check.Budget) { b.Container = "app" }}},
-	},
+// A rule has manifests that have a code, and manifests that only just do not.
+type rule struct{ has, not []object }
 
-	finding.GraceDefault: {
-		has: []object{{grace: "hostNetwork: false"}, {grace: "terminationGracePeriodSeconds: null"}},
-		not: []object{{grace: "terminationGracePeriodSeconds: 30"}},
-	},
-	finding.GraceZero: {
-		has: []object{{grace: "terminationGracePeriodSeconds: 0"}, {grace: "terminationGracePeriodSeconds: -1"}},
-		not: []object{{grace: "terminationGracePeriodSeconds: 1"}},
-	},
-	finding.GraceTooShort: {
-		has: []object{
-			{grace: "terminationGracePeriodSeconds: 24"},
-			{grace: "terminationGracePeriodSeconds: 24", app: admin + ", " + hook(getAdmin)},
-			{grace: "terminationGracePeriodSeconds: 29", app: hook("sleep: {seconds: 5}")},
-			{grace: "hostNetwork: false", app: hook("sleep: {seconds: 6}")},
-			{app: command("sleep, infinity")},
-			{app: command(`sh, -c, "sleep 8 && nginx -s quit"`)},
-			{app: command(`sh, -c, "curl localhost/quit; sleep 8"`)},
-			{app: command(`sh, -c, "sleep 8 || true"`)},
-		},
-		not: []object{
-			{grace: "terminationGracePeriodSeconds: 25"},
-			{grace: "terminationGracePeriodSeconds: 25", app: admin + ", " + hook(getAdmin)},
-			{grace: "terminationGracePeriodSeconds: 30", app: hook("sleep: {seconds: 5}")},
-			{grace: "hostNetwork: false", app: hook("sleep: {seconds: 5}")},
-			{others: "{name: proxy, " + hook("sleep: {seconds: 25}") + "}", budget: func(b *check.Budget) { b.Container = "app" }},
-			{grace: "terminationGracePeriodSeconds: 9223372036854775807"},
-		},
-	},
-	finding.GraceTight: {
-		has: []object{{grace: "terminationGracePeriodSeconds: 26"}, {grace: "terminationGracePeriodSeconds: 25"}},
-		not: []object{{grace: "terminationGracePeriodSeconds: 27"}, {grace: "terminationGracePeriodSeconds: 24"}},
-	},
-	finding.ProgramGrace: {
-		has: []object{
-			{budget: func(b *check.Budget) { b.Grace = 28 * time.Second }},
-			{grace: "terminationGracePeriodSeconds: 32", app: hook("sleep: {seconds: 5}"), budget: func(b *check.Budget) { b.Grace = 28 * time.Second }},
-		},
-		not: []object{
-			{budget: func(b *check.Budget) { b.Grace = 27 * time.Second }},
-			{grace: "terminationGracePeriodSeconds: 33", app: hook("sleep: {seconds: 5}"), budget: func(b *check.Budget) { b.Grace = 28 * time.Second }},
-			{app: admin + ", " + hook(getAdmin), budget: func(b *check.Budget) { b.Grace = 27 * time.Second }},
-		},
-	},
-	finding.ProbeGraceShort: {
-		has: []object{{app: "livenessProbe: {terminationGracePeriodSeconds: 24}"}, {app: "startupProbe: {terminationGracePeriodSeconds: 1}"}},
-		not: []object{
-			{app: "livenessProbe: {terminationGracePeriodSeconds: 25}"},
-			{app: "livenessProbe: {periodSeconds: 1}"},
-			{others: "{name: proxy, livenessProbe: {terminationGracePeriodSeconds: 1}}", budget: func(b *check.Budget) { b.Container = "app" }},
-		},
-	},
-	finding.ProbeGraceInvalid: {
-		has: []object{{app: "readinessProbe: {terminationGracePeriodSeconds: 30}"}, {app: "livenessProbe: {terminationGracePeriodSeconds: 0}"}},
-		not: []object{{app: "livenessProbe: {terminationGracePeriodSeconds: 30}, readinessProbe: {periodSeconds: 1}"}},
-	},
-
-	finding.DoubleWait: {
-		has: []object{{app: hook("sleep: {seconds: 1}")}, {app: command(`/bin/sh, -c, "sleep 5"`)}},
-		not: []object{{app: hook("sleep: {seconds: 1}"), budget: noDelay}, {app: admin + ", " + hook(getAdmin)}, {app: hook("sleep: {seconds: 0}")}},
-	},
-	finding.JobDelay: {
-		has: []object{{kind: "Job"}, {kind: "CronJob"}, {kind: "Job", app: hook("sleep: {seconds: 5}"), budget: noDelay}},
-		not: []object{{kind: "Job", budget: noDelay}, {kind: "StatefulSet"}},
-	},
-	finding.WaitShort: {
-		has: []object{{app: "ports: [{containerPort: 8080}]", budget: noDelay}, {app: "ports: [{containerPort: 8080}], " + hook("sleep: {seconds: 4}"), budget: noDelay}},
-		not: []object{
-			{app: "ports: [{containerPort: 8080}]"},
-			{app: "ports: [{containerPort: 8080}], " + hook("sleep: {seconds: 5}"), budget: noDelay},
-			{app: admin, budget: noDelay},
-			{kind: "Job", app: "ports: [{containerPort: 8080}]", budget: noDelay},
-		},
-	},
-
-	finding.HandlerCount: {
-		has: []object{
-			{app: hook("sleep: {seconds: 5}, " + getAdmin)},
-			{app: "lifecycle: {preStop: {}}"},
-			{app: hook("exec: {}")},
-			{others: "{name: proxy, lifecycle: {preStop: {}}}", budget: func(b *check.Budget) { b.Container = "app" }},
-			{app: "lifecycle: {postStart: {sleep: {seconds: 1}, exec: {command: [a]}}}"},
-		},
-		not: []object{{app: "lifecycle: {postStart: {sleep: {seconds: 1}}, preStop: {sleep: {seconds: 5}}}"}, {app: "lifecycle: {}"}},
-	},
-	finding.PreStopTCP: {
-		has: []object{{app: hook("tcpSocket: {port: 9090}")}},
-		not: []object{{app: "livenessProbe: {tcpSocket: {port: 9090}}"}},
-	},
-	finding.PreStopForeign: {
-		has: []object{
-			{app: command("nginx, -s, quit")},
-			{app: hook("httpGet: {path: /quit, port: 8080}")},
-			{app: command(`sh, -c, "sleep $DELAY"`)},
-			{app: command(`sh, -c, "test -f x || sleep 5"`)},
-			{app: admin + ", " + hook(getAdmin), budget: func(b *check.Budget) { b.PreStop.Path = "" }},
-		},
-		not: []object{{app: command("/app, prestop")}, {app: command("/app, prestop, -v")}, {app: admin + ", " + hook(getAdmin)}},
-	},
-	finding.PreStopHost: {
-		has: []object{{app: hook("httpGet: {path: /prestop, port: 9090, host: 127.0.0.1}")}, {app: hook("httpGet: {path: /prestop, port: 9090, host: example.org}")}},
-		not: []object{{app: hook("httpGet: {path: /prestop, port: 9090, host: 127.0.0.1}"), pod: "hostNetwork: true"}, {app: hook("httpGet: {path: /prestop, port: 9090}")}},
-	},
-	finding.PreStopPort: {
-		has: []object{
-			{app: hook(`httpGet: {path: /prestop, port: "9090"}`)},
-			{app: hook(`httpGet: {path: /prestop, port: 0}`)},
-			{app: hook(`httpGet: {path: /prestop, port: 65536}`)},
-		},
-		not: []object{{app: hook(`httpGet: {path: /prestop, port: 9090}`)}, {app: admin + ", " + hook(getAdmin)}},
-	},
-	finding.PreStopScheme: {
-		has: []object{{app: hook("httpGet: {path: /prestop, port: 9090, scheme: https}")}, {app: "lifecycle: {postStart: {httpGet: {port: 9090, scheme: FTP}}}"}},
-		not: []object{{app: hook("httpGet: {path: /prestop, port: 9090, scheme: HTTPS}")}, {app: "readinessProbe: {httpGet: {port: 9090, scheme: https}}"}},
-	},
-	finding.PreStopPortName: {
-		has: []object{{app: hook(getAdmin)}, {app: hook(getAdmin), others: "{name: proxy, " + admin + "}", budget: func(b *check.Budget) { b.Container = "app" }}},
-		not: []object{{app: admin + ", " + hook(getAdmin)}},
-	},
-	finding.PreStopInit: {
-		has: []object{{pod: "initContainers: [{name: migrate, " + hook("sleep: {seconds: 5}") + "}]"}},
-		not: []object{{pod: "initContainers: [{name: proxy, restartPolicy: Always, " + hook("sleep: {seconds: 5}") + "}]"}},
-	},
-	finding.HostNetwork: {
-		has: []object{{pod: "hostNetwork: true", app: admin + ", " + hook(getAdmin)}, {pod: "hostNetwork: true", app: hook("httpGet: {port: 1}")}},
-		not: []object{
-			{pod: "hostNetwork: true", app: hook("httpGet: {path: /prestop, port: 9090, host: 127.0.0.1}")},
-			{pod: "hostNetwork: true", app: command("/app, prestop")},
-			{pod: "hostNetwork: false", app: admin + ", " + hook(getAdmin)},
-		},
-	},
-
-	finding.HandshakePath: {
-		has: []object{{app: hook("httpGet: {path: /pre-stop, port: 9090}")}, {app: hook("httpGet: {path: /prestop/, port: 9090}")}, {app: hook("httpGet: {port: 9090}")}},
-		not: []object{{app: hook("httpGet: {path: /prestop, port: 9090}")}, {app: hook("httpGet: {path: prestop, port: 9090}")}, {app: hook("httpGet: {path: \"/prestop?why=stop\", port: 9090}")}},
-	},
-	finding.HandshakePort: {
-		has: []object{
-			{app: hook("httpGet: {path: /prestop, port: 8080}")},
-			{app: "ports: [{containerPort: 9091, name: admin}], " + hook(getAdmin)},
-			{app: hook("httpGet: {path: /prestop, port: 9090}"), budget: func(b *check.Budget) { b.PreStop.Port = 0 }},
-		},
-		not: []object{
-			{app: hook("httpGet: {path: /prestop, port: 9090}")},
-			{app: "ports: [{containerPort: 9091, name: admin}], " + hook(getAdmin), budget: func(b *check.Budget) { b.PreStop.Port = 0 }},
-			{app: hook("httpGet: {path: /prestop, port: 8080}"), budget: func(b *check.Budget) { b.PreStop.Port, b.PreStop.PortName = 0, "" }},
-		},
-	},
-	finding.HandshakeCommand: {
-		has: []object{{app: command("/app, pre-stop")}, {app: command("/app")}},
-		not: []object{{app: command("/app, prestop")}, {app: command(`sh, -c, "exec /app prestop"`)}, {app: command("/other, prestop")}},
-	},
-
-	finding.SleepTooLong: {
-		has: []object{{app: hook("sleep: {seconds: 28}")}, {others: "{name: proxy, " + hook("sleep: {seconds: 28}") + "}", budget: func(b *check.Budget) { b.Container = "app" }}},
-		not: []object{{app: hook("sleep: {seconds: 27}")}, {app: command("sleep, '28'")}},
-	},
-	finding.SleepNegative: {
-		has: []object{{app: hook("sleep: {seconds: -1}")}},
-		not: []object{{app: hook("sleep: {seconds: 0}")}},
-	},
-	finding.SleepZero: {
-		has: []object{{app: hook("sleep: {seconds: 0}")}, {app: hook("sleep: {}")}},
-		not: []object{{app: hook("sleep: {seconds: 1}")}},
-	},
-	finding.ExecSleep: {
-		has: []object{
-			{app: command("/bin/sleep, '5'")},
-			{app: command(`sh, -c, "sleep 5"`)},
-			{app: command(`/bin/bash, -ec, "exec sleep 5s"`)},
-			{app: command(`busybox, sh, -c, "sleep 3; sleep 2; exit 0"`)},
-			{app: command(`bash, -euo, pipefail, -c, "sleep 5"`)},
-			{app: command(`sh, -c, "sleep 5 || true"`)},
-			{app: command("env, TZ=UTC, sleep, '5'")},
-		},
-		not: []object{
-			{app: hook("sleep: {seconds: 5}")},
-			{app: command(`sh, -c, "sleep 5 | cat"`)},
-			{app: command(`sh, -c, "true || sleep 5"`)},
-			{app: command("sleep, 5ms")},
-		},
-	},
-	finding.ExecShell: {
-		has: []object{{app: command(`sh, -c, "/app prestop"`)}},
-		not: []object{{app: command("/app, prestop")}},
-	},
-	finding.ExecOneString: {
-		has: []object{{app: command("/app prestop")}, {app: command("sleep 5")}, {app: command(`sh, "sleep 5"`)}},
-		not: []object{{app: command("/app, prestop")}, {app: command("/app")}, {app: command(`sh, -c, "sleep 5"`)}},
-	},
-
-	finding.ShellPID1: {
-		has: []object{
-			{app: `command: [sh, -c, "/app -v"]`},
-			{app: `command: [/bin/bash, -c], args: ["migrate; /app"]`},
-			{app: `command: [tini, --, sh, -c, "/app"]`},
-			{app: `command: [sh, -c, "exec 2>&1; /app"]`},
-			{app: `command: [sh, -c, "exec /app | tee log"]`},
-			{app: `command: [bash, -euo, pipefail, -c, "/app"]`},
-			{app: `command: [/usr/bin/env, A=1, bash, --login, -c, "/app"]`},
-			{app: `command: [sh, -c, "trap 'echo bye' EXIT; /app"]`},
-			{app: `command: [sh, -c, "trap '' TERM; /app"]`},
-		},
-		not: []object{
-			{app: `command: [sh, -c, "exec /app -v"]`},
-			{app: `command: [/bin/bash, -c], args: ["migrate && exec /app"]`},
-			{app: `command: [sh, -c, "if test -f x; then exec /app; fi"]`},
-			{app: `command: [sh, -c, "trap 'kill $p' TERM; /app & p=$!; wait"]`},
-			{app: `command: [sh, -c, "A=1 exec /app"]`},
-			{app: `command: [bash, -euo, pipefail, -c, "exec /app"]`},
-			{app: `command: [bash, -c, --, "exec /app"]`},
-			{app: `command: [/app, -c, "sh"]`},
-			{app: `args: [sh, -c, /app]`},
-		},
-	},
-	finding.ShellScript: {
-		has: []object{{app: "command: [sh, /start.sh]"}},
-		not: []object{{app: "command: [/start.sh]"}, {app: `command: [sh, -c, "exec /app"]`}, {app: `command: [bash, -o, pipefail, -c, "exec /app"]`}},
-	},
-	finding.StopSignal: {
-		has: []object{{pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGQUIT}"}},
-		not: []object{{pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGINT}"}, {pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGTERM}"}},
-	},
-	finding.StopSignalOS: {
-		has: []object{{app: "lifecycle: {stopSignal: SIGTERM}"}},
-		not: []object{{pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGTERM}"}},
-	},
-	finding.StopSignalAlpha: {
-		has: []object{{pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGINT}"}},
-		not: []object{{pod: "os: {name: linux}", app: "lifecycle: {stopSignal: SIGTERM}"}},
-	},
-	finding.SIGTERMUnheard: {
-		has: []object{{budget: func(b *check.Budget) { b.Signals = []string{"SIGINT"} }}, {budget: func(b *check.Budget) { b.Signals = []string{} }}},
-		not: []object{{budget: func(b *check.Budget) { b.Signals = []string{"SIGTERM"} }}},
-	},
-
-	finding.EnvGraceAbove: {
-		has: []object{{app: env(literal(graceVar, "28"))}, {app: env(fieldRef(graceVar, "metadata.annotations['grace']")), annotations: `grace: "28"`}, {grace: "hostNetwork: false", app: env(literal(graceVar, "60"))}},
-		not: []object{{app: env(literal(graceVar, "27"))}, {app: env(literal(graceVar, "28") + ", " + literal(graceVar, "27"))}, {app: env(literal("GRACE", "28"))}},
-	},
-	finding.EnvGraceBelow: {
-		has: []object{{app: env(literal(graceVar, "26"))}},
-		not: []object{{app: env(literal(graceVar, "27.0"))}, {app: env(fieldRef(graceVar, "metadata.annotations['grace']")), annotations: `grace: "27"`}},
-	},
-	finding.EnvSleepBelow: {
-		has: []object{
-			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27"))},
-			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "4"))},
-			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "0"))},
-			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, ""))},
-		},
-		not: []object{
-			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "5"))},
-			{app: hook("sleep: {seconds: 5}")},
-			{app: admin + ", " + hook(getAdmin) + ", " + env(literal(graceVar, "27"))},
-		},
-	},
-	finding.EnvSleepAbove: {
-		has: []object{
-			{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "6"))},
-			{app: admin + ", " + hook(getAdmin) + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "5"))},
-		},
-		not: []object{{app: hook("sleep: {seconds: 5}") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "5"))}},
-	},
-	finding.EnvInvalid: {
-		has: []object{
-			{app: env(literal(graceVar, "27s"))},
-			{app: env(literal(graceVar, "0"))},
-			{app: env(literal(graceVar, "NaN"))},
-			{app: env(literal(sleepVar, "-1"))},
-			{app: env(literal(sleepVar, "5s"))},
-			{app: env(literal(graceVar, "27") + ", " + literal(sleepVar, "27"))},
-			{app: command("nginx, -s, quit") + ", " + env(literal(graceVar, "27")+", "+literal(sleepVar, "27"))},
-		},
-		not: []object{
-			{app: env(literal(graceVar, ""))},
-			{app: env(literal(sleepVar, ""))},
-			{app: env(literal(sleepVar, "0"))},
-			{app: env(fieldRef(graceVar, "metadata.annotations['grace']"))}, // the annotation does not exist, so the value is empty
-			{app: env(literal(graceVar, "27"))},
-			{app: env(literal("OTHER", "27s"))},
-			{app: env(literal(graceVar, "0.5"))},
-		},
-	},
-	finding.EnvNotChecked: {
-		has: []object{
-			{app: env("{name: " + graceVar + ", valueFrom: {configMapKeyRef: {name: a, key: b}}}")},
-			{app: env(literal(graceVar, "$(GRACE)"))},
-		},
-		not: []object{{app: env("{name: OTHER, valueFrom: {configMapKeyRef: {name: a, key: b}}}")}, {app: env(literal(graceVar, "27"))}},
-	},
-	finding.DownwardAPI: {
-		has: []object{
-			{app: env(fieldRef(graceVar, "spec.terminationGracePeriodSeconds"))},
-			{app: env(fieldRef("X", "metadata.annotations"))},
-			{pod: "initContainers: [{name: migrate, " + env(fieldRef("X", "spec.nodeNames")) + "}]"},
-			{app: env("{name: X, valueFrom: {resourceFieldRef: {resource: terminationGracePeriodSeconds}}}")},
-			{pod: "volumes: [{name: pod, downwardAPI: {items: [{path: grace, fieldRef: {fieldPath: spec.terminationGracePeriodSeconds}}]}}]"},
-			{pod: "volumes: [{name: pod, projected: {sources: [{downwardAPI: {items: [{path: node, fieldRef: {fieldPath: spec.nodeName}}]}}]}}]"},
-		},
-		not: []object{
-			{app: env(fieldRef("X", "metadata.annotations['x']") + ", " + fieldRef("X2", "status.podIP"))},
-			{app: env("{name: X, valueFrom: {resourceFieldRef: {resource: limits.cpu}}}, {name: Z, valueFrom: {resourceFieldRef: {resource: requests.hugepages-2Mi}}}")},
-			{pod: "volumes: [{name: pod, downwardAPI: {items: [{path: all, fieldRef: {fieldPath: metadata.annotations}}, {path: cpu, resourceFieldRef: {containerName: app, resource: limits.cpu}}]}}]"},
-		},
-	},
-	finding.NativeSidecars: {
-		has: []object{{pod: "initContainers: [{name: proxy, restartPolicy: Always}]", budget: func(b *check.Budget) { b.Container = "app" }}},
-		not: []object{{pod: "initContainers: [{name: migrate}]"}, {others: "{name: proxy}", budget: func(b *check.Budget) { b.Container = "app" }}},
-	},
-	finding.SidecarProgram: {
-		has: []object{{pod: "initContainers: [{name: proxy, restartPolicy: Always}]", budget: func(b *check.Budget) { b.Container = "proxy" }}},
-		not: []object{{pod: "initContainers: [{name: proxy, restartPolicy: Always}]", budget: func(b *check.Budget) { b.Container = "app" }}},
-	},
-	finding.NeighbourSlow: {
-		has: []object{
-			{others: "{name: proxy, " + hook("sleep: {seconds: 20}") + "}", budget: func(b *check.Budget) { b.Container = "app" }},
-			{pod: "initContainers: [{name: proxy, restartPolicy: Always, " + hook("sleep: {seconds: 20}") + "}]", budget: func(b *check.Budget) { b.Container = "app" }},
-		},
-		not: []object{
-			{others: "{name: proxy, " + hook("sleep: {seconds: 5}") + "}", app: admin + ", " + hook(getAdmin), budget: func(b *check.Budget) { b.Container = "app" }},
-			{others: "{name: proxy}", budget: func(b *check.Budget) { b.Container = "app" }},
-		},
-	},
-}
+// rules has the rule of each code.
+var rules = func() map[finding.Code]rule {
+	all := map[finding.Code]rule{}
+	for _, some := range []map[finding.Code]rule{formatRules, graceRules, hookRules, processRules, clusterRules} {
+		maps.Copy(all, some)
+	}
+	return all
+}()
 
 func TestRules(t *testing.T) {
 	for code, rule := range rules {

@@ -55,6 +55,9 @@ const (
 	JobDelay   Code = "job-delay"
 	WaitShort  Code = "wait-short"
 
+	ServiceWaitShort Code = "service-wait-short"
+	GRPCMinReady     Code = "grpc-min-ready"
+
 	HandlerCount    Code = "prestop-handlers"
 	PreStopTCP      Code = "prestop-tcp"
 	PreStopForeign  Code = "prestop-foreign"
@@ -93,6 +96,9 @@ const (
 	NativeSidecars Code = "native-sidecars"
 	SidecarProgram Code = "sidecar-program"
 	NeighbourSlow  Code = "neighbour-slow"
+	ProxyBeside    Code = "proxy-beside"
+	SidecarNotInit Code = "sidecar-not-init"
+	RestartRules   Code = "restart-rules"
 )
 
 var severities = map[Code]Severity{
@@ -121,6 +127,9 @@ var severities = map[Code]Severity{
 	DoubleWait: Warning,
 	JobDelay:   Warning,
 	WaitShort:  Note,
+
+	ServiceWaitShort: Warning,
+	GRPCMinReady:     Note,
 
 	HandlerCount:    Error,
 	PreStopTCP:      Error,
@@ -160,6 +169,9 @@ var severities = map[Code]Severity{
 	NativeSidecars: Note,
 	SidecarProgram: Warning,
 	NeighbourSlow:  Note,
+	ProxyBeside:    Warning,
+	SidecarNotInit: Warning,
+	RestartRules:   Note,
 }
 
 // Codes returns all codes with their severities.

@@ -20,25 +20,28 @@ const maxLists = 4
 
 // workloads maps apiVersion and kind to a decoder.
 var workloads = map[[2]string]func(*Workload, json.RawMessage){
-	{"v1", "Pod"}: decoder(func(o *corev1.Pod) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+	{"v1", "Pod"}: decoder(func(o *corev1.Pod, _ *Workload) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
 		return o.ObjectMeta, corev1.PodTemplateSpec{ObjectMeta: o.ObjectMeta, Spec: o.Spec}
 	}),
-	{"apps/v1", "Deployment"}: decoder(func(o *appsv1.Deployment) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+	{"apps/v1", "Deployment"}: decoder(func(o *appsv1.Deployment, w *Workload) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+		w.MinReady = &o.Spec.MinReadySeconds
 		return o.ObjectMeta, o.Spec.Template
 	}),
-	{"apps/v1", "StatefulSet"}: decoder(func(o *appsv1.StatefulSet) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+	{"apps/v1", "StatefulSet"}: decoder(func(o *appsv1.StatefulSet, w *Workload) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+		w.MinReady = &o.Spec.MinReadySeconds
 		return o.ObjectMeta, o.Spec.Template
 	}),
-	{"apps/v1", "DaemonSet"}: decoder(func(o *appsv1.DaemonSet) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+	{"apps/v1", "DaemonSet"}: decoder(func(o *appsv1.DaemonSet, w *Workload) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+		w.MinReady = &o.Spec.MinReadySeconds
 		return o.ObjectMeta, o.Spec.Template
 	}),
-	{"apps/v1", "ReplicaSet"}: decoder(func(o *appsv1.ReplicaSet) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+	{"apps/v1", "ReplicaSet"}: decoder(func(o *appsv1.ReplicaSet, _ *Workload) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
 		return o.ObjectMeta, o.Spec.Template
 	}),
-	{"batch/v1", "Job"}: decoder(func(o *batchv1.Job) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+	{"batch/v1", "Job"}: decoder(func(o *batchv1.Job, _ *Workload) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
 		return o.ObjectMeta, o.Spec.Template
 	}),
-	{"batch/v1", "CronJob"}: decoder(func(o *batchv1.CronJob) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+	{"batch/v1", "CronJob"}: decoder(func(o *batchv1.CronJob, _ *Workload) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
 		return o.ObjectMeta, o.Spec.JobTemplate.Spec.Template
 	}),
 }
@@ -154,6 +157,9 @@ func (f *File) other(at place, doc document, h head) {
 		})
 	default:
 		f.Skipped = append(f.Skipped, qualified(h.APIVersion, h.Kind))
+		if h.APIVersion == "v1" && h.Kind == "Service" {
+			f.service(doc.raw)
+		}
 	}
 }
 
@@ -179,8 +185,9 @@ func (f *File) list(at place, doc document, items metav1.TypeMeta) {
 	}
 }
 
-// decoder returns a strict decoder for objects of type T. template returns an object's pod template.
-func decoder[T any](template func(*T) (metav1.ObjectMeta, corev1.PodTemplateSpec)) func(*Workload, json.RawMessage) {
+// decoder returns a strict decoder for objects of type T. template returns an object's pod template. It
+// may set fields of the workload.
+func decoder[T any](template func(*T, *Workload) (metav1.ObjectMeta, corev1.PodTemplateSpec)) func(*Workload, json.RawMessage) {
 	return func(w *Workload, raw json.RawMessage) {
 		var object T
 		strict, err := kjson.UnmarshalStrict(raw, &object)
@@ -191,7 +198,8 @@ func decoder[T any](template func(*T) (metav1.ObjectMeta, corev1.PodTemplateSpec
 			w.Faults = append(w.Faults, typeFault(err))
 			return
 		}
-		meta, pod := template(&object)
+		meta, pod := template(&object, w)
+		w.Namespace = meta.Namespace
 		w.pod(&pod)
 		if w.Name = meta.Name; w.Name == "" && meta.GenerateName != "" {
 			w.Name = meta.GenerateName + "*"

@@ -198,16 +198,7 @@ func TestNestedLists(t *testing.T) {
 
 func TestRead(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name, data string) {
-		t.Helper()
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write := func(name, data string) { writeFile(t, dir, name, data) }
 	write("a.yaml", pod)
 	write("sub/b.YML", pod)
 	write("sub/c.json", `{"apiVersion": "v1", "kind": "Service"}`)
@@ -241,6 +232,17 @@ func TestRead(t *testing.T) {
 	}
 	if f := inputs[2].Files[0]; len(f.Errs) != 1 {
 		t.Errorf("a file that does not exist: %+v, want an error", f)
+	}
+}
+
+func writeFile(t *testing.T, dir, name, data string) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

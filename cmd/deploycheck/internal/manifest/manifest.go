@@ -29,6 +29,7 @@ type Input struct {
 type File struct {
 	Name      string // the path; - is standard input
 	Workloads []Workload
+	Services  []Service
 	Skipped   []string // the kinds of the other objects, in order, such as Service or Rollout.argoproj.io
 	Errs      []*Error
 }
@@ -45,8 +46,13 @@ type Workload struct {
 	Programs []Program
 	// Default is the name of the program that the file itself calls the main one, or empty.
 	Default string
-	// Pod is the template of the pods. It is nil for other formats than Kubernetes.
-	Pod *corev1.PodTemplateSpec
+	// The following fields are for Kubernetes only. Pod is the template of the pods. MinReady is
+	// minReadySeconds; it is nil if the kind does not have it. Services are the names of the
+	// Services in the inputs that select the pods.
+	Pod       *corev1.PodTemplateSpec
+	Namespace string
+	MinReady  *int32
+	Services  []string
 	// Faults are the findings of the reader: about fields that do not exist, for example.
 	Faults []finding.Finding
 	// Lookup finds a field in the file. It is nil if the reader knows no places.
@@ -59,6 +65,12 @@ func (w *Workload) Place(field string) finding.Place {
 		return finding.Place{}
 	}
 	return w.Lookup(field)
+}
+
+// A Service is a Service of Kubernetes that selects pods.
+type Service struct {
+	Namespace, Name string
+	Selector        map[string]string
 }
 
 // PodPath is the path of the pod's spec within the object.

@@ -25,7 +25,9 @@ func (w *Workload) pod(pod *corev1.PodTemplateSpec) {
 	}
 	for i := range spec.InitContainers {
 		if c := &spec.InitContainers[i]; IsSidecar(c) {
-			w.Programs = append(w.Programs, w.container(c, fmt.Sprintf("%s.initContainers[%d]", w.PodPath(), i)))
+			p := w.container(c, fmt.Sprintf("%s.initContainers[%d]", w.PodPath(), i))
+			p.Sidecar = true
+			w.Programs = append(w.Programs, p)
 		}
 	}
 }

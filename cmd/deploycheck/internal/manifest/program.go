@@ -22,8 +22,9 @@ type Program struct {
 	// Env are the variables of its environment. The last one of a name counts.
 	Env   []Variable
 	Ports []Port
-	// Container is set in Kubernetes only.
+	// Container is set in Kubernetes only. Sidecar is true for a native sidecar.
 	Container *corev1.Container
+	Sidecar   bool
 }
 
 // A Setting is a value of a file, or the default of its platform.

@@ -19,6 +19,13 @@ func Read(args []string, kind string, stdin io.Reader) []Input {
 	for _, arg := range args {
 		inputs = append(inputs, Input{Name: arg, Files: read(arg, kind, stdin)})
 	}
+	var files []*File
+	for _, in := range inputs {
+		for i := range in.Files {
+			files = append(files, &in.Files[i])
+		}
+	}
+	link(files)
 	return inputs
 }
 
@@ -71,7 +78,9 @@ func decode(name, kind string, data []byte, err error) File {
 
 // Decode decodes the data of a file. If kind is empty, the file is recognised by its name and content.
 func Decode(name, kind string, data []byte) File {
-	return readerOf(name, kind, data).decode(name, data)
+	f := readerOf(name, kind, data).decode(name, data)
+	link([]*File{&f})
+	return f
 }
 
 func failed(name string, err error) File {
