@@ -108,7 +108,7 @@ func (l *link) cut(rec *request, c cut) {
 		return
 	}
 	rec.cut = true
-	c.request, c.age = *rec, time.Since(l.s.base)-max(rec.since, l.s.announcedAt())
+	c.request, c.age = *rec, time.Since(l.s.base)-max(rec.since, time.Duration(l.s.t0.Load()))
 	l.s.account.add(c)
 }
 

@@ -169,16 +169,6 @@ func (l *link) end() {
 	}
 }
 
-// stopReading makes net/http go on that reads the rest of a body. It then writes what it has of the
-// response, and closes the connection.
-func (l *link) stopReading() {
-	if l.isSocket {
-		_ = l.raw.SetReadDeadline(past)
-		return
-	}
-	go l.s.try(func() { _ = l.raw.SetReadDeadline(past) })
-}
-
 // drop closes a connection of the user's type, below TLS. The Close may block, and must not
 // delay the others.
 func (l *link) drop() { go l.s.try(func() { _ = l.raw.Close() }) }
@@ -236,25 +226,6 @@ func (l *link) read(n int, err error) (int, error) {
 		l.body.Store(bodyUnread)
 	}
 	return n, err
-}
-
-// What is known of the body of a request.
-const (
-	noBody      uint32 = iota // there is none, it was read to its end, or it is not known
-	bodyUnread                // it was not read to its end
-	bodyAwaited               // net/http waits for more of it
-)
-
-// awaits records that net/http reads from the connection. A read of one byte is not for the body of
-// a request: net/http waits for the end of the connection with it, once it has read the body.
-func (l *link) awaits(b []byte) {
-	switch {
-	case l.body.Load() == noBody:
-	case len(b) == 1:
-		l.body.Store(noBody)
-	default:
-		l.body.Store(bodyAwaited)
-	}
 }
 
 // closing closes c. It is the only notice of the end of a hijacked connection.
@@ -334,8 +305,7 @@ func userConn(c net.Conn) net.Conn {
 	return c
 }
 
-// connections appends all links to buf. Callers call methods of the user's types on them, which
-// must not happen with the lock held.
+// connections appends all links to buf, to call methods of the user's types without the lock.
 func (s *server) connections(buf []*link) []*link {
 	s.mu.Lock()
 	defer s.mu.Unlock()

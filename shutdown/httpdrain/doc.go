@@ -73,6 +73,14 @@
 // drain waits for these connections until the deadline. Use the Protocols field of http.Server
 // instead.
 //
+// httputil.ReverseProxy does not ask [Draining] for a connection that it has upgraded, such as a
+// WebSocket's. The connection lasts until its client or its backend closes it, or until the context
+// of the request ends. Pass a request whose context ends with Draining if that should be earlier.
+//
+// net/http reads up to 256 KiB of a body that the handler has not read, and waits for a client that
+// does not send the rest. The drain ends that wait 500 ms after the handler has returned or, if that
+// was before, after the server was told to stop. The client gets its response.
+//
 // [http.MaxBytesReader] does not recognize the ResponseWriter of this package. So it does not
 // close the connection after a body that is too large. net/http closes the connection anyway if
 // more than 256 KiB of the body are unread.

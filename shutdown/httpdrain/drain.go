@@ -30,6 +30,10 @@ const (
 	unreadPause = 10 * time.Millisecond
 )
 
+// afterFailure is how long the task waits for requests in flight after its listener has failed.
+// The program learns of the failure only when the task returns.
+const afterFailure = 5 * time.Second
+
 // A drain stops a server, on the goroutine of its task. It scans all connections when one of
 // them has changed, and when the time of one has passed.
 type drain struct {

@@ -118,6 +118,7 @@ type responseWriter interface {
 type response struct {
 	inner responseWriter // nil once the handler has returned
 	link  *link
+	wrote bool // the header is written, or about to be
 }
 
 // batch is how many responses a connection allocates at once, to save an allocation per request.
@@ -167,6 +168,10 @@ func (w *response) leave(r *http.Request, how string, withBody bool) {
 // before the header is written. It stores the state before it reads the phase: so either it sees
 // the announcement, or the drain sees the state written.
 func (w *response) decide() {
+	if w.wrote {
+		return
+	}
+	w.wrote = true
 	l := w.link
 	if l.current() != serving {
 		return
@@ -203,14 +208,20 @@ func (w *response) Header() http.Header {
 
 func (w *response) WriteHeader(code int) {
 	inner := w.inner
-	if inner == nil {
-		return
-	}
 	switch {
+	case inner == nil:
+		return
+	case w.link.current() == hijacked:
+		w.link.s.misused("response.WriteHeader on hijacked connection")
+		return
+	case w.wrote:
+		w.link.s.misused("superfluous response.WriteHeader call")
+		return
 	case code == http.StatusSwitchingProtocols:
 		// Its Connection header says "Upgrade", and HTTP/1 ends there.
+		w.wrote = true
 		w.link.swap(serving, marked)
-	case code >= 200:
+	case code >= 200 && code <= 999: // net/http panics for another
 		w.decide()
 	}
 	inner.WriteHeader(code)
@@ -221,6 +232,9 @@ func (w *response) Write(b []byte) (int, error) {
 	if inner == nil {
 		return 0, errReturned
 	}
+	if w.link.current() == hijacked {
+		return w.writeHijacked(len(b))
+	}
 	w.decide()
 	return inner.Write(b)
 }
@@ -229,6 +243,9 @@ func (w *response) WriteString(s string) (int, error) {
 	inner := w.inner
 	if inner == nil {
 		return 0, errReturned
+	}
+	if w.link.current() == hijacked {
+		return w.writeHijacked(len(s))
 	}
 	w.decide()
 	return inner.WriteString(s)

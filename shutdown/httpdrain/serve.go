@@ -93,9 +93,11 @@ type server struct {
 	coord  *shutdown.Coordinator
 	resume chan struct{}           // the announcement was undone
 	cancel context.CancelCauseFunc // ends the contexts of the requests
-	t0     atomic.Int64            // when the stop was announced, in nanoseconds from base; 0: not yet
-	toldAt atomic.Int64            // when the server was told to stop, likewise
-	endAt  atomic.Int64            // when the contexts of the requests end, or have ended, likewise; 0: not known
+
+	// In nanoseconds from base; 0: not yet, or not known.
+	t0     atomic.Int64 // when the stop was announced
+	toldAt atomic.Int64 // when the server was told to stop
+	endAt  atomic.Int64 // when the contexts of the requests end, or have ended
 
 	finished, hurried, hijacked atomic.Int64           // since the server was told to stop
 	account                     account                // what the drain has cut short
@@ -156,13 +158,8 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	return errors.Join(err, d.run())
 }
 
-// afterFailure is how long the task waits for requests in flight after its listener has failed.
-// The program learns of the failure only when the task returns.
-const afterFailure = 5 * time.Second
-
-// open wraps the server's handler and makes the listener. If it fails, it restores the server, so
-// that the task can be run again, and closes a listener of the user's, so that no client waits
-// there.
+// open wraps the server's handler and makes the listener. If it fails, it restores the server, so that
+// the task can be run again, and closes a listener of the user's, so that no client waits there.
 func (s *server) open() (l *listener, err error) {
 	if err = s.wrapHandler(); err == nil {
 		if l, err = s.listen(); err != nil {
@@ -331,9 +328,6 @@ func (s *server) announce() {
 	s.t0.CompareAndSwap(0, int64(time.Since(s.base)))
 	s.phase.CompareAndSwap(open, announced)
 }
-
-// announcedAt is when the stop was announced.
-func (s *server) announcedAt() time.Duration { return time.Duration(s.t0.Load()) }
 
 func (s *server) tell() {
 	s.t0.CompareAndSwap(0, int64(time.Since(s.base)))
