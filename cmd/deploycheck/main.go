@@ -52,6 +52,7 @@ type report struct {
 	skipped   map[string]int // objects that are not workloads, by kind
 	files     int
 	workloads int
+	sources   int // templates, charts, kustomizations and patches
 	known     int // workloads of a known kind
 	badInput  bool
 }
@@ -76,10 +77,15 @@ func checkAll(b check.Budget, inputs []manifest.Input) *report {
 
 func (r *report) file(b check.Budget, f manifest.File) {
 	r.files++
-	r.workloads += len(f.Workloads)
 	for i := range f.Workloads {
 		w := &f.Workloads[i]
-		if !slices.ContainsFunc(w.Faults, func(f finding.Finding) bool { return f.Code == finding.UnknownWorkload }) {
+		switch {
+		case w.Has(finding.NotRendered):
+			r.sources++
+		case w.Has(finding.UnknownWorkload):
+			r.workloads++
+		default:
+			r.workloads++
 			r.known++
 		}
 		r.results = append(r.results, b.Workload(w)...)
@@ -123,6 +129,9 @@ func (r *report) status(o *options, stderr io.Writer) int {
 		return exitBadInput
 	case o.budget.Container != "" && r.known > 0 && !checked && worst < finding.Error:
 		fmt.Fprintf(stderr, "deploycheck: no workload has a container named %s: nothing was checked\n", o.budget.Container)
+		return exitBadInput
+	case r.sources > 0 && r.workloads == 0:
+		fmt.Fprintln(stderr, "deploycheck: nothing was checked: render the inputs first")
 		return exitBadInput
 	case worst == finding.Error, worst == finding.Warning && o.strict:
 		return exitFindings

@@ -49,7 +49,7 @@ func command(t *testing.T, files map[string]string, stdin string, args ...string
 func TestExitStatus(t *testing.T) {
 	files := map[string]string{
 		"fits.yaml": fits, "tight.yaml": tight, "short.yaml": tooShort, "service.yaml": service, "unknown.yaml": unknown, "bad.yaml": "{",
-		"rollout.yaml": rollout, "dir/fits.yaml": fits, "dir/service.yaml": service, "services/a.yaml": service, "services/b.json": "{}", "empty.yaml": "# nothing\n",
+		"rollout.yaml": rollout, "dir/fits.yaml": fits, "dir/service.yaml": service, "services/a.yaml": service, "services/b.json": "{}", "empty.yaml": "# nothing\n", "patch.yaml": "- {op: add, path: /spec/replicas, value: 1}\n",
 	}
 	tests := map[string]struct {
 		args  string
@@ -76,6 +76,9 @@ func TestExitStatus(t *testing.T) {
 		"bad input and an error":               {"bad.yaml short.yaml", "", 2},
 		"no such file":                         {"none.yaml", "", 2},
 		"no such container":                    {"-container web fits.yaml", "", 2},
+		"only a patch":                         {"patch.yaml", "", 2},
+		"a patch and a manifest":               {"patch.yaml fits.yaml", "", 0},
+		"a patch and a manifest, -strict":      {"-strict patch.yaml fits.yaml", "", 1},
 		"no file":                              {"", "", 2},
 		"an unknown flag":                      {"-no fits.yaml", "", 2},
 		"a duration without a unit":            {"-delay 5 fits.yaml", "", 2},
@@ -248,6 +251,7 @@ func TestCodesOfFiles(t *testing.T) {
 		finding.Unreadable:      {"dir/a.yaml": "a: [", "dir/b.yaml": fits},
 		finding.UnknownAPI:      {"dir/a.yaml": unknown},
 		finding.UnknownWorkload: {"dir/a.yaml": fits + "---\n" + rollout},
+		finding.NotRendered:     {"dir/a.yaml": fits, "dir/b.yaml": "metadata:\n  name: {{ .Release.Name }}\n"},
 		finding.NoWorkload:      {"dir/a.yaml": service, "dir/b.yaml": "# nothing"},
 		finding.FilePassedOver:  {"dir/a.yaml": service, "dir/b.yaml": fits},
 	}
@@ -255,6 +259,7 @@ func TestCodesOfFiles(t *testing.T) {
 		finding.Unreadable:      {"dir/a.yaml": "a: []", "dir/b.yaml": fits},
 		finding.UnknownAPI:      {"dir/a.yaml": strings.Replace(unknown, "extensions/v1beta1", "example.org/v1beta1", 1)},
 		finding.UnknownWorkload: {"dir/a.yaml": fits + "---\n" + strings.Replace(rollout, "containers", "images", 1)},
+		finding.NotRendered:     {"dir/a.yaml": fits, "dir/b.yaml": "metadata:\n  name: '{{ .Release.Name }}'\n"},
 		finding.NoWorkload:      {"dir/a.yaml": service, "dir/b.yaml": fits},
 		finding.FilePassedOver:  {"dir/a.yaml": service + "---\n" + fits},
 	}

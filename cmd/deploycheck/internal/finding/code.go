@@ -32,6 +32,7 @@ const (
 	Unreadable      Code = "unreadable"
 	UnknownAPI      Code = "unknown-api"
 	UnknownWorkload Code = "unknown-workload"
+	NotRendered     Code = "not-rendered"
 	WrongType       Code = "wrong-type"
 	UnknownField    Code = "unknown-field"
 	DuplicateField  Code = "duplicate-field"
@@ -105,6 +106,7 @@ var severities = map[Code]Severity{
 	Unreadable:      Error,
 	UnknownAPI:      Error,
 	UnknownWorkload: Warning,
+	NotRendered:     Warning,
 	WrongType:       Error,
 	UnknownField:    Error,
 	DuplicateField:  Error,

@@ -51,9 +51,13 @@ var workloads = map[[2]string]func(*Workload, json.RawMessage){
 func kubernetes(name string, data []byte) File {
 	f := File{Name: name}
 	docs, err := documents(name, data)
+	if f.template(data, err == nil) {
+		return f
+	}
 	nodes := places(data)
+	patched := patchedBy(name)
 	for i, doc := range docs {
-		f.object(place{document: i + 1, nodes: nodes}, doc)
+		f.object(place{document: i + 1, nodes: nodes, patched: patched}, doc)
 	}
 	if err != nil {
 		f.fail(place{document: len(docs) + 1}, false, err)
@@ -68,6 +72,7 @@ type place struct {
 	lists    int             // the number of lists around it
 	items    metav1.TypeMeta // the type of the items of the innermost list
 	nodes    lookup
+	patched  string // the folder of the kustomization that uses the file as a patch
 }
 
 // lookup returns the function that finds a field of this object.
@@ -107,6 +112,10 @@ func (f *File) object(at place, doc document) {
 	if string(doc.raw) == "null" && at.lists == 0 {
 		return // the document is empty or has only comments
 	}
+	if isJSONPatch(doc.raw) && at.lists == 0 {
+		f.patch(at, "JSONPatch", "", at.patched)
+		return
+	}
 	if !isObject(doc.raw) {
 		f.fail(at, false, errors.New("this is not a Kubernetes object"))
 		return
@@ -122,6 +131,12 @@ func (f *File) object(at place, doc document) {
 	decode, isWorkload := workloads[[2]string{h.APIVersion, h.Kind}]
 	items, isList := listOf(h.APIVersion, h.Kind)
 	switch {
+	case isChart(f.Name) && at.lists == 0:
+		f.chart(at, doc.raw)
+	case isKustomization(f.Name, h):
+		f.kustomization(at, doc.raw, h)
+	case at.patched != "", isWorkload && at.lists == 0 && isPatch(doc.raw, h.Kind):
+		f.patch(at, h.Kind, looseName(h.Metadata), at.patched)
 	case isWorkload:
 		w := Workload{File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata), Lookup: at.lookup()}
 		for _, text := range doc.duplicates {
@@ -195,7 +210,12 @@ func decoder[T any](template func(*T, *Workload) (metav1.ObjectMeta, corev1.PodT
 			w.Faults = append(w.Faults, w.strictFault(s))
 		}
 		if err != nil {
-			w.Faults = append(w.Faults, typeFault(err))
+			fault := typeFault(err)
+			if value, ok := unrendered(raw, fault.Field); ok {
+				w.Faults = []finding.Finding{placeholderFault(fault.Field, value)} // the object is no manifest yet
+				return
+			}
+			w.Faults = append(w.Faults, fault)
 			return
 		}
 		meta, pod := template(&object, w)

@@ -96,7 +96,7 @@ func TestDecode(t *testing.T) {
 		},
 		"a template": {
 			"apiVersion: v1\nkind: Pod\n{{ if .Values.x }}\n",
-			summary{Errs: []string{"x.yaml: document 1: yaml: line 4: could not find expected ':' (this looks like a template: render it first)"}},
+			summary{Faulty: []string{"Template/x.yaml@0 this is a template: nothing in it was checked"}},
 		},
 		"an array":          {"- apiVersion: v1", summary{Errs: []string{"x.yaml: document 1: this is not a Kubernetes object"}}},
 		"text":              {"text", summary{Errs: []string{"x.yaml: document 1: this is not a Kubernetes object"}}},
@@ -143,7 +143,7 @@ func TestDecode(t *testing.T) {
 			summary{Faulty: []string{`Pod/@1 duplicate field "spec.hostNetwork"`}},
 		},
 		"an unknown field": {
-			"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{nmae: app}]}}}",
+			"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {selector: {}, template: {spec: {containers: [{nmae: app}]}}}",
 			summary{Faulty: []string{`Deployment/a@1 unknown field "spec.template.spec.containers[0].nmae"`}},
 		},
 		"a field in the wrong case": {"apiVersion: v1\nkind: Pod\nSpec: {}", summary{Faulty: []string{`Pod/@1 unknown field "Spec"`}}},

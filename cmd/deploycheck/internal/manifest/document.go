@@ -34,8 +34,6 @@ func documents(name string, data []byte) ([]document, error) {
 		return docs, nil
 	case inJSON != nil && strings.EqualFold(filepath.Ext(name), ".json"):
 		return nil, inJSON
-	case bytes.Contains(data, []byte("{{")):
-		return docs, fmt.Errorf("%w (this looks like a template: render it first)", err)
 	}
 	return docs, err
 }

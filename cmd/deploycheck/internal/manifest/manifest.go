@@ -13,6 +13,7 @@ package manifest
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -65,6 +66,11 @@ func (w *Workload) Place(field string) finding.Place {
 		return finding.Place{}
 	}
 	return w.Lookup(field)
+}
+
+// Has reports whether a fault has the code.
+func (w *Workload) Has(code finding.Code) bool {
+	return slices.ContainsFunc(w.Faults, func(f finding.Finding) bool { return f.Code == code })
 }
 
 // A Service is a Service of Kubernetes that selects pods.

@@ -90,7 +90,7 @@ func Seconds(s int64) time.Duration {
 // value returns the value of a variable, if it is literal or an annotation of the pod.
 func (w *Workload) value(e *corev1.EnvVar) (string, bool) {
 	if e.ValueFrom == nil {
-		return e.Value, !strings.Contains(e.Value, "$(")
+		return e.Value, !placeholders.MatchString(e.Value)
 	}
 	if e.ValueFrom.FieldRef == nil {
 		return "", false

@@ -44,5 +44,5 @@ func isKnown(path, kind string) bool {
 }
 
 func isManifest(base string) bool {
-	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(base))
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(base)) || base == "kustomization"
 }

@@ -14,7 +14,7 @@ func TestServices(t *testing.T) {
 	const workload = `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web, namespace: shop}
-spec: {template: {metadata: {labels: {app: web, tier: front}}, spec: {containers: [{name: app}]}}}
+spec: {selector: {}, template: {metadata: {labels: {app: web, tier: front}}, spec: {containers: [{name: app}]}}}
 ---
 apiVersion: v1
 kind: List

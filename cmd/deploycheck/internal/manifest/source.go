@@ -12,7 +12,7 @@ import (
 const Stdin = "-"
 
 // Read reads the inputs that the arguments name. Of a directory it reads the files whose names a
-// reader knows, recursively. It skips directories whose name begins with a dot, and does not follow
+// reader knows, recursively. It skips the templates of charts, and directories whose name begins with a dot, and does not follow
 // links to directories. If kind is not empty, all files are of that kind.
 func Read(args []string, kind string, stdin io.Reader) []Input {
 	inputs := make([]Input, 0, len(args))
@@ -44,7 +44,7 @@ func read(arg, kind string, stdin io.Reader) []File {
 		case err != nil:
 			files = append(files, failed(path, err))
 			return nil
-		case entry.IsDir() && path != arg && strings.HasPrefix(entry.Name(), "."):
+		case entry.IsDir() && path != arg && (strings.HasPrefix(entry.Name(), ".") || ofChart(path)):
 			return fs.SkipDir
 		case isKnown(path, kind) && isFile(path):
 			files = append(files, readFile(path, kind))
