@@ -20,7 +20,7 @@ var ErrGoexit = errors.New("group: runtime.Goexit was called")
 // A TaskError is the error of one task. Run joins one for each task that failed.
 type TaskError struct {
 	Name string // the task's name
-	Err  error  // the error that the task returned, a *PanicError, ErrGoexit, or a *StuckError
+	Err  error  // the error that the task returned, a *PanicError, ErrGoexit, a *StuckError, or a *StartError
 }
 
 // Error returns the task's name and the text of its error.
@@ -86,11 +86,38 @@ func (e *StuckError) Error() string {
 // Unwrap returns shutdown.ErrGrace, which wraps context.DeadlineExceeded.
 func (e *StuckError) Unwrap() error { return tree.ErrGrace }
 
+// A StartError is the error of a task with Warmup, or of main with Coordinator.Warmup, that has not
+// called Started in time, or has returned nil before it. If the step returns another error besides,
+// or is abandoned, its error joins both: errors.As finds each.
+type StartError struct {
+	// Name is the step's name. It is "outer/inner" if the step "outer" runs a group that has not
+	// started because the task "inner" has not.
+	Name    string
+	Elapsed time.Duration // since the step's function was called
+	Stack   string        // the stacks of the step's goroutines, and of those of the tasks within it; "" if the step has returned, or if they were not taken in time
+
+	returned bool // the step has returned nil
+}
+
+// Error names the step.
+func (e *StartError) Error() string {
+	if e.returned {
+		return fmt.Sprintf("%s returned before it had called group.Started, after %v", e.Name, e.Elapsed.Round(time.Millisecond))
+	}
+	return fmt.Sprintf("%s had not called group.Started after %v", e.Name, e.Elapsed.Round(time.Millisecond))
+}
+
 func init() {
 	tree.Errors.Goexit = ErrGoexit
 	tree.Errors.Panic = func(value any, stack []byte) error { return &PanicError{value, stack} }
 	tree.Errors.Stuck = func(name string, elapsed time.Duration, stack string) error {
 		return &StuckError{name, elapsed, stack}
+	}
+	tree.Errors.NotStarted = func(name string, elapsed time.Duration, stack string, returned bool) error {
+		if returned {
+			stack = ""
+		}
+		return &StartError{name, elapsed, stack, returned}
 	}
 	tree.Errors.Failure = func(err error) bool {
 		switch err.(type) {

@@ -4,7 +4,10 @@
 // group. It adds:
 //
 //   - Tasks stop in reverse order. Each is awaited before the next is told to stop.
-//   - The stop is bounded. A task that is stuck is named, with its stacks.
+//   - Tasks start in the order of their addition. A task with Warmup is awaited before the next is
+//     begun.
+//   - The stop is bounded, and so is a start with Warmup. A task that is stuck is named, with its
+//     stacks.
 //   - A panic or runtime.Goexit is an error that stops the group.
 //   - Tasks can be added and stopped while the group runs.
 //   - A Group's Run method is itself a task, so groups nest.
@@ -59,23 +62,26 @@ type Group struct {
 	ran    bool    // Run was called
 	tasks  []*Task // those added before Run
 	ctx    context.Context
-	values *tree.Values // the values of ctx
-	outer  *tree.Node   // the step that runs the group
+	done   <-chan struct{} // that of ctx
+	values *tree.Values    // the values of ctx
+	outer  *tree.Node      // the step that runs the group
 
 	node tree.Node
 	list tree.List
 
 	// Guarded by the lock of the tree.
-	began chan struct{} // closed when the stop begins
-	begun bool
-	cause error
-	first *tree.Node // the task whose failure began the stop
+	began    chan struct{} // closed when the stop begins
+	begun    bool
+	cause    error
+	first    *tree.Node // the task whose failure began the stop
+	pending  []*Task    // those that have not begun, oldest first
+	starting *tree.Node // the task that they wait for: it has to call Started first
 }
 
 // Go adds a task: a function that runs until its context ends. Go may be called before and during
-// Run. A task added to a running group starts at once, and is the first to be told to stop. Once
-// the group has begun to stop, the task is refused: it never runs, Done of the returned Task is
-// closed, and its Shutdown returns ErrStopped.
+// Run. A task added to a running group starts at once, or after the tasks that still wait for one
+// with Warmup. It is the first to be told to stop. Once the group has begun to stop, the task is
+// refused: it never runs, Done of the returned Task is closed, and its Shutdown returns ErrStopped.
 //
 // The task's context has the values of the context given to Run. It does not end with that
 // context. It ends when it is this task's turn to stop: the task is told to stop. It also ends when
@@ -124,6 +130,8 @@ func (g *Group) Add(name string, execute, interrupt func(ctx context.Context) er
 // As in oklog/run, interrupt gets the error that the first actor or task has returned, which may be
 // nil. If the context given to Run has ended first, interrupt gets the cause of that context. If
 // only this task is stopped, by Shutdown, interrupt gets context.Canceled.
+//
+// AddActor panics if it is given Warmup: an actor has no context with which it could call Started.
 func (g *Group) AddActor(name string, execute func() error, interrupt func(error), opts ...Option) *Task {
 	if execute == nil || interrupt == nil {
 		panic(fmt.Sprintf("group: AddActor(%q) was given a nil function, at %s", name, site.Caller(2)))
@@ -143,13 +151,15 @@ func (g *Group) AddActor(name string, execute func() error, interrupt func(error
 		interrupt(cause)
 		return nil
 	}
-	return g.add(t, opts)
+	t.apply(opts)
+	if m.Warmup != 0 {
+		panic(fmt.Sprintf("group: AddActor(%q) was given Warmup, but an actor has no context for Started; use Add, at %s", name, site.Caller(2)))
+	}
+	return g.add(t, nil)
 }
 
 func (g *Group) add(t *Task, opts []Option) *Task {
-	for _, o := range opts {
-		o.apply(t)
-	}
+	t.apply(opts)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.ran {
@@ -159,7 +169,12 @@ func (g *Group) add(t *Task, opts []Option) *Task {
 	tr := g.node.Tree()
 	tr.Lock()
 	defer tr.Unlock()
-	g.start(t)
+	tr.Adopt(&t.node)
+	if g.starting != nil && !g.begun {
+		g.pending = append(g.pending, t)
+	} else {
+		g.start(t)
+	}
 	return t
 }
 
@@ -171,20 +186,33 @@ func (g *Group) start(t *Task) {
 		return
 	}
 	tr.Call(&t.node)
-}
-
-// drop removes a task that is shut down before Run. The group is locked.
-func (g *Group) drop(t *Task) {
-	if i := slices.Index(g.tasks, t); i >= 0 {
-		g.tasks = slices.Delete(g.tasks, i, i+1)
-		t.node.NeverRuns()
+	if t.node.Starting() {
+		g.starting = &t.node
 	}
 }
 
-// Run starts the tasks and waits until one of them returns, or ctx ends. Then it stops the others,
+// drop removes a task that is shut down before it has begun. The group is locked and, during Run,
+// the tree.
+func (g *Group) drop(from *[]*Task, t *Task) (found bool) {
+	i := slices.Index(*from, t)
+	if i < 0 {
+		return false
+	}
+	*from = slices.Delete(*from, i, i+1)
+	t.node.NeverRuns()
+	return true
+}
+
+// Run starts the tasks, oldest first, and waits until one of them returns, or ctx ends. A task is
+// begun when those before it have started: a task with Warmup when it has called Started, any other
+// at once. When one returns, or ctx ends, Run stops the others,
 // newest first, and returns when all have ended or were abandoned. A task that returns nil does not
 // stop the others if it has MayFinish, or if Shutdown has told it to stop. If no task is left, Run
 // returns. If ctx has ended already, the tasks are started all the same, and then stopped.
+//
+// A stop in the middle of the start ends the tasks that have begun. The others are never begun, and
+// that is no failure. When all tasks have started, the step that runs the group has started, too:
+// that is Started for main, or for a task with a Warmup.
 //
 // The error is nil if no task failed. Otherwise it joins a *TaskError for each task that failed. If
 // the failure of a task began the stop, its error is the first. A task that is still running at the
@@ -197,7 +225,7 @@ func (g *Group) Run(ctx context.Context) error {
 	if g.Grace < 0 {
 		panic(fmt.Sprintf("group: Grace %v is negative, in Run at %s", g.Grace, site.Caller(2)))
 	}
-	if !g.open(ctx, tree.ValuesOf(ctx), tree.From(ctx)) {
+	if !g.open(ctx, ctx.Done(), tree.ValuesOf(ctx), tree.From(ctx)) {
 		return ErrStopped
 	}
 	// There are two actors, however many tasks: one ends with the first task, the other with ctx.
@@ -216,13 +244,13 @@ func (g *Group) Run(ctx context.Context) error {
 }
 
 // open starts the tasks. It returns false if the group was run before.
-func (g *Group) open(ctx context.Context, values *tree.Values, outer *tree.Node) bool {
+func (g *Group) open(ctx context.Context, done <-chan struct{}, values *tree.Values, outer *tree.Node) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ran {
 		return false
 	}
-	g.ran, g.ctx, g.values, g.outer, g.began = true, ctx, values, outer, make(chan struct{})
+	g.ran, g.ctx, g.done, g.values, g.outer, g.began = true, ctx, done, values, outer, make(chan struct{})
 	g.list.Concurrent, g.list.Owner = g.Concurrent, owner{g}
 	g.node.Kind, g.node.List = tree.Group, &g.list
 	var tr *tree.Tree
@@ -236,12 +264,14 @@ func (g *Group) open(ctx context.Context, values *tree.Values, outer *tree.Node)
 	tr.Adopt(&g.node)
 	tr.RunBy(&g.node, outer)
 	for _, t := range g.tasks {
-		g.start(t)
+		tr.Adopt(&t.node)
 	}
-	if len(g.tasks) == 0 {
-		g.begin(tr.Now(), nil, nil)
+	g.pending, g.tasks = g.tasks, nil
+	now := tr.Now()
+	if len(g.pending) == 0 {
+		g.begin(now, nil, nil)
 	}
-	g.tasks = nil
+	g.startNext(now)
 	return true
 }
 
@@ -250,7 +280,7 @@ func (g *Group) watch() error {
 	known.Begin()
 	defer known.End()
 	select {
-	case <-g.ctx.Done():
+	case <-g.done:
 		_, cause := tree.EndOf(g.ctx)
 		if cause == nil { // a method of ctx panicked
 			cause = context.Canceled
@@ -277,6 +307,7 @@ func (g *Group) begin(now time.Duration, first *tree.Node, cause error) {
 	}
 	g.begun, g.first, g.cause = true, first, cause
 	g.list.Close()
+	g.refuse()
 	close(g.began)
 	if e, ok := cause.(*EndedError); ok && g.outer != nil {
 		g.outer.SetEnded(e.Name)
@@ -348,11 +379,14 @@ func (o owner) Excuses(_ *tree.Node, err error, excused bool) (yes, silent bool)
 }
 
 // Returned begins the stop of the group if the return of a task is a reason to.
-func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last bool) {
+func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last bool) tree.Result {
 	g, host := o.g, n.Tree().Host
 	mayFinish := host.Stopping()
 	if n.More != nil && n.More.Policy != nil {
 		mayFinish = mayFinish || n.More.Policy.(*policy).mayFinish
+	}
+	if n.Starting() && r.Err == nil && !mayFinish && !n.WasTold() && !g.begun && !g.isDone() {
+		r = n.Tree().NotStarted(n, now, true)
 	}
 	switch {
 	case r.Err != nil && n.HasCloser(): // Shutdown returns the error
@@ -366,9 +400,10 @@ func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last boo
 	case !last: // execute of a pair with MayFinish: nothing else calls its interrupt
 		n.Tree().Tell(n, nil, nil)
 	}
-	if last && g.node.Members() == 1 {
+	if last && g.node.Members() == 1 && (len(g.pending) == 0 || host.Requested()) {
 		g.begin(now, nil, nil)
 	}
+	return r
 }
 
 func (g *Group) notifyHost(now time.Duration, cause error, failed bool) {
@@ -382,6 +417,10 @@ type noCoordinator struct{}
 
 func (noCoordinator) Grace() time.Duration                              { return DefaultGrace }
 func (noCoordinator) Stopping() bool                                    { return false }
+func (noCoordinator) Requested() bool                                   { return false }
+func (noCoordinator) StartBegan(*tree.Node)                             {}
+func (noCoordinator) StartEnded(*tree.Node, time.Duration, bool)        {}
+func (noCoordinator) StartFailed(*tree.Node, time.Duration, error)      {}
 func (noCoordinator) Notice(*tree.Node)                                 {}
 func (noCoordinator) GroupStops(*tree.Node, time.Duration, error, bool) {}
 func (noCoordinator) Scaled()                                           {}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/site"
+	"github.com/lastcall-go/lastcall/internal/tree"
 )
 
 // An Option is given to Go, Add or AddActor, for one task.
@@ -18,6 +19,29 @@ func (o option) apply(t *Task) { o(t) }
 // error still stops the group.
 func MayFinish() Option {
 	return option(func(t *Task) { t.policy().mayFinish = true })
+}
+
+// Warmup says that the task needs time until it can do its work, and calls Started then: a cache that
+// has to be filled, a connection that has to be made. Tasks that were added after it are not begun
+// before that, in a Concurrent group too.
+//
+// If the task has not called Started within atMost, its context ends, and the group stops. The task
+// fails with a *StartError, which has the stacks of the task and of all tasks of groups within it.
+// The group's Grace limits how long the task may take to return. Once a stop of the program was
+// requested, atMost no longer applies. Zero and math.MaxInt64 mean no limit.
+//
+// A task that returns nil before it has called Started fails with a *StartError, too, unless it has
+// MayFinish: then it has started and finished, like a migration.
+//
+// Under a Coordinator, the program is not Ready during the warm-ups of tasks of main's groups. Set
+// Coordinator.Warmup as well: otherwise it is Ready until the first warm-up begins. Warmup panics if
+// atMost is negative.
+func Warmup(atMost time.Duration) Option {
+	site.MustNotBeNegative("group: Warmup", atMost)
+	if atMost == 0 {
+		atMost = tree.Never
+	}
+	return option(func(t *Task) { t.more().Warmup = atMost })
 }
 
 // Expect names errors that are no failures once the task was told to stop, such as

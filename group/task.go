@@ -12,7 +12,13 @@ type Task struct {
 	group      *Group
 	node       tree.Node
 	runContext tree.Context // the context of a task without an interrupt
-	refused    bool         // it was added after the group's stop had begun
+	refused    bool         // it never runs, because the group's stop had begun before; guarded by the tree's lock
+}
+
+func (t *Task) apply(opts []Option) {
+	for _, o := range opts {
+		o.apply(t)
+	}
 }
 
 // policy has the options of a task that the group looks at when the task returns.
@@ -56,7 +62,8 @@ func (t *Task) lock() (unlock func()) {
 }
 
 // Shutdown tells this one task to stop, and waits until it has ended, or until ctx ends. It does
-// not stop the group. If it is called before Run, the task is never started.
+// not stop the group. If it is called before Run, or before the task has begun, the task is never
+// started.
 //
 // Shutdown returns the task's error, which Run then does not return. It returns ErrStopped for a
 // task that was refused, and a *StuckError for a task that the group has abandoned.
@@ -108,18 +115,15 @@ func (t *Task) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// settled returns the error of a task that is over. Before Run it drops the task, which is then
-// over.
+// settled returns the error of a task that is over. It drops a task that has not begun, which is
+// then over.
 func (t *Task) settled() (err error, over bool) {
 	g := t.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.ran {
-		g.drop(t)
+		g.drop(&g.tasks, t)
 		return nil, true
-	}
-	if t.refused {
-		return ErrStopped, true
 	}
 	tr := t.node.Tree()
 	if tr == nil { // dropped before Run
@@ -127,6 +131,12 @@ func (t *Task) settled() (err error, over bool) {
 	}
 	tr.Lock()
 	defer tr.Unlock()
+	switch {
+	case t.refused:
+		return ErrStopped, true
+	case g.drop(&g.pending, t):
+		return nil, true
+	}
 	return t.node.Err, t.node.Over()
 }
 

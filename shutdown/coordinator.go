@@ -48,6 +48,15 @@ type Coordinator struct {
 	// the exit status of a clean stop is 0. A Go process can end itself this way only by SIGHUP,
 	// SIGINT and SIGTERM; for any other signal n the exit status is 128 + n.
 	Reraise bool
+	// Warmup is the time in which main has to start: to call group.Started, or to run a group whose
+	// tasks have all started. Until then Ready is false. If main has not started in time, its context
+	// ends, and the program stops with a *group.StartError, which names main and, if main runs a group
+	// whose tasks have not started, the task that hangs. math.MaxInt64 means no limit.
+	//
+	// Zero means that main need not start: Ready is true from the start of Run, except during the
+	// warm-ups of tasks, see group.Warmup. Set Warmup if tasks have one: otherwise the program is
+	// Ready before the first of them begins.
+	Warmup time.Duration
 	// Logger gets the log. Nil means zerolog on standard error, at level info, in console
 	// format on a terminal.
 	Logger *zerolog.Logger
@@ -86,6 +95,10 @@ type Coordinator struct {
 	byExit     bool // because of an Exit, which ends the process
 	forced     bool
 	exiting    bool // Exit was called
+
+	starts    int  // the number of main and tasks in its groups that have a warm-up and have not started
+	wasReady  bool // Ready was true
+	wasWarned bool // of a warm-up that began when Ready was true
 
 	returning bool // main has returned, and its return begins the stop
 	logStuck  bool // the log could not be written at the end

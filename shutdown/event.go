@@ -5,10 +5,18 @@ import (
 	"time"
 )
 
-// An Event is something that happened during a stop. The types of events are StopRequested,
-// Quiesced, Resumed, DelayEnded, StepBegan, StepEnded, Waiting, Forced and Drained. The log is made
+// An Event is something that happened during a stop, or a start. The types of events are Warmed,
+// StopRequested, Quiesced, Resumed, DelayEnded, StepBegan, StepEnded, Waiting, Forced and Drained. The log is made
 // from events, and a program can make its metrics from them.
 type Event interface{ event() }
+
+// Warmed is the end of a warm-up: main or a task has called group.Started, or a task with MayFinish
+// has returned nil.
+type Warmed struct {
+	Kind       StepKind
+	Name, Site string
+	Took       time.Duration // since the step's function was called
+}
 
 // StopRequested is the request to stop. If the request is the end of the context given to Run, this
 // event and the events after it may come up to 200 ms late, when it is known whether a signal was
@@ -112,6 +120,7 @@ type Drained struct {
 	Report *Report
 }
 
+func (Warmed) event()        {}
 func (StopRequested) event() {}
 func (Quiesced) event()      {}
 func (Resumed) event()       {}

@@ -28,6 +28,9 @@ func (c *Coordinator) graceOrDefault() time.Duration {
 // Stopping reports whether the stop was requested or announced.
 func (h host) Stopping() bool { return h.c.t0 != 0 }
 
+// Requested reports whether the stop was requested.
+func (h host) Requested() bool { return h.c.phase >= delaying }
+
 // GroupStops stops the program if a task of a group that main runs has failed. If a task has ended
 // without an error, the return of main stops the program, after the group has returned.
 func (h host) GroupStops(outer *tree.Node, now time.Duration, err error, failed bool) {
@@ -239,8 +242,11 @@ func (c *Coordinator) setCode(n *tree.Node, code int) {
 }
 
 // Returned stops the program if main or a task of Start ends by itself.
-func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, _ bool) {
+func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, _ bool) tree.Result {
 	c := o.c
+	if n.Starting() && r.Err == nil && c.t0 == 0 && !c.parentIsDone() { // n is main
+		r = c.tree.NotStarted(n, now, true)
+	}
 	switch {
 	case n == &c.main:
 		c.returning = c.phase < ending
@@ -252,6 +258,7 @@ func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, _ bool) 
 	case c.t0 == 0:
 		c.request(now, cause{err: &group.EndedError{Name: n.Ended()}}, false)
 	}
+	return r
 }
 
 // mainReturned requests a stop because main has returned.

@@ -24,10 +24,17 @@ type (
 	delayReduced   struct{ asked, half time.Duration }
 	reservesScaled struct{}
 	hookUnanswered struct{}
-	badSettings    struct{ err error }
-	health         struct{ err error } // of a health check
-	defaultNotRun  struct{ held []string }
-	abandonedEnded struct {
+	starting       struct{ steps []WaitingStep }
+	startFailed    struct {
+		WaitingStep
+		err   error
+		stack string
+	}
+	warmupWhileReady struct{ name, site, set string }
+	badSettings      struct{ err error }
+	health           struct{ err error } // of a health check
+	defaultNotRun    struct{ held []string }
+	abandonedEnded   struct {
 		name  string
 		err   error
 		stack string // of a panic
@@ -188,6 +195,8 @@ func (j *journal) log(level zerolog.Level, message string, fields ...any) {
 //   - debug: the steps that are OK.
 func (j *journal) write(item any) {
 	switch e := item.(type) {
+	case Warmed:
+		j.log(zerolog.InfoLevel, "step started", "step", e.Name, "elapsed", e.Took, "kind", e.Kind.String(), "site", e.Site)
 	case StopRequested:
 		level := zerolog.InfoLevel
 		if j.brief(e.Cause, e.Began) {
@@ -231,11 +240,14 @@ const maxWaiting = 10
 // its line is at warn at least, so that the log names the culprit even if the process is killed.
 func (j *journal) writeWaiting(least zerolog.Level, message string, steps []WaitingStep) {
 	for _, s := range steps[:min(len(steps), maxWaiting)] {
-		level := least
-		if s.Elapsed >= s.Budget/2 {
+		level, remaining := least, any(s.Left)
+		switch {
+		case s.Budget == 0:
+			remaining = "" // a start without a limit
+		case s.Elapsed >= s.Budget/2:
 			level = max(level, zerolog.WarnLevel)
 		}
-		j.log(level, message, "step", s.Name, "waits_for", s.WaitsFor, "elapsed", s.Elapsed, "remaining", s.Left,
+		j.log(level, message, "step", s.Name, "waits_for", s.WaitsFor, "elapsed", s.Elapsed, "remaining", remaining,
 			"kind", s.Kind.String(), "site", s.Site, "progress", s.Status)
 	}
 	if more := len(steps) - maxWaiting; more > 0 {
@@ -355,6 +367,13 @@ func (j *journal) writeNote(item any) {
 		j.log(zerolog.WarnLevel, "delay exceeds half of the grace period, reduced to half", "asked", n.asked, "delay", n.half)
 	case hookUnanswered:
 		j.log(zerolog.WarnLevel, "the preStop hook has used up the pod's grace period: little time is left")
+	case starting:
+		j.writeWaiting(zerolog.InfoLevel, "waiting for a step to start", n.steps)
+	case startFailed:
+		j.log(zerolog.WarnLevel, "step has not started in time", "step", n.Name, "waits_for", n.WaitsFor, "error", n.err.Error(),
+			"elapsed", n.Elapsed, "kind", n.Kind.String(), "site", n.Site, "progress", n.Status, "stack", n.stack)
+	case warmupWhileReady:
+		j.log(zerolog.WarnLevel, "warm-up began when the program was ready already", "step", n.name, "site", n.site, "set", n.set)
 	case reservesScaled:
 		j.log(zerolog.WarnLevel, "reserves exceed the time left; all reduced in proportion")
 	case Plan:

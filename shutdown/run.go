@@ -21,7 +21,7 @@ import (
 // stop does not.
 //
 // Run does not panic if main does, and does not end the process. Only a third signal ends it. Run
-// panics if main is nil, if Grace or Delay is negative, or if the Coordinator has run before. After
+// panics if main is nil, if Grace, Delay or Warmup is negative, or if the Coordinator has run before. After
 // a drain without a Run, by Shutdown or Exit, Run skips main and returns the report of that drain.
 func (c *Coordinator) Run(ctx context.Context, main func(context.Context) error) *Report {
 	if !stacks.Inside() { // else the goroutine is counted already
@@ -100,6 +100,9 @@ func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at 
 		panic("shutdown: a Coordinator runs once; it was run again at " + at.Site())
 	}
 	c.main.Origin = at
+	if c.Warmup > 0 {
+		c.main.More = &tree.More{Warmup: c.Warmup}
+	}
 	if c.phase != fresh {
 		c.skipMain()
 		return false
@@ -115,6 +118,7 @@ func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at 
 	c.out.begin()
 	c.watchSignals()
 	c.startTasks()
+	c.checkReady()
 	if !byMain {
 		t.Call(&c.main)
 	}
@@ -130,8 +134,8 @@ func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at 
 // negative returns an error if a field is negative. Run panics with it. A drain without a Run logs
 // it and uses the default, so that the handlers run all the same.
 func (c *Coordinator) negative() error {
-	if c.Grace < 0 || c.Delay < 0 {
-		return fmt.Errorf("shutdown: Grace %v or Delay %v is negative", c.Grace, c.Delay)
+	if c.Grace < 0 || c.Delay < 0 || c.Warmup < 0 {
+		return fmt.Errorf("shutdown: Grace %v, Delay %v or Warmup %v is negative", c.Grace, c.Delay, c.Warmup)
 	}
 	return nil
 }

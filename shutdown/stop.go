@@ -39,7 +39,7 @@ const minGrace = 2 * time.Second
 const graceAfterHook = 1500 * time.Millisecond
 
 // Quiesce announces a stop, as a preStop hook does: Ready turns false and the delay begins, but the
-// program goes on. The returned channel is closed when the delay is over, or when a stop is
+// program goes on, and so does its start. There is no delay if Ready was never true. The returned channel is closed when the delay is over, or when a stop is
 // requested. Further calls share the delay of the first. Before Run, Quiesce does nothing and the
 // channel is closed.
 //
@@ -49,12 +49,12 @@ const graceAfterHook = 1500 * time.Millisecond
 func (c *Coordinator) Quiesce() <-chan struct{} {
 	t := c.lock()
 	defer t.Unlock()
-	if c.ready() {
+	if c.phase == active && c.t0 == 0 {
 		now := t.Now()
 		c.setT0(now)
 		c.end = tree.Sum(now, c.grace)
 		c.announced = c.announce()
-		c.out.emit(Quiesced{c.delay})
+		c.out.emit(Quiesced{c.delayBefore()})
 	}
 	if c.phase != active {
 		a := &announcement{over: make(chan struct{})}
@@ -79,7 +79,7 @@ func (c *Coordinator) announce() *announcement {
 		c.announcements = make(map[*announcement]struct{})
 	}
 	c.announcements[a] = struct{}{}
-	time.AfterFunc(c.delay, func() {
+	time.AfterFunc(c.delayBefore(), func() {
 		unlabel()
 		a.end()
 		t := c.lock()
@@ -101,19 +101,9 @@ func (c *Coordinator) Resume() bool {
 	c.stopping = make(chan struct{})
 	t.After(c.undoHoldOff)
 	c.out.emit(Resumed{})
+	c.checkReady()
 	return true
 }
-
-// Ready reports whether the program should be sent requests. It is true from the start of Run until
-// t0. It does not know whether the program has finished its own start: if that takes time, a
-// readiness check has to wait for it, too.
-func (c *Coordinator) Ready() bool {
-	t := c.lock()
-	defer t.Unlock()
-	return c.ready()
-}
-
-func (c *Coordinator) ready() bool { return c.phase == active && c.t0 == 0 }
 
 // Stopping returns a channel that is closed at t0. After Resume it returns a new one.
 func (c *Coordinator) Stopping() <-chan struct{} {
@@ -154,7 +144,7 @@ func (c *Coordinator) request(now time.Duration, why cause, delay bool) {
 	for a := range c.announcements {
 		a.end()
 	}
-	upTo := c.delay
+	upTo := c.delayBefore()
 	if !delay {
 		upTo = 0
 	}

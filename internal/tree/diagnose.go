@@ -3,6 +3,7 @@ package tree
 import (
 	"context"
 	"runtime/pprof"
+	"strings"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/stacks"
@@ -45,8 +46,10 @@ func (t *Tree) takeRequestedStacks() {
 		t.TakeStacks(nodes)
 		t.Ask(nodes, 0)
 		t.Lock()
+		now := t.Now()
 		for _, n := range nodes {
 			close(n.details.stacksTaken)
+			t.failStart(n, now) // if the stacks were requested for that
 		}
 		t.stackRequests = t.stackRequests[len(nodes):]
 		more := len(t.stackRequests) > 0
@@ -61,12 +64,43 @@ func (t *Tree) takeRequestedStacks() {
 func (t *Tree) TakeStacks(nodes []*Node) {
 	look := stacks.Take()
 	for _, n := range nodes {
-		stack, waitsFor := look.Of(n.Label())
+		t.Lock()
+		family := t.family(n)
+		t.Unlock()
+		stack, waitsFor := stacksOf(look, family)
 		t.Lock()
 		if stack != "" && (n.state != over || n.Stack() == "") { // the stacks of a step that is over may have been reported, so they do not change
 			n.ensureDetails().stack, n.ensureDetails().waitsFor = stack, waitsFor
 		}
 		t.Unlock()
+	}
+}
+
+// stacksOf returns the stacks of the steps, each with a heading if there are several, and what the
+// first step waits for.
+func stacksOf(look stacks.Snapshot, family []*Node) (text, waitsFor string) {
+	text, waitsFor = look.Of(family[0].Label())
+	if len(family) == 1 {
+		return text, waitsFor
+	}
+	var parts []string
+	for _, n := range family {
+		if stack, _ := look.Of(n.Label()); stack != "" {
+			parts = append(parts, n.Name()+":\n"+stack)
+		}
+	}
+	return strings.Join(parts, "\n"), waitsFor
+}
+
+// forgetStacks makes it possible to take the stacks of n again.
+func (n *Node) forgetStacks() {
+	if n.details == nil || n.details.stacksTaken == nil {
+		return
+	}
+	select {
+	case <-n.details.stacksTaken:
+		n.details.stacksTaken = nil
+	default: // they are being taken
 	}
 }
 

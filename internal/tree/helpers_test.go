@@ -70,6 +70,10 @@ type host struct{ p *program }
 
 func (h host) Grace() time.Duration                                      { return h.p.grace }
 func (h host) Stopping() bool                                            { return h.p.root.Stopping() }
+func (h host) Requested() bool                                           { return h.p.root.Stopping() }
+func (h host) StartBegan(*tree.Node)                                     {}
+func (h host) StartEnded(*tree.Node, time.Duration, bool)                {}
+func (h host) StartFailed(*tree.Node, time.Duration, error)              {}
 func (h host) GroupStops(_ *tree.Node, _ time.Duration, _ error, _ bool) {}
 func (h host) Scaled()                                                   { h.p.scaled++ }
 func (h host) Returned(n *tree.Node, err error) {

@@ -104,6 +104,7 @@ func (t *Tree) Enter(n *Node, values *Values) {
 	n.env = t.newEnv(n, values, labelLetters[n.Kind])
 	n.started = true
 	t.enter(n)
+	t.beginStart(n)
 }
 
 // Call has the function of n called when the lock is released. Enter was called for n.

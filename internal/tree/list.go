@@ -33,9 +33,12 @@ type List struct {
 // ErrClosed is returned by Add for a list that takes no more members.
 var ErrClosed = errors.New("tree: the list takes no more members")
 
-// Adopt makes n part of the tree. n has a List, and is in no list itself.
+// Adopt makes n part of the tree. n is in no list yet.
 func (t *Tree) Adopt(n *Node) {
-	n.tree, n.List.scale = t, 1
+	n.tree = t
+	if n.List != nil {
+		n.List.scale = 1
+	}
 }
 
 // Add adds n to the list l. If l is stopping, n is the next to stop; if l is also concurrent, n

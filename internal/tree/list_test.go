@@ -158,7 +158,7 @@ func TestWhoIsWaitedFor(t *testing.T) {
 			t.Helper()
 			synctest.Wait()
 			var got []string
-			p.locked(func() { p.Waiting(func(n *tree.Node) { got = append(got, n.Name()) }) })
+			p.locked(func() { p.Waiting(false, func(n *tree.Node) { got = append(got, n.Name()) }) })
 			slices.Sort(got)
 			if !slices.Equal(got, names) {
 				t.Errorf("%v is waited for, want %v", got, names)

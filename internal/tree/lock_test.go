@@ -210,4 +210,7 @@ func (o excuses) Excuses(*tree.Node, error, bool) (yes, silent bool) {
 	o.w.free("Excuses")
 	return false, false
 }
-func (o excuses) Returned(*tree.Node, time.Duration, tree.Result, bool) {}
+
+func (o excuses) Returned(_ *tree.Node, _ time.Duration, r tree.Result, _ bool) tree.Result { return r }
+func (o excuses) StartFailed(*tree.Node, time.Duration, error)                              {}
+func (o excuses) StartEnded(*tree.Node, time.Duration)                                      {}

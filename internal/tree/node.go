@@ -52,8 +52,8 @@ type Node struct {
 	flags
 	Record int32 // an index for the host's use
 	Err    error
-	Start  time.Duration // when its time began to run
-	End    time.Duration // when it will be abandoned; when it ended, once it is over
+	Start  time.Duration // when its time began to run, or its start
+	End    time.Duration // when it will be abandoned, or its start fails; when it ended, once it is over
 
 	tree     *Tree
 	env      *env
@@ -73,22 +73,24 @@ type flags struct {
 	linked         bool // it is in the queue of its list
 	taken          bool // it has its turn: its list waits for it
 	started        bool // its function was called, or is about to be
+	starting       bool // it has a warm-up, and has not called Started
 	told           bool // it was told to stop
 	deadlinePassed bool // the deadline has passed, and the work context has ended
 	waited         bool // at the deadline, the step waited for something that it stops itself
 	ended          bool // all its functions have returned
 }
 
-// More has the options that few steps have. The first three fields do not change once the step is
+// More has the options that few steps have. The first four fields do not change once the step is
 // added.
 type More struct {
-	Interrupt Func    // makes Run return, instead of the end of a context; the step is then a pair
-	Expect    []error // errors that are no failures: of a handler always, of other steps once they were told to stop
-	Policy    any     // for the use of the list's owner
+	Interrupt Func          // makes Run return, instead of the end of a context; the step is then a pair
+	Expect    []error       // errors that are no failures: of a handler always, of other steps once they were told to stop
+	Warmup    time.Duration // the time in which the step has to call Started; Never: any time; 0: it need not call it
+	Policy    any           // for the use of the list's owner
 
 	Cause  error  // why it was told to stop; Interrupt may read it
 	back   int8   // how many functions of the pair have returned
-	result Result // of the function that has returned first
+	result Result // of the function that has returned first, and of a start that has failed
 }
 
 // details has what most steps do not need: how a stuck step is described, and who waits for its
@@ -201,6 +203,9 @@ func (n *Node) Done() <-chan struct{} {
 // NeverRuns ends n, which is in no list.
 func (n *Node) NeverRuns() {
 	n.state, n.ended = over, true
+	if n.details != nil && n.details.done != nil {
+		close(n.details.done)
+	}
 	if n.List != nil {
 		n.List.closed = true
 	}

@@ -34,9 +34,11 @@ const ErrSkipped = NoTime("not run, no time is left for it")
 // Errors makes the exported errors of package group, which sets its fields. The errors are made
 // here, but users find their types in package group.
 var Errors = struct {
-	Panic  func(value any, stack []byte) error
-	Stuck  func(name string, elapsed time.Duration, stack string) error
-	Goexit error
+	Panic func(value any, stack []byte) error
+	Stuck func(name string, elapsed time.Duration, stack string) error
+	// NotStarted is for a step that has not called Started; returned says that it has returned.
+	NotStarted func(name string, elapsed time.Duration, stack string, returned bool) error
+	Goexit     error
 	// Failure reports whether err was made by Panic or Stuck.
 	Failure func(err error) bool
 }{Failure: func(error) bool { return false }}

@@ -123,12 +123,12 @@ func (t *Tree) returned(c call, r Result) (next call, inTime bool) {
 	}
 	inTime = n.state != over
 	if l := n.parent; inTime && l.List.Owner != nil {
-		l.List.Owner.Returned(n, now, r, last)
+		r = l.List.Owner.Returned(n, now, r, last)
 	}
-	if n.pair() {
-		n.More.back++
-		n.More.result = merge(n.More.result, r)
-		r = n.More.result
+	if m := n.More; m != nil {
+		m.back++
+		m.result = merge(m.result, r)
+		r = m.result
 	}
 	if last {
 		t.allReturned(n, now, r)

@@ -177,6 +177,9 @@ func (t *Tree) removeDirectStop(n *Node) {
 // begin begins to stop n. A list advances, a step that runs is told, and a handler is called.
 func (t *Tree) begin(n *Node, now time.Duration) {
 	n.state, n.Start = stopping, now
+	if n.starting {
+		n.deadline, n.End = 0, 0 // those of its start
+	}
 	n.changed() // n may be closed before its turn
 	if n.List != nil {
 		t.beginList(n, now)
@@ -298,6 +301,9 @@ func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 		n.List.closed = true
 	}
 	t.Host.Notice(n)
+	if n.starting {
+		t.endStart(n, now, o == OK && !n.told)
+	}
 }
 
 // HasCloser reports whether a closer or a caller of StopTask gets the error of n.

@@ -245,16 +245,17 @@ func (t *Tree) waitsForDirectStop(n *Node) bool {
 	return false
 }
 
-// Waiting calls f for each step that is stopping and does not itself wait for another.
-func (t *Tree) Waiting(f func(*Node)) {
+// Waiting calls f for each step that is stopping, or starting, and does not itself wait for another.
+func (t *Tree) Waiting(starting bool, f func(*Node)) {
+	counts := func(s *Node) bool { return s.hasDeadline() && (s.state == waiting) == starting }
 	outer := make(map[*Node]bool)
 	for _, s := range t.running {
-		if s.state == stopping && !outer[s] {
+		if counts(s) && !outer[s] {
 			s.anyWaiter(func(m *Node) bool { outer[m] = true; return false })
 		}
 	}
 	for _, s := range t.running {
-		if s.state == stopping && !outer[s] {
+		if counts(s) && !outer[s] {
 			f(s)
 		}
 	}
@@ -283,7 +284,7 @@ func (t *Tree) fire() {
 	t.armed = 0
 	for i := 0; i < len(t.running); {
 		s := t.running[i]
-		if s.state == stopping {
+		if s.hasDeadline() {
 			t.due(s, now)
 		}
 		if i < len(t.running) && t.running[i] == s { // else another step has moved to this index
@@ -292,7 +293,7 @@ func (t *Tree) fire() {
 	}
 	next := Never
 	for _, s := range t.running {
-		if s.state == stopping {
+		if s.hasDeadline() {
 			next = min(next, s.dueAt())
 		}
 	}
@@ -302,6 +303,8 @@ func (t *Tree) fire() {
 // dueAt returns when the timer has to fire next for a step whose time runs.
 func (n *Node) dueAt() time.Duration {
 	switch {
+	case n.state == waiting: // it starts
+		return n.End
 	case !n.deadlinePassed:
 		return n.deadline
 	case !n.StacksRequested():
@@ -320,11 +323,16 @@ func (t *Tree) due(n *Node, now time.Duration) {
 	if now < n.deadline {
 		return
 	}
+	if n.state == waiting {
+		t.startDue(n, now)
+		return
+	}
 	if !n.deadlinePassed {
 		n.deadlinePassed = true
 		n.waited = n.waited || t.waitsForDirectStop(n)
 		t.finish(&n.work, expired)
 		t.allowLateTimer(n, now)
+		n.forgetStacks() // those of its start, if that has failed
 	}
 	if now >= n.stacksAt() {
 		t.requestStacks(n)

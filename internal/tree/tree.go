@@ -51,8 +51,16 @@ type Host interface {
 	// Grace returns the time for a node that stops by itself: a group, or a scope that is closed
 	// early.
 	Grace() time.Duration
-	// Stopping reports whether the program was asked to stop.
+	// Stopping reports whether the stop of the program was requested or announced.
 	Stopping() bool
+	// Requested reports whether the stop of the program was requested.
+	Requested() bool
+	// StartBegan is called when the start of n, which has a warm-up, has begun. StartEnded is called
+	// when n has called Started, which ok says, or has its outcome. StartFailed is called when n has
+	// exceeded the limit of its start.
+	StartBegan(n *Node)
+	StartEnded(n *Node, now time.Duration, ok bool)
+	StartFailed(n *Node, now time.Duration, err error)
 	// Notice is called when the stop of n has begun, and when n has its outcome.
 	Notice(n *Node)
 	// GroupStops is called when a group begins to stop because of cause, and when a task of it
@@ -71,8 +79,14 @@ type Owner interface {
 	// called without the lock, on the goroutine of n, because it may call methods of err.
 	Excuses(n *Node, err error, excused bool) (yes, silent bool)
 	// Returned is called when a function of n has returned with r. last says whether it was the
-	// last function of n. Returned is called with the lock held, before n has its outcome.
-	Returned(n *Node, now time.Duration, r Result, last bool)
+	// last function of n. Returned is called with the lock held, before n has its outcome. It returns
+	// the result to use, which is r in most cases.
+	Returned(n *Node, now time.Duration, r Result, last bool) Result
+	// StartFailed is called with the lock held when n was told to stop because it has exceeded the
+	// limit of its start. err is a part of the result that n will have.
+	StartFailed(n *Node, now time.Duration, err error)
+	// StartEnded is called with the lock held when the start of n is over, however it ended.
+	StartEnded(n *Node, now time.Duration)
 }
 
 // A Tree has the state that the nodes of a program share.

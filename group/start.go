@@ -1,0 +1,76 @@
+package group
+
+import (
+	"context"
+	"time"
+
+	"github.com/lastcall-go/lastcall/internal/tree"
+)
+
+// Started says that the step that ctx belongs to can do its work: a task with Warmup, or main with
+// Coordinator.Warmup. The tasks that wait for it are begun, and the program may become Ready. Any
+// goroutine of the step may call it, with the step's context or one that descends from it.
+//
+// Started does nothing if the step has no Warmup, has called Started before, was told to stop, or
+// has ended, and if ctx belongs to no step. So a function that may run with or without Warmup can
+// always call it. httpdrain.Serve and grpcdrain.Serve call it when they listen.
+func Started(ctx context.Context) { tree.Started(ctx) }
+
+// The methods below have the order in which tasks begin. They expect the tree to be locked.
+
+// startNext begins the tasks that have not begun, oldest first, up to one that has to call Started.
+// If none is left, the group has started.
+func (g *Group) startNext(now time.Duration) {
+	for g.starting == nil && len(g.pending) > 0 && !g.begun {
+		t := g.pending[0]
+		g.pending = g.pending[1:]
+		g.start(t)
+	}
+	if g.starting == nil && !g.begun && g.outer != nil {
+		g.node.Tree().Started(g.outer, now)
+	}
+}
+
+// refuse ends the tasks that have not begun: they never run.
+func (g *Group) refuse() {
+	for _, t := range g.pending {
+		t.refused = true
+		t.node.NeverRuns()
+	}
+	g.pending = nil
+}
+
+// StartEnded begins the next tasks, because the task that they have waited for has started or ended. If
+// a stop of the program was requested meanwhile, they are never begun, not even during the delay.
+func (o owner) StartEnded(n *tree.Node, now time.Duration) {
+	g := o.g
+	if g.starting != n {
+		return
+	}
+	g.starting = nil
+	if n.Tree().Host.Requested() {
+		g.refuse()
+	}
+	g.startNext(now)
+}
+
+// StartFailed stops the group.
+func (o owner) StartFailed(n *tree.Node, now time.Duration, err error) {
+	err = &TaskError{n.Name(), err}
+	if o.g.begun {
+		o.g.notifyHost(now, err, true)
+		return
+	}
+	o.g.begin(now, n, err)
+}
+
+// isDone reports whether the context given to Run has ended, perhaps before watch has seen it. It
+// calls no method of the context, which may block.
+func (g *Group) isDone() bool {
+	select {
+	case <-g.done:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,145 @@
+package tree
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// This file starts steps that have a warm-up: it is the mirror of stop.go. Such a step has a
+// deadline, as a step that stops has one, and fire handles both. If the step does not call Started
+// before its deadline, its stacks are taken and then its context ends, in this order: a step that
+// returns as soon as its context ends would no longer show what it has waited for.
+//
+// A step that starts is still waiting for its turn to stop. If the turn comes, the stop replaces the
+// times of the start.
+
+// mostForStacks is how long the end of a start that hangs waits for the stacks. The error is to be
+// told within 50 ms of the limit; the rest of these is for a timer that fires late.
+const mostForStacks = 40 * time.Millisecond
+
+// beginStart begins the start of n, whose function is about to be called, if n has a warm-up.
+func (t *Tree) beginStart(n *Node) {
+	if n.More == nil || n.More.Warmup == 0 {
+		return
+	}
+	now := t.Now()
+	n.starting, n.Start = true, now
+	n.deadline = Sum(now, n.More.Warmup)
+	n.End = n.deadline
+	t.arm(now, n.deadline)
+	t.Host.StartBegan(n)
+}
+
+// Starting reports whether n has a warm-up, runs, and has not called Started.
+func (n *Node) Starting() bool { return n.starting }
+
+// hasDeadline reports whether the timer has to look after n, because it starts or stops.
+func (n *Node) hasDeadline() bool { return n.state == stopping || n.state == waiting && n.starting }
+
+// Started ends the start of the step that ctx belongs to, if there is one that starts. The lock must
+// not be held.
+func Started(ctx context.Context) {
+	n := From(ctx)
+	if n == nil {
+		return
+	}
+	n.tree.Lock()
+	defer n.tree.Unlock()
+	n.tree.Started(n, n.tree.Now())
+}
+
+// Started ends the start of n. It does nothing if n does not start, stops already, or has exceeded
+// its limit: as for a stop, that is so at the deadline, or else it would depend on the resolution of
+// the clock.
+func (t *Tree) Started(n *Node, now time.Duration) {
+	if n.starting && n.state == waiting && now < n.deadline {
+		t.endStart(n, now, true)
+	}
+}
+
+// endStart ends the start of n. ok is false if n has ended without a call of Started.
+func (t *Tree) endStart(n *Node, now time.Duration, ok bool) {
+	n.starting = false
+	t.Host.StartEnded(n, now, ok)
+	if n.state == waiting {
+		n.deadline, n.End = 0, 0 // they will be those of its stop
+	}
+	if o := n.parent.List.Owner; o != nil {
+		o.StartEnded(n, now)
+	}
+}
+
+// startDue handles the deadline of a start. Once n or the program was asked to stop, its start has no
+// limit: that of its stop applies.
+func (t *Tree) startDue(n *Node, now time.Duration) {
+	switch {
+	case n.told || t.Host.Requested():
+		n.deadline, n.End = Never, Never
+	case !n.StacksRequested():
+		n.End = now + mostForStacks
+		t.requestStacks(n)
+	case now >= n.End:
+		t.failStart(n, now)
+	}
+}
+
+// failStart ends the context of n, which has not called Started in time. The error is a part of the
+// result of n, whatever n returns.
+func (t *Tree) failStart(n *Node, now time.Duration) {
+	if !n.starting || n.state != waiting || n.told {
+		return
+	}
+	n.deadline, n.End = Never, Never
+	r := t.NotStarted(n, now, false)
+	n.More.result = merge(r, n.More.result)
+	t.Tell(n, r.Err, Asked(r.Err))
+	t.Host.StartFailed(n, now, r.Err)
+	if o := n.parent.List.Owner; o != nil {
+		o.StartFailed(n, now, r.Err)
+	}
+}
+
+// NotStarted returns the result of n, which has not called Started. returned says that n has
+// returned, and not exceeded its limit.
+func (t *Tree) NotStarted(n *Node, now time.Duration, returned bool) Result {
+	names := []string{n.Name()}
+	for m := t.startsWithin(n); m != nil; m = t.startsWithin(m) {
+		names = append(names, m.Name())
+	}
+	return Result{Err: Errors.NotStarted(strings.Join(names, "/"), now-n.Start, n.Stack(), returned)}
+}
+
+// startsWithin returns the step whose start the step n waits for, in a group that n runs, or nil.
+func (t *Tree) startsWithin(n *Node) *Node {
+	i := slices.IndexFunc(t.running, func(s *Node) bool {
+		return s.starting && s.parent != nil && s.parent.container() == n && s.parent.Kind == Group
+	})
+	if i < 0 {
+		return nil
+	}
+	return t.running[i]
+}
+
+// family returns the steps whose stacks explain n: while n starts, the step that hangs, then n and
+// the other steps within n, and else only n.
+func (t *Tree) family(n *Node) []*Node {
+	all := []*Node{n}
+	if !n.starting || n.state != waiting {
+		return all
+	}
+	hangs := n
+	for m := t.startsWithin(n); m != nil; m = t.startsWithin(m) {
+		hangs = m
+	}
+	if hangs != n {
+		all = []*Node{hangs, n}
+	}
+	for _, s := range t.running {
+		if s != n && s != hangs && s.env != nil && n.Encloses(s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
