@@ -385,9 +385,7 @@ func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last boo
 	if n.More != nil && n.More.Policy != nil {
 		mayFinish = mayFinish || n.More.Policy.(*policy).mayFinish
 	}
-	if n.Starting() && r.Err == nil && !mayFinish && !n.WasTold() && !g.begun && !g.isDone() {
-		r = n.Tree().NotStarted(n, now, true)
-	}
+	r = g.checkStart(n, now, r, mayFinish)
 	switch {
 	case r.Err != nil && n.HasCloser(): // Shutdown returns the error
 	case r.Err != nil && g.begun:

@@ -64,6 +64,15 @@ func (o owner) StartFailed(n *tree.Node, now time.Duration, err error) {
 	o.g.begin(now, n, err)
 }
 
+// checkStart returns the result of a task that has returned with r: a failure if it has returned nil
+// before it has called Started, and may not do so.
+func (g *Group) checkStart(n *tree.Node, now time.Duration, r tree.Result, mayFinish bool) tree.Result {
+	if !n.Starting() || r.Err != nil || mayFinish || n.WasTold() || g.begun || g.isDone() {
+		return r
+	}
+	return n.Tree().NotStarted(n, now, true)
+}
+
 // isDone reports whether the context given to Run has ended, perhaps before watch has seen it. It
 // calls no method of the context, which may block.
 func (g *Group) isDone() bool {

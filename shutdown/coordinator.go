@@ -172,6 +172,12 @@ func init() {
 		c.setup()
 		c.note(health{err})
 	}
+	notify.Warming = func(coordinator any) bool {
+		c := coordinator.(*Coordinator)
+		t := c.lock()
+		defer t.Unlock()
+		return c.phase == active && c.t0 == 0 && !c.ready()
+	}
 	notify.Running = func(coordinator any) (steps []string) {
 		c := coordinator.(*Coordinator)
 		t := c.lock()

@@ -244,7 +244,7 @@ func (c *Coordinator) setCode(n *tree.Node, code int) {
 // Returned stops the program if main or a task of Start ends by itself.
 func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, _ bool) tree.Result {
 	c := o.c
-	if n.Starting() && r.Err == nil && c.t0 == 0 && !c.parentIsDone() { // n is main
+	if n.Starting() && r.Err == nil && !n.Tree().Host.Stopping() && !c.parentIsDone() { // n is main
 		r = c.tree.NotStarted(n, now, true)
 	}
 	switch {

@@ -37,7 +37,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "an announcement is over at once", breaks: "the channel of Quiesce is closed when the delay is over",
-		in: "shutdown.Coordinator.announce", old: "time.AfterFunc(c.delay, func() { unlabel(); a.end(); t := c.lock(); defer t.Unlock(); delete(c.announcements, a) })", new: "a.end()",
+		in: "shutdown.Coordinator.announce", old: "time.AfterFunc(c.delayBefore(), func() { unlabel(); a.end(); t := c.lock(); defer t.Unlock(); delete(c.announcements, a) })", new: "a.end()",
 	},
 	{
 		name: "it is not ready again after Resume", breaks: "Ready is true again after Resume",

@@ -30,6 +30,10 @@ var Hook func(coordinator any) (answered func())
 // again if err is nil. Package shutdown sets Health, and sdnotify calls it.
 var Health func(coordinator any, err error)
 
+// Warming reports whether the program of a *shutdown.Coordinator is not ready because it has not
+// started. Package shutdown sets it.
+var Warming func(coordinator any) bool
+
 // Running describes each step that a *shutdown.Coordinator waits for: its kind, its name, and
 // where it was registered. A report has only steps that are over. Package shutdown sets Running.
 var Running func(coordinator any) []string

@@ -68,8 +68,9 @@ func inBubble(t *testing.T, f func(p *program)) {
 // A host is the tree.Host of a program.
 type host struct{ p *program }
 
-func (h host) Grace() time.Duration                                      { return h.p.grace }
-func (h host) Stopping() bool                                            { return h.p.root.Stopping() }
+func (h host) Grace() time.Duration { return h.p.grace }
+func (h host) Stopping() bool { return h.p.root.Stopping() }
+
 func (h host) Requested() bool                                           { return h.p.root.Stopping() }
 func (h host) StartBegan(*tree.Node)                                     {}
 func (h host) StartEnded(*tree.Node, time.Duration, bool)                {}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/lastcall-go/lastcall/internal/notify"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
@@ -98,14 +99,19 @@ func (r *readiness) restore() {
 	r.before = nil
 }
 
-// follow sets the statuses when a stop is announced, and when that was undone, until over is
-// closed. c may be a Coordinator that does not run: that of a task without one.
+// check sets all statuses to NOT_SERVING if the program has not started, or a stop is announced. c
+// may be a Coordinator that does not run: that of a task without one.
+func (r *readiness) check(c *shutdown.Coordinator) {
+	if notify.Warming(c) || c.Report() != nil {
+		r.announce(false)
+	}
+}
+
+// follow sets the statuses when Ready of c changes, until over is closed.
 func (r *readiness) follow(c *shutdown.Coordinator, over <-chan struct{}) {
 	for {
 		for !c.Ready() {
-			if c.Report() != nil {
-				r.announce(false)
-			}
+			r.check(c)
 			select {
 			case <-time.After(readyPause):
 			case <-over:

@@ -20,6 +20,9 @@ import (
 //
 //	g.Go("grpc", grpcdrain.Serve(srv, grpcdrain.Addr(":50051")))
 //
+// When it listens, the task calls group.Started: give it a group.Warmup if other tasks of the group
+// wait for that.
+//
 // The task returns nil if every RPC has ended. At its deadline it closes all connections, and
 // fails with the RPCs that this has cut off. It fails at once if it cannot listen, if srv is nil,
 // if a task serves srv or has served it, or if srv was stopped before. If the listener fails, the
@@ -111,11 +114,14 @@ func run(ctx context.Context, srv *grpc.Server, o options) error {
 
 	if s.ready = newReadiness(s); s.ready != nil {
 		var following sync.WaitGroup
-		following.Go(func() { s.ready.follow(shutdown.FromContext(ctx), s.told) })
+		c := shutdown.FromContext(ctx)
+		s.ready.check(c) // before the first client asks
+		following.Go(func() { s.ready.follow(c, s.told) })
 		defer following.Wait()
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
+	group.Started(ctx)
 	select {
 	case <-ctx.Done():
 	case <-l.closing: // the listener has failed, or the user called GracefulStop or Stop

@@ -38,6 +38,9 @@ import (
 // If BaseContext returns main's context, or one derived from it, the contexts of requests do not
 // end when main is told to stop.
 //
+// When it listens, the task calls group.Started: give it a group.Warmup if other tasks of the group
+// wait for that.
+//
 // The task returns nil if every request was answered. It fails at once if it cannot listen, or if
 // a certificate does not load. If the listener fails, the task waits up to 5 s for the requests in
 // flight and returns the listener's error. At its deadline it closes all connections, also hijacked
@@ -141,6 +144,7 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 		}
 	})()
 
+	group.Started(ctx)
 	err = s.accept(l)
 	close(l.served)
 	_ = l.Close()

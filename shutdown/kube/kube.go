@@ -53,16 +53,19 @@ import (
 //	/livez    200
 //	/prestop  see PreStop
 //
-// c is ready from the start of Run to t0. If the program needs time before it can serve, write a
-// handler for /readyz that also responds 503 until then. Handler panics if c is nil.
+// c is ready from the start of Run to t0. If the program needs time before it can serve, set c.Warmup:
+// /readyz then responds 503 until the program has started. Handler panics if c is nil.
 func Handler(c *shutdown.Coordinator) http.Handler {
 	mustNotBeNil("Handler", c)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if c.Ready() {
+		switch {
+		case c.Ready():
 			say(w, http.StatusOK, "ready")
-		} else {
+		case notify.Warming(c):
+			say(w, http.StatusServiceUnavailable, "starting")
+		default:
 			say(w, http.StatusServiceUnavailable, "stopping")
 		}
 	})

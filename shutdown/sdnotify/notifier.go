@@ -10,7 +10,9 @@ import (
 
 // A notifier sends messages for the events of a Coordinator, which come one after the other.
 type notifier struct {
+	c        *shutdown.Coordinator
 	next     func(shutdown.Event)
+	ready    bool      // READY=1 was sent
 	end      time.Time // the end of the grace period
 	draining bool
 	watchdog *keepAlive // during the drain
@@ -22,10 +24,13 @@ func (n *notifier) observe(e shutdown.Event) {
 		defer n.next(e) // deferred, so that a panic in it does not prevent the message
 	}
 	switch e := e.(type) {
+	case shutdown.Warmed:
+		n.sendReady()
 	case shutdown.Quiesced:
 		send(status("not ready: a stop was announced"))
 	case shutdown.Resumed:
 		send(status("ready again"))
+		n.sendReady()
 	case shutdown.StopRequested:
 		n.stopRequested(e)
 	case shutdown.DelayEnded:
@@ -40,6 +45,15 @@ func (n *notifier) observe(e shutdown.Event) {
 	case shutdown.Drained:
 		n.watchdog.stop()
 		send(ended(e.Report), extend(0))
+	}
+}
+
+// sendReady tells systemd that the program has started, if Coordinator.Warmup is set. Without it only
+// the program knows when it serves, and calls Ready.
+func (n *notifier) sendReady() {
+	if n.c.Warmup > 0 && !n.ready && n.c.Ready() {
+		n.ready = true
+		send(daemon.SdNotifyReady, status("ready"))
 	}
 }
 

@@ -18,7 +18,7 @@
 //
 // These are the messages, on the timeline of package shutdown:
 //
-//	Ready        READY=1, STATUS=
+//	Ready        READY=1, STATUS=                               or when c.Ready turns true, see Attach
 //	t0           STATUS=, EXTEND_TIMEOUT_USEC=                  still serving; the Delay and 3 s
 //	t0 + Delay   STOPPING=1, STATUS=, EXTEND_TIMEOUT_USEC=      3 s
 //	each step    EXTEND_TIMEOUT_USEC=                           the step's budget and 3 s
@@ -62,7 +62,9 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// Attach reports the stop of c to systemd. Call it once, before any other use of c, because it sets
+// Attach reports the stop of c to systemd. If c.Warmup is set, it also reports that the program has
+// started, when c.Ready turns true: do not call [Ready] then. TimeoutStartSec of the unit has to be
+// longer than c.Warmup. Call Attach once, before any other use of c, because it sets
 // c.Observe. A function that was set there before is still called. After a second Attach systemd
 // would get each message twice.
 //
@@ -77,11 +79,12 @@ func Attach(c *shutdown.Coordinator) {
 	if !enabled() {
 		return
 	}
-	n := &notifier{next: c.Observe}
+	n := &notifier{c: c, next: c.Observe}
 	c.Observe = n.observe
 }
 
-// Ready tells systemd that the program has started and serves. systemctl start then returns, and
+// Ready tells systemd that the program has started and serves, if Coordinator.Warmup is not set:
+// [Attach] does it otherwise. systemctl start then returns, and
 // systemd starts the units that are ordered after this one.
 //
 // ctx is the context of main or of a task. Ready waits until the socket accepts the message. If ctx
