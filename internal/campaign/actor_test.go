@@ -145,9 +145,13 @@ func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 	d, ok := work.Deadline()
 	late, expired := ok && time.Now().After(d), errors.Is(work.Err(), context.DeadlineExceeded)
 	var closed, shut bool
+	var notStarted error
 	w.note(func() {
 		closed, shut = sn.closed, sn.shuts != nil
-		sn.over, sn.end, sn.how, sn.err, sn.late, sn.expired = true, w.now(), h, err, late, expired
+		if h == byReturn && err == nil && w.endedTooEarly(sn) {
+			notStarted = errNotStarted
+		}
+		sn.over, sn.end, sn.how, sn.err, sn.late, sn.expired = true, w.now(), h, either(err, notStarted), late, expired
 		sn.moved = work == sn.work && !d.Equal(sn.deadline) // the functions of a pair have a context each
 	})
 	late = late || newCore && expired
@@ -156,11 +160,11 @@ func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 	case sn.kind == shutdown.KindMain:
 		// Its result is compared with the error of the context of Run.
 		until := ifelse(err == nil, 0, w.p.Ctx.until(w.obs.start))
-		w.heldUp(stimulus{cause: ifelse(bad || late, err, nil), why: mainReturned}, max(0, until-w.now()))
+		w.heldUp(stimulus{cause: ifelse(bad || late, sn.err, nil), why: mainReturned}, max(0, until-w.now()))
 	case sn.kind == shutdown.KindTask && sn.started && !sn.told:
 		w.stimulus(stimulus{cause: ifelse(bad, err, nil), fault: bad, why: taskEnded, of: sn.Name, maybe: closed})
 	case sn.kind == shutdown.KindTask && !sn.started && (bad || late):
-		w.fails(sn, stimulus{cause: err, maybe: shut || late || sn.in != nil || sn.Inner != nil})
+		w.fails(sn, stimulus{cause: sn.err, maybe: shut || late || sn.in != nil || sn.Inner != nil})
 	}
 	return err
 }
@@ -170,6 +174,8 @@ func (sn *seen) bad() bool {
 	var sig *signals.Error
 	var code *shutdown.ExitError
 	switch {
+	case sn.failedAt > 0:
+		return true
 	case newCore && errors.As(sn.err, new(polite)) && sn.how == byReturn && sn.aloneErr == nil:
 		return false
 	case sn.how == byPanic || sn.how == byGoexit || sn.aloneErr != nil:

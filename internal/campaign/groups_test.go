@@ -56,6 +56,8 @@ func (m *model) checkGroupStop() {
 		}
 		switch {
 		case !sn.ofMain():
+		case sn.failedAt > 0:
+			want = min(want, sn.failedAt)
 		case sn.shuts != nil && sn.over && sn.ignoring():
 		case sn.shuts != nil, sn.Inner != nil, m.isLate(sn):
 			return // somebody else may have waited for its end

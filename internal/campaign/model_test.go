@@ -95,6 +95,7 @@ func judgeOne(o *observation, new bool) []string {
 	m.checkCode()
 	m.checkLeft()
 	m.checkNew()
+	m.checkStarts()
 	return m.findings
 }
 
@@ -242,6 +243,9 @@ func sameCause(got, want error) bool {
 	if errors.As(want, &wantSig) {
 		return errors.As(got, &gotSig) && gotSig.Signal == wantSig.Signal
 	}
+	if want == errNotStarted {
+		return errors.As(got, new(*group.StartError))
+	}
 	var panicked *group.PanicError
 	return errors.Is(got, want) || want == errBoom && errors.As(got, &panicked)
 }
@@ -258,7 +262,8 @@ func (m *model) checkDelay() {
 			quiet = -1
 		}
 	}
-	t0, grace, granted := m.stop, m.p.Grace, m.grantsDelay()
+	ready, known := m.wasReady()
+	t0, grace, granted := m.stop, m.p.Grace, m.grantsDelay() && (ready || !known)
 	if quiet >= 0 {
 		if m.stop <= quiet+m.p.Grace {
 			t0 = quiet
@@ -278,7 +283,7 @@ func (m *model) checkDelay() {
 	if granted {
 		want = max(m.stop, t0+delay)
 	}
-	least := want
+	least := ifelse(known, want, m.stop)
 	for _, s := range m.stops {
 		if s.at >= m.stop && !s.delay {
 			want = ifelse(s.maybe, want, min(want, s.at))
@@ -405,7 +410,7 @@ func (m *model) outcome(t *told) shutdown.Outcome {
 		return outcomeGoexited
 	case m.isLate(sn):
 		return outcomeLate
-	case m.new && errors.As(sn.err, new(polite)):
+	case m.new && errors.As(sn.err, new(polite)) && sn.failedAt == 0:
 		return outcomeOK
 	case sn.bad():
 		return outcomeFailed

@@ -3,7 +3,9 @@ package campaign
 import "slices"
 
 // allMutants are the faults that the campaign has to find, one by one.
-func allMutants() []mutant { return slices.Concat(programMutants, groupMutants, treeMutants) }
+func allMutants() []mutant {
+	return slices.Concat(programMutants, groupMutants, startMutants, treeMutants)
+}
 
 // programMutants are in the files that are about the program: its timeline, its report, its log.
 var programMutants = []mutant{
@@ -234,6 +236,54 @@ var programMutants = []mutant{
 	{
 		name: "a context belongs to no Coordinator", breaks: "a context belongs to the Coordinator whose step it is",
 		in: "shutdown.FromContext", old: "n != nil", new: "n == nil && n != nil",
+	},
+}
+
+// startMutants are in the starts with Warmup.
+var startMutants = []mutant{
+	{
+		name: "a task begins before the one before it has started", breaks: "a task begins when those before it have started",
+		in: "group.Group.startNext", old: "g.starting == nil && len(g.pending) > 0 && !g.begun", new: "len(g.pending) > 0 && !g.begun",
+	},
+	{
+		name: "a group in which all have started has not", breaks: "a group that has started is Started for the step that runs it",
+		in: "group.Group.startNext", old: "g.node.Tree().Started(g.outer, now)", new: "_ = now",
+	},
+	{
+		name: "a stop goes on with the start", breaks: "what has not begun at the request to stop is never begun",
+		in: "group.owner.StartEnded", old: "g.refuse()", new: "",
+	},
+	{
+		name: "a task that returns early has started", breaks: "a task that ends without an error before it has started is an error",
+		in: "group.Group.checkStart", old: "return n.Tree().NotStarted(n, now, true)", new: "_ = now",
+	},
+	{
+		name: "a task may not finish during its start", breaks: "one with MayFinish has then started and finished",
+		in: "group.Group.checkStart", old: "!n.Starting() || r.Err != nil || mayFinish", new: "!n.Starting() || r.Err != nil",
+	},
+	{
+		name: "the start of a task has no limit", breaks: "a task that has not started in time fails its group",
+		in: "internal/tree.Tree.startDue", old: "t.failStart(n, now)", new: "n.End = Never",
+	},
+	{
+		name: "the limit of a start fails the task also during a stop", breaks: "once a stop was requested a start has no limit of its own",
+		in: "internal/tree.Tree.startDue", old: "n.told || t.Host.Requested()", new: "n.told",
+	},
+	{
+		name: "a task that was told to stop can still start", breaks: "Started does nothing once the task was told to stop",
+		in: "internal/tree.Tree.Started", old: "!n.told", new: "true",
+	},
+	{
+		name: "Ready does not wait for starts", breaks: "Ready is false while a warm-up is under way",
+		in: "shutdown.Coordinator.ready", old: "c.starts == 0", new: "true",
+	},
+	{
+		name: "there is a delay although it was never ready", breaks: "if Ready was never true there is no delay",
+		in: "shutdown.Coordinator.delayBefore", old: "!c.wasReady", new: "false",
+	},
+	{
+		name: "main need not start", breaks: "main with a Warmup that has not started in time stops the program",
+		in: "shutdown.owner.StartFailed", old: "o.c.request(now, cause{err: err}, false)", new: "_ = err",
 	},
 }
 

@@ -317,7 +317,7 @@ var faults = []fault{
 				for k := range w.Steps {
 					w.Steps[k].Elapsed = 3 * s
 				}
-				o.events = slices.Insert(o.events, i, noted{o.events[i].at + 3*s, w})
+				o.events = slices.Insert(o.events, i, noted{at: o.events[i].at + 3*s, Event: w})
 				return
 			}
 		}

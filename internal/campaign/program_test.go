@@ -17,6 +17,7 @@ type program struct {
 	Main    *actor
 	Group   *strange // the context of main's group
 	Pool    bool     // main's group is Concurrent
+	Warms   bool     // main or tasks have a Warmup, that of main is the Coordinator's
 	Tasks   []*actor // of main's group; without any there is none
 	Holds   []*actor // begun by main
 	Stack   []*entry // in the order of registration
@@ -44,6 +45,8 @@ type actor struct {
 	Timeout time.Duration
 	Reserve time.Duration
 	Mild    bool          // of a task: MayFinish
+	Warm    time.Duration // of main and tasks: Warmup; negative: without a limit
+	Up      time.Duration // when it calls Started, after its beginning; 0: it does not
 	Pair    bool          // of a task: two functions; the second does everything when the task is told to stop, the first may return alone
 	Bare    bool          // of a hold: Hold, not Go
 	Within  time.Duration // the deadline of a context that it makes; 0: none
@@ -213,6 +216,9 @@ func (a *actor) String() string {
 		text += fmt.Sprintf(", way %d, code %d, within %v", a.Way, a.Code, a.Within)
 	}
 	text += ifelse(a.Mild, ", MayFinish", "") + ifelse(a.Pair, ", a pair", "") + ifelse(a.Bare, ", bare", "")
+	if a.Warm != 0 {
+		text += fmt.Sprintf(", Warmup %v, started after %v", a.warmup(), a.Up)
+	}
 	text += terms(a.Timeout, a.Reserve) + a.Ctx.String()
 	if a.Sub != nil {
 		text += fmt.Sprintf(" (%v)", a.Sub)

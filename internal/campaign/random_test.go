@@ -89,6 +89,9 @@ func (g *generator) program() *program {
 			p.Events = append(p.Events, &event{At: at + time.Duration(i)*(250*ms+time.Duration(i)), What: signalled, N: g.IntN(2)})
 		}
 	}
+	if g.chance(20) {
+		g.warmups(p)
+	}
 	return p
 }
 

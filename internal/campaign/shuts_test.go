@@ -160,7 +160,7 @@ func (m *model) checkShut(sn *seen, c *shut) {
 	case !sn.over || c.end != max(c.at, sn.end):
 		m.found("shut", "Shutdown of %s, which ended at %v (%t), returned: %+v", sn.Name, sn.end, sn.over, *c)
 	case m.expired(sn):
-	case sn.bad() && !errors.Is(c.err, either(sn.aloneErr, sn.err)) && sn.how == byReturn, sn.bad() != (c.err != nil) && !m.isLate(sn) && !m.wasLate(sn):
+	case sn.bad() && !sn.hasError(c.err) && sn.how == byReturn, sn.bad() != (c.err != nil) && !m.isLate(sn) && !m.wasLate(sn):
 		m.found("shut", "Shutdown of %s, which ended with %v, returned: %+v", sn.Name, sn.err, *c)
 	}
 }

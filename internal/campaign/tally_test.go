@@ -24,6 +24,9 @@ type tally struct {
 	taken    int            // handlers that were unregistered
 	inner    int            // programs within steps of others
 	alone    int            // of those, without a Run
+	inStart  int            // stops in the middle of a start
+	hung     int            // starts that have exceeded their limit
+	never    int            // tasks that never began
 	made     map[string]int // handlers that ran in scopes made by a kind of step
 }
 
@@ -58,7 +61,11 @@ func (t *tally) count(o *observation) {
 		t.closed += n
 		t.handed += ifelse(c.hand, n, 0)
 	}
+	starting := false
 	for _, sn := range o.seen {
+		t.hung += ifelse(sn.failedAt > 0, 1, 0)
+		t.never += ifelse(sn.task != nil && sn.calls == 0 && o.p.Warms, 1, 0)
+		starting = starting || newModel(o, newCore).startsAt(sn, o.began)
 		t.taken += ifelse(sn.won, 1, 0)
 		if maker := o.named(sn.maker); maker != nil && sn.home.at > o.start && sn.calls > 0 {
 			t.made[maker.kindName()]++
@@ -67,6 +74,7 @@ func (t *tally) count(o *observation) {
 			t.shut += ifelse(c.err != nil && c.err != c.ended, 1, 0)
 		}
 	}
+	t.inStart += ifelse(starting, 1, 0)
 	t.leaks += len(o.report.Leaks)
 }
 
@@ -91,6 +99,7 @@ func (t *tally) missing() (what []string) {
 	for name, n := range map[string]int{
 		"forced": t.forced, "ended": t.ended, "announced": t.quiet, "resumed": t.resumed, "reraised": t.reraised, "leaks": t.leaks,
 		"shut": t.shut, "closed": t.closed, "handed": t.handed, "unregistered": t.taken,
+		"stops in the middle of a start": t.inStart, "starts that hang": t.hung, "tasks that never begin": t.never,
 		"programs within": t.inner, "programs without a Run": t.alone,
 	} {
 		if n == 0 {
@@ -111,6 +120,6 @@ func (t *tally) String() string {
 		parts = append(parts, fmt.Sprintf("%d %v", n, shutdown.Outcome(o)))
 	}
 	return fmt.Sprintf("%s; %d leaks; %d announced, %d resumed, %d forced, %d ended by a third signal, %d raised again; "+
-		"%d unregistered; ran in scopes made at run time by: %v; %d programs within steps, %d of those without a Run; errors: %d of Task.Shutdown, %d of a Close, %d of those released",
-		strings.Join(parts, ", "), t.leaks, t.quiet, t.resumed, t.forced, t.ended, t.reraised, t.taken, t.made, t.inner, t.alone, t.shut, t.closed, t.handed)
+		"%d stopped in the middle of a start, %d starts hung, %d tasks never began; %d unregistered; ran in scopes made at run time by: %v; %d programs within steps, %d of those without a Run; errors: %d of Task.Shutdown, %d of a Close, %d of those released",
+		strings.Join(parts, ", "), t.leaks, t.quiet, t.resumed, t.forced, t.ended, t.reraised, t.inStart, t.hung, t.never, t.taken, t.made, t.inner, t.alone, t.shut, t.closed, t.handed)
 }

@@ -108,6 +108,7 @@ type sent struct {
 type noted struct {
 	at time.Duration
 	shutdown.Event
+	ready bool // what Ready said then
 }
 
 type exit struct {
@@ -185,6 +186,8 @@ type seen struct {
 	left     time.Duration // to its deadline then; -1: none
 	acts     bool          // from then on it waits only for its own act
 	actsAt   time.Duration
+	upAt     time.Duration // when it called Started; 0: it has not
+	failedAt time.Duration // when it exceeded the limit of its start; 0: it has not
 	told     bool
 	toldAt   time.Duration
 	over     bool
@@ -252,6 +255,9 @@ func (w *world) has(p *program) {
 	logger := zerolog.Nop()
 	w.p, w.signals = p, make(chan os.Signal, 64)
 	w.c = &shutdown.Coordinator{Grace: p.Grace, Delay: p.Delay, Reraise: p.Reraise, Logger: &logger, Observe: w.observe}
+	if p.Main != nil {
+		w.c.Warmup = p.Main.Warm
+	}
 	if p.Ctx != nil && p.Ctx.Hidden || w.outer != nil {
 		// The end of such a context, or of an outer one, may come from a signal, and events wait until
 		// that is known. The double delivers signals anyway.
@@ -271,7 +277,8 @@ func (w *world) has(p *program) {
 // observe records an event and the state of the Coordinator. It is called at the instant of the event,
 // because the clock of a bubble does not advance while a goroutine has something to do.
 func (w *world) observe(e shutdown.Event) {
-	w.note(func() { w.obs.events = append(w.obs.events, noted{w.now(), e}) })
+	ready := w.c.Ready()
+	w.note(func() { w.obs.events = append(w.obs.events, noted{w.now(), e, ready}) })
 	w.asksForReport()
 	var quiets []<-chan struct{}
 	switch e.(type) {
@@ -318,7 +325,7 @@ func (w *world) resumes() {
 	if !done {
 		return
 	}
-	if !w.c.Ready() {
+	if !w.c.Ready() && !w.p.Warms {
 		w.problem("not Ready() after Resume")
 	}
 	select {
@@ -562,6 +569,7 @@ func (w *world) main(ctx context.Context) error {
 	work := group.WorkContext(ctx)
 	w.begins(sn, work)
 	w.isOwn(sn, ctx)
+	w.starts(sn, ctx)
 	for _, a := range w.p.Holds {
 		w.hold(a.Ctx.of(w, ctx), a, a.Ctx)
 	}
@@ -590,6 +598,9 @@ func (w *world) addTask(g *group.Group, a *actor, in *seen) {
 	if a.Mild {
 		opts = append(opts, group.MayFinish())
 	}
+	if a.Warm != 0 {
+		opts = append(opts, group.Warmup(a.warmup()))
+	}
 	var task *group.Task
 	switch {
 	case a.Pair:
@@ -608,6 +619,7 @@ func (w *world) addPair(g *group.Group, sn *seen, opts []group.Option) *group.Ta
 	execute := func(ctx context.Context) error {
 		w.begins(sn, ctx)
 		w.isOwn(sn, ctx)
+		w.starts(sn, ctx)
 		var alone <-chan time.Time
 		if sn.Alone > 0 {
 			alone = time.After(sn.Alone)
@@ -640,10 +652,13 @@ func (w *world) leaves(sn *seen) (err error, early bool) {
 	w.note(func() {
 		if early = !sn.told; early {
 			sn.alone, sn.aloneErr = w.now(), err
+			if err == nil && w.endedTooEarly(sn) {
+				sn.aloneErr = errNotStarted
+			}
 		}
 	})
-	if early && err != nil {
-		w.fails(sn, stimulus{cause: err, maybe: sn.in != nil})
+	if early && sn.aloneErr != nil {
+		w.fails(sn, stimulus{cause: sn.aloneErr, maybe: sn.in != nil})
 	}
 	return err, early
 }
@@ -654,6 +669,7 @@ func (w *world) grouped(sn *seen) func(context.Context) error {
 		work := group.WorkContext(ctx)
 		w.begins(sn, work)
 		w.isOwn(sn, ctx)
+		w.starts(sn, ctx)
 		g := &group.Group{Concurrent: sn.Inner.Pool}
 		for _, a := range sn.Inner.Tasks {
 			w.addTask(g, a, sn)
@@ -677,6 +693,7 @@ func (w *world) told(sn *seen) func(context.Context) error {
 		work := group.WorkContext(ctx)
 		w.begins(sn, work)
 		w.isOwn(sn, ctx)
+		w.starts(sn, ctx)
 		if sn.fromTheStart() {
 			defer w.hears(sn, ctx)()
 		}

@@ -50,11 +50,11 @@ func Started(ctx context.Context) {
 	n.tree.Started(n, n.tree.Now())
 }
 
-// Started ends the start of n. It does nothing if n does not start, stops already, or has exceeded
+// Started ends the start of n. It does nothing if n does not start, was told to stop, or has exceeded
 // its limit: as for a stop, that is so at the deadline, or else it would depend on the resolution of
 // the clock.
 func (t *Tree) Started(n *Node, now time.Duration) {
-	if n.starting && n.state == waiting && now < n.deadline {
+	if n.starting && n.state == waiting && !n.told && now < n.deadline {
 		t.endStart(n, now, true)
 	}
 }

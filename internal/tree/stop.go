@@ -271,6 +271,9 @@ func (t *Tree) proceed(n *Node, now time.Duration) {
 // end gives n its outcome, and removes it from its list and from the running steps.
 func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 	t.exit(n)
+	if n.starting { // before Start changes, which still says when its start began
+		t.endStart(n, now, o == OK && !n.told)
+	}
 	if n.state == waiting {
 		n.Start = now
 	}
@@ -301,9 +304,6 @@ func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 		n.List.closed = true
 	}
 	t.Host.Notice(n)
-	if n.starting {
-		t.endStart(n, now, o == OK && !n.told)
-	}
 }
 
 // HasCloser reports whether a closer or a caller of StopTask gets the error of n.
