@@ -184,14 +184,16 @@ func TestServesDuringTheDelay(t *testing.T) {
 	}
 }
 
-// A call that takes too long gets an answer before the deadline.
+// A call that takes too long gets an answer before the deadline. It is cut short, and the log says so.
 func TestCallThatTakesTooLong(t *testing.T) {
 	p := start(t, "-grace", "3s")
 	answered := p.say(t, time.Hour)
 	if err := <-p.say(t, 0); err != nil {
 		t.Fatal(err)
 	}
-	p.terminate(t, 0)
+	if e, want := p.terminate(t, 1), "grpcdrain: 1 RPC cut short: 1 /echo.Echo/Say oldest "; !strings.Contains(e.Output, want) {
+		t.Errorf("the log has no %q:\n%s", want, e.Output)
+	}
 	if err := <-answered; status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "the server is stopping") {
 		t.Errorf("the call got %v", err)
 	}

@@ -288,7 +288,7 @@ func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 	if o != OK {
 		n.reportFailure()
 	}
-	if (o == Late || o == Failed && n.work.ended() != nil) && !t.Alone() {
+	if (o == Late && now >= n.deadline || o == Failed && n.work.ended() != nil) && !t.Alone() {
 		t.requestLeft(n)
 	}
 	if n.direct != nil {

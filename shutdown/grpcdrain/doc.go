@@ -24,10 +24,12 @@
 //   - A limit. GracefulStop waits for the last stream, and Stop cuts off everything.
 //   - [Draining] tells streams that the server stops. GOAWAY only tells clients not to open more.
 //   - Contexts of RPCs end shortly before the deadline. context.Cause is [shutdown.ErrGrace], or a
-//     *signals.Error after a second signal. So a handler can still answer. After a second signal
-//     it has nearly half of the step's minimum for that. The drain finds out that time with a task
-//     of its own, which the report has as "time to answer".
-//   - The step's status and its error say which methods are waited for or were cut off, how many
+//     *signals.Error after a second signal. So a handler can still answer. At the deadline its RPC
+//     is cut short all the same: the task fails, and the outcome of its step is late. After a second
+//     signal the RPC is finished, and the status counts it as hurried. The handler then has nearly
+//     half of the step's minimum to answer. The drain finds out that time with a task of its own,
+//     which the report has as "time to answer".
+//   - The step's status and its error say which methods are waited for or were cut short, how many
 //     RPCs of each, the age of the oldest, and the addresses of their clients.
 //   - [Health] changes before the delay, so that clients and probes see it while the server serves.
 //   - Connections without a completed handshake are closed after 250 ms. While one is open, grpc

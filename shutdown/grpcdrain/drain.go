@@ -98,7 +98,7 @@ func (s *server) await(work context.Context, done <-chan struct{}) error {
 	for {
 		select {
 		case <-done:
-			return nil
+			return s.failure(snapshot{at: time.Now()}, true)
 		case now := <-rounds.C:
 			if !closeIdle.IsZero() && now.After(closeIdle) && s.isIdle() {
 				return s.closeAll(done, margin(now.Sub(s.began))/4)
@@ -157,6 +157,7 @@ func (s *server) atDeadline(cause error, done <-chan struct{}) error {
 	} else {
 		toReturn = margin(time.Since(s.began)) / 4
 		toAnswer = toReturn
+		cause = shutdown.ErrGrace // or the time after a failure of the listener is over
 	}
 	s.mu.Lock()
 	answered := s.ended != nil
@@ -165,7 +166,7 @@ func (s *server) atDeadline(cause error, done <-chan struct{}) error {
 		s.endRPCs(cause)
 		s.closeConns(handshaking)
 		if wait(done, toAnswer) {
-			return nil
+			return s.failure(snapshot{at: time.Now()}, true)
 		}
 	}
 	return s.closeAll(done, toReturn)
@@ -192,12 +193,11 @@ func (s *server) halfOfMinimum() time.Duration {
 	}
 }
 
-// closeAll closes all connections, waits for at most limit, and returns what it has cut off.
+// closeAll closes all connections, and waits for at most limit. It returns the task's error.
 func (s *server) closeAll(done <-chan struct{}, limit time.Duration) error {
 	left := s.cutOff()
 	s.closeConns(fresh, handshaking, ready)
-	ended := wait(done, limit)
-	return left.err(s, ended)
+	return s.failure(left, wait(done, limit))
 }
 
 func wait(done <-chan struct{}, limit time.Duration) bool {

@@ -197,7 +197,9 @@ func TestContextsOfRPCs(t *testing.T) {
 		}}))
 		answered := inFlight(p.client())
 		told = time.Now()
-		p.clean(9025 * time.Millisecond)
+		if r, took := p.ended(); took < 9025*time.Millisecond || took >= 9500*time.Millisecond || !errors.Is(r.Err(), shutdown.ErrGrace) {
+			t.Errorf("took %v; error = %v, want that of an RPC that was cut short", took, r.Err())
+		}
 		if err := <-answered; status.Convert(err).Message() != "the server stops" {
 			t.Errorf("the client got %v", err)
 		}

@@ -90,7 +90,7 @@ func TestClientsThatDoNotBehave(t *testing.T) {
 		p.open(p.client())
 		synctest.Wait()
 		r, took := p.ended()
-		want := "grpcdrain: 1 RPC cut off: 1 /echo.Echo/Stream oldest 9.5s; from bufconn (1)"
+		want := "grpcdrain: 1 RPC cut short: 1 /echo.Echo/Stream oldest 9.5s; from bufconn (1)"
 		if err := r.Err(); err == nil || !strings.HasSuffix(err.Error(), want) || took != 9500*time.Millisecond {
 			t.Errorf("after %v the error is\n%v, want\n%v", took, err, want)
 		}
@@ -312,7 +312,7 @@ func TestOwnStop(t *testing.T) {
 			t.Error("the program stops")
 		}
 		r, took := p.ended()
-		if err := <-answered; r.Err() != nil || err != nil || took < 8*time.Second || took > 9500*time.Millisecond {
+		if err := <-answered; !errors.Is(r.Err(), shutdown.ErrGrace) || err != nil || took < 8*time.Second || took > 9500*time.Millisecond {
 			t.Errorf("after %v: %v, %v", took, r.Err(), err)
 		}
 	})
@@ -325,7 +325,7 @@ func TestOwnStop(t *testing.T) {
 			go srv.GracefulStop()
 			time.Sleep(time.Minute)
 			r, took := p.ended()
-			if step := r.Steps[0]; step.Outcome == shutdown.OutcomeAbandoned || !strings.Contains(step.Err.Error(), "1 RPC cut off") || took >= grace {
+			if step := r.Steps[0]; step.Outcome == shutdown.OutcomeAbandoned || !strings.Contains(step.Err.Error(), "1 RPC cut short") || took >= grace {
 				t.Errorf("%v after %v: %v", step.Outcome, took, step.Err)
 			}
 			close(release)

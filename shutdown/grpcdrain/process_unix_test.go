@@ -226,7 +226,7 @@ func TestDeafStreamsOnSockets(t *testing.T) {
 	t.Logf("the task took %v of %v: %v", r.Steps[0].Took, budget, r.Err())
 	late, want := slack, "1000 /echo.Echo/Stream oldest " // in the error, or in the status of a task that a slow machine has made late
 	if *strict {
-		late, want = 50*time.Millisecond, "1000 RPCs cut off: "+want
+		late, want = 50*time.Millisecond, "1000 RPCs cut short: "+want
 	}
 	if text := r.String(); r.Err() == nil || !strings.Contains(text, want) || r.Steps[0].Took > budget+late {
 		t.Errorf("the stop took %v:\n%s", took, text)

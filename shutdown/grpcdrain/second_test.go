@@ -14,7 +14,7 @@ import (
 // After a second signal the step has its minimum: RPCs have nearly half of it to answer, and
 // those that do not are named, however short it is.
 func TestSecondSignal(t *testing.T) {
-	const want = "1 RPC cut off: 1 /echo.Echo/Unary oldest "
+	const want = "1 RPC cut short: 1 /echo.Echo/Unary oldest "
 	for _, tc := range []struct {
 		handlers int
 		delay    time.Duration

@@ -23,8 +23,9 @@ import (
 // When it listens, the task calls group.Started: give it a group.Warmup if other tasks of the group
 // wait for that.
 //
-// The task returns nil if every RPC has ended. At its deadline it closes all connections, and
-// fails with the RPCs that this has cut off. It fails at once if it cannot listen, if srv is nil,
+// The task returns nil if every RPC has ended in time. At its deadline it closes all connections, and
+// a little before that it ends the contexts of the RPCs. It fails with the RPCs that either has cut
+// short. It fails at once if it cannot listen, if srv is nil,
 // if a task serves srv or has served it, or if srv was stopped before. If the listener fails, the
 // task waits up to 5 s for the RPCs in flight and returns the listener's error. After a call of
 // srv's own GracefulStop or Stop it drains and returns nil.
@@ -61,20 +62,21 @@ type server struct {
 	told    chan struct{} // closed when the server is told to stop
 	began   time.Time     // when the time of the stop began: toldAt, or later the end of the task's context
 
-	mu          sync.Mutex
-	conns       map[*conn]struct{}
-	rpcs        map[*rpc]struct{} // empty unless tracked
-	moments     int               // how many RPCs have a moment of Spread
-	isTold      bool
-	toldAt      time.Time
-	lastEnd     time.Time     // of an RPC
-	window      time.Duration // of Spread
-	ended       error         // why the contexts of RPCs have ended; nil: they have not
-	cut         bool          // the connections were closed at the deadline
-	cutRPCs     int           // that this has cut off
-	cutConns    int           // that this has closed, if they had no RPC
-	finished    int           // RPCs, since toldAt
-	interrupted int           // of these: those whose contexts the drain had ended
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	rpcs     map[*rpc]struct{} // empty unless tracked
+	moments  int               // how many RPCs have a moment of Spread
+	isTold   bool
+	toldAt   time.Time
+	lastEnd  time.Time     // of an RPC
+	window   time.Duration // of Spread
+	ended    error         // why the contexts of RPCs have ended; nil: they have not
+	cut      bool          // the connections were closed at the deadline
+	cutRPCs  int           // that this has cut short
+	cutConns int           // that this has closed, if they had no RPC
+	finished int           // RPCs, since toldAt
+	hurried  int           // of these: those whose contexts a second signal had ended
+	short    []*rpc        // those that have ended after the deadline had ended their contexts
 }
 
 // errStopping is the cause of the end of contexts that do not wait for the deadline.

@@ -2,13 +2,14 @@ package grpcdrain
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lastcall-go/lastcall/shutdown"
 )
 
 // most is how many methods and peers a message names.
@@ -48,10 +49,10 @@ func (s *server) cutOff() snapshot {
 // status is the status of the step: what it waits for, and what it has done.
 func (s *server) status() string {
 	s.mu.Lock()
-	left, cutRPCs, cutConns := s.snapshot(), s.cutRPCs, s.cutConns
+	left, cutRPCs, cutConns := s.snapshot(), s.cutRPCs+len(s.short), s.cutConns
 	finished, shorter := counted(s.finished, "RPC finished", "RPCs finished"), ""
-	if s.interrupted > 0 {
-		finished += fmt.Sprintf(", %d of them interrupted", s.interrupted)
+	if s.hurried > 0 {
+		finished += fmt.Sprintf(", %d of them hurried", s.hurried)
 	}
 	if s.isTold && s.window < s.spread {
 		shorter = fmt.Sprintf("Spread reduced from %v to %v", s.spread, age(s.window))
@@ -64,19 +65,36 @@ func (s *server) status() string {
 		left.methods("RPC in flight", "RPCs in flight"),
 		counted(len(left.conns), "connection open", "connections open"),
 		finished,
-		counted(cutRPCs, "RPC cut off", "RPCs cut off"),
+		counted(cutRPCs, "RPC cut short", "RPCs cut short"),
 		counted(cutConns, "connection closed whose client had not left", "connections closed whose clients had not left"),
 		shorter,
 	)
 }
 
-// err is the task's error if closing the connections has cut off something. ended says whether
-// everything has returned since.
-func (left snapshot) err(s *server, ended bool) error {
+// A drainError is the error of a task whose drain has cut something short.
+type drainError struct {
+	text  string
+	cause error // shutdown.ErrGrace where the deadline has cut it short
+}
+
+func (e *drainError) Error() string { return "grpcdrain: " + e.text }
+func (e *drainError) Unwrap() error { return e.cause }
+
+// failure is the task's error if its deadline, or closing the connections, has cut something short.
+// left has what was there when the connections were closed. ended says whether everything has
+// returned since.
+func (s *server) failure(left snapshot, ended bool) error {
+	s.mu.Lock()
+	left.rpcs = append(left.rpcs, s.short...)
+	var cause error
+	if s.ended == shutdown.ErrGrace {
+		cause = s.ended
+	}
+	s.mu.Unlock()
 	var what string
 	switch {
 	case len(left.rpcs) > 0:
-		what = left.methods("RPC cut off", "RPCs cut off") + from(left.rpcPeers())
+		what = left.methods("RPC cut short", "RPCs cut short") + from(left.rpcPeers())
 		if !ended {
 			s.mu.Lock()
 			running := s.running(left.rpcs)
@@ -94,7 +112,7 @@ func (left snapshot) err(s *server, ended bool) error {
 	default:
 		return nil
 	}
-	return errors.New("grpcdrain: " + what)
+	return &drainError{what, cause}
 }
 
 // running returns how many of the RPCs have not ended.

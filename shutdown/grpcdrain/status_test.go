@@ -18,7 +18,7 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/grpcdrain"
 )
 
-// The report says which RPCs hang, and what was cut off.
+// The report says which RPCs hang, and what was cut short.
 func TestDeafRPCs(t *testing.T) {
 	const streams = 1000
 	bubble(t, "the task ends in time and names methods", func(t *testing.T) {
@@ -33,12 +33,12 @@ func TestDeafRPCs(t *testing.T) {
 		}
 		inFlight(cc)
 		r, took := p.ended()
-		want := "grpcdrain: 1001 RPCs cut off: 1000 /echo.Echo/Stream oldest 9.5s, 1 /echo.Echo/Unary oldest 9.5s; " +
+		want := "grpcdrain: 1001 RPCs cut short: 1000 /echo.Echo/Stream oldest 9.5s, 1 /echo.Echo/Unary oldest 9.5s; " +
 			"from bufconn (1001); 1001 handlers still running"
 		if err := r.Err(); err == nil || !strings.Contains(err.Error(), want) || took > grace {
 			t.Errorf("after %v the error is\n%v, want\n%v", took, err, want)
 		}
-		if got := r.Steps[0]; got.Outcome == shutdown.OutcomeAbandoned || got.Status != "1001 RPCs cut off" {
+		if got := r.Steps[0]; got.Outcome == shutdown.OutcomeAbandoned || got.Status != "1001 RPCs cut short" {
 			t.Errorf("outcome = %v, status = %q", got.Outcome, got.Status)
 		}
 		close(release)
@@ -81,8 +81,9 @@ func TestLastResponses(t *testing.T) {
 	bubble(t, "a response shortly before the end, and a distant client", func(t *testing.T) {
 		p, _ := respond(t, grace, 9100*time.Millisecond, 1<<20)
 		r, _ := p.ended()
-		if want := "1 RPC finished, 1 of them interrupted; 1 connection closed whose client had not left"; r.Err() != nil || r.Steps[0].Status != want {
-			t.Errorf("status = %q, want %q; error = %v", r.Steps[0].Status, want, r.Err())
+		want, short := "1 RPC cut short; 1 connection closed whose client had not left", "grpcdrain: 1 RPC cut short: 1 /echo.Echo/Stream oldest 9.3s; from bufconn (1)"
+		if r.Steps[0].Err == nil || r.Steps[0].Err.Error() != short || r.Steps[0].Status != want {
+			t.Errorf("status = %q, want %q; error = %v, want %q", r.Steps[0].Status, want, r.Steps[0].Err, short)
 		}
 	})
 	bubble(t, "a client that does not read for less than 7 s", func(t *testing.T) {
@@ -97,14 +98,20 @@ func TestLastResponses(t *testing.T) {
 	})
 }
 
-// An RPC that ends because its context does is finished, and interrupted.
-func TestInterrupted(t *testing.T) {
+// An RPC that ends because its context does is cut short at the deadline, and hurried after a second
+// signal.
+func TestRPCsWhoseContextsEnd(t *testing.T) {
 	for name, tc := range map[string]struct {
-		second bool
-		want   string
+		second  bool
+		outcome shutdown.Outcome
+		want    string
+		err     string
 	}{
-		"at the deadline":       {false, "3 RPCs finished, 2 of them interrupted"},
-		"after a second signal": {true, "3 RPCs finished, 2 of them interrupted"},
+		"at the deadline": {
+			false, shutdown.OutcomeLate, "1 RPC finished; 2 RPCs cut short",
+			"grpcdrain: 2 RPCs cut short: 2 /echo.Echo/Stream oldest 9s; from bufconn (2)",
+		},
+		"after a second signal": {true, shutdown.OutcomeOK, "3 RPCs finished, 2 of them hurried", ""},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			p := start(t, serve(&echo{
@@ -123,8 +130,12 @@ func TestInterrupted(t *testing.T) {
 			if tc.second {
 				p.Signal(syscall.SIGTERM)
 			}
-			if r := p.Wait(); r.Err() != nil || r.Steps[0].Status != tc.want {
-				t.Errorf("status = %q, want %q; error = %v", r.Steps[0].Status, tc.want, r.Err())
+			step, text := p.Wait().Steps[0], ""
+			if step.Err != nil {
+				text = step.Err.Error()
+			}
+			if step.Outcome != tc.outcome || step.Status != tc.want || text != tc.err {
+				t.Errorf("%v, %q, %q\nwant %v, %q, %q", step.Outcome, step.Status, text, tc.outcome, tc.want, tc.err)
 			}
 		})
 	}

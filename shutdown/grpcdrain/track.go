@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/stats"
 
+	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
@@ -162,10 +163,14 @@ func (s *server) end(r *rpc) {
 		r.timer.Stop()
 	}
 	s.lastEnd = time.Now()
-	if s.isTold && !s.cut {
+	switch {
+	case !s.isTold || s.cut:
+	case r.interrupted && s.ended == shutdown.ErrGrace && !r.isWatch():
+		s.short = append(s.short, r)
+	default:
 		s.finished++
 		if r.interrupted {
-			s.interrupted++
+			s.hurried++
 		}
 	}
 }
