@@ -33,7 +33,7 @@ import (
 const (
 	namespace    = "lastcall-roll"
 	deployment   = "deployment/http-server"
-	drillPackage = "github.com/lastcall-go/lastcall/bench/drill"
+	drillPackage = "github.com/lastcall-go/lastcall/cmd/drill"
 	rollLimit    = "5m" // for kubectl, which would wait for ever
 )
 

@@ -34,7 +34,7 @@ type instance struct {
 }
 
 // newInstance finds free ports and makes the folder.
-func newInstance(s *subject, m mode, name, dir string) (*instance, error) {
+func newInstance(s *subject, name, dir string) (*instance, error) {
 	i := &instance{name: name, subject: s}
 	i.vars.Dir = dir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -43,17 +43,17 @@ func newInstance(s *subject, m mode, name, dir string) (*instance, error) {
 	if err := freePorts(&i.vars.Port, &i.vars.AdminPort); err != nil {
 		return nil, err
 	}
-	return i, i.expand(m)
+	return i, i.expand()
 }
 
-func (i *instance) expand(m mode) error {
+func (i *instance) expand() error {
 	var errs []error
 	expand := func(text string) string {
 		s, err := i.vars.expand(text)
 		errs = append(errs, err)
 		return s
 	}
-	for _, arg := range i.subject.args(m) {
+	for _, arg := range i.subject.args {
 		i.args = append(i.args, expand(arg))
 	}
 	i.url, i.ready, i.stream = expand(i.subject.url), expand(i.subject.ready), expand(i.subject.stream)

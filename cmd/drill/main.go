@@ -1,8 +1,8 @@
 // Command drill stops an HTTP server under load and reports which requests were lost.
 //
-//	go run ./bench/drill                              # examples/http-server of this repository
-//	go run ./bench/drill -o drill.html -control       # beside a plain http.Server, as a page
-//	go run ./bench/drill [flags] -- ./server args     # any server, in any language
+//	drill [flags] -- ./server args                      # any server, in any language
+//	drill -control -o drill.html -- ./server args       # beside a plain http.Server, as a page
+//	drill -while 'command' -url URL                     # servers that something else restarts
 //
 // It starts the server, waits until it is ready, sends requests, sends SIGTERM, and keeps sending
 // requests until the process has ended. README.md explains the counts and the grades.
@@ -40,17 +40,18 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
+	"syscall"
 	"time"
-
-	"github.com/lastcall-go/lastcall/signals"
 )
 
 func main() {
 	if os.Getenv(plainEnv) != "" {
 		os.Exit(plain(os.Args[1:]))
 	}
-	ctx, stop := signals.NotifyContext(context.Background())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the drill at once
 	code := drill(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -92,7 +93,7 @@ func holdAll(ctx context.Context, args []string, stdout, stderr io.Writer) (ok b
 	}
 	defer os.RemoveAll(dir)
 
-	subjects, err := cfg.subjects(ctx, dir)
+	subjects, err := cfg.subjects()
 	if err != nil {
 		return false, err
 	}

@@ -1,21 +1,18 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"text/template"
-	"time"
 )
 
 // A subject is a server to drill. Its texts are templates over vars.
 type subject struct {
 	name                               string
 	control                            bool
-	args                               func(mode) []string // the command
+	args                               []string // the command
 	env                                []string
 	url, ready, stream, body, executed string
 }
@@ -53,8 +50,8 @@ func (v vars) env() []string {
 	return []string{fmt.Sprint("PORT=", v.Port), fmt.Sprint("ADMIN_PORT=", v.AdminPort), "DRILL_DIR=" + v.Dir}
 }
 
-// subjects returns the servers to drill. Those that have to be built are built in dir.
-func (c *config) subjects(ctx context.Context, dir string) ([]*subject, error) {
+// subjects returns the servers to drill.
+func (c *config) subjects() ([]*subject, error) {
 	if c.while != "" {
 		return []*subject{c.whileSubject()}, nil
 	}
@@ -67,16 +64,15 @@ func (c *config) subjects(ctx context.Context, dir string) ([]*subject, error) {
 		all = append(all, s)
 	}
 	if len(c.command) > 0 {
-		return append(all, c.commandSubject()), nil
+		all = append(all, c.commandSubject())
 	}
-	s, err := exampleSubject(ctx, dir)
-	return append(all, s), err
+	return all, nil
 }
 
 func (c *config) commandSubject() *subject {
 	return &subject{
 		name: filepath.Base(c.command[0]),
-		args: func(mode) []string { return c.command },
+		args: c.command,
 		url:  c.url, ready: c.ready, stream: c.stream, body: c.body, executed: c.executed,
 	}
 }
@@ -89,37 +85,9 @@ func controlSubject() (*subject, error) {
 	}
 	return &subject{
 		name: "control: http.Server.Shutdown", control: true,
-		args: func(mode) []string {
-			return []string{self, "-addr", "127.0.0.1:{{.Port}}", "-executed", "{{.Dir}}/executed"}
-		},
-		env: []string{plainEnv + "=1"},
-		url: "http://127.0.0.1:{{.Port}}/", ready: "http://127.0.0.1:{{.Port}}/readyz",
+		args: []string{self, "-addr", "127.0.0.1:{{.Port}}", "-executed", "{{.Dir}}/executed"},
+		env:  []string{plainEnv + "=1"},
+		url:  "http://127.0.0.1:{{.Port}}/", ready: "http://127.0.0.1:{{.Port}}/readyz",
 		stream: "http://127.0.0.1:{{.Port}}/stream", body: "{{.ID}}", executed: "{{.Dir}}/executed",
-	}, nil
-}
-
-const examplePackage = "github.com/lastcall-go/lastcall/examples/http-server"
-
-// exampleDelay is long enough for two polls at the default interval to see that an
-// instance is not ready, on a busy machine.
-const exampleDelay = time.Second
-
-func exampleSubject(ctx context.Context, dir string) (*subject, error) {
-	file := filepath.Join(dir, "http-server")
-	build := exec.CommandContext(ctx, "go", "build", "-o", file, examplePackage)
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the example: %w: %s(run it in a checkout of lastcall, or drill a server of your own: drill [flags] -- command args)", err, out)
-	}
-	return &subject{
-		name: "examples/http-server",
-		args: func(m mode) []string {
-			args := []string{file, "-addr", "127.0.0.1:{{.Port}}", "-admin", "127.0.0.1:{{.AdminPort}}", "-db", "{{.Dir}}/orders.db"}
-			if m == direct {
-				return args // without a delay, which is the harder case
-			}
-			return append(args, "-delay", exampleDelay.String())
-		},
-		url: "http://127.0.0.1:{{.Port}}/orders", ready: "http://127.0.0.1:{{.AdminPort}}/readyz",
-		stream: "http://127.0.0.1:{{.Port}}/stream?for=1m", body: "{{.ID}}", executed: "{{.Dir}}/orders.db*",
 	}, nil
 }

@@ -21,10 +21,10 @@ func newHAProxy(backends []*instance, poll time.Duration, dir string) (*instance
 	}
 	s := &subject{
 		name: "haproxy",
-		args: func(mode) []string { return []string{"haproxy", "-db", "-f", "{{.Dir}}/haproxy.cfg"} },
+		args: []string{"haproxy", "-db", "-f", "{{.Dir}}/haproxy.cfg"},
 		url:  path(backends[0].url), stream: path(backends[0].stream), body: backends[0].body,
 	}
-	i, err := newInstance(s, haproxy, "haproxy", dir)
+	i, err := newInstance(s, "haproxy", dir)
 	if err != nil {
 		return nil, err
 	}

@@ -29,8 +29,8 @@ type config struct {
 	page    string // file for the HTML page, or empty
 	json    bool
 
-	command                                []string // empty: the example
-	url, ready, stream, body, executed     string   // templates
+	command                                []string
+	url, ready, stream, body, executed     string // templates
 	clients, fresh, h2                     int
 	streams, idle, silent                  int
 	think                                  time.Duration // mean
@@ -92,9 +92,8 @@ func parseConfig(args []string, out io.Writer) (*config, error) {
 const usage = `usage: drill [flags] [-- command args...]
        drill -while command -url URL [flags]
 
-Starts the command (default: examples/http-server of this repository), puts load on it,
-sends SIGTERM, and reports which requests were lost: written to an established
-connection, without a complete answer. In args and URLs {{.Port}}, {{.AdminPort}} and
+Starts the command, puts load on it, sends SIGTERM, and reports which requests were
+lost: written to an established connection, without a complete answer. In args and URLs {{.Port}}, {{.AdminPort}} and
 {{.Dir}} differ between instances; they are also in $PORT, $ADMIN_PORT and $DRILL_DIR.
 
 Exit status: 0 nothing lost, 1 something lost or a bad exit, 2 the drill could not be held.
@@ -131,10 +130,6 @@ func (c *config) check(fs *flag.FlagSet) error {
 			if v < 0 || v == 0 && f.Name != "think" && f.Name != "load" {
 				err = fmt.Errorf("-%s %v: want more", f.Name, v)
 			}
-		case string:
-			if len(c.command) == 0 && c.while == "" && slices.Contains([]string{"url", "ready-url", "stream-url", "body", "executed"}, f.Name) {
-				err = fmt.Errorf("-%s needs a command: drill [flags] -- command args", f.Name)
-			}
 		}
 	})
 	if err != nil {
@@ -145,6 +140,9 @@ func (c *config) check(fs *flag.FlagSet) error {
 			return err
 		}
 		c.modes = []mode{during}
+	}
+	if len(c.command) == 0 && c.while == "" && !c.control {
+		return errors.New("there is no server to stop: drill [flags] -- command args (-help lists the flags)")
 	}
 	if c.clients+c.fresh+c.h2 == 0 {
 		return errors.New("there is no load: all of -clients, -new and -h2 are 0")

@@ -22,8 +22,8 @@ func TestConfigErrorsNameTheFlag(t *testing.T) {
 		{"-runs 0", "-runs 0: want more"},
 		{"-limit 0s", "-limit 0s: want more"},
 		{"-load never", `invalid value "never" for flag -load`},
-		{"-clients 0 -new 0 -h2 0", "there is no load"},
-		{"-url http://127.0.0.1/", "-url needs a command"},
+		{"-clients 0 -new 0 -h2 0 -- x", "there is no load"},
+		{"-url http://127.0.0.1/", "there is no server to stop"},
 		{"-url ftp://127.0.0.1/ -- x", `-url: "ftp://127.0.0.1/": want http://`},
 		{"-ready-url /ready -- x", `-ready-url: "/ready": want http://`},
 		{"-stream-url http://{{.Host}}/ -- x", "can't evaluate field Host"},
@@ -74,12 +74,12 @@ func TestHelpNamesEveryFlagAndTheExitStatus(t *testing.T) {
 
 func TestTemplatesOfAnInstance(t *testing.T) {
 	s := &subject{
-		args: func(mode) []string { return []string{"serve", "-p={{.Port}}", "{{.Dir}}/x"} },
+		args: []string{"serve", "-p={{.Port}}", "{{.Dir}}/x"},
 		url:  "http://127.0.0.1:{{.Port}}/", ready: "http://127.0.0.1:{{.AdminPort}}/ready",
 		body: `{"id":"{{.ID}}","port":{{.Port}}}`, executed: "{{.Dir}}/log",
 	}
 	i := &instance{subject: s, vars: vars{Port: 81, AdminPort: 91, Dir: "/d"}}
-	if err := i.expand(direct); err != nil {
+	if err := i.expand(); err != nil {
 		t.Fatal(err)
 	}
 	got := append(i.args, i.url, i.ready, i.stream, i.body, i.executed)

@@ -89,7 +89,7 @@ func (s *session) startInstances(ctx context.Context, dir string) error {
 		names = []string{"server 1", "server 2"}
 	}
 	for n, name := range names {
-		i, err := newInstance(s.subject, s.mode, name, filepath.Join(dir, fmt.Sprint(n+1)))
+		i, err := newInstance(s.subject, name, filepath.Join(dir, fmt.Sprint(n+1)))
 		if err != nil {
 			return err
 		}
