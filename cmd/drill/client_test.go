@@ -24,7 +24,7 @@ func TestFateOf(t *testing.T) {
 	for _, test := range []struct {
 		err   error
 		began bool
-		want  fate
+		want  kind
 	}{
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, false, refused},
 		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, false, reset},
@@ -39,34 +39,33 @@ func TestFateOf(t *testing.T) {
 		{errors.New("malformed HTTP response"), true, cut},
 		{errors.New("something else"), false, otherwise},
 	} {
-		if got := fateOf(fmt.Errorf("wrapped: %w", test.err), test.began); got != test.want {
-			t.Errorf("fateOf(%v, %t) = %v, want %v", test.err, test.began, got, test.want)
+		if got := kindOf(fmt.Errorf("wrapped: %w", test.err), test.began); got != test.want {
+			t.Errorf("kindOf(%v, %t) = %v, want %v", test.err, test.began, got, test.want)
 		}
 	}
 }
 
 func TestPrototype(t *testing.T) {
-	target, err := newTarget(0, "http://127.0.0.1:80/orders?x=1", "http://127.0.0.1:80/stream", "id="+idPlaceholder)
+	target, err := newTarget(0, wire{url: "http://127.0.0.1:80/orders?x=1", method: "PUT", body: "id=" + idPlaceholder, header: lines{"Authorization: Bearer x", "Host: example.com", "X-Trace: " + idPlaceholder}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"drill-0000000001", "drill-0123456789"} {
-		sent := target.post.appendTo([]byte("before"), id)
+		sent := target.first.appendTo([]byte("before"), id)
 		req, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.TrimPrefix(string(sent), "before"))))
 		if err != nil {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(req.Body)
-		got := []string{req.Method, req.Host, req.RequestURI, req.Header.Get("X-Request-Id"), string(body), fmt.Sprint(err)}
-		want := []string{"POST", "127.0.0.1:80", "/orders?x=1", id, "id=" + id, "<nil>"}
+		got := []string{req.Method, req.Host, req.RequestURI, req.Header.Get("X-Request-Id"), req.Header.Get("X-Trace"), req.Header.Get("Authorization"), string(body), fmt.Sprint(err)}
+		want := []string{"PUT", "example.com", "/orders?x=1", id, id, "Bearer x", "id=" + id, "<nil>"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("want -, got +:\n%s", diff)
 		}
 	}
-	if got := string(target.stream.appendTo(nil, "drill-0000000042")); !strings.HasPrefix(got, "GET /stream HTTP/1.1\r\n") || !strings.Contains(got, "drill-0000000042\r\n") {
-		t.Errorf("stream request: %q", got)
-	}
 }
+
+func postTo(url string) wire { return wire{url: url, method: http.MethodPost, body: "body"} }
 
 // script is a server that reads one request from each connection and then does as told.
 func script(t *testing.T, then func(net.Conn)) *target {
@@ -94,7 +93,7 @@ func script(t *testing.T, then func(net.Conn)) *target {
 		}
 	}()
 	t.Cleanup(func() { l.Close(); <-done })
-	target, err := newTarget(0, "http://"+l.Addr().String()+"/", "", "body")
+	target, err := newTarget(0, postTo("http://"+l.Addr().String()+"/"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,14 +106,14 @@ func TestExchange(t *testing.T) {
 		name    string
 		then    func(net.Conn)
 		timeout time.Duration
-		fate    fate
+		kind    kind
 		last    bool
 	}{
 		{"an answer", say("HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok"), longEnough, answered, false},
 		{"an answer and goodbye", say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), longEnough, answered, true},
 		{"a refusal is an answer", say("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), longEnough, answered, false},
 		{"an answer in chunks", say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), longEnough, answered, false},
-		{"a failure", say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"), longEnough, serverError, false},
+		{"a failure", say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"), longEnough, failed, false},
 		{"nothing", say(""), longEnough, eof, true},
 		{"half a header", say("HTTP/1.1 200 OK\r\nContent-"), longEnough, cut, true},
 		{"half a body", say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"), longEnough, cut, true},
@@ -129,9 +128,9 @@ func TestExchange(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			f, last, err := c.exchange(target.post, http.MethodPost, idPlaceholder, test.timeout)
-			if f != test.fate || last != test.last || (err == nil) != (f == answered || f == serverError) {
-				t.Errorf("exchange = %v, %t, %v, want %v, %t", f, last, err, test.fate, test.last)
+			f, last, err := c.exchange(target.first, http.MethodPost, idPlaceholder, test.timeout)
+			if f != test.kind || last != test.last || (err == nil) != (f == answered || f == failed) {
+				t.Errorf("exchange = %v, %t, %v, want %v, %t", f, last, err, test.kind, test.last)
 			}
 		})
 	}
@@ -148,7 +147,7 @@ func TestUsable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if f, _, err := c.exchange(target.post, http.MethodPost, idPlaceholder, longEnough); f != answered {
+	if f, _, err := c.exchange(target.first, http.MethodPost, idPlaceholder, longEnough); f != answered {
 		t.Fatalf("exchange = %v, %v", f, err)
 	}
 	if !c.usable() {
@@ -183,7 +182,7 @@ func TestAllProtocols(t *testing.T) {
 		url string
 		h2  bool
 	}{{plain.URL, true}, {encrypted.URL, true}, {only1.URL, false}} {
-		target, err := newTarget(0, test.url, "", "body")
+		target, err := newTarget(0, postTo(test.url))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,17 +191,17 @@ func TestAllProtocols(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			if f, last, err := c.exchange(target.post, http.MethodPost, idPlaceholder, longEnough); f != answered || last || !c.usable() {
+			if f, last, err := c.exchange(target.first, http.MethodPost, idPlaceholder, longEnough); f != answered || last || !c.usable() {
 				t.Errorf("%s with HTTP/1.1: %v, %t, %v, want an answer and a connection to use again", test.url, f, last, err)
 			}
 		}
 		c.Close()
 
-		client := newHTTP2(longEnough, target.tls)
-		if f, err := post(client, target.request(t.Context(), idPlaceholder)); (f == answered) != test.h2 {
-			t.Errorf("%s with HTTP/2: %v, %v, want an answer: %t", test.url, f, err, test.h2)
+		caller := newHTTP2Caller(longEnough, target.tls)
+		if k, err := caller.do(t.Context(), target, idPlaceholder); (k == answered) != test.h2 {
+			t.Errorf("%s with HTTP/2: %v, %v, want an answer: %t", test.url, k, err, test.h2)
 		}
-		client.CloseIdleConnections()
+		caller.close()
 	}
 }
 
@@ -241,10 +240,10 @@ func TestAClientGoesWhereItIsNotRefused(t *testing.T) {
 	defer up.Close()
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	for _, cl := range []class{keptAlive, fresh, http2} {
+	for _, cl := range []client{keptAlive, fresh, http2} {
 		var targets []*target
 		for n, url := range []string{gone.URL, up.URL} {
-			to, err := newTarget(n, url, "", "body")
+			to, err := newTarget(n, postTo(url))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -252,10 +251,10 @@ func TestAClientGoesWhereItIsNotRefused(t *testing.T) {
 		}
 		ctx, end := context.WithCancel(t.Context())
 		l := newLoad(ctx, &config{timeout: longEnough}, targets)
-		client := newHTTP2(longEnough, false)
+		caller := newHTTP2Caller(longEnough, false)
 		l.client(func(j *journal) {
 			if cl == http2 {
-				l.http2(j, client)
+				l.calls(j, http2, 0, caller)
 				return
 			}
 			l.http1(j, cl, 0)
@@ -265,7 +264,7 @@ func TestAClientGoesWhereItIsNotRefused(t *testing.T) {
 		}
 		end()
 		l.wg.Wait()
-		client.CloseIdleConnections()
+		caller.close()
 		if l.lost.Load() > 0 || targets[1].turnedAway.Load() > 0 {
 			t.Errorf("%v: lost %d, turned away %d by the server that is there; want none", cl, l.lost.Load(), targets[1].turnedAway.Load())
 		}
@@ -277,7 +276,7 @@ func TestRefusedIsLostUnlessTheServerWasToldToGo(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	for _, leaving := range []bool{false, true} {
-		to, err := newTarget(0, gone.URL, "", "body")
+		to, err := newTarget(0, postTo(gone.URL))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,11 +293,11 @@ func TestRefusedIsLostUnlessTheServerWasToldToGo(t *testing.T) {
 		l.wg.Wait() // by itself, where the server is leaving
 		end()
 		j := l.all[0]
-		if leaving && (len(j.events) > 0 || to.turnedAway.Load() != 1) {
-			t.Errorf("leaving: %+v, turned away %d; want nothing lost and 1 turned away", j.events, to.turnedAway.Load())
+		if leaving && (len(j.requests) > 0 || to.turnedAway.Load() != 1) {
+			t.Errorf("leaving: %+v, turned away %d; want nothing lost and 1 turned away", j.requests, to.turnedAway.Load())
 		}
-		if !leaving && (j.events[0].fate != refused || j.losses[0].Kind != "refused") {
-			t.Errorf("not leaving: %+v, want it refused", j.losses)
+		if !leaving && j.requests[0].kind != refused {
+			t.Errorf("not leaving: %+v, want it refused", j.requests)
 		}
 	}
 }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net/url"
+	"net/http"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -21,43 +24,61 @@ const (
 	haproxy mode = "haproxy"
 )
 
+const defaultURL = "http://127.0.0.1:{{.Port}}/"
+
 type config struct {
+	wire
 	modes   []mode
 	control bool
 	runs    int
+	maxLost int
 	while   string // a shell command
-	page    string // file for the HTML page, or empty
+	name    string
 	json    bool
+	files   outputs
 
-	command                                []string
-	url, ready, stream, body, executed     string // templates
-	clients, fresh, h2                     int
-	streams, idle, silent                  int
-	think                                  time.Duration // mean
-	load                                   time.Duration
-	requests                               int
-	timeout, startLimit, stopLimit, polled time.Duration
+	given                 map[string]string
+	command               []string
+	ready, executed       string // templates
+	clients, fresh, h2    int
+	streams, idle, silent int
+	think                 time.Duration // mean
+	load                  time.Duration
+	requests              int
+	timeout, polled       time.Duration
+	startLimit, stopLimit time.Duration
 }
+
+// perProcessor returns a number of clients that fits the machine, on which the servers run too.
+func perProcessor(n int) int { return n * min(runtime.GOMAXPROCS(0), 8) }
 
 func (c *config) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet("drill", flag.ContinueOnError)
 	fs.Func("mode", "`how` the server is stopped: direct, rolling, haproxy, or several with commas (default direct)", c.setModes)
 	fs.BoolVar(&c.control, "control", false, "run each drill on a plain http.Server with Shutdown too; it must lose requests")
-	fs.IntVar(&c.runs, "runs", 1, "hold each drill `n` times")
+	fs.IntVar(&c.runs, "runs", 3, "hold each drill `n` times; the worst counts")
+	fs.IntVar(&c.maxLost, "max-lost", 0, "exit with status 0 if no run lost more than `n` requests")
 	fs.StringVar(&c.while, "while", "", "start no server: put load on -url while this shell `command` runs, which stops or rolls the servers there")
-	fs.StringVar(&c.page, "o", "", "write one self-contained HTML page to `file`")
-	fs.BoolVar(&c.json, "json", false, "print the results as JSON")
+	fs.StringVar(&c.name, "name", "", "`name` of the server in the report; without it, that of the command")
+	fs.Func("o", "write the report to a `file`.html or file.json as well; json alone prints JSON instead of text", c.setOutput)
 
-	fs.StringVar(&c.url, "url", "http://127.0.0.1:{{.Port}}/", "`URL` that requests are POSTed to; https verifies no certificate")
+	fs.StringVar(&c.url, "url", defaultURL, "`URL` of the requests; https verifies no certificate")
+	fs.StringVar(&c.method, "method", http.MethodPost, "`method` of the requests")
+	fs.Var(&c.header, "header", "`\"Name: value\"` to send with each request; may be repeated")
+	fs.StringVar(&c.body, "body", "{{.ID}}", "body of a request, as a `template`; {{.ID}} is unique and also in the header X-Request-Id (default {{.ID}}, or none with -method GET or HEAD)")
 	fs.StringVar(&c.ready, "ready-url", "", "`URL` that answers 2xx while the server is ready; without it, a server is ready when it accepts connections")
 	fs.StringVar(&c.stream, "stream-url", "", "`URL` whose GET has a long answer; without it there are no streams")
-	fs.StringVar(&c.body, "body", "{{.ID}}", "body of a request, as a `template`; {{.ID}} is unique and also in the header X-Request-Id")
+	fs.StringVar(&c.grpc, "grpc-url", "", "`URL` http://host:port/package.Service/Method of a gRPC method with one answer")
+	fs.StringVar(&c.grpcStream, "grpc-stream-url", "", "`URL` of a gRPC method with a stream of answers")
+	fs.Func("grpc-message", "message to send to gRPC methods, as its bytes in `hex`; without it, the empty one", c.setMessage)
+	fs.StringVar(&c.ws, "ws-url", "", "`URL` ws://host:port/path of a WebSocket")
+	fs.StringVar(&c.hello, "ws-message", "", "`text` to send on each WebSocket when it is open, as a template")
 	fs.StringVar(&c.executed, "executed", "", "`files` (a pattern) in which the server leaves the id of each request that it executes; - is its output")
 
-	fs.IntVar(&c.clients, "clients", 64, "`n` clients with a kept-alive HTTP/1.1 connection each; every second one never pauses")
-	fs.IntVar(&c.fresh, "new", 4, "`n` clients that connect anew for each request")
-	fs.IntVar(&c.h2, "h2", 8, "`n` clients that share an HTTP/2 connection, if the server offers that")
-	fs.IntVar(&c.streams, "streams", 4, "`n` streams, if there is a -stream-url")
+	fs.IntVar(&c.clients, "clients", perProcessor(32), "`n` clients with a kept-alive HTTP/1.1 connection each; every second one never pauses; without it, 32 for each of at most 8 processors")
+	fs.IntVar(&c.fresh, "new", perProcessor(2), "`n` clients that connect anew for each request")
+	fs.IntVar(&c.h2, "h2", perProcessor(4), "`n` clients that share an HTTP/2 connection, if the server offers that; also of -grpc-url")
+	fs.IntVar(&c.streams, "streams", 4, "`n` streams of each kind that has a URL")
 	fs.IntVar(&c.idle, "idle", 4, "`n` connections that say nothing after one request")
 	fs.IntVar(&c.silent, "silent", 4, "`n` connections that never say anything")
 	fs.DurationVar(&c.think, "think", 10*time.Millisecond, "mean pause of the clients that do pause")
@@ -86,7 +107,24 @@ func parseConfig(args []string, out io.Writer) (*config, error) {
 		return nil, fmt.Errorf("%w (-help lists the flags)", err)
 	}
 	c.command = fs.Args()
-	return c, c.check(fs)
+	set := map[string]bool{}
+	c.given = map[string]string{}
+	fs.Visit(func(f *flag.Flag) {
+		set[f.Name] = true
+		c.given[f.Name] = f.Value.String()
+	})
+	for n, line := range c.header {
+		name, _, _ := strings.Cut(line, ":")
+		c.given[fmt.Sprint("header ", n+1)] = strings.TrimSpace(name) // the value may be a secret
+	}
+	delete(c.given, "header")
+	if !set["url"] && (c.grpc != "" || c.grpcStream != "" || c.ws != "") {
+		c.url = "" // the server may speak nothing but these
+	}
+	if !set["body"] && (c.method == http.MethodGet || c.method == http.MethodHead) {
+		c.body = ""
+	}
+	return c, c.check(fs, set)
 }
 
 const usage = `usage: drill [flags] [-- command args...]
@@ -96,7 +134,8 @@ Starts the command, puts load on it, sends SIGTERM, and reports which requests w
 lost: written to an established connection, without a complete answer. In args and URLs {{.Port}}, {{.AdminPort}} and
 {{.Dir}} differ between instances; they are also in $PORT, $ADMIN_PORT and $DRILL_DIR.
 
-Exit status: 0 nothing lost, 1 something lost or a bad exit, 2 the drill could not be held.
+Exit status: 0 nothing lost (or no more than -max-lost), 1 something lost or a bad exit,
+2 the drill could not be held.
 
 `
 
@@ -112,11 +151,29 @@ func (c *config) setModes(s string) error {
 	return nil
 }
 
-func (c *config) check(fs *flag.FlagSet) error {
+// setOutput takes json, or the name of a file.
+func (c *config) setOutput(s string) error {
+	if s == "json" {
+		c.json = true
+		return nil
+	}
+	switch filepath.Ext(s) {
+	case ".html", ".json":
+		c.files = append(c.files, &output{path: s})
+		return nil
+	}
+	return errors.New("want json, or the name of a file that ends in .html or .json")
+}
+
+func (c *config) setMessage(s string) error {
+	b, err := hex.DecodeString(s)
+	c.message = string(b)
+	return err
+}
+
+func (c *config) check(fs *flag.FlagSet, set map[string]bool) error {
 	var err error
-	set := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) {
-		set[f.Name] = true
 		getter, ok := f.Value.(flag.Getter)
 		if !ok {
 			return // checked by its own function
@@ -144,8 +201,11 @@ func (c *config) check(fs *flag.FlagSet) error {
 	if len(c.command) == 0 && c.while == "" && !c.control {
 		return errors.New("there is no server to stop: drill [flags] -- command args (-help lists the flags)")
 	}
-	if c.clients+c.fresh+c.h2 == 0 {
+	if c.url != "" && c.clients+c.fresh+c.h2 == 0 {
 		return errors.New("there is no load: all of -clients, -new and -h2 are 0")
+	}
+	if slices.Contains(c.modes, haproxy) && (c.grpc != "" || c.grpcStream != "" || c.ws != "") {
+		return errors.New("mode haproxy has no gRPC and no WebSockets")
 	}
 	if slices.Contains(c.modes, haproxy) {
 		if _, err := exec.LookPath("haproxy"); err != nil {
@@ -163,28 +223,18 @@ func (c *config) checkTemplates() error {
 			return fmt.Errorf("argument %q: %w", arg, err)
 		}
 	}
-	if _, err := v.expandBody(c.body); err != nil {
-		return fmt.Errorf("-body: %w", err)
-	}
-	for name, text := range map[string]string{"url": c.url, "ready-url": c.ready, "stream-url": c.stream, "executed": c.executed} {
-		s, err := v.expand(text)
-		if err == nil && s != "" && name != "executed" {
-			err = checkURL(s)
-		}
-		if err != nil {
-			return fmt.Errorf("-%s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-func checkURL(s string) error {
-	u, err := url.Parse(s)
-	if err != nil {
+	if _, err := c.expand(v); err != nil {
 		return err
 	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return fmt.Errorf("%q: want http://host:port/path or https://…", s)
+	ready, err := v.expand(c.ready)
+	if err == nil && ready != "" {
+		err = checkURL(ready, []string{"http", "https"})
+	}
+	if err != nil {
+		return fmt.Errorf("-ready-url: %w", err)
+	}
+	if _, err := v.expand(c.executed); err != nil {
+		return fmt.Errorf("-executed: %w", err)
 	}
 	return nil
 }

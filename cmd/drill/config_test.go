@@ -28,6 +28,12 @@ func TestConfigErrorsNameTheFlag(t *testing.T) {
 		{"-ready-url /ready -- x", `-ready-url: "/ready": want http://`},
 		{"-stream-url http://{{.Host}}/ -- x", "can't evaluate field Host"},
 		{"-body {{ -- x", "-body: "},
+		{"-header Authorization -- x", "want \"Name: value\""},
+		{"-o drill.txt -- x", "ends in .html or .json"},
+		{"-max-lost -1 -- x", "-max-lost -1: want more"},
+		{"-grpc-message xyz -- x", "invalid value \"xyz\" for flag -grpc-message"},
+		{"-ws-url http://127.0.0.1/ -- x", "-ws-url: \"http://127.0.0.1/\": want ws://"},
+		{"-mode haproxy -grpc-url http://127.0.0.1/ -- x", "mode haproxy has no gRPC"},
 		{"-while true", "-while needs -url"},
 		{"-while true -url http://127.0.0.1/ -- x", "no server can be started as well"},
 		{"-while true -url http://127.0.0.1/ -mode rolling", "-mode makes no sense with -while"},
@@ -52,8 +58,8 @@ func TestConfig(t *testing.T) {
 	if diff := cmp.Diff([]string{"serve", "-p", "{{.Port}}", "-load", "3s"}, c.command); diff != "" {
 		t.Errorf("command, want -, got +:\n%s", diff)
 	}
-	if c.load != 0 || c.think != 0 || c.timeout != 10*time.Second || c.clients != 64 {
-		t.Errorf("load %v, think %v, timeout %v, clients %d; want 0, 0, 10s, 64", c.load, c.think, c.timeout, c.clients)
+	if c.load != 0 || c.think != 0 || c.timeout != 10*time.Second || c.clients != perProcessor(32) || c.runs != 3 {
+		t.Errorf("load %v, think %v, timeout %v, clients %d, runs %d; want 0, 0, 10s, 32 for each processor, 3", c.load, c.think, c.timeout, c.clients, c.runs)
 	}
 }
 
@@ -74,17 +80,40 @@ func TestHelpNamesEveryFlagAndTheExitStatus(t *testing.T) {
 
 func TestTemplatesOfAnInstance(t *testing.T) {
 	s := &subject{
-		args: []string{"serve", "-p={{.Port}}", "{{.Dir}}/x"},
-		url:  "http://127.0.0.1:{{.Port}}/", ready: "http://127.0.0.1:{{.AdminPort}}/ready",
-		body: `{"id":"{{.ID}}","port":{{.Port}}}`, executed: "{{.Dir}}/log",
+		wire: wire{url: "http://127.0.0.1:{{.Port}}/", body: `{"id":"{{.ID}}","port":{{.Port}}}`, header: lines{"A: {{.ID}}"}},
+		args: []string{"serve", "-p={{.Port}}", "{{.Dir}}/x"}, ready: "http://127.0.0.1:{{.AdminPort}}/ready", executed: "{{.Dir}}/log",
 	}
 	i := &instance{subject: s, vars: vars{Port: 81, AdminPort: 91, Dir: "/d"}}
 	if err := i.expand(); err != nil {
 		t.Fatal(err)
 	}
-	got := append(i.args, i.url, i.ready, i.stream, i.body, i.executed)
-	want := []string{"serve", "-p=81", "/d/x", "http://127.0.0.1:81/", "http://127.0.0.1:91/ready", "", `{"id":"drill-0000000000","port":81}`, "/d/log"}
+	got := append(i.args, i.url, i.ready, i.stream, i.body, i.header[0], i.executed)
+	want := []string{"serve", "-p=81", "/d/x", "http://127.0.0.1:81/", "http://127.0.0.1:91/ready", "", `{"id":"drill-0000000000","port":81}`, "A: drill-0000000000", "/d/log"}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
+func TestARequestWithoutABody(t *testing.T) {
+	for args, want := range map[string]string{
+		"-- x":                       "POST {{.ID}}",
+		"-method GET -- x":           "GET ",
+		"-method GET -body a -- x":   "GET a",
+		"-method DELETE -body= -- x": "DELETE ",
+	} {
+		c, err := parseConfig(strings.Fields(args), io.Discard)
+		if err != nil || c.method+" "+c.body != want {
+			t.Errorf("drill %s: %v, method and body %q, want %q", args, err, c.method+" "+c.body, want)
+		}
+	}
+}
+
+func TestSecretsAreNotReported(t *testing.T) {
+	c, err := parseConfig([]string{"-header", "Authorization: secret", "-runs", "2", "--", "x"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"header 1": "Authorization", "runs": "2"}, c.given); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
 }
@@ -101,6 +130,8 @@ func TestHostPort(t *testing.T) {
 		"http://127.0.0.1:80/x": "127.0.0.1:80",
 		"https://localhost/":    "localhost:https",
 		"http://[::1]:8080":     "[::1]:8080",
+		"ws://localhost/":       "localhost:http",
+		"wss://localhost/":      "localhost:https",
 	} {
 		if got := hostPort(url); got != want {
 			t.Errorf("hostPort(%q) = %q, want %q", url, got, want)

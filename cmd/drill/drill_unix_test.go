@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,7 +60,7 @@ func drillControl(t *testing.T, m mode) *Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &session{cfg: cfg, mode: m, subject: control, dir: t.TempDir(), progress: newProgress(&strings.Builder{})}
+	s := &session{cfg: cfg, mode: m, subject: control, dir: t.TempDir(), progress: newProgress(io.Discard)}
 	r, err := s.hold(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +76,7 @@ func checkControl(t *testing.T, r *Result) {
 		stops = 1
 	}
 	if len(r.Stops) != stops {
-		t.Fatalf("%d stops, want %d:\n%v", len(r.Stops), stops, r)
+		t.Fatalf("%d stops, want %d:\n%v", len(r.Stops), stops, r.rows())
 	}
 	for _, st := range r.Stops {
 		if !st.Good || st.Killed || st.Exit <= st.Signal || st.NotReady != nil && *st.NotReady < st.Signal {
@@ -86,22 +87,22 @@ func checkControl(t *testing.T, r *Result) {
 		}
 	}
 	if r.Executed == nil {
-		t.Errorf("the executed requests are unknown, though the control leaves a record:\n%v", r)
+		t.Errorf("the executed requests are unknown, though the control leaves a record:\n%v", r.rows())
 	}
-	if r.Sent != r.Answered+r.Lost || r.Lost != len(r.Losses) || r.Sent != len(r.events) {
-		t.Errorf("%d sent, %d answered, %d lost, %d losses, %d events", r.Sent, r.Answered, r.Lost, len(r.Losses), len(r.events))
+	if r.Sent != r.Answered+r.Lost || r.Lost != len(r.Losses) || r.Sent != len(r.requests) {
+		t.Errorf("%d sent, %d answered, %d lost, %d losses, %d requests", r.Sent, r.Answered, r.Lost, len(r.Losses), len(r.requests))
 	}
-	classes := []string{"kept-alive", "new connection", "HTTP/2"}
+	want := []string{"kept-alive", "new connection", "HTTP/2"}
 	if r.Mode == haproxy {
-		classes = classes[:2]
+		want = want[:2]
 	}
 	for n, c := range r.Clients {
-		if n >= len(classes) || c.Client != classes[n] || c.Answered == 0 {
-			t.Errorf("clients %+v, want answers to each of %v", r.Clients, classes)
+		if n >= len(want) || c.Client != want[n] || c.Answered == 0 {
+			t.Errorf("clients %+v, want answers to each of %v", r.Clients, want)
 		}
 	}
 	if r.Answered < 1000 {
-		t.Errorf("%d answers, want the 1000 that were asked for:\n%v", r.Answered, r)
+		t.Errorf("%d answers, want the 1000 that were asked for:\n%v", r.Answered, r.rows())
 	}
 }
 
@@ -109,22 +110,27 @@ func checkControl(t *testing.T, r *Result) {
 func TestNothingIsLostByAServerThatSaysGoodbye(t *testing.T) {
 	t.Setenv(testServer, "polite")
 	page := filepath.Join(t.TempDir(), "drill.html")
-	code, out, errs := held(t, "-json", "-o", page, "-executed", "-", "-load", "500ms", "-requests", "500",
+	code, out, errs := held(t, "-o", "json", "-o", page, "-runs", "2", "-executed", "-", "-load", "500ms", "-requests", "500",
 		"-new", "0", "-h2", "0", "-idle", "0", "-silent", "0", "-start", "2m", "-limit", "2m", "--", os.Args[0])
-	var results []struct {
-		Grade                string
-		Sent, Answered, Lost int
-		Executed             *int `json:"lost_but_executed"`
+	var doc struct {
+		Reports []struct {
+			Grade string
+			Runs  []struct {
+				Sent, Answered, Lost int
+				Executed             *int `json:"lost_but_executed"`
+			}
+		}
 	}
-	if err := json.Unmarshal([]byte(out), &results); err != nil {
+	if err := json.Unmarshal([]byte(out), &doc); err != nil {
 		t.Fatalf("%v in %q\n%s", err, out, errs)
 	}
-	if len(results) != 1 || code != 0 {
-		t.Fatalf("exit status %d, %d results; want 0, 1\n%s", code, len(results), errs)
+	if len(doc.Reports) != 1 || len(doc.Reports[0].Runs) != 2 || doc.Reports[0].Grade > "B" || code != 0 {
+		t.Fatalf("exit status %d, %+v; want 0 and one report of two runs\n%s", code, doc, errs)
 	}
-	r := results[0]
-	if r.Lost != 0 || r.Answered < 500 || r.Sent != r.Answered || r.Executed == nil || *r.Executed != 0 || r.Grade > "B" {
-		t.Errorf("grade %s, %d sent, %d answered, %d lost, %v executed; want at least 500 and none lost", r.Grade, r.Sent, r.Answered, r.Lost, r.Executed)
+	for n, r := range doc.Reports[0].Runs {
+		if r.Lost != 0 || r.Answered < 500 || r.Sent != r.Answered || r.Executed == nil || *r.Executed != 0 {
+			t.Errorf("run %d: %d sent, %d answered, %d lost, %v executed; want at least 500 and none lost", n+1, r.Sent, r.Answered, r.Lost, r.Executed)
+		}
 	}
 	if html, err := os.ReadFile(page); err != nil || !strings.Contains(string(html), "<svg") {
 		t.Errorf("no picture on the page: %v", err)
@@ -132,7 +138,7 @@ func TestNothingIsLostByAServerThatSaysGoodbye(t *testing.T) {
 }
 
 func TestBadEnds(t *testing.T) {
-	few := []string{"-load", "50ms", "-clients", "2", "-new", "1", "-h2", "0", "-idle", "0", "-silent", "1", "-start", "2m"}
+	few := []string{"-runs", "1", "-load", "50ms", "-clients", "2", "-new", "1", "-h2", "0", "-idle", "0", "-silent", "1", "-start", "2m"}
 	for _, test := range []struct {
 		server string
 		flags  []string

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,17 +12,19 @@ import (
 // the program's own cleanup.
 const maxLag = 2 * time.Second
 
-// grade checks the worst case first:
-//
-//	F  a process had to be killed, or its exit status is that of a failure
-//	D  requests were executed and their answers lost: a client that tries again has them
-//	   executed twice
-//	C  requests were lost
-//	B  nothing was lost, but the stop took longer than necessary, or connections were
-//	   refused before their clients knew of the other server
-//	A  none of these
-//
-// All reasons that apply are listed.
+// A Legend says what a grade means.
+type Legend struct{ Grade, Means string }
+
+// legend has the worst grade last.
+var legend = []Legend{
+	{"A", "nothing was lost, and no time was wasted"},
+	{"B", "nothing was lost, but the stop took too long, or clients were turned away in a rolling restart"},
+	{"C", "requests were lost"},
+	{"D", "requests were executed and their answers lost: a client that tries again has them executed twice"},
+	{"F", "a server had to be killed, or its exit status is that of a failure"},
+}
+
+// grade checks everything that legend has. All reasons that apply are listed.
 func (r *Result) grade() {
 	r.Grade, r.Reasons = "A", []string{}
 	add := func(grade, reason string, args ...any) {
@@ -51,7 +54,7 @@ func (r *Result) grade() {
 		add("B", "%d connections were refused and went to the other server: it closes its listener before the readiness check notices", r.TurnedAway)
 	}
 	if len(r.Reasons) == 0 {
-		r.Reasons = append(r.Reasons, "nothing was lost, and no time was wasted")
+		r.Reasons = append(r.Reasons, legend[0].Means)
 	}
 }
 
@@ -62,30 +65,29 @@ func were(n int) string {
 	return fmt.Sprintf("%d requests were", n)
 }
 
-// passed reports whether nothing was lost and every process ended by itself and with success.
-func (r *Result) passed() bool { return r.Grade <= "B" }
+// passed reports whether no more than some requests were lost and every process ended by itself and
+// with success.
+func (r *Result) passed(maxLost int) bool { return r.Grade < "F" && r.Lost <= maxLost }
 
 // kindsText names the kinds, the most frequent first.
 func kindsText(kinds map[string]int) string {
+	var texts []string
+	for _, k := range byCount(kinds) {
+		texts = append(texts, fmt.Sprintf("%d %s", kinds[k], k))
+	}
+	return strings.Join(texts, ", ")
+}
+
+func byCount(counts map[string]int) []string {
 	var names []string
-	for k := range kinds {
+	for k := range counts {
 		names = append(names, k)
 	}
 	slices.SortFunc(names, func(a, b string) int {
-		if kinds[a] != kinds[b] {
-			return kinds[b] - kinds[a]
+		if counts[a] != counts[b] {
+			return counts[b] - counts[a]
 		}
-		if a < b {
-			return -1
-		}
-		return 1
+		return strings.Compare(a, b)
 	})
-	text := ""
-	for n, k := range names {
-		if n > 0 {
-			text += ", "
-		}
-		text += fmt.Sprintf("%d %s", kinds[k], k)
-	}
-	return text
+	return names
 }

@@ -15,9 +15,10 @@ import (
 // requests a second time and does not tell on which connection.
 type conn struct {
 	net.Conn
-	tcp *net.TCPConn // below TLS
-	r   *bufio.Reader
-	req []byte
+	tcp    *net.TCPConn // below TLS
+	r      *bufio.Reader
+	req    []byte
+	opened *dialled // until the first request
 }
 
 // errUnsent means that a connection had been closed before anything was written to it.
@@ -55,8 +56,8 @@ func (c *conn) usable() bool {
 }
 
 // exchange sends a request and reads the whole answer. last means that the server closes
-// the connection after it. The error is nil if and only if f is answered or serverError.
-func (c *conn) exchange(p *prototype, method, id string, timeout time.Duration) (f fate, last bool, err error) {
+// the connection after it. The error is nil if and only if k is answered or failed.
+func (c *conn) exchange(p *prototype, method, id string, timeout time.Duration) (k kind, last bool, err error) {
 	var deadline time.Time
 	if timeout > 0 {
 		deadline = time.Now().Add(timeout)
@@ -64,23 +65,23 @@ func (c *conn) exchange(p *prototype, method, id string, timeout time.Duration) 
 	_ = c.SetDeadline(deadline)
 	c.req = p.appendTo(c.req[:0], id)
 	if n, err := c.Write(c.req); err != nil {
-		if n == 0 && fateOf(err, false) == reset {
+		if n == 0 && kindOf(err, false) == reset {
 			return reset, true, errUnsent
 		}
-		return fateOf(err, false), true, err
+		return kindOf(err, false), true, err
 	}
 	if _, err := c.r.Peek(1); err != nil {
-		return fateOf(err, false), true, err
+		return kindOf(err, false), true, err
 	}
 	res, err := http.ReadResponse(c.r, &http.Request{Method: method})
 	if err != nil {
-		return fateOf(err, true), true, err
+		return kindOf(err, true), true, err
 	}
 	if _, err := io.Copy(io.Discard, res.Body); err != nil {
-		return fateOf(err, true), true, err
+		return kindOf(err, true), true, err
 	}
 	if res.StatusCode >= 500 {
-		return serverError, res.Close, nil
+		return failed, res.Close, nil
 	}
 	return answered, res.Close, nil
 }

@@ -22,8 +22,9 @@ func newHAProxy(backends []*instance, poll time.Duration, dir string) (*instance
 	s := &subject{
 		name: "haproxy",
 		args: []string{"haproxy", "-db", "-f", "{{.Dir}}/haproxy.cfg"},
-		url:  path(backends[0].url), stream: path(backends[0].stream), body: backends[0].body,
+		wire: backends[0].wire,
 	}
+	s.url, s.stream = path(s.url), path(s.stream)
 	i, err := newInstance(s, "haproxy", dir)
 	if err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ backend servers
 		return "", err
 	}
 	for n, i := range backends {
-		line := fmt.Sprintf("    server server%d %s check inter %dms fall %d rise 1", n+1, hostPort(i.url), poll.Milliseconds(), fall)
+		line := fmt.Sprintf("    server server%d %s check inter %dms fall %d rise 1", n+1, hostPort(i.address()), poll.Milliseconds(), fall)
 		if strings.HasPrefix(i.url, "https:") {
 			line += " ssl verify none"
 		}

@@ -20,7 +20,7 @@ func TestHAProxyConfig(t *testing.T) {
 		{"https://127.0.0.1:81/", "https://127.0.0.1:81/readyz", []string{"fall 2 rise 1 ssl verify none port 81 check-ssl verify none\n"}},
 		{"http://127.0.0.1:81/", "", []string{"server server1 127.0.0.1:81 check inter 250ms fall 2 rise 1\n"}},
 	} {
-		got, err := haproxyConfig(80, []*instance{{url: test.url, ready: test.ready}}, 250*time.Millisecond)
+		got, err := haproxyConfig(80, []*instance{{wire: wire{url: test.url}, ready: test.ready}}, 250*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}

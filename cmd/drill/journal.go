@@ -4,35 +4,35 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// A fate says that a request was answered, or how it was lost.
-type fate uint8
+// A kind says how a request ended.
+type kind uint8
 
 const (
-	answered    fate = iota // completely, with a status below 500
-	refused                 // no server took the connection, and there was none left to try
-	reset                   // the connection was reset before the answer began
-	eof                     // the connection was closed before the answer began
-	cut                     // the answer began and did not end
-	serverError             // 5xx
-	timedOut                // no answer within the time limit
+	answered kind = iota // completely, and not with an error
+	refused              // no server took the connection, and there was none left to try
+	reset                // the connection was reset before the answer began
+	eof                  // the connection was closed before the answer began
+	cut                  // the answer began and did not end
+	failed               // the answer is an error: a status from 500 on, or of gRPC
+	timedOut             // no answer within the time limit
 	otherwise
-	fates
+	kinds
 )
 
-func (f fate) String() string {
-	return [fates]string{"answered", "refused", "reset", "EOF", "cut", "5xx", "timeout", "other"}[f]
+func (k kind) String() string {
+	return [kinds]string{"answered", "refused", "reset", "EOF", "cut", "error status", "timeout", "other"}[k]
 }
 
-// fateOf returns how a request was lost. began means that a part of the answer had arrived.
-func fateOf(err error, began bool) fate {
+// kindOf returns how a request was lost. began means that a part of the answer had arrived.
+func kindOf(err error, began bool) kind {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -52,39 +52,47 @@ func fateOf(err error, began bool) fate {
 	}
 }
 
-// A class is a kind of client.
-type class uint8
+// A client is a kind of client.
+type client uint8
 
 const (
-	keptAlive class = iota // HTTP/1.1, one connection for many requests
-	fresh                  // HTTP/1.1, a connection for each request
-	http2                  // one connection for many clients
-	stream                 // a long answer
-	classes
+	keptAlive client = iota // HTTP/1.1, one connection for many requests
+	fresh                   // HTTP/1.1, a connection for each request
+	http2                   // one connection for many clients
+	stream                  // a long answer
+	grpcUnary
+	grpcStream
+	webSocket // from the handshake to the close frame
+	clients
 )
 
-func (c class) String() string {
-	return [classes]string{"kept-alive", "new connection", "HTTP/2", "stream"}[c]
+func (c client) String() string {
+	return [clients]string{"kept-alive", "new connection", "HTTP/2", "stream", "gRPC", "gRPC stream", "WebSocket"}[c]
 }
 
-// An event is a request that is over. Times count from the session's start.
-type event struct {
+// long reports whether a request lasts until the server ends it. Any stop ends such requests.
+func (c client) long() bool { return c == stream || c == grpcStream || c == webSocket }
+
+// A request is an entry of the journal: a request that is over. Times count from the start of the run.
+type request struct {
+	number     int64 // its id
 	start, end time.Duration
+	dial       *dialled // nil: not the first request of a connection that the drill has opened itself
 	target     uint8
-	class      class
-	fate       fate
+	client     client
+	kind       kind
+	phase      phase // of a loss
+	gone       bool  // a loss, and the server's process had ended when it was seen
+	executed   bool  // a loss whose id the server has left in its -executed files
+	text       string
 }
 
-// A Loss is a request that was lost.
-type Loss struct {
-	ID     string `json:"id"`
-	At     millis `json:"at_ms"` // since the session's start
-	Client string `json:"client"`
-	Kind   string `json:"kind"`
-	Error  string `json:"error"`
-	// Executed tells whether the server has left the id in its -executed files.
-	Executed bool `json:"executed"`
-}
+// dialled tells when a connection was opened.
+type dialled struct{ from, to time.Duration }
+
+func (q *request) id() string { return fmt.Sprintf(idFormat, q.number) }
+
+func (q *request) lost() bool { return q.kind != answered }
 
 // A closing is the end of a connection that had no request on it.
 type closing struct {
@@ -93,10 +101,9 @@ type closing struct {
 	at     time.Duration
 }
 
-// A journal has the events of one client. Only the client's goroutine uses it, until that has ended.
+// A journal has the requests of one client. Only the client's goroutine uses it, until that has ended.
 type journal struct {
-	events   []event
-	losses   []Loss
+	requests []request
 	closings []closing
 }
 
@@ -104,41 +111,9 @@ type journal struct {
 // interface most servers have a certificate that nobody signed.
 func insecure() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
 
-// prototype is a request as it goes over the wire, with the places where its id goes.
-type prototype struct {
-	bytes []byte
-	ids   []int // offsets
-}
-
 // idPlaceholder is as long as every id. With ids of the same length all bodies have the same length,
 // and no id is the beginning of another, which keeps the search for ids in files simple.
 const (
 	idFormat      = "drill-%010d"
 	idPlaceholder = "drill-0000000000"
 )
-
-func newPrototype(req *http.Request) (*prototype, error) {
-	var b strings.Builder
-	if err := req.Write(&b); err != nil {
-		return nil, err
-	}
-	p := &prototype{bytes: []byte(b.String())}
-	for from := 0; ; {
-		n := strings.Index(b.String()[from:], idPlaceholder)
-		if n < 0 {
-			return p, nil
-		}
-		p.ids = append(p.ids, from+n)
-		from += n + len(idPlaceholder)
-	}
-}
-
-// appendTo appends the request with that id.
-func (p *prototype) appendTo(buf []byte, id string) []byte {
-	at := len(buf)
-	buf = append(buf, p.bytes...)
-	for _, n := range p.ids {
-		copy(buf[at+n:], id)
-	}
-	return buf
-}

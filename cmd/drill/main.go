@@ -27,8 +27,8 @@
 //
 // # Exit status
 //
-//	0  nothing was lost, and every process ended in time and with status 0
-//	1  something was lost, or a process ended late or with another status
+//	0  nothing was lost, or no more than -max-lost, and every process ended in time and with status 0
+//	1  more was lost, or a process had to be killed or ended with another status
 //	2  there was no drill: wrong usage, a server that does not start, a control
 //	   that lost nothing
 package main
@@ -82,68 +82,61 @@ func holdAll(ctx context.Context, args []string, stdout, stderr io.Writer) (ok b
 	if runtime.GOOS == "windows" {
 		return false, errors.New("there is no SIGTERM on Windows")
 	}
-	page, err := createPage(cfg.page) // before minutes are spent for nothing
-	if err != nil {
+	if err := cfg.files.create(); err != nil { // before minutes are spent for nothing
 		return false, err
 	}
-	defer page.Close()
+	defer cfg.files.remove()
 	dir, err := os.MkdirTemp("", "drill-")
 	if err != nil {
 		return false, err
 	}
 	defer os.RemoveAll(dir)
 
+	began := time.Now()
 	subjects, err := cfg.subjects()
 	if err != nil {
 		return false, err
 	}
-	var results []*Result
+	var all []*Report
 	for _, mode := range cfg.modes {
-		for range cfg.runs {
-			for _, s := range subjects {
-				d := &session{cfg: cfg, mode: mode, subject: s, dir: dir, progress: newProgress(stderr)}
-				r, err := d.hold(ctx)
-				if err != nil {
-					return false, fmt.Errorf("%s, %s: %w", s.name, mode, err)
-				}
-				results = append(results, r)
-				if !cfg.json {
-					fmt.Fprintln(stdout, r)
-				}
+		reports, err := cfg.holdMode(ctx, mode, subjects, dir, stderr)
+		if err != nil {
+			return false, err
+		}
+		for _, rep := range reports {
+			if !cfg.json {
+				fmt.Fprintln(stdout, rep)
 			}
 		}
+		all = append(all, reports...)
 	}
+	doc := newDocument(cfg, began, all)
 	if cfg.json {
-		if err := writeJSON(stdout, results); err != nil {
+		if err := doc.writeJSON(stdout); err != nil {
 			return false, err
 		}
 	}
-	if err := page.write(results, time.Now()); err != nil {
+	if err := cfg.files.write(doc); err != nil {
 		return false, err
 	}
-	return verdict(results)
+	return verdict(all, cfg.maxLost)
 }
 
-// verdict is the exit status of all drills together. If the control lost nothing, the other results
-// mean nothing either: the load did not hit the moments in which requests are lost.
-func verdict(results []*Result) (ok bool, err error) {
-	ok = true
-	controls, lost := map[mode]bool{}, map[mode]bool{}
-	for _, r := range results {
-		switch {
-		case !r.Control:
-			ok = ok && r.passed()
-		case r.requestsLost() > 0:
-			lost[r.Mode] = true
-			fallthrough
-		default:
-			controls[r.Mode] = true
+// holdMode drills the subjects in turn, so that other work on the machine affects all alike.
+func (c *config) holdMode(ctx context.Context, m mode, subjects []*subject, dir string, progress io.Writer) ([]*Report, error) {
+	var reports []*Report
+	for _, s := range subjects {
+		reports = append(reports, &Report{Server: s.name, Control: s.control, Mode: m})
+	}
+	for range c.runs {
+		for n, s := range subjects {
+			d := &session{cfg: c, mode: m, subject: s, dir: dir, progress: newProgress(progress)}
+			r, err := d.hold(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", s.name, m, err)
+			}
+			reports[n].add(r)
 		}
 	}
-	for m := range controls {
-		if !lost[m] {
-			return false, fmt.Errorf("the control lost nothing in mode %s, so this drill proves nothing: use more -clients, or more -runs", m)
-		}
-	}
-	return ok, nil
+	return reports, nil
 }

@@ -16,5 +16,11 @@ func TestMain(m *testing.M) {
 	if kind := os.Getenv(testServer); kind != "" {
 		serveTest(kind)
 	}
+	if spec := os.Getenv(lossyServer); spec != "" {
+		serveLossy(spec)
+	}
+	if kind := os.Getenv(protocolServer); kind != "" {
+		serveProtocol(kind)
+	}
 	goleak.VerifyTestMain(m)
 }

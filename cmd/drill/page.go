@@ -2,12 +2,11 @@ package main
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"html/template"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"io"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,123 +14,131 @@ import (
 var pageHTML string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"count": templateCount,
-	"round": func(m millis) time.Duration { return round(m.duration()) },
+	"count":   count,
+	"round":   func(m millis) time.Duration { return round(m.duration()) },
+	"sub":     func(a, b millis) millis { return a - b },
+	"perRun":  func(r Row) string { return r.lostText() },
+	"whether": func(r Row) string { return r.executedText() },
 }).Parse(pageHTML))
 
-// A page is an HTML file that appears when it is complete. The nil *page writes nothing.
-type page struct {
-	path string
-	tmp  *os.File
-}
-
-// createPage returns nil for an empty path.
-func createPage(path string) (*page, error) {
-	if path == "" {
-		return nil, nil
-	}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil, fmt.Errorf("-o %s: is a folder", path)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".drill-*.html")
-	var of *fs.PathError
-	if errors.As(err, &of) {
-		err = of.Err // without the name of a file that nobody asked for
-	}
-	if err != nil {
-		return nil, fmt.Errorf("-o %s: %w", path, err)
-	}
-	return &page{path, tmp}, nil
-}
-
-// Close removes the file if it is incomplete.
-func (p *page) Close() {
-	if p != nil {
-		_ = p.tmp.Close()
-		_ = os.Remove(p.tmp.Name())
-	}
-}
-
-// A section is one result on the page.
+// A section is one mode on the page: the reports side by side, on one scale.
 type section struct {
-	*Result
-	ID       int
-	Rows     []row
-	Pictures []picture
-	First    []Loss
+	Mode    mode
+	Reports []view
+	Phases  []phaseView
 }
 
-type picture struct {
-	Title string
-	SVG   template.HTML
+// A view is a report as the page shows it.
+type view struct {
+	*Report
+	ID         string
+	Reasons    []string
+	Bottleneck string
+	Picture    template.HTML // of the worst run
+	Whole      template.HTML
+	Rows       []row
+	Worst      *Result
+	First      []Loss
 }
 
-// write completes the page.
-func (p *page) write(results []*Result, now time.Time) error {
-	if p == nil {
-		return nil
+// A phaseView has the losses of one phase, a cell for each report.
+type phaseView struct {
+	Phase string
+	Cells []phaseCell
+}
+
+type phaseCell struct {
+	Lost     int
+	Executed int
+	Parts    []part
+	Kinds    string
+}
+
+// A part is the bar of one kind, as a share of the widest phase in percent.
+type part struct {
+	Kind  string
+	Share float64
+}
+
+// ExecutedText is for the page.
+func (l Loss) ExecutedText() string {
+	switch {
+	case l.Executed == nil:
+		return "unknown"
+	case *l.Executed:
+		return "yes"
 	}
-	const losses = 20
+	return "no"
+}
+
+func (d *Document) writePage(w io.Writer) error {
 	var sections []section
-	for n, r := range results {
-		pictures, err := r.pictures()
-		if err != nil {
-			return fmt.Errorf("-o %s: %w", p.path, err)
+	for _, rep := range d.Reports {
+		at := slices.IndexFunc(sections, func(s section) bool { return s.Mode == rep.Mode })
+		if at < 0 {
+			at = len(sections)
+			sections = append(sections, section{Mode: rep.Mode})
 		}
-		sections = append(sections, section{r, n + 1, r.rows(), pictures, r.Losses[:min(losses, len(r.Losses))]})
+		sections[at].Reports = append(sections[at].Reports, view{Report: rep})
 	}
-	err := pageTemplate.Execute(p.tmp, map[string]any{"Sections": sections, "Now": now.Format(time.DateTime)})
-	if err == nil {
-		err = p.tmp.Chmod(0o644)
+	for n := range sections {
+		sections[n].complete(n)
 	}
-	if err == nil {
-		err = p.tmp.Close()
-	}
-	if err == nil {
-		err = os.Rename(p.tmp.Name(), p.path)
-	}
-	if err != nil {
-		return fmt.Errorf("-o %s: %w", p.path, err)
-	}
-	return nil
+	return pageTemplate.Execute(w, map[string]any{
+		"Sections": sections, "Began": d.Began.Format(time.DateTime), "Machine": d.Machine, "Legend": legend,
+	})
 }
 
-// pictures draws the whole session and, if much happens in a short time, each stop. On the right
-// there is room for the name of the last mark.
-func (r *Result) pictures() ([]picture, error) {
-	took := r.Took.duration()
-	whole, err := r.picture(0, took+took/12)
-	if err != nil {
-		return nil, err
+func (s *section) complete(number int) {
+	const losses = 20
+	var worst []*Result
+	for _, v := range s.Reports {
+		worst = append(worst, v.worst())
 	}
-	all := []picture{{"The whole drill", whole}}
-	for _, st := range r.Stops {
-		from, to := st.Signal.duration(), st.busyUntil()
-		margin := max(20*time.Millisecond, (to-from)/8)
-		if to-from > took/2 {
+	scale := scaleOf(worst...)
+	for n := range s.Reports {
+		v, r := &s.Reports[n], worst[n]
+		v.ID = fmt.Sprintf("r%d-%d", number+1, n+1)
+		v.Worst, v.Reasons, v.Rows, v.Bottleneck = r, r.Reasons, r.rows(), v.bottleneck()
+		v.Picture, v.Whole = r.picture(scale), r.picture(wholeScale(r))
+		v.First = r.Losses[:min(losses, len(r.Losses))]
+	}
+	widest := 1
+	for _, p := range phasesOf(s.Mode) {
+		pv := phaseView{Phase: p.String()}
+		for _, v := range s.Reports {
+			c := v.cell(p)
+			widest = max(widest, c.Lost)
+			pv.Cells = append(pv.Cells, c)
+		}
+		s.Phases = append(s.Phases, pv)
+	}
+	for _, p := range s.Phases {
+		for _, c := range p.Cells {
+			for n := range c.Parts {
+				c.Parts[n].Share *= 100 / float64(widest)
+			}
+		}
+	}
+}
+
+// cell sums the rows of one phase.
+func (rep *Report) cell(p phase) phaseCell {
+	var c phaseCell
+	kinds := map[string]int{}
+	for _, row := range rep.Table {
+		if row.Phase != p.String() {
 			continue
 		}
-		svg, err := r.picture(max(0, from-margin), to+2*margin)
-		if err != nil {
-			return nil, err
+		c.Lost += row.total()
+		kinds[row.Kind] += row.total()
+		if row.Executed != nil {
+			c.Executed += *row.Executed
 		}
-		all = append(all, picture{"The end of " + st.Instance, svg})
 	}
-	return all, nil
-}
-
-// busyUntil is the exit, or the last answer if the exit comes long after it.
-func (st Stop) busyUntil() time.Duration {
-	if (st.Exit - st.quiet).duration() > time.Second {
-		return st.quiet.duration()
+	for _, k := range byCount(kinds) {
+		c.Parts = append(c.Parts, part{strings.ReplaceAll(k, " ", "-"), float64(kinds[k])})
 	}
-	return st.Exit.duration()
-}
-
-// templateCount is count for the values of a template: an int, or a pointer to one, not nil.
-func templateCount(n any) string {
-	if p, ok := n.(*int); ok {
-		return count(*p)
-	}
-	return count(n.(int))
+	c.Kinds = kindsText(kinds)
+	return c
 }

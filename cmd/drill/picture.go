@@ -1,208 +1,205 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"html/template"
-	"image/color"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// The colours are names: picture replaces them by variables of the page's style sheet, so
-// that the same picture is readable on light and on dark ground.
-var (
-	ink   = color.RGBA{0x01, 0x02, 0x03, 0xff}
-	muted = color.RGBA{0x04, 0x05, 0x06, 0xff}
-	good  = color.RGBA{0x07, 0x08, 0x09, 0xff}
-	busy  = color.RGBA{0x0a, 0x0b, 0x0c, 0xff}
-	bad   = color.RGBA{0x0d, 0x0e, 0x0f, 0xff}
-
-	variables = strings.NewReplacer("#010203", "var(--ink)", "#040506", "var(--muted)",
-		"#070809", "var(--good)", "#0A0B0C", "var(--busy)", "#0D0E0F", "var(--bad)")
-)
-
+// The sizes of a picture, in units of its own: the page scales it. They are chosen so that the text is
+// readable on a phone.
 const (
-	pictureWidth  = 24 * vg.Centimeter
-	pictureHeight = 13 * vg.Centimeter
-	buckets       = 160 // over the whole width
+	pictureWidth = 440.0
+	panelGap     = 17.0 // with the title of the panel below
+	rowHeight    = 12.0 // of the names of marks
+	axisHeight   = 20.0
+	charWidth    = 5.6
+	buckets      = 160 // over the whole width
 )
 
-// picture draws a part of a session: requests per second, in flight and lost, one below the other,
-// with a mark for each event of the stops.
-func (r *Result) picture(from, to time.Duration) (template.HTML, error) {
-	s := r.sample(from, to)
-	x := r.axis(to - from)
-	panels := []*plot.Plot{
-		panel("answered/s", s.points(x, s.answered, 1/s.width.Seconds()), good),
-		panel("in flight", s.points(x, s.inFlight, 1), busy),
-		panel("lost", s.points(x, s.lost, 1), bad),
-	}
-	for n, p := range panels {
-		p.X.Min, p.X.Max = x.of(from), x.of(to)
-		p.Y.Tick.Marker = labelled(count)
-		p.X.Tick.Marker = instants(n == len(panels)-1)
-		if n == len(panels)-1 {
-			p.X.Label.Text = x.label + " from the first SIGTERM"
+// A scale is what several pictures have in common. Its times count from the first SIGTERM.
+type scale struct {
+	from, to                 time.Duration
+	answered, inFlight, lost float64 // the highest values
+	rows                     int     // of names of marks
+}
+
+// include widens the scale so that r fits.
+func (s *scale) include(r *Result) {
+	sam := r.sample(*s)
+	s.answered = max(s.answered, float64(slices.Max(sam.answered))/sam.width.Seconds())
+	s.inFlight = max(s.inFlight, float64(slices.Max(sam.inFlight)))
+	s.lost = max(s.lost, float64(slices.Max(sam.lost)))
+	rows := layOut(r.marks(*s), *s)
+	s.rows = max(s.rows, slices.Max(append(rows, 0))+1)
+}
+
+// scaleOf fits the stops of all these runs.
+func scaleOf(runs ...*Result) scale {
+	var s scale
+	for _, r := range runs {
+		for _, st := range r.Stops {
+			s.to = max(s.to, st.busyUntil()-r.zero())
+		}
+		for _, q := range r.lost {
+			s.to = max(s.to, q.end-r.zero())
 		}
 	}
-	if err := r.addMarks(panels, from, to, x); err != nil {
-		return "", err
+	margin := max(20*time.Millisecond, s.to/6)
+	s.from, s.to = -margin, s.to+2*margin
+	for _, r := range runs {
+		s.include(r)
 	}
-
-	c := vgsvg.New(pictureWidth, pictureHeight)
-	tiles := draw.Tiles{Rows: len(panels), Cols: 1, PadY: vg.Millimeter * 2, PadRight: 2 * vg.Millimeter, PadTop: vg.Millimeter}
-	column := make([][]*plot.Plot, len(panels))
-	for n, p := range panels {
-		column[n] = []*plot.Plot{p}
-	}
-	for n, row := range plot.Align(column, tiles, draw.New(c)) {
-		panels[n].Draw(row[0])
-	}
-	var b bytes.Buffer
-	if _, err := c.WriteTo(&b); err != nil {
-		return "", err
-	}
-	return template.HTML(inline(b.String())), nil
+	return s
 }
 
-var (
-	prolog   = regexp.MustCompile(`(?s)^.*?<svg .*?(viewBox="[^"]*").*?>`)
-	fontName = regexp.MustCompile(`font-family:[^;]*;font-variant:[^;]*;`)
-)
-
-// inline makes an SVG file a part of a page, with its colours and font.
-func inline(svg string) string {
-	svg = prolog.ReplaceAllString(svg, `<svg $1 role="img" aria-label="requests per second, in flight and lost, over time">`)
-	return variables.Replace(fontName.ReplaceAllString(svg, ""))
+// wholeScale fits a run from its beginning to its end.
+func wholeScale(r *Result) scale {
+	took := r.Took.duration()
+	s := scale{from: -r.zero(), to: took + took/12 - r.zero()}
+	s.include(r)
+	return s
 }
 
-func panel(title string, points plotter.XYs, c color.Color) *plot.Plot {
-	p := plot.New()
-	p.BackgroundColor = color.Transparent
-	p.Y.Label.Text = title
-	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-		axis.Color, axis.Label.TextStyle.Color, axis.Tick.Color, axis.Tick.Label.Color = muted, ink, muted, ink
-		axis.Label.TextStyle.Font = sans(9)
-		axis.Tick.Label.Font = sans(8)
-		axis.Padding = 0
+// zero is the first SIGTERM.
+func (r *Result) zero() time.Duration {
+	if len(r.Stops) == 0 {
+		return 0
 	}
-	grid := plotter.NewGrid()
-	grid.Vertical.Width, grid.Horizontal.Color, grid.Horizontal.Width = 0, muted, vg.Points(0.15)
-	p.Add(grid)
-	top := 1.0
-	for _, xy := range points {
-		top = max(top, xy.Y)
-	}
-	p.Y.Min, p.Y.Max = 0, top*1.05
-	line, err := plotter.NewLine(points)
-	if err != nil {
-		panic(err) // no points, or one that is no number: neither comes from sample
-	}
-	line.StepStyle = plotter.PostStep
-	line.Color, line.Width = c, vg.Points(1)
-	p.Add(line)
-	p.Y.Min, p.Y.Max = 0, top*1.05
-	return p
+	return r.Stops[0].Signal.duration()
 }
 
-func sans(size float64) font.Font {
-	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: vg.Points(size)}
+// busyUntil is the exit, or the last answer if the exit comes long after it.
+func (st Stop) busyUntil() time.Duration {
+	if (st.Exit - st.idle).duration() > time.Second {
+		return st.idle.duration()
+	}
+	return st.Exit.duration()
 }
 
-// labelled are the usual ticks with labels of its own, on whole numbers only.
-type labelled func(int) string
+func (s scale) x(at time.Duration) float64 {
+	return pictureWidth * float64(at-s.from) / float64(s.to-s.from)
+}
 
-func (label labelled) Ticks(low, high float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(low, high)
-	for n := range ticks {
-		if t := &ticks[n]; !t.IsMinor() {
-			t.Label = ""
-			if t.Value == math.Trunc(t.Value) {
-				t.Label = label(int(t.Value))
-			}
+// picture draws a part of a run: requests per second, in flight and lost, one below the other, with a
+// mark for each event of the stops. Its colours are those of the page.
+func (r *Result) picture(s scale) template.HTML {
+	sam := r.sample(s)
+	panels := []struct {
+		title, class string
+		counts       []int
+		factor, top  float64
+		height       float64
+	}{
+		{"answered per second", "good", sam.answered, 1 / sam.width.Seconds(), s.answered, 52},
+		{"in flight", "busy", sam.inFlight, 1, s.inFlight, 22},
+		{"lost", "bad", sam.lost, 1, s.lost, 26},
+	}
+	var b strings.Builder
+	y := rowHeight*float64(s.rows) + panelGap
+	for _, p := range panels {
+		top := max(p.top, 1)
+		fmt.Fprintf(&b, `<text x="0" y="%.1f">%s, up to %s</text>`, y-5, p.title, count(int(math.Round(p.top))))
+		fmt.Fprintf(&b, `<path class="edge" d="M0 %.1fH%.0f"/>`, y+p.height, pictureWidth)
+		fmt.Fprintf(&b, `<path class="%s" d="%s"/>`, p.class, outline(sam, s, p.counts, p.factor/top*p.height, y+p.height))
+		y += p.height + panelGap
+	}
+	bottom := y - panelGap
+	r.drawMarks(&b, s, bottom)
+	drawTicks(&b, s, bottom)
+	return template.HTML(fmt.Sprintf(`<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="requests per second, in flight and lost, over time">%s</svg>`,
+		pictureWidth, bottom+axisHeight, &b))
+}
+
+// outline is the path of a bar for each bucket that is not empty.
+func outline(sam *samples, s scale, counts []int, factor, base float64) string {
+	var b strings.Builder
+	for n, c := range counts {
+		from := sam.from + time.Duration(n)*sam.width
+		x, next := max(0, s.x(from)), min(pictureWidth, s.x(from+sam.width))
+		if c > 0 && next > x {
+			fmt.Fprintf(&b, "M%.1f %.1fV%.1fH%.1fV%.1f", x, base, base-float64(c)*factor, next, base)
 		}
 	}
-	return ticks
+	return b.String()
 }
 
-// instants are the ticks of time, with labels or without: round numbers that include zero, which the
-// usual ticks may omit.
-type instants bool
+// drawMarks draws a line through all panels for each mark, and its name at the top.
+func (r *Result) drawMarks(b *strings.Builder, s scale, bottom float64) {
+	marks := r.marks(s)
+	for n, row := range layOut(marks, s) {
+		x, y := s.x(marks[n].at), rowHeight*float64(row+1)
+		fmt.Fprintf(b, `<path class="mark" d="M%.1f %.1fV%.1f"/>`, x, y-rowHeight+3, bottom)
+		fmt.Fprintf(b, `<text x="%.1f" y="%.1f">%s</text>`, x+3, y-1, marks[n].text)
+	}
+}
 
-func (labels instants) Ticks(low, high float64) (ticks []plot.Tick) {
+// drawTicks names round times.
+func drawTicks(b *strings.Builder, s scale, y float64) {
+	unit, name := time.Second, "s after SIGTERM"
+	if s.to-s.from < 2*time.Second {
+		unit, name = time.Millisecond, "ms after SIGTERM"
+	}
+	for _, v := range ticks(float64(s.from)/float64(unit), float64(s.to)/float64(unit)) {
+		x := s.x(time.Duration(v * float64(unit)))
+		if x > pictureWidth-charWidth*float64(len(name)+4) {
+			break
+		}
+		anchor := "middle"
+		if x < 12 {
+			anchor = "start"
+		}
+		fmt.Fprintf(b, `<path class="edge" d="M%.1f %.1fv4"/><text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`, x, y, x, y+15, anchor, count(int(v)))
+	}
+	fmt.Fprintf(b, `<text x="%.0f" y="%.1f" text-anchor="end">%s</text>`, pictureWidth, y+15, name)
+}
+
+// ticks are round numbers with the same distance, among them zero.
+func ticks(low, high float64) (all []float64) {
 	step := 1.0
-	for n := 0; (high-low)/step > 10; n++ {
+	for n := 0; (high-low)/step > 8; n++ {
 		step *= []float64{2, 2.5, 2}[n%3] // 1, 2, 5, 10
 	}
 	for v := math.Ceil(low/step) * step; v <= high; v += step {
-		t := plot.Tick{Value: v}
-		if labels {
-			t.Label = count(int(v))
-		}
-		ticks = append(ticks, t)
+		all = append(all, v)
 	}
-	return ticks
+	return all
 }
 
-// axis is that of time: zero is the first SIGTERM.
-type axis struct {
-	zero, unit time.Duration
-	label      string
-}
-
-func (r *Result) axis(span time.Duration) axis {
-	a := axis{unit: time.Second, label: "seconds"}
-	if span < 2*time.Second {
-		a = axis{unit: time.Millisecond, label: "milliseconds"}
-	}
-	if len(r.Stops) > 0 {
-		a.zero = r.Stops[0].Signal.duration()
-	}
-	return a
-}
-
-func (a axis) of(t time.Duration) float64 { return float64(t-a.zero) / float64(a.unit) }
-
-// samples are counts in buckets of one width.
+// samples are counts in buckets of one width. Their times count from the first SIGTERM.
 type samples struct {
 	from, width              time.Duration
 	answered, inFlight, lost []int
 }
 
-func (r *Result) sample(from, to time.Duration) *samples {
-	width := max((to-from)/buckets, time.Millisecond)
+func (r *Result) sample(s scale) *samples {
+	from, width := s.from, max((s.to-s.from)/buckets, time.Millisecond)
 	// A bucket begins at the first SIGTERM, so that its effects are not drawn before it.
-	if early := (r.axis(to-from).zero - from) % width; early > 0 {
+	if early := -from % width; early > 0 {
 		from -= width - early
 	}
-	n := int((to-from)/width) + 1
-	s := &samples{from, width, make([]int, n), make([]int, n), make([]int, n)}
+	n := int((s.to-from)/width) + 1
+	sam := &samples{from, width, make([]int, n), make([]int, n), make([]int, n)}
 	var changes []change
-	for _, e := range r.events {
-		if at := s.bucket(e.end); at >= 0 && at < n {
-			if e.fate == answered {
-				s.answered[at]++
+	for i := range r.requests {
+		q := &r.requests[i]
+		start, end := q.start-r.zero(), q.end-r.zero()
+		if at := sam.bucket(end); at >= 0 && at < n {
+			if q.lost() {
+				sam.lost[at]++
 			} else {
-				s.lost[at]++
+				sam.answered[at]++
 			}
 		}
-		if e.class != stream {
-			changes = append(changes, change{e.start, 1}, change{e.end, -1})
+		if !q.client.long() {
+			changes = append(changes, change{start, 1}, change{end, -1})
 		}
 	}
-	s.follow(changes)
-	return s
+	sam.follow(changes)
+	return sam
 }
 
 // A change is a change of the number of requests in flight.
@@ -232,22 +229,14 @@ func (s *samples) bucket(at time.Duration) int {
 	return int(math.Floor(float64(at-s.from) / float64(s.width)))
 }
 
-func (s *samples) points(x axis, counts []int, factor float64) plotter.XYs {
-	points := make(plotter.XYs, len(counts))
-	for n, c := range counts {
-		points[n] = plotter.XY{X: x.of(s.from + time.Duration(n)*s.width), Y: float64(c) * factor}
-	}
-	return points
-}
-
 // A mark is an instant with a name.
 type mark struct {
-	at   time.Duration
+	at   time.Duration // from the first SIGTERM
 	text string
 }
 
-// marks are the events of the stops within from and to, in order.
-func (r *Result) marks(from, to time.Duration) []mark {
+// marks are the events of the stops within a scale, in order.
+func (r *Result) marks(s scale) []mark {
 	var marks []mark
 	for n, st := range r.Stops {
 		of := ""
@@ -255,9 +244,17 @@ func (r *Result) marks(from, to time.Duration) []mark {
 			of = fmt.Sprintf(" %d", n+1)
 		}
 		add := func(at *millis, text string) {
-			if at != nil && at.duration() >= from && at.duration() <= to {
-				marks = append(marks, mark{at.duration(), text + of})
+			if at == nil {
+				return
 			}
+			if t := at.duration() - r.zero(); t >= s.from && t <= s.to {
+				marks = append(marks, mark{t, text + of})
+			}
+		}
+		if r.Mode == during {
+			add(&st.Signal, "command begins")
+			add(&st.Exit, "command ends")
+			continue
 		}
 		add(&st.Signal, "SIGTERM")
 		add(st.NotReady, "not ready")
@@ -268,55 +265,12 @@ func (r *Result) marks(from, to time.Duration) []mark {
 	return marks
 }
 
-// addMarks draws a line through all panels for each mark, and its name at the top of the
-// first, in rows so that names do not cover each other.
-func (r *Result) addMarks(panels []*plot.Plot, from, to time.Duration, axis axis) error {
-	const rowHeight = 0.16 // of the panel, for a line of text
-	marks := r.marks(from, to)
-	rows := layOut(marks, from, to)
-	height := panels[0].Y.Max
-	panels[0].Y.Max = height * (1 + rowHeight*float64(slices.Max(append(rows, -1))+1)/(1-rowHeight))
-	var names plotter.XYLabels
-	for n, m := range marks {
-		x := axis.of(m.at)
-		for _, p := range panels {
-			line, err := plotter.NewLine(plotter.XYs{{X: x, Y: 0}, {X: x, Y: p.Y.Max}})
-			if err != nil {
-				return err
-			}
-			line.Color, line.Width, line.Dashes = muted, vg.Points(0.7), []vg.Length{vg.Points(3), vg.Points(2)}
-			limits := p.Y
-			p.Add(line)
-			p.Y = limits
-		}
-		names.XYs = append(names.XYs, plotter.XY{X: x, Y: panels[0].Y.Max - height*rowHeight*float64(rows[n]+1)/(1-rowHeight)})
-		names.Labels = append(names.Labels, m.text)
-	}
-	if len(marks) == 0 {
-		return nil
-	}
-	labels, err := plotter.NewLabels(names)
-	if err != nil {
-		return err
-	}
-	for n := range labels.TextStyle {
-		labels.TextStyle[n].Color = ink
-		labels.TextStyle[n].Font = sans(8)
-	}
-	labels.Offset = vg.Point{X: vg.Points(3), Y: vg.Points(2)}
-	limits, x := panels[0].Y, panels[0].X
-	panels[0].Add(labels)
-	panels[0].Y, panels[0].X = limits, x
-	return nil
-}
-
 // layOut gives each mark the first row in which its name covers no other.
-func layOut(marks []mark, from, to time.Duration) []int {
-	const charWidth = 0.0085 // of the width, at the size that the names have
+func layOut(marks []mark, s scale) []int {
 	rows := make([]int, len(marks))
 	var free []float64 // where each row is free from
 	for n, m := range marks {
-		x := float64(m.at-from) / float64(to-from)
+		x := s.x(m.at)
 		row := slices.IndexFunc(free, func(f float64) bool { return f <= x })
 		if row < 0 {
 			row = len(free)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -14,14 +15,14 @@ import (
 
 func TestSample(t *testing.T) {
 	at := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-	r := &Result{events: []event{
-		{at(-5), at(1), 0, keptAlive, answered}, // in flight when the picture begins
-		{at(1), at(3), 0, keptAlive, answered},
-		{at(1), at(3), 0, keptAlive, eof},
-		{at(3), at(9), 0, keptAlive, answered}, // and when it ends
-		{at(0), at(4), 0, stream, answered},    // not a request to wait for
+	r := &Result{requests: []request{
+		{start: at(-5), end: at(1)}, // in flight when the picture begins
+		{start: at(1), end: at(3)},
+		{start: at(1), end: at(3), kind: eof},
+		{start: at(3), end: at(9)},                 // and when it ends
+		{start: at(0), end: at(4), client: stream}, // not a request to wait for
 	}}
-	s := r.sample(0, at(4))
+	s := r.sample(scale{to: at(4)})
 	for name, got := range map[string][2][]int{
 		"answered":  {{0, 1, 0, 1, 1}, s.answered},
 		"lost":      {{0, 0, 0, 1, 0}, s.lost},
@@ -35,12 +36,12 @@ func TestSample(t *testing.T) {
 
 func TestNothingIsDrawnBeforeItsSIGTERM(t *testing.T) {
 	r := &Result{
-		Stops:  []Stop{{Signal: 1005 * ms}},
-		events: []event{{0, 1006 * time.Millisecond, 0, keptAlive, eof}},
+		Stops:    []Stop{{Signal: 1005 * ms}},
+		requests: []request{{end: 1006 * time.Millisecond, kind: eof}},
 	}
-	s := r.sample(0, 3*time.Second)
+	s := r.sample(scale{from: -1005 * time.Millisecond, to: 2 * time.Second})
 	for n, lost := range s.lost {
-		if at := s.from + time.Duration(n)*s.width; lost > 0 && at < 1005*time.Millisecond {
+		if at := s.from + time.Duration(n)*s.width; lost > 0 && at < 0 {
 			t.Errorf("drawn at %v", at)
 		}
 	}
@@ -49,18 +50,13 @@ func TestNothingIsDrawnBeforeItsSIGTERM(t *testing.T) {
 func TestTicksOfTime(t *testing.T) {
 	for _, test := range []struct {
 		low, high float64
-		want      []string
+		want      []float64
 	}{
-		{-2, 5.01, []string{"-2", "-1", "0", "1", "2", "3", "4", "5"}},
-		{-20, 48, []string{"-20", "-10", "0", "10", "20", "30", "40"}},
-		{-220, 1260, []string{"-200", "0", "200", "400", "600", "800", "1 000", "1 200"}},
-		{-2, 14, []string{"-2", "0", "2", "4", "6", "8", "10", "12", "14"}},
+		{-2, 5.01, []float64{-2, -1, 0, 1, 2, 3, 4, 5}},
+		{-20, 48, []float64{-20, -10, 0, 10, 20, 30, 40}},
+		{-220, 1260, []float64{-200, 0, 200, 400, 600, 800, 1000, 1200}},
 	} {
-		var got []string
-		for _, tick := range instants(true).Ticks(test.low, test.high) {
-			got = append(got, tick.Label)
-		}
-		if diff := cmp.Diff(test.want, got); diff != "" {
+		if diff := cmp.Diff(test.want, ticks(test.low, test.high)); diff != "" {
 			t.Errorf("from %v to %v, want -, got +:\n%s", test.low, test.high, diff)
 		}
 	}
@@ -68,7 +64,7 @@ func TestTicksOfTime(t *testing.T) {
 
 func TestNamesOfMarksDoNotCoverEachOther(t *testing.T) {
 	marks := []mark{{0, "SIGTERM"}, {1, "not ready"}, {2, "listener closed"}, {500, "exit"}, {990, "SIGTERM"}}
-	if diff := cmp.Diff([]int{0, 1, 2, 0, 0}, layOut(marks, 0, 1000)); diff != "" {
+	if diff := cmp.Diff([]int{0, 1, 2, 0, 0}, layOut(marks, scale{to: 1000})); diff != "" {
 		t.Errorf("rows, want -, got +:\n%s", diff)
 	}
 }
@@ -76,28 +72,56 @@ func TestNamesOfMarksDoNotCoverEachOther(t *testing.T) {
 func TestMarksAreThoseWithinThePicture(t *testing.T) {
 	closed := 30 * ms
 	r := &Result{Stops: []Stop{{Signal: 10 * ms, Closed: &closed, Exit: 50 * ms}}}
-	want := []mark{{10 * time.Millisecond, "SIGTERM"}, {30 * time.Millisecond, "listener closed"}}
-	if diff := cmp.Diff(want, r.marks(0, 40*time.Millisecond), cmp.AllowUnexported(mark{})); diff != "" {
+	want := []mark{{0, "SIGTERM"}, {20 * time.Millisecond, "listener closed"}}
+	if diff := cmp.Diff(want, r.marks(scale{to: 30 * time.Millisecond}), cmp.AllowUnexported(mark{})); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
 	}
+}
+
+// TestPicturesOfAModeHaveOneScale has two servers, of which one is slower and one takes longer to stop.
+func TestPicturesOfAModeHaveOneScale(t *testing.T) {
+	run := func(exit, every time.Duration) *Result {
+		r := &Result{Stops: []Stop{{Signal: 1000 * ms, Exit: 1000*ms + millis(exit), idle: 1000*ms + millis(exit)}}}
+		for at := time.Duration(0); at < time.Second+exit; at += every {
+			r.requests = append(r.requests, request{start: at, end: at + every})
+		}
+		return r
+	}
+	fast, slow := run(100*time.Millisecond, time.Millisecond), run(time.Second, 10*time.Millisecond)
+	s := scaleOf(fast, slow)
+	if s.to < time.Second || s.answered < 900 || s.answered < scaleOf(slow).answered {
+		t.Errorf("scale %+v, want the longer stop and the higher rate", s)
+	}
+	axis := regexp.MustCompile(`text-anchor="[a-z]*">[^<]*<`)
+	if diff := cmp.Diff(axis.FindAllString(string(fast.picture(s)), -1), axis.FindAllString(string(slow.picture(s)), -1)); diff != "" {
+		t.Errorf("the time axes differ:\n%s", diff)
+	}
+}
+
+func testDocument() *Document {
+	no := false
+	r := &Result{
+		Mode: direct, Took: 3000 * ms, Lost: 1, Kinds: map[string]int{"EOF": 1},
+		Losses:   []Loss{{ID: "drill-0000000001", Kind: "EOF", Phase: "delay", Error: "EOF", Executed: &no}},
+		Stops:    []Stop{{Instance: "server", Signal: 1000 * ms, Exit: 1200 * ms, idle: 1150 * ms, Good: true}},
+		requests: []request{{end: time.Second}, {end: time.Second, kind: eof, phase: delay}},
+	}
+	r.lost = []*request{&r.requests[1]}
+	r.grade()
+	rep := &Report{Server: `"<server>"`, Mode: direct}
+	rep.add(r)
+	return &Document{Reports: []*Report{rep}}
 }
 
 func TestPage(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "drill.html")
-	p, err := createPage(path)
-	if err != nil {
+	o := outputs{{path: path}}
+	if err := o.create(); err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
-	r := &Result{
-		Subject: `"<server>"`, Mode: direct, Took: 3000 * ms, Lost: 1, Kinds: map[string]int{"EOF": 1},
-		Losses: []Loss{{ID: "drill-0000000001", Kind: "EOF", Error: "EOF"}},
-		Stops:  []Stop{{Instance: "server", Signal: 1000 * ms, Exit: 1200 * ms, quiet: 1150 * ms, Good: true}},
-		events: []event{{0, time.Second, 0, keptAlive, answered}, {0, time.Second, 0, keptAlive, eof}},
-	}
-	r.grade()
-	if err := p.write([]*Result{r}, time.Now()); err != nil {
+	defer o.remove()
+	if err := o.write(testDocument()); err != nil {
 		t.Fatal(err)
 	}
 	content, err := os.ReadFile(path)
@@ -105,7 +129,14 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	html := string(content)
-	for _, want := range []string{"&lt;server&gt;", "1 request was lost: 1 EOF", "drill-0000000001", "The whole drill", "The end of server", "SIGTERM", "milliseconds from the first SIGTERM", "var(--good)"} {
+	wants := []string{"&lt;server&gt;", "1 request was lost: 1 EOF", "drill-0000000001", "SIGTERM", "ms after SIGTERM", "<td>no\n", "Connections were closed although the server still had to serve."}
+	for _, g := range legend {
+		wants = append(wants, g.Means)
+	}
+	for _, p := range phasesOf(direct) {
+		wants = append(wants, "<th>"+p.String())
+	}
+	for _, want := range wants {
 		if !strings.Contains(html, want) {
 			t.Errorf("no %q on the page", want)
 		}
@@ -147,8 +178,8 @@ func wellFormed(t *testing.T, html string) {
 
 func TestAPageThatCannotBeWrittenIsSaidAtOnce(t *testing.T) {
 	for _, path := range []string{t.TempDir(), filepath.Join(t.TempDir(), "none", "drill.html")} {
-		if _, err := createPage(path); err == nil || !strings.HasPrefix(err.Error(), "-o "+path+": ") {
-			t.Errorf("createPage(%q): %v, want an error that names the flag", path, err)
+		if err := (outputs{{path: path}}).create(); err == nil || !strings.HasPrefix(err.Error(), "-o "+path+": ") {
+			t.Errorf("create(%q): %v, want an error that names the flag", path, err)
 		}
 	}
 }

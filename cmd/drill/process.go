@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -23,11 +24,13 @@ type instance struct {
 	subject *subject
 	vars    vars
 
-	args               []string // expanded
-	url, ready, stream string
-	executed           string
-	body               string
+	wire            // expanded
+	args            []string
+	ready, executed string
 
+	line  atomic.Pointer[lifeline] // of the process; nil: there is none that can be relied on
+	lines []*lifeline
+	dead  atomic.Bool
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when the process has ended; cmd.ProcessState tells how
 	died  time.Time     // set before ended is closed
@@ -56,10 +59,9 @@ func (i *instance) expand() error {
 	for _, arg := range i.subject.args {
 		i.args = append(i.args, expand(arg))
 	}
-	i.url, i.ready, i.stream = expand(i.subject.url), expand(i.subject.ready), expand(i.subject.stream)
-	i.executed = expand(i.subject.executed)
-	body, err := i.vars.expandBody(i.subject.body)
-	i.body = body
+	i.ready, i.executed = expand(i.subject.ready), expand(i.subject.executed)
+	var err error
+	i.wire, err = i.subject.expand(i.vars)
 	return errors.Join(append(errs, err)...)
 }
 
@@ -90,13 +92,24 @@ func (i *instance) start(ctx context.Context) error {
 	i.cmd.Env = append(append(os.Environ(), i.vars.env()...), i.subject.env...)
 	i.cmd.Stdout, i.cmd.Stderr = out, out
 	ownGroup(i.cmd)
+	line, err := newLifeline(i.cmd)
+	if err != nil {
+		return err
+	}
+	if line != nil {
+		i.lines = append(i.lines, line)
+		defer line.passed()
+	}
+	i.line.Store(line)
 	if err := i.cmd.Start(); err != nil {
 		return err
 	}
+	i.dead.Store(false)
 	i.ended = make(chan struct{})
 	go func(cmd *exec.Cmd, ended chan struct{}) {
 		_ = cmd.Wait() // ProcessState tells
 		i.died = time.Now()
+		i.dead.Store(true)
 		close(ended)
 	}(i.cmd, i.ended)
 	return nil
@@ -106,6 +119,11 @@ func (i *instance) start(ctx context.Context) error {
 func (i *instance) awaitReady(ctx context.Context, limit time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s was not ready within %v: %s", i.name, limit, i.readyText()))
 	defer cancel()
+	defer func() {
+		if l := i.line.Load(); l != nil && l.cut() {
+			i.line.Store(nil) // the server has closed it, as some do with all files that they do not know
+		}
+	}()
 	for !i.isReady(ctx) {
 		select {
 		case <-i.ended:
@@ -122,7 +140,7 @@ func (i *instance) readyText() string {
 	if i.ready != "" {
 		return "no 2xx from " + i.ready
 	}
-	return "nobody listens for " + i.url
+	return "nobody listens for " + i.address()
 }
 
 func (i *instance) endedEarly() error {
@@ -144,13 +162,13 @@ func (i *instance) withOutput(err error) error {
 // probes opens a new connection for each readiness check, as kubelets and load balancers do.
 var probes = &http.Client{
 	Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: insecure()},
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	CheckRedirect: noRedirect,
 	Timeout:       2 * time.Second,
 }
 
 func (i *instance) isReady(ctx context.Context) bool {
 	if i.ready == "" {
-		return accepts(ctx, i.url)
+		return accepts(ctx, i.address())
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, i.ready, nil)
 	if err != nil {
@@ -166,12 +184,6 @@ func (i *instance) isReady(ctx context.Context) bool {
 
 // accepts connects and hangs up.
 func accepts(ctx context.Context, url string) bool { return knock(ctx, url) == nil }
-
-// refuses reports whether connections are refused because nobody listens. Other failures to connect
-// come from a full queue.
-func refuses(ctx context.Context, url string) bool {
-	return errors.Is(knock(ctx, url), syscall.ECONNREFUSED)
-}
 
 func knock(ctx context.Context, url string) error {
 	d := net.Dialer{Timeout: time.Second}
@@ -190,7 +202,10 @@ func hostPort(s string) string {
 	}
 	port := u.Port()
 	if port == "" {
-		port = u.Scheme // net knows http and https as services
+		port = map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
+		if port == "" {
+			port = u.Scheme // net knows http and https as services
+		}
 	}
 	return net.JoinHostPort(u.Hostname(), port)
 }
@@ -211,6 +226,29 @@ func (i *instance) terminate(limit time.Duration) (killed bool, err error) {
 	}
 }
 
+// A lifeline has pipes that end with a process.
+type lifeline struct{ ours, theirs []*os.File }
+
+// close closes the drill's ends.
+func (l *lifeline) close() {
+	for _, f := range l.ours {
+		f.Close()
+	}
+}
+
+// passed closes the other ends, when the process has been started.
+func (l *lifeline) passed() {
+	for _, f := range l.theirs {
+		f.Close()
+	}
+}
+
+// gone reports whether the process has ended or is ending.
+func (i *instance) gone() bool {
+	l := i.line.Load()
+	return i.dead.Load() || l != nil && l.cut()
+}
+
 // kill ends the process, if there is one, and the processes that it started, and waits for it.
 func (i *instance) kill() {
 	if i.ended == nil {
@@ -218,6 +256,10 @@ func (i *instance) kill() {
 	}
 	killGroup(i.cmd)
 	<-i.ended
+	for _, l := range i.lines {
+		l.close()
+	}
+	i.lines = nil
 }
 
 // status describes how the process ended, and whether that counts as success: with status 0, by

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -21,13 +20,11 @@ func (m millis) MarshalJSON() ([]byte, error) {
 
 func (m millis) duration() time.Duration { return time.Duration(m) }
 
-// A Result is the result of one session. Its times count from Began.
+// A Result is the result of one run. Its times count from Began.
 type Result struct {
-	Subject string    `json:"subject"`
-	Control bool      `json:"control,omitempty"`
-	Mode    mode      `json:"mode"`
-	Began   time.Time `json:"began"`
-	Took    millis    `json:"took_ms"`
+	Mode  mode      `json:"mode"`
+	Began time.Time `json:"began"`
+	Took  millis    `json:"took_ms"`
 
 	Grade   string   `json:"grade"`
 	Reasons []string `json:"reasons"`
@@ -43,12 +40,25 @@ type Result struct {
 	Executed   *int    `json:"lost_but_executed"`
 	TurnedAway int     `json:"turned_away"`
 	Latency    Latency `json:"latency"`
+	Strain     Strain  `json:"drill"`
 	Stops      []Stop  `json:"stops"`
 	// Held are the connections that had no request on them when SIGTERM came.
 	Held   []Held `json:"held,omitempty"`
 	Losses []Loss `json:"losses,omitempty"`
 
-	events []event
+	requests []request
+	lost     []*request // of requests
+}
+
+// A Loss is a request that was lost.
+type Loss struct {
+	ID       string `json:"id"`
+	At       millis `json:"at_ms"`
+	Client   string `json:"client"`
+	Kind     string `json:"kind"`
+	Phase    string `json:"phase"`
+	Executed *bool  `json:"executed"` // nil: unknown
+	Error    string `json:"error"`
 }
 
 // ClientCount has the counts of one kind of client.
@@ -59,7 +69,7 @@ type ClientCount struct {
 	Lost     int    `json:"lost"`
 }
 
-// Latency covers the requests that were answered, without streams.
+// Latency covers the requests that were answered, without those that last until the server ends them.
 type Latency struct {
 	P50 millis `json:"p50_ms"`
 	P99 millis `json:"p99_ms"`
@@ -73,16 +83,21 @@ type Stop struct {
 	NotReady *millis `json:"not_ready_ms"` // the first readiness check that failed; nil: none
 	Closed   *millis `json:"closed_ms"`    // the first connection that was refused; nil: none before the exit
 	Exit     millis  `json:"exit_ms"`
+	Again    *millis `json:"started_again_ms,omitempty"`
 	// LastAnswer is the last response of this instance. It is nil if there was none after the
 	// signal, and behind a proxy, where nobody knows which instance answered.
 	LastAnswer *millis `json:"last_answer_ms"`
 	// Lag is the time from the last answer to the exit. An answer that was cut off counts as one.
 	// If the listener was closed later, Lag counts from then.
 	Lag    millis `json:"lag_ms"`
-	quiet  millis // since when nothing was answered, without streams that were cut off
 	Status string `json:"status"`
 	Good   bool   `json:"status_good"`
 	Killed bool   `json:"killed"`
+
+	accepted millis // the last connection that was accepted began then
+	served   millis // the last connection that was served began then
+	idle     millis // since when nothing was answered and the listener was closed
+	known    bool   // which requests this server has got
 }
 
 // Held tells when connections without a request were closed, after SIGTERM.
@@ -98,27 +113,28 @@ func (r *Result) note(text string) { r.Notes = append(r.Notes, text) }
 
 // complete computes everything from the journals of the clients, which have ended.
 func (r *Result) complete(s *session) error {
-	r.Took = millis(time.Since(s.load.start))
+	r.Took = millis(s.load.now())
 	var closings []closing
 	for _, j := range s.load.all {
-		r.events = append(r.events, j.events...)
-		r.Losses = append(r.Losses, j.losses...)
+		r.requests = append(r.requests, j.requests...)
 		closings = append(closings, j.closings...)
 	}
-	slices.SortFunc(r.events, func(a, b event) int { return int(a.end - b.end) })
-	slices.SortFunc(r.Losses, func(a, b Loss) int { return int(a.At - b.At) })
+	slices.SortFunc(r.requests, func(a, b request) int { return int(a.end - b.end) })
 	for _, t := range s.load.targets {
 		r.TurnedAway += int(t.turnedAway.Load())
 	}
+	r.collect()
 	r.count()
 	r.measure()
+	r.Strain = s.load.strain.summary()
 	for n := range r.Stops {
 		if s.mode == during {
 			break // it is the command that stopped, and not a server
 		}
-		r.Stops[n].measure(r.events, n, s.mode != haproxy)
+		r.Stops[n].measure(r.requests, n, s.mode != haproxy)
 		r.held(closings, n)
 	}
+	r.assign()
 	var patterns []string
 	for _, i := range s.instances {
 		patterns = append(patterns, i.executedFiles())
@@ -126,27 +142,49 @@ func (r *Result) complete(s *session) error {
 	if err := r.findExecuted(patterns); err != nil {
 		return err
 	}
+	r.list()
 	r.grade()
 	return nil
 }
 
+// collect fills lost.
+func (r *Result) collect() {
+	for n := range r.requests {
+		if q := &r.requests[n]; q.lost() {
+			r.lost = append(r.lost, q)
+		}
+	}
+}
+
+// list fills Losses.
+func (r *Result) list() {
+	for _, q := range r.lost {
+		l := Loss{ID: q.id(), At: millis(q.end), Client: q.client.String(), Kind: q.kind.String(), Phase: q.phase.String(), Error: q.text}
+		if r.Executed != nil {
+			l.Executed = &q.executed
+		}
+		r.Losses = append(r.Losses, l)
+	}
+}
+
 func (r *Result) count() {
-	var by [classes]ClientCount
+	var by [clients]ClientCount
 	r.Kinds = map[string]int{}
-	for _, e := range r.events {
-		c := &by[e.class]
+	for n := range r.requests {
+		q := &r.requests[n]
+		c := &by[q.client]
 		c.Sent++
-		if e.fate == answered {
+		if !q.lost() {
 			c.Answered++
 			continue
 		}
 		c.Lost++
-		r.Kinds[e.fate.String()]++
+		r.Kinds[q.kind.String()]++
 	}
 	r.Clients = []ClientCount{}
 	for n, c := range by {
 		r.Sent, r.Answered, r.Lost = r.Sent+c.Sent, r.Answered+c.Answered, r.Lost+c.Lost
-		if c.Client = class(n).String(); c.Sent > 0 {
+		if c.Client = client(n).String(); c.Sent > 0 {
 			r.Clients = append(r.Clients, c)
 		}
 	}
@@ -154,9 +192,9 @@ func (r *Result) count() {
 
 // requestsLost leaves out streams. Any stop cuts them off, so they say nothing about the load.
 func (r *Result) requestsLost() (n int) {
-	for _, c := range r.Clients {
-		if c.Client != stream.String() {
-			n += c.Lost
+	for _, q := range r.lost {
+		if !q.client.long() {
+			n++
 		}
 	}
 	return n
@@ -164,9 +202,9 @@ func (r *Result) requestsLost() (n int) {
 
 func (r *Result) measure() {
 	var took []time.Duration
-	for _, e := range r.events {
-		if e.fate == answered && e.class != stream {
-			took = append(took, e.end-e.start)
+	for n := range r.requests {
+		if q := &r.requests[n]; !q.lost() && !q.client.long() {
+			took = append(took, q.end-q.start)
 		}
 	}
 	slices.Sort(took)
@@ -181,31 +219,36 @@ func quantile(sorted []time.Duration, q float64) millis {
 	return millis(sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)])
 }
 
-// measure finds the last answer and the lag. known reports whether the events name the target that
-// answered.
-func (st *Stop) measure(events []event, target int, known bool) {
-	st.quiet = st.Signal
+// measure finds the last answer and the lag. known reports whether it is known which requests
+// this server has got.
+func (st *Stop) measure(requests []request, target int, known bool) {
+	st.known = known
+	st.idle = st.Signal
 	if st.Closed != nil {
-		st.quiet = max(st.quiet, *st.Closed)
+		st.idle = max(st.idle, *st.Closed)
 	}
-	var served millis
-	for _, e := range events {
-		end := millis(e.end)
+	var cutOff millis
+	for n := range requests {
+		q := &requests[n]
+		end := millis(q.end)
 		// An answer can be read a little after the process that wrote it has ended.
-		if end < st.Signal || millis(e.start) > st.Exit || known && int(e.target) != target {
+		if end < st.Signal || millis(q.start) > st.Exit || known && int(q.target) != target {
 			continue
 		}
 		switch {
-		case e.fate == answered && known:
+		case !q.lost() && known:
 			st.LastAnswer = new(end)
-		case e.fate == cut: // and served until then
-			served = max(served, min(end, st.Exit))
+			if q.dial != nil {
+				st.served = max(st.served, millis(q.dial.from))
+			}
+		case q.kind == cut: // and served until then
+			cutOff = max(cutOff, min(end, st.Exit))
 		}
 	}
 	if st.LastAnswer != nil {
-		st.quiet = max(st.quiet, *st.LastAnswer)
+		st.idle = max(st.idle, *st.LastAnswer)
 	}
-	st.Lag = max(0, st.Exit-max(st.quiet, served))
+	st.Lag = max(0, st.Exit-max(st.idle, cutOff))
 }
 
 func (r *Result) held(closings []closing, stop int) {
@@ -256,9 +299,9 @@ func (r *Result) findExecuted(patterns []string) error {
 		r.note("unknown which requests were executed: there is no file " + patterns[0])
 		return nil
 	}
-	lost := map[string]*Loss{}
-	for n := range r.Losses {
-		lost[r.Losses[n].ID] = &r.Losses[n]
+	lost := map[string]*request{}
+	for _, q := range r.lost {
+		lost[q.id()] = q
 	}
 	r.Executed = new(int)
 	for _, f := range files {
@@ -267,8 +310,8 @@ func (r *Result) findExecuted(patterns []string) error {
 			return err
 		}
 		for id := range ids(content) {
-			if l := lost[id]; l != nil && !l.Executed {
-				l.Executed = true
+			if q := lost[id]; q != nil && !q.executed {
+				q.executed = true
 				*r.Executed++
 			}
 		}
@@ -291,10 +334,4 @@ func ids(content []byte) func(yield func(string) bool) {
 			content = content[n+len(prefix):]
 		}
 	}
-}
-
-func writeJSON(w io.Writer, results []*Result) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(results)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,53 +40,98 @@ func TestGrade(t *testing.T) {
 		if diff := cmp.Diff(test.reasons, test.r.Reasons); diff != "" {
 			t.Errorf("%s: reasons, want -, got +:\n%s", test.name, diff)
 		}
-		if want := test.grade <= "B"; test.r.passed() != want {
-			t.Errorf("%s: passed() = %t, want %t", test.name, test.r.passed(), want)
+		if want := test.grade <= "B"; test.r.passed(0) != want {
+			t.Errorf("%s: passed(0) = %t, want %t", test.name, test.r.passed(0), want)
 		}
 	}
 }
 
 func TestVerdict(t *testing.T) {
-	control := func(m mode, lost int) *Result {
-		clients := []ClientCount{{Client: "kept-alive", Lost: lost}, {Client: "stream", Lost: 4}}
-		return &Result{Control: true, Mode: m, Lost: lost + 4, Clients: clients, Grade: "C"}
+	control := func(m mode, lost int) *Report {
+		r := &Result{Mode: m, lost: []*request{{client: stream, kind: cut}}}
+		for range lost {
+			r.lost = append(r.lost, &request{kind: eof})
+		}
+		return &Report{Control: true, Mode: m, Runs: []*Result{r}}
 	}
-	subject := func(grade string) *Result { return &Result{Mode: direct, Grade: grade} }
+	server := func(grades string, lost ...int) *Report {
+		rep := &Report{Mode: direct}
+		for n, g := range grades {
+			rep.add(&Result{Grade: string(g), Lost: lost[n]})
+		}
+		return rep
+	}
 	for _, test := range []struct {
 		name    string
-		results []*Result
+		reports []*Report
+		maxLost int
 		ok      bool
 		err     string
 	}{
-		{"no control", []*Result{subject("A"), subject("B")}, true, ""},
-		{"one run of many", []*Result{subject("A"), subject("C"), subject("A")}, false, ""},
-		{"the control's grade does not count", []*Result{control(direct, 4), subject("A")}, true, ""},
-		{"a control that lost once", []*Result{control(direct, 0), control(direct, 1), subject("A")}, true, ""},
-		{"a control that lost nothing but streams", []*Result{control(direct, 3), control(rolling, 0), subject("A")}, false, "the control lost nothing in mode rolling"},
+		{"no control", []*Report{server("AB", 0, 0)}, 0, true, ""},
+		{"one run of many", []*Report{server("ACA", 0, 1, 0)}, 0, false, ""},
+		{"as many as allowed", []*Report{server("ADC", 0, 2, 2)}, 2, true, ""},
+		{"more than allowed in one run", []*Report{server("ACC", 0, 2, 3)}, 2, false, ""},
+		{"a bad end is never allowed", []*Report{server("F", 0)}, 2, false, ""},
+		{"the control's grade does not count", []*Report{control(direct, 4), server("A", 0)}, 0, true, ""},
+		{"a control that lost nothing but streams", []*Report{control(direct, 3), control(rolling, 0), server("A", 0)}, 0, false, "the control lost nothing in mode rolling"},
 	} {
-		ok, err := verdict(test.results)
+		ok, err := verdict(test.reports, test.maxLost)
 		if ok != test.ok || (err == nil) != (test.err == "") || err != nil && !strings.HasPrefix(err.Error(), test.err) {
 			t.Errorf("%s: verdict = %t, %v, want %t, %q", test.name, ok, err, test.ok, test.err)
 		}
 	}
 }
 
+func TestTheWorstRunCounts(t *testing.T) {
+	rep := &Report{}
+	for _, r := range []*Result{{Grade: "C", Lost: 1}, {Grade: "A"}, {Grade: "C", Lost: 5}, {Grade: "B"}} {
+		rep.add(r)
+	}
+	if rep.Grade != "C" || rep.worst() != rep.Runs[2] {
+		t.Errorf("grade %s, worst %+v; want C, and the run that lost 5", rep.Grade, rep.worst())
+	}
+	if diff := cmp.Diff([]string{"C", "A", "C", "B"}, rep.Grades); diff != "" {
+		t.Errorf("grades, want -, got +:\n%s", diff)
+	}
+}
+
+func TestTheTableCountsEachKindInEachPhase(t *testing.T) {
+	seven := 1
+	rep := &Report{}
+	rep.add(&Result{Executed: &seven, lost: []*request{
+		{kind: eof, phase: lingering}, {kind: reset, phase: lingering}, {kind: eof, phase: delay, executed: true}, {kind: eof, phase: lingering},
+	}})
+	rep.add(&Result{Executed: new(int), lost: []*request{{kind: eof, phase: lingering}}})
+	var got []string
+	for _, row := range rep.Table {
+		got = append(got, fmt.Sprint(row.Phase, " ", row.Kind, " ", row.Lost, " ", *row.Executed))
+		if row.Cause == "" || row.Remedy == "" {
+			t.Errorf("%s, %s: no cause or no remedy", row.Phase, row.Kind)
+		}
+	}
+	want := []string{"delay EOF [1 0] 1", "connections lingering reset [1 0] 0", "connections lingering EOF [2 1] 0"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want -, got +:\n%s", diff)
+	}
+}
+
 func TestCounting(t *testing.T) {
-	r := Result{events: []event{
-		{0, 10, 0, keptAlive, answered},
-		{0, 30, 0, keptAlive, answered},
-		{0, 20, 0, fresh, answered},
-		{0, 5, 0, keptAlive, reset},
-		{0, 5, 0, http2, serverError},
-		{0, 500, 0, stream, answered},
-		{0, 500, 0, stream, cut},
+	r := Result{requests: []request{
+		{end: 10},
+		{end: 30},
+		{end: 20, client: fresh},
+		{end: 5, kind: reset},
+		{end: 5, client: http2, kind: failed},
+		{end: 500, client: stream},
+		{end: 500, client: stream, kind: cut},
 	}}
 	r.count()
 	r.measure()
 	if r.Sent != 7 || r.Answered != 4 || r.Lost != 3 {
 		t.Errorf("sent %d, answered %d, lost %d; want 7, 4, 3", r.Sent, r.Answered, r.Lost)
 	}
-	if diff := cmp.Diff(map[string]int{"reset": 1, "5xx": 1, "cut": 1}, r.Kinds); diff != "" {
+	if diff := cmp.Diff(map[string]int{"reset": 1, "error status": 1, "cut": 1}, r.Kinds); diff != "" {
 		t.Errorf("kinds, want -, got +:\n%s", diff)
 	}
 	want := []ClientCount{{"kept-alive", 3, 2, 1}, {"new connection", 1, 1, 0}, {"HTTP/2", 1, 0, 1}, {"stream", 2, 1, 1}}
@@ -116,19 +162,19 @@ func TestQuantile(t *testing.T) {
 }
 
 func TestLag(t *testing.T) {
-	answers := []event{
-		{40, 50, 0, keptAlive, answered},   // before the signal
-		{90, 150, 0, keptAlive, answered},  // the last one
-		{90, 170, 1, keptAlive, answered},  // of another instance
-		{160, 180, 0, keptAlive, reset},    // no answer
-		{310, 320, 0, keptAlive, answered}, // of the process that was started after it
+	answers := []request{
+		{start: 40, end: 50},                // before the signal
+		{start: 90, end: 150},               // the last one
+		{start: 90, end: 170, target: 1},    // of another instance
+		{start: 160, end: 180, kind: reset}, // no answer
+		{start: 310, end: 320},              // of the process that was started after it
 	}
-	stream := []event{answers[1], {40, 290, 0, stream, cut}, {40, 299, 1, stream, cut}}
+	stream := []request{answers[1], {start: 40, end: 290, client: stream, kind: cut}, {start: 40, end: 299, target: 1, client: stream, kind: cut}}
 	for _, test := range []struct {
 		name   string
 		closed millis
 		known  bool
-		events []event
+		events []request
 		last   millis
 		lag    millis
 	}{
@@ -176,20 +222,18 @@ func TestExecutedButLost(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	lost := func() []Loss {
-		return []Loss{{ID: "drill-0000000006"}, {ID: "drill-0000000008"}, {ID: "drill-0000000009"}}
-	}
+	lost := func() []*request { return []*request{{number: 6}, {number: 8}, {number: 9}} }
 
-	r := Result{Losses: lost()}
+	r := Result{lost: lost()}
 	if err := r.findExecuted([]string{filepath.Join(dir, "log.*")}); err != nil {
 		t.Fatal(err)
 	}
-	if r.Executed == nil || *r.Executed != 2 || r.Losses[0].Executed || !r.Losses[1].Executed || !r.Losses[2].Executed {
-		t.Errorf("executed: %v of %+v, want the last two", r.Executed, r.Losses)
+	if r.Executed == nil || *r.Executed != 2 || r.lost[0].executed || !r.lost[1].executed || !r.lost[2].executed {
+		t.Errorf("executed: %v, want the last two", r.Executed)
 	}
 
 	for _, pattern := range []string{"", filepath.Join(dir, "none*")} {
-		r := Result{Losses: lost()}
+		r := Result{lost: lost()}
 		if err := r.findExecuted([]string{pattern}); err != nil || r.Executed != nil {
 			t.Errorf("with %q: %v, executed %v; want unknown", pattern, err, r.Executed)
 		}

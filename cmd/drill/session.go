@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -23,7 +23,8 @@ type session struct {
 	instances []*instance
 	watched   []*target // one for each instance
 	watchers  sync.WaitGroup
-	front     *instance // haproxy, if it is in front
+	front     *instance                // haproxy, if it is in front
+	stopped   atomic.Pointer[instance] // the last that was told to stop
 	load      *load
 	result    *Result
 }
@@ -39,7 +40,7 @@ func (s *session) hold(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.result = &Result{Subject: s.subject.name, Control: s.subject.control, Mode: s.mode, Began: time.Now()}
+	s.result = &Result{Mode: s.mode, Began: time.Now()}
 	if err := s.startInstances(ctx, dir); err != nil {
 		return nil, err
 	}
@@ -53,10 +54,10 @@ func (s *session) hold(ctx context.Context) (*Result, error) {
 	}
 
 	loadCtx, endLoad := context.WithCancel(ctx)
-	defer func() { endLoad(); s.load.wait(); s.watchers.Wait() }()
+	defer func() { endLoad(); s.load.end(); s.watchers.Wait() }()
 	s.load = newLoad(loadCtx, s.cfg, targets)
 	s.result.Began = s.load.start
-	s.progress.follow(s.result, s.load)
+	s.progress.follow(fmt.Sprintf("%s, %s", s.subject.name, s.mode), s.load)
 	s.watch(loadCtx)
 	s.load.begin(h2)
 	if s.mode == direct || s.mode == rolling {
@@ -71,7 +72,7 @@ func (s *session) hold(ctx context.Context) (*Result, error) {
 		s.awaitClients()
 	}
 	endLoad()
-	s.load.wait()
+	s.load.end()
 	s.progress.stage("load over")
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -93,10 +94,11 @@ func (s *session) startInstances(ctx context.Context, dir string) error {
 		if err != nil {
 			return err
 		}
-		t, err := newTarget(n, i.url, i.stream, i.body)
+		t, err := newTarget(n, i.wire)
 		if err != nil {
 			return err
 		}
+		t.gone = i.gone
 		s.instances, s.watched = append(s.instances, i), append(s.watched, t)
 		if err := s.startInstance(ctx, i); err != nil {
 			return err
@@ -130,61 +132,12 @@ func (s *session) targets(ctx context.Context, dir string) ([]*target, error) {
 	if err := s.startInstance(ctx, front); err != nil {
 		return nil, err
 	}
-	t, err := newTarget(0, front.url, front.stream, front.body)
-	return []*target{t}, err
-}
-
-// preflight tells a wrong URL from a server that loses requests.
-func (s *session) preflight(ctx context.Context, t *target) (h2 bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.timeout)
-	defer cancel()
-	res, err := probes.Do(t.request(ctx, idPlaceholder))
+	t, err := newTarget(0, front.wire)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	res.Body.Close()
-	if res.StatusCode >= 400 {
-		return false, fmt.Errorf("POST %s is answered with %s before any load: set -url and -body", t.url, res.Status)
-	}
-	if err := s.preflightStream(ctx, t.streamURL); err != nil {
-		return false, err
-	}
-	switch {
-	case s.cfg.h2 == 0:
-		return false, nil
-	case s.mode == haproxy:
-		s.result.note("no HTTP/2: haproxy is asked for HTTP/1.1 only")
-		return false, nil
-	}
-	client := newHTTP2(2*time.Second, t.tls)
-	defer client.CloseIdleConnections()
-	if f, _ := post(client, t.request(ctx, idPlaceholder)); f != answered {
-		s.result.note("no HTTP/2: the server does not offer it")
-		return false, nil
-	}
-	return true, nil
-}
-
-func (s *session) preflightStream(ctx context.Context, url string) error {
-	if url == "" || s.cfg.streams == 0 {
-		return nil
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	res, err := probes.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode/100 != 2 {
-		return fmt.Errorf("GET %s is answered with %s before any load: set -stream-url", url, res.Status)
-	}
-	if _, err := io.ReadFull(res.Body, make([]byte, 1)); err != nil {
-		return fmt.Errorf("GET %s has no body to stream: %w", url, err)
-	}
-	return nil
+	t.gone = func() bool { i := s.stopped.Load(); return i != nil && i.gone() }
+	return []*target{t}, nil
 }
 
 func (s *session) watch(ctx context.Context) {
@@ -206,6 +159,7 @@ func (s *session) drill(ctx context.Context) error {
 	if err := s.wait(ctx, s.cfg.load, first); err != nil {
 		return err
 	}
+	s.load.calm()
 	for n := range s.instances {
 		if err := s.stop(ctx, n); err != nil {
 			return err
@@ -213,6 +167,7 @@ func (s *session) drill(ctx context.Context) error {
 		if s.mode == direct {
 			return nil
 		}
+		s.result.Stops[n].Again = new(s.since(time.Now()))
 		if err := s.startInstance(ctx, s.instances[n]); err != nil {
 			return err
 		}
@@ -259,18 +214,19 @@ func (s *session) stop(ctx context.Context, n int) error {
 	st.Signal = s.since(signalled)
 	s.progress.stage("SIGTERM to " + i.name)
 
+	s.stopped.Store(i)
 	var looks sync.WaitGroup
-	looks.Go(func() { st.Closed = s.first(ctx, i, func() bool { return refuses(ctx, i.url) }) })
+	looks.Go(func() { s.watchListener(ctx, i, &st) })
 	if i.ready != "" {
-		looks.Go(func() { st.NotReady = s.first(ctx, i, func() bool { return !i.isReady(ctx) }) })
+		looks.Go(func() { st.NotReady = s.firstNotReady(ctx, i) })
 	}
 	killed, err := i.terminate(s.cfg.stopLimit)
 	looks.Wait()
 	if err != nil {
 		return err
 	}
-	if !killed && accepts(ctx, i.url) {
-		return fmt.Errorf("%s has ended, but something that it started still accepts connections for %s: the command must be the server itself (in a shell, exec)", i.name, i.url)
+	if !killed && accepts(ctx, i.address()) {
+		return fmt.Errorf("%s has ended, but something that it started still accepts connections for %s: the command must be the server itself (in a shell, exec)", i.name, i.address())
 	}
 	st.Exit = s.since(i.died)
 	st.Killed = killed
@@ -280,14 +236,44 @@ func (s *session) stop(ctx context.Context, n int) error {
 	return ctx.Err()
 }
 
-// first returns when a condition first held, or nil if it did not before the exit.
-func (s *session) first(ctx context.Context, i *instance, seen func() bool) *millis {
+// lookEvery is the time between two looks at a server that stops.
+const lookEvery = 5 * time.Millisecond
+
+// watchListener connects until it is refused, or until the exit.
+func (s *session) watchListener(ctx context.Context, i *instance, st *Stop) {
 	for {
-		asked := time.Now()
-		is := seen()
+		asked := s.since(time.Now())
+		err := knock(ctx, i.address())
+		told := s.since(time.Now())
 		select {
 		case <-i.ended:
-			if !is || i.died.Before(asked) {
+			if errors.Is(err, syscall.ECONNREFUSED) && s.since(i.died) > told {
+				st.Closed = &told
+			}
+			return
+		case <-ctx.Done():
+			return
+		default:
+		}
+		switch { // other failures to connect come from a full queue
+		case err == nil:
+			st.accepted = asked
+		case errors.Is(err, syscall.ECONNREFUSED):
+			st.Closed = &told
+			return
+		}
+		time.Sleep(lookEvery)
+	}
+}
+
+// firstNotReady returns when the server first said that it is not ready, or nil if it did not before the exit.
+func (s *session) firstNotReady(ctx context.Context, i *instance) *millis {
+	for {
+		asked := time.Now()
+		ready := i.isReady(ctx)
+		select {
+		case <-i.ended:
+			if ready || i.died.Before(asked) {
 				return nil
 			}
 			return new(s.since(asked))
@@ -295,10 +281,10 @@ func (s *session) first(ctx context.Context, i *instance, seen func() bool) *mil
 			return nil
 		default:
 		}
-		if is {
+		if !ready {
 			return new(s.since(asked))
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(lookEvery)
 	}
 }
 

@@ -4,8 +4,11 @@ package main
 
 import (
 	"net"
+	"os"
 	"os/exec"
+	"slices"
 	"syscall"
+	"time"
 )
 
 // ownGroup starts cmd as the leader of a process group: a Ctrl-C on the terminal is for
@@ -32,4 +35,52 @@ func quiet(c *net.TCPConn) bool {
 		return true
 	})
 	return err == nil && look == syscall.EAGAIN
+}
+
+// highFile is below the usual limit of 1024 files, and above the files of most servers.
+const highFile = 1000
+
+// newLifeline passes two pipes to cmd that nobody writes to. They end with the process, and one of them
+// before any connection: a process that ends closes its files in the order of their numbers, from the
+// lowest or, on Linux, from the highest.
+func newLifeline(cmd *exec.Cmd) (*lifeline, error) {
+	l := &lifeline{}
+	cmd.ExtraFiles = make([]*os.File, highFile-2)
+	for _, n := range []int{0, highFile - 3} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			l.close()
+			l.passed()
+			return nil, err
+		}
+		cmd.ExtraFiles[n] = w
+		l.ours, l.theirs = append(l.ours, r), append(l.theirs, w)
+	}
+	return l, nil
+}
+
+// cut reports whether the process has ended, or is ending.
+func (l *lifeline) cut() bool { return slices.ContainsFunc(l.ours, ended) }
+
+func ended(pipe *os.File) bool {
+	raw, err := pipe.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var n int
+	var read error
+	err = raw.Read(func(fd uintptr) bool {
+		n, read = syscall.Read(int(fd), make([]byte, 1))
+		return true
+	})
+	return err == nil && n == 0 && read == nil
+}
+
+// processorTime is what this process has used until now.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

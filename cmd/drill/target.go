@@ -1,11 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -13,17 +12,15 @@ import (
 // A target is an address that clients send requests to: an instance, or the proxy in front
 // of several.
 type target struct {
+	wire
 	index int
-	url   string
-	// streamURL is empty if there are no streams.
-	streamURL string
-	addr      string // host:port
-	host      string
-	tls       bool
-	body      string
-	post      *prototype
-	stream    *prototype // nil: there are no streams
+	addr  string // host:port
+	host  string
+	tls   bool
+	first *prototype // of HTTP/1.1; nil: there are no such clients
 
+	// gone reports whether the process behind the target has ended, or is ending.
+	gone func() bool
 	// leaving is set just before the SIGTERM of a drill without another server: clients that are
 	// told to leave do not come back.
 	leaving atomic.Bool
@@ -34,38 +31,21 @@ type target struct {
 	turnedAway atomic.Int64
 }
 
-func newTarget(index int, rawURL, stream, body string) (*target, error) {
-	u, err := url.Parse(rawURL)
+// newTarget takes a wire that is expanded.
+func newTarget(index int, w wire) (*target, error) {
+	u, err := url.Parse(w.address())
 	if err != nil {
 		return nil, err
 	}
-	t := &target{index: index, url: rawURL, streamURL: stream, addr: hostPort(rawURL), host: u.Hostname(), tls: u.Scheme == "https", body: body}
-	if t.post, err = newPrototype(t.request(context.Background(), idPlaceholder)); err != nil {
-		return nil, err
-	}
-	if stream == "" {
+	t := &target{wire: w, index: index, addr: hostPort(w.address()), host: u.Hostname(), tls: u.Scheme == "https" || u.Scheme == "wss", gone: func() bool { return false }}
+	if w.url == "" {
 		return t, nil
 	}
-	req, err := http.NewRequest(http.MethodGet, stream, nil)
-	if err != nil {
-		return nil, err
+	if _, err := http.NewRequest(w.method, w.url, nil); err != nil {
+		return nil, fmt.Errorf("-method %q: %w", w.method, err)
 	}
-	req.Header.Set("X-Request-Id", idPlaceholder)
-	t.stream, err = newPrototype(req)
+	t.first, err = newPrototype(t.request(context.Background(), idPlaceholder))
 	return t, err
-}
-
-// request is a POST with that id. net/http sends it again only if HTTP/2 says that it was
-// not processed.
-func (t *target) request(ctx context.Context, id string) *http.Request {
-	body := strings.ReplaceAll(t.body, idPlaceholder, id)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader([]byte(body)))
-	if err != nil {
-		panic(err) // newTarget has parsed the URL
-	}
-	req.Header.Set("X-Request-Id", id)
-	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
-	return req
 }
 
 // fall is the number of successive checks that must fail before a load balancer takes a server out. A

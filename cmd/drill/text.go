@@ -11,21 +11,62 @@ import (
 )
 
 // String is the report for a terminal.
-func (r *Result) String() string {
+func (rep *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s: grade %s\n", r.Subject, r.Mode, r.Grade)
-	for _, reason := range r.Reasons {
+	fmt.Fprintf(&b, "%s, %s: grade %s", rep.Server, rep.Mode, rep.Grade)
+	if len(rep.Runs) > 1 {
+		fmt.Fprintf(&b, ", the worst of %s", strings.Join(rep.Grades, " "))
+	}
+	w := rep.worst()
+	fmt.Fprintln(&b)
+	for _, reason := range w.Reasons {
 		fmt.Fprintf(&b, "  %s\n", reason)
 	}
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, row := range r.rows() {
-		fmt.Fprintf(w, "    %s\t%s\n", row.Name, row.Value)
+	if s := rep.bottleneck(); s != "" {
+		fmt.Fprintf(&b, "  %s\n", s)
 	}
-	_ = w.Flush()
-	for _, n := range r.Notes {
+	if len(rep.Table) > 0 {
+		fmt.Fprintf(&b, "\n%s\n", rep.tableText())
+	}
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range w.rows() {
+		fmt.Fprintf(tw, "    %s\t%s\n", row.Name, row.Value)
+	}
+	_ = tw.Flush()
+	for _, n := range w.Notes {
 		fmt.Fprintf(&b, "    note: %s\n", n)
 	}
 	return b.String()
+}
+
+// tableText has a line for each row and one for its advice.
+func (rep *Report) tableText() string {
+	var b strings.Builder
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	head := "lost"
+	if len(rep.Runs) > 1 {
+		head = "lost in each run"
+	}
+	fmt.Fprintf(tw, "    phase\tkind\t%s\texecuted\n", head)
+	for _, row := range rep.Table {
+		fmt.Fprintf(tw, "    %s\t%s\t%s\t%s\n", row.Phase, row.Kind, row.lostText(), row.executedText())
+	}
+	_ = tw.Flush()
+	for n, row := range rep.Table { // the rows of one cause and phase follow each other
+		if n == 0 || row.Cause != rep.Table[n-1].Cause || row.Phase != rep.Table[n-1].Phase {
+			fmt.Fprintf(&b, "  %s: %s\n    %s\n", row.Phase, row.Cause, row.Remedy)
+		}
+	}
+	return b.String()
+}
+
+func (r Row) lostText() string { return strings.Trim(fmt.Sprint(r.Lost), "[]") }
+
+func (r Row) executedText() string {
+	if r.Executed == nil {
+		return "unknown"
+	}
+	return count(*r.Executed)
 }
 
 type row struct{ Name, Value string }
@@ -60,7 +101,7 @@ func (r *Result) rows() []row {
 	if len(r.Losses) > 0 {
 		rows = append(rows, row{"first loss", r.Losses[0].text()})
 	}
-	return rows
+	return append(rows, row{"the drill", fmt.Sprintf("%.0f %% of the processors, pauses up to %v too long (p99)", 100*r.Strain.Share, round(r.Strain.Late.duration()))})
 }
 
 func lostText(r *Result) string {
@@ -100,7 +141,9 @@ func (h Held) text() string {
 	return fmt.Sprintf("%d of %s closed +%v to +%v", h.Count, h.Instance, round(h.First.duration()), round(h.Last.duration()))
 }
 
-func (l Loss) text() string { return fmt.Sprintf("%s, %s, %s: %s", l.ID, l.Client, l.Kind, l.Error) }
+func (l Loss) text() string {
+	return fmt.Sprintf("%s, %s, %s, %s: %s", l.ID, l.Client, l.Phase, l.Kind, l.Error)
+}
 
 // count groups the digits by three.
 func count(n int) string {
@@ -145,9 +188,9 @@ func newProgress(w io.Writer) *progress {
 }
 
 // follow shows the numbers of a load from now on.
-func (p *progress) follow(r *Result, l *load) {
+func (p *progress) follow(what string, l *load) {
 	p.mu.Lock()
-	p.what, p.load = fmt.Sprintf("%s, %s", r.Subject, r.Mode), l
+	p.what, p.load = what, l
 	p.mu.Unlock()
 	p.ticker, p.done = time.NewTicker(200*time.Millisecond), make(chan struct{})
 	go func() {

@@ -18,7 +18,7 @@ func (c *config) checkWhile(set map[string]bool) error {
 	if len(c.command) > 0 {
 		return errors.New("-while stops servers that run already: no server can be started as well")
 	}
-	if !set["url"] {
+	if c.url == "" && c.address() == "" || !set["url"] && c.address() == defaultURL {
 		return errors.New("-while needs -url, the address of the servers that run already")
 	}
 	for _, name := range []string{"mode", "control", "ready-url", "executed"} {
@@ -29,17 +29,13 @@ func (c *config) checkWhile(set map[string]bool) error {
 	return nil
 }
 
-func (c *config) whileSubject() *subject {
-	return &subject{name: c.url, url: c.url, stream: c.stream, body: c.body}
-}
-
 // sharedTarget is the address at which the servers are reached.
 func (s *session) sharedTarget() (*target, error) {
-	body, err := vars{}.expandBody(s.subject.body)
+	w, err := s.subject.expand(vars{})
 	if err != nil {
 		return nil, err
 	}
-	return newTarget(0, s.subject.url, s.subject.stream, body)
+	return newTarget(0, w)
 }
 
 // drillWhile runs the command under load. The load goes on for as long after the command as before it.
@@ -48,6 +44,7 @@ func (s *session) drillWhile(ctx context.Context) error {
 	if err := s.wait(ctx, s.cfg.load, int64(s.cfg.requests)); err != nil {
 		return err
 	}
+	s.load.calm()
 	s.progress.stage(s.cfg.while)
 	cmd := exec.CommandContext(ctx, "sh", "-c", s.cfg.while)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr // standard output is the report's

@@ -20,7 +20,7 @@ func TestWhile(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	load := []string{"-url", srv.URL, "-load", "50ms", "-requests", "20", "-clients", "2", "-new", "1", "-h2", "0", "-while"}
+	load := []string{"-url", srv.URL, "-runs", "1", "-load", "50ms", "-requests", "20", "-clients", "2", "-new", "1", "-h2", "0", "-while"}
 	for _, test := range []struct {
 		name, command string
 		code          int

@@ -166,15 +166,17 @@ func (c *config) roll(ctx context.Context, mode string, progress io.Writer) (res
 	kubectl := strings.Join(append([]string{"kubectl"}, c.global()...), " ")
 	command := fmt.Sprintf("%[1]s rollout restart %[2]s && %[1]s rollout status %[2]s --timeout=%[3]s && %[1]s wait --for=delete %[4]s --timeout=%[3]s",
 		kubectl, deployment, rollLimit, strings.TrimSpace(old))
-	cmd := exec.CommandContext(ctx, c.drill, "-json", "-load", c.load.String(), "-url", url+"/orders", "-while", command)
+	cmd := exec.CommandContext(ctx, c.drill, "-o", "json", "-runs", "1", "-load", c.load.String(), "-url", url+"/orders", "-while", command)
 	cmd.Stderr = progress
 	out, err := cmd.Output()
 	seen := watch()
-	var drilled []drillResult
-	if json.Unmarshal(out, &drilled) != nil || len(drilled) != 1 || len(drilled[0].Stops) != 1 {
+	var drilled struct {
+		Reports []struct{ Runs []drillResult }
+	}
+	if json.Unmarshal(out, &drilled) != nil || len(drilled.Reports) != 1 || len(drilled.Reports[0].Runs) != 1 || len(drilled.Reports[0].Runs[0].Stops) != 1 {
 		return r, fmt.Errorf("the drill: %w", errors.Join(err, context.Cause(ctx)))
 	}
-	r.drill = drilled[0]
+	r.drill = drilled.Reports[0].Runs[0]
 	if !r.drill.Stops[0].Good {
 		return r, errors.New("kubectl could not roll the deployment")
 	}
