@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -65,17 +67,39 @@ func (i *instance) expand() error {
 	return errors.Join(append(errs, err)...)
 }
 
-// freePorts opens all ports before it closes one, so that they differ.
-func freePorts(ports ...*int) error {
-	for _, p := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		defer l.Close()
-		*p = l.Addr().(*net.TCPAddr).Port
+// ports has those that were given to instances of this process.
+var ports struct {
+	sync.Mutex
+	given map[int]bool
+}
+
+// freePorts finds ports that nobody uses. They are below those that systems take for outgoing
+// connections: one of the many connections of a load could have such a port before the server does.
+func freePorts(found ...*int) error {
+	const low, high, tries = 10_000, 32_000, 1000
+	ports.Lock()
+	defer ports.Unlock()
+	if ports.given == nil {
+		ports.given = map[int]bool{}
 	}
-	return nil
+	var err error
+	for range tries {
+		if len(found) == 0 {
+			return nil
+		}
+		port := low + rand.IntN(high-low)
+		if ports.given[port] {
+			continue
+		}
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err != nil {
+			continue
+		}
+		l.Close()
+		ports.given[port] = true
+		*found[0], found = port, found[1:]
+	}
+	return fmt.Errorf("no free port between %d and %d: %w", low, high, err)
 }
 
 func (i *instance) output() string { return filepath.Join(i.vars.Dir, "output") }

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -15,6 +17,8 @@ const health = "http://127.0.0.1:{{.Port}}/grpc.health.v1.Health/"
 func TestProtocols(t *testing.T) {
 	grpcURLs := []string{"-grpc-url", health + "Check", "-grpc-stream-url", health + "Watch"}
 	webSockets := []string{"-ws-url", "ws://127.0.0.1:{{.Port}}/", "-ws-message", "hello {{.ID}}"}
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for _, test := range []struct {
 		server string
 		args   []string
@@ -27,40 +31,43 @@ func TestProtocols(t *testing.T) {
 		{"ws says", webSockets, "", "WebSocket"},
 		{"ws exits", webSockets, "3 cut in phase at the exit", "WebSocket"},
 	} {
-		t.Run(test.server, func(t *testing.T) {
-			for run := range 5 {
+		for run := range 5 {
+			wg.Go(func() {
 				args := append([]string{"-streams", fmt.Sprint(protocolStreams), "-h2", "4", "-silent", "0", "-load", "50ms", "-start", "2m", "-limit", "2m", "-timeout", "2m"}, test.args...)
-				cfg, err := parseConfig(append(args, "--", os.Args[0]), io.Discard)
-				if err != nil {
-					t.Fatal(err)
+				if err := drillProtocol(t.Context(), t.TempDir(), test.server, args, test.want, test.client); err != nil {
+					t.Errorf("%s, run %d: %v", test.server, run+1, err)
 				}
-				s := cfg.commandSubject()
-				s.env = []string{protocolServer + "=" + test.server}
-				r, err := (&session{cfg: cfg, mode: direct, subject: s, dir: t.TempDir(), progress: newProgress(io.Discard)}).hold(t.Context())
-				if err != nil {
-					t.Fatalf("run %d: %v", run+1, err)
-				}
-				rep := &Report{}
-				rep.add(r)
-				var got []string
-				for _, row := range rep.Table {
-					got = append(got, fmt.Sprintf("%d %s in phase %s", row.Lost[0], row.Kind, row.Phase))
-				}
-				if strings.Join(got, "; ") != test.want || r.Stops[0].Killed || r.Grade > "D" {
-					t.Errorf("run %d: found %q, grade %s, want %q; %+v", run+1, got, r.Grade, test.want, r.Losses)
-				}
-				sent := 0
-				for _, c := range r.Clients {
-					if c.Client == test.client {
-						sent = c.Sent
-					}
-				}
-				if sent == 0 || test.client != "gRPC" && sent < protocolStreams {
-					t.Errorf("run %d: no requests of %s: %+v", run+1, test.client, r.Clients)
-				}
-			}
-		})
+			})
+		}
 	}
+}
+
+func drillProtocol(ctx context.Context, dir, server string, args []string, want, client string) error {
+	cfg, err := parseConfig(append(args, "--", os.Args[0]), io.Discard)
+	if err != nil {
+		return err
+	}
+	s := cfg.commandSubject()
+	s.env = []string{protocolServer + "=" + server}
+	r, err := (&session{cfg: cfg, mode: direct, subject: s, dir: dir, progress: newProgress(io.Discard)}).hold(ctx)
+	if err != nil {
+		return err
+	}
+	rep := &Report{}
+	rep.add(r)
+	var got []string
+	for _, row := range rep.Table {
+		got = append(got, fmt.Sprintf("%d %s in phase %s", row.Lost[0], row.Kind, row.Phase))
+	}
+	if strings.Join(got, "; ") != want || r.Grade > "D" {
+		return fmt.Errorf("found %q, grade %s, want %q; %+v", got, r.Grade, want, r.Losses)
+	}
+	for _, c := range r.Clients {
+		if c.Client == client && c.Sent >= protocolStreams {
+			return nil
+		}
+	}
+	return fmt.Errorf("no requests of %s: %+v", client, r.Clients)
 }
 
 func TestProtocolsThatAreNotThere(t *testing.T) {
