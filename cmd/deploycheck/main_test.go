@@ -86,6 +86,8 @@ func TestExitStatus(t *testing.T) {
 		"a port out of range":                  {"-prestop-port 65536 fits.yaml", "", 2},
 		"an invalid port":                      {"-prestop-port 80x fits.yaml", "", 2},
 		"an invalid signal":                    {"-signals SIG_X fits.yaml", "", 2},
+		"-fix and -o json":                     {"-fix -o json fits.yaml", "", 2},
+		"-fix and an error":                    {"-fix short.yaml", "", 1},
 		"a kind":                               {"-kind kubernetes fits.yaml", "", 0},
 		"an unknown kind":                      {"-kind helm fits.yaml", "", 2},
 		"an invalid output format":             {"-o yaml fits.yaml", "", 2},
@@ -310,7 +312,7 @@ func TestReadmeListsTheFlags(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^  (-[a-z-]+)`).FindAllStringSubmatch(help, -1) {
 		flags[m[1]] = true
 	}
-	want := strings.Fields("-cleanup -container -delay -drain -kind -margin -o -plan -prestop-exec -prestop-path -prestop-port -prestop-port-name -signals -strict")
+	want := strings.Fields("-cleanup -container -delay -drain -fix -kind -margin -o -plan -prestop-exec -prestop-path -prestop-port -prestop-port-name -signals -strict")
 	if got := slices.Sorted(maps.Keys(flags)); !slices.Equal(got, want) {
 		t.Errorf("flags %v, want %v", got, want)
 	}

@@ -74,6 +74,7 @@ variables in a manifest replace those of the plan.
 func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, error) {
 	o := &options{}
 	var planFile, format string
+	var fix bool
 	var flags plan // only the flags that were given
 	fs := flag.NewFlagSet("deploycheck", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -89,7 +90,8 @@ func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, err
 	fs.Func("signals", "`list` of the signals that the program handles (default SIGTERM,SIGINT)", signals(&flags.Signals))
 	fs.StringVar(&o.kind, "kind", "", "`kind` of all files: "+strings.Join(manifest.Kinds(), ", ")+" (default: recognised by name and content)")
 	fs.StringVar(&planFile, "plan", "", "JSON `file` with these values, as the program prints it; - is standard input")
-	fs.StringVar(&format, "o", "table", "output `format`: table or json")
+	fs.StringVar(&format, "o", "table", "output `format`: table, json, sarif, or github for annotations in a workflow")
+	fs.BoolVar(&fix, "fix", false, "print the smallest change as a patch, where one value is enough: the grace period")
 	fs.BoolVar(&o.strict, "strict", false, "exit with status 1 for warnings, too")
 
 	var err error
@@ -103,7 +105,13 @@ func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, err
 		return nil, err
 	}
 	if o.write = formats[format]; o.write == nil {
-		return nil, fmt.Errorf("-o %q: want table or json", format)
+		return nil, fmt.Errorf("-o %q: want table, json, sarif or github", format)
+	}
+	if fix {
+		if format != "table" {
+			return nil, fmt.Errorf("-fix prints a patch, and not -o %s: use one of the two", format)
+		}
+		o.write = writePatch
 	}
 	if o.kind != "" && !slices.Contains(manifest.Kinds(), o.kind) {
 		return nil, fmt.Errorf("-kind %q: want %s", o.kind, strings.Join(manifest.Kinds(), ", "))

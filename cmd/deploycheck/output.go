@@ -15,7 +15,8 @@ import (
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 )
 
-var formats = map[string]func(io.Writer, *report) error{"table": writeTable, "json": writeJSON}
+// formats are the values of -o.
+var formats = map[string]func(io.Writer, *report) error{"table": writeTable, "json": writeJSON, "sarif": writeSARIF, "github": writeGitHub}
 
 // A record is a result in JSON. The numbers are null if no container was checked.
 type record struct {

@@ -24,6 +24,7 @@ const (
 func (s *subject) arithmetic() {
 	grace := s.program.Grace
 	defer s.at(grace.Field)()
+	defer s.offer(grace)
 	name := lastPart(grace.Field)
 	needed := wholeSeconds(s.Sums.Required() + s.budget.Margin)
 	switch {
@@ -46,6 +47,33 @@ func (s *subject) arithmetic() {
 		s.Add(finding.ProgramGrace, fmt.Sprintf("the program's grace period ends %s after the pod's deletion, and SIGKILL comes after %s: if a step hangs, the program is killed before it reports the step",
 			Seconds(s.sleep()+own), Seconds(s.Sums.Grace)), fmt.Sprintf("a grace period of the program of at most %s", Seconds(max(0, s.Sums.Grace-s.sleep()-s.budget.Margin))))
 	}
+}
+
+// offer adds an edit to the findings that a longer grace period resolves.
+func (s *subject) offer(grace manifest.Setting[time.Duration]) {
+	for i := range s.Findings {
+		switch f := &s.Findings[i]; f.Code {
+		case finding.GraceZero, finding.GraceTooShort, finding.GraceTight:
+			f.Edit = s.edit(grace, wholeSeconds(s.Sums.Required()+s.budget.Margin))
+		}
+	}
+}
+
+// edit returns the edit that sets the grace period, or nil.
+func (s *subject) edit(grace manifest.Setting[time.Duration], d time.Duration) *finding.Edit {
+	text := grace.Write(d)
+	e := &finding.Edit{Value: text[strings.LastIndexAny(text, " =")+1:]}
+	if grace.IsSet() {
+		if e.Place = s.workload.Place(grace.Field); e.Place.Text == "" {
+			return nil // in quotes, or from another place
+		}
+		return e
+	}
+	e.Field = lastPart(grace.Field)
+	if e.Place = s.workload.Place(grace.Beside); grace.Beside == "" || e.Place.Column == 0 {
+		return nil
+	}
+	return e
 }
 
 // sleep is the part of the hook's wait that the program does not know of.

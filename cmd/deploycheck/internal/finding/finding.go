@@ -12,6 +12,8 @@ type Finding struct {
 	// spec.containers[0].lifecycle. It is empty for a finding about the whole document.
 	Field string
 	Place Place // of the field, if the file has it
+	// Edit corrects the file. It is nil if that takes more than one value.
+	Edit *Edit
 }
 
 // New returns a finding. Its severity is that of the code.
@@ -22,7 +24,14 @@ func New(code Code, field, message, fix string) Finding {
 // A Place is the place of a value in a file.
 type Place struct {
 	Line   int // from 1; 0 if it is not known
-	Column int // in bytes, from 1; 0 if it is not known
+	Column int // in characters, from 1; 0 if it is not known
 	// Text is the value as it is written. It is empty if the value is not on one line.
 	Text string
+}
+
+// An Edit changes one value of a file.
+type Edit struct {
+	Place Place  // the value to replace; for a new field, the field before which it comes
+	Field string // the name of a new field; empty to replace the value
+	Value string
 }

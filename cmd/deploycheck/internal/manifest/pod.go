@@ -68,9 +68,10 @@ func (w *Workload) grace() Setting[time.Duration] {
 	field := w.PodPath() + ".terminationGracePeriodSeconds"
 	g := Setting[time.Duration]{
 		// corev1.DefaultTerminationGracePeriodSeconds (k8s.io/api 0.37, core/v1/types.go)
-		Value: corev1.DefaultTerminationGracePeriodSeconds * time.Second,
-		Field: field,
-		Write: func(d time.Duration) string { return fmt.Sprintf("%s: %d", field, int64(d/time.Second)) },
+		Value:  corev1.DefaultTerminationGracePeriodSeconds * time.Second,
+		Field:  field,
+		Beside: w.PodPath() + ".containers",
+		Write:  func(d time.Duration) string { return fmt.Sprintf("%s: %d", field, int64(d/time.Second)) },
 	}
 	if s := w.Pod.Spec.TerminationGracePeriodSeconds; s != nil {
 		g.Text = strconv.FormatInt(*s, 10)

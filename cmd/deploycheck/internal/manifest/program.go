@@ -35,6 +35,9 @@ type Setting[T any] struct {
 	Text string
 	// Field is the path of the field, whether the file has it or not.
 	Field string
+	// Beside is the path of a field before which this one can be written where the file does not
+	// have it. It is empty if the format has no such place.
+	Beside string
 	// Write returns the field with a value, as the format writes it: stop_grace_period: 30s.
 	// It is nil if findings never suggest another value.
 	Write func(T) string

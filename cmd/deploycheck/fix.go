@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
+)
+
+// writePatch writes the edits of the findings as a patch for git apply and patch -p1.
+func writePatch(w io.Writer, r *report) error {
+	edits := map[string][]finding.Edit{}
+	var files []string // in order
+	for i := range r.results {
+		for _, f := range r.results[i].Findings {
+			if f.Edit == nil {
+				continue
+			}
+			file := r.results[i].File
+			if edits[file] == nil {
+				files = append(files, file)
+			}
+			edits[file] = append(edits[file], *f.Edit)
+		}
+	}
+	for _, file := range files {
+		if file == manifest.Stdin {
+			return errors.New("-fix: standard input cannot be patched: name a file")
+		}
+		before, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		after := apply(string(before), edits[file])
+		name := strings.TrimPrefix(filepath.ToSlash(file), "/")
+		if _, err := io.WriteString(w, udiff.Unified("a/"+name, "b/"+name, string(before), after)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply makes the edits. Edits of one place are one: objects may share a value by an anchor, and the
+// one that needs the most time decides.
+func apply(text string, edits []finding.Edit) string {
+	slices.SortStableFunc(edits, func(a, b finding.Edit) int {
+		if d := b.Place.Line - a.Place.Line; d != 0 { // from the end, so that the places stay right
+			return d
+		}
+		if d := b.Place.Column - a.Place.Column; d != 0 {
+			return d
+		}
+		if d := len(b.Value) - len(a.Value); d != 0 { // the longer number is the greater one
+			return d
+		}
+		return strings.Compare(b.Value, a.Value)
+	})
+	edits = slices.CompactFunc(edits, func(a, b finding.Edit) bool {
+		return a.Place.Line == b.Place.Line && a.Place.Column == b.Place.Column
+	})
+	lines := strings.SplitAfter(text, "\n")
+	for _, e := range edits {
+		if e.Place.Line > len(lines) {
+			continue
+		}
+		line := []rune(lines[e.Place.Line-1])
+		if column := e.Place.Column - 1; column <= len(line) {
+			lines[e.Place.Line-1] = edited(string(line[:column]), string(line[column:]), e)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// edited returns the line with the edit between its two parts.
+func edited(before, after string, e finding.Edit) string {
+	if e.Field == "" {
+		rest, ok := strings.CutPrefix(after, e.Place.Text)
+		if !ok {
+			return before + after // the file has changed meanwhile
+		}
+		return before + e.Value + rest
+	}
+	inJSON := strings.HasPrefix(after, `"`)
+	field := e.Field + ": " + e.Value
+	if inJSON {
+		field = fmt.Sprintf("%q: %s", e.Field, e.Value)
+	}
+	end := "\n"
+	if strings.HasSuffix(after, "\r\n") {
+		end = "\r\n"
+	}
+	switch block := strings.TrimSpace(before) == ""; {
+	case block && inJSON:
+		return before + field + "," + end + before + after
+	case block:
+		return before + field + end + before + after
+	case strings.TrimSpace(before) == "-":
+		return before + field + end + strings.ReplaceAll(before, "-", " ") + after
+	}
+	return before + field + ", " + after
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// -fix changes the grace period, and nothing else. With the patch the file is right.
+func TestFix(t *testing.T) {
+	const block = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n"
+	tests := map[string]struct{ before, after string }{
+		"a value":               {block + "  terminationGracePeriodSeconds: 20 # why\n  containers: [{name: app}]\n", block + "  terminationGracePeriodSeconds: 42 # why\n  containers: [{name: app}]\n"},
+		"a value that is tight": {block + "  terminationGracePeriodSeconds: 41\n  containers: [{name: app}]\n", block + "  terminationGracePeriodSeconds: 42\n  containers: [{name: app}]\n"},
+		"zero":                  {block + "  terminationGracePeriodSeconds: 0\n  containers: [{name: app}]\n", block + "  terminationGracePeriodSeconds: 42\n  containers: [{name: app}]\n"},
+		"a new field":           {block + "  containers:\n  - name: app\n", block + "  terminationGracePeriodSeconds: 42\n  containers:\n  - name: app\n"},
+		"in flow style":         {"apiVersion: v1\nkind: Pod\nspec: {containers: [{name: ä}]}\n", "apiVersion: v1\nkind: Pod\nspec: {terminationGracePeriodSeconds: 42, containers: [{name: ä}]}\n"},
+		"after wide letters":    {"{apiVersion: v1, kind: Pod, metadata: {name: äöü}, spec: {terminationGracePeriodSeconds: 5, containers: [{name: a}]}}\n", "{apiVersion: v1, kind: Pod, metadata: {name: äöü}, spec: {terminationGracePeriodSeconds: 42, containers: [{name: a}]}}\n"},
+		"JSON on one line":      {`{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"a"}]}}`, `{"apiVersion":"v1","kind":"Pod","spec":{"terminationGracePeriodSeconds": 42, "containers":[{"name":"a"}]}}`},
+		"JSON on several lines": {"{\n  \"apiVersion\": \"v1\",\n  \"kind\": \"Pod\",\n  \"spec\": {\n    \"containers\": [{\"name\": \"a\"}]\n  }\n}\n", "{\n  \"apiVersion\": \"v1\",\n  \"kind\": \"Pod\",\n  \"spec\": {\n    \"terminationGracePeriodSeconds\": 42,\n    \"containers\": [{\"name\": \"a\"}]\n  }\n}\n"},
+		"Windows' lines":        {strings.ReplaceAll(block+"  containers:\n  - name: app\n", "\n", "\r\n"), strings.ReplaceAll(block+"  terminationGracePeriodSeconds: 42\n  containers:\n  - name: app\n", "\n", "\r\n")},
+		"two documents": {
+			block + "  containers: [{name: app}]\n---\n" + block + "  terminationGracePeriodSeconds: 7\n  containers: [{name: app}]\n",
+			block + "  terminationGracePeriodSeconds: 42\n  containers: [{name: app}]\n---\n" + block + "  terminationGracePeriodSeconds: 42\n  containers: [{name: app}]\n",
+		},
+		"a value that two objects share": {
+			"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  spec: &s\n    terminationGracePeriodSeconds: 9\n    containers: [{name: a}]\n- {apiVersion: v1, kind: Pod, spec: *s}\n",
+			"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  spec: &s\n    terminationGracePeriodSeconds: 42\n    containers: [{name: a}]\n- {apiVersion: v1, kind: Pod, spec: *s}\n",
+		},
+		"enough":                   {block + "  terminationGracePeriodSeconds: 42\n  containers: [{name: app}]\n", ""},
+		"a value of another place": {"apiVersion: v1\nkind: Pod\nmetadata: {labels: &g {g: 1}}\nspec:\n  <<: {terminationGracePeriodSeconds: 9}\n  containers: [{name: a}]\n", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{"dir/a b.yaml": tt.before}
+			status, patch, stderr := command(t, files, "", "-fix", "-drain", "40s", "dir")
+			if status == exitBadInput || stderr != "" {
+				t.Errorf("status %d, %s", status, stderr)
+			}
+			if tt.after == "" {
+				if patch != "" {
+					t.Errorf("patch\n%s\nwant none", patch)
+				}
+				return
+			}
+			applied(t, patch, "dir/a b.yaml", tt.after)
+			if status, out, _ := command(t, map[string]string{"a.yaml": tt.after}, "", "-strict", "-drain", "40s", "a.yaml"); status != exitOK {
+				t.Errorf("with the patch: status %d\n%s", status, out)
+			}
+		})
+	}
+}
+
+// applied applies the patch as a user does, in the folder with the file.
+func applied(t *testing.T, patch, file, want string) {
+	t.Helper()
+	git, err := exec.LookPath("git")
+	if err != nil {
+		if want := "+++ b/" + file; !strings.Contains(patch, want) {
+			t.Errorf("patch\n%s\nwant %s", patch, want)
+		}
+		return
+	}
+	c := exec.Command(git, "apply", "--whitespace=nowarn", "-")
+	c.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+os.TempDir())
+	c.Stdin = strings.NewReader(patch)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("git apply: %v\n%s\n%s", err, out, patch)
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("file with the patch (-want +got):\n%s", diff)
+	}
+}
+
+func TestFixOfStandardInput(t *testing.T) {
+	status, stdout, stderr := command(t, nil, tooShort, "-fix", "-")
+	if status != exitBadInput || stdout != "" || !strings.Contains(stderr, "name a file") {
+		t.Errorf("status %d, %q, %q; want %d and an error that asks for a file", status, stdout, stderr, exitBadInput)
+	}
+}
