@@ -15,6 +15,9 @@ func writeGitHub(w io.Writer, r *report) error {
 	var out strings.Builder
 	for i := range r.results {
 		result := &r.results[i]
+		if passedOver(result) {
+			continue
+		}
 		for _, f := range result.Findings {
 			command := f.Severity.String()
 			if f.Severity == finding.Note {

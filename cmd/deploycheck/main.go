@@ -105,7 +105,7 @@ func (r *report) noWorkload(name string, code finding.Code, skipped []string) {
 	if len(skipped) > 0 {
 		message = "no workload, only " + kinds(count(skipped))
 	}
-	result.Add(code, message, "nothing, if this is intended; otherwise name the files with the Deployments, StatefulSets, DaemonSets, ReplicaSets, Jobs, CronJobs and Pods")
+	result.Add(code, message, "nothing, if this is intended; otherwise name the files with the Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers, Jobs, CronJobs and Pods")
 	r.results = append(r.results, result)
 }
 

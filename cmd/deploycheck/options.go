@@ -38,8 +38,8 @@ the time that the program needs with the time that its manifests give it:
   required = preStop wait + in-process delay + drain + cleanup
   headroom = terminationGracePeriodSeconds - required
 
-It reads the Deployments, StatefulSets, DaemonSets, ReplicaSets, Jobs, CronJobs
-and Pods in YAML and JSON files with one or more documents, and in Lists. In a
+It reads the Deployments, StatefulSets, DaemonSets, ReplicaSets,
+ReplicationControllers, Jobs, CronJobs and Pods in YAML and JSON files with one or more documents, and in Lists. In a
 directory it reads all files *.yaml, *.yml and *.json, recursively. - is standard
 input.
 

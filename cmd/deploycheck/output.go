@@ -70,6 +70,12 @@ func recordOf(r *check.Result) record {
 
 func inSeconds(d time.Duration) *float64 { return new(d.Seconds()) }
 
+// passedOver reports whether the result only says that a file has no workload. A directory has many such
+// files: only the summary counts them for a person.
+func passedOver(r *check.Result) bool {
+	return len(r.Findings) == 1 && r.Findings[0].Code == finding.FilePassedOver
+}
+
 // writeTable writes a row for each container, then the findings, then a summary.
 func writeTable(w io.Writer, r *report) error {
 	var out strings.Builder
@@ -87,6 +93,9 @@ func rows(out *strings.Builder, results []check.Result) {
 	fmt.Fprintln(t, "VERDICT\tWORKLOAD\tCONTAINER\tMODE\tGRACE\tPRESTOP\tREQUIRED\tHEADROOM\tFILE")
 	for i := range results {
 		r := &results[i]
+		if passedOver(r) {
+			continue
+		}
 		grace, preStop, required, headroom := "-", "-", "-", "-"
 		if s := r.Sums; s != nil {
 			grace, preStop = check.Seconds(s.Grace), check.Seconds(s.PreStop)
@@ -108,7 +117,7 @@ func workload(r *check.Result) string {
 }
 
 func findings(out *strings.Builder, r *check.Result) {
-	if len(r.Findings) == 0 {
+	if len(r.Findings) == 0 || passedOver(r) {
 		return
 	}
 	fmt.Fprintf(out, "\n%s", r.File)
@@ -128,10 +137,18 @@ func findings(out *strings.Builder, r *check.Result) {
 
 func summary(r *report) string {
 	counts := map[string]int{}
+	without := 0
 	for i := range r.results {
+		if passedOver(&r.results[i]) {
+			without++
+			continue
+		}
 		counts[r.results[i].Severity().Verdict()]++
 	}
 	text := fmt.Sprintf("%s, %s: %d ok, %d warn, %d error", plural(r.files, "file"), plural(r.workloads, "workload"), counts["ok"], counts["warn"], counts["error"])
+	if without > 0 {
+		text += fmt.Sprintf("; without a workload: %s", plural(without, "file"))
+	}
 	if len(r.skipped) > 0 {
 		text += "; skipped: " + kinds(r.skipped)
 	}

@@ -83,6 +83,9 @@ func writeSARIF(w io.Writer, r *report) error {
 	}
 	results := []sarifResult{}
 	for i := range r.results {
+		if passedOver(&r.results[i]) {
+			continue
+		}
 		for _, f := range r.results[i].Findings {
 			index, _ := slices.BinarySearch(names, f.Code)
 			results = append(results, sarifResult{

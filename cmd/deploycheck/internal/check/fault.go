@@ -13,5 +13,6 @@ func FileError(err *manifest.Error) Result {
 	} else {
 		r.Add(finding.Unreadable, err.Err.Error(), "correct it: neither this document nor the rest of the file was checked")
 	}
+	r.Findings[0].Place = err.Place
 	return r
 }

@@ -103,8 +103,8 @@ func (s *subject) waits() {
 	case s.Sums.PreStop > 0 && s.Sums.Delay > 0:
 		s.Add(finding.DoubleWait, fmt.Sprintf("the hook waits for %s, and then the program waits for another %s", Seconds(s.Sums.PreStop), Seconds(s.Sums.Delay)),
 			"remove the hook, set the program's delay to 0, or use the program's own handshake as the hook")
-	case s.workload.IsJob() || wait >= propagation:
-	case len(s.workload.Services) > 0 && wait <= kubeProxy && s.Mode != Foreign: // a foreign hook may wait for longer
+	case s.workload.IsJob() || wait >= propagation || s.Mode == Foreign: // such a hook may wait for longer
+	case len(s.workload.Services) > 0 && wait <= kubeProxy:
 		s.Add(finding.ServiceWaitShort, fmt.Sprintf("it is behind %s and serves for %s after the pod's deletion: kube-proxy sends requests for longer, and they are lost", serviceList(s.workload.Services), Seconds(wait)),
 			fmt.Sprintf("a delay of %s; 15 s to 30 s behind a cloud's load balancer", Seconds(propagation)))
 	case s.serves():

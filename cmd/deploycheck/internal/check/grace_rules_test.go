@@ -80,6 +80,7 @@ var graceRules = map[finding.Code]rule{
 			{app: "ports: [{containerPort: 8080}], " + hook("sleep: {seconds: 5}"), budget: noDelay},
 			{app: admin, budget: noDelay},
 			{kind: "Job", app: "ports: [{containerPort: 8080}]", budget: noDelay},
+			{app: "ports: [{containerPort: 8080}], " + command("nginx, -s, quit"), budget: noDelay}, // it may wait
 		},
 	},
 }

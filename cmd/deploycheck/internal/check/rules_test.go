@@ -29,7 +29,7 @@ type object struct {
 	budget      func(*check.Budget)
 }
 
-var apiVersions = map[string]string{"Pod": "v1", "Job": "batch/v1", "CronJob": "batch/v1"}
+var apiVersions = map[string]string{"Pod": "v1", "ReplicationController": "v1", "Job": "batch/v1", "CronJob": "batch/v1"}
 
 func (o object) yaml() string {
 	grace := cmp.Or(o.grace, "terminationGracePeriodSeconds: 27")
@@ -198,6 +198,7 @@ func TestVerdictsAndSums(t *testing.T) {
 		"a Pod":                                      {object{kind: "Pod"}, check.None, "ok", 0, 5, 27, 25},
 		"a StatefulSet":                              {object{kind: "StatefulSet"}, check.None, "ok", 0, 5, 27, 25},
 		"a DaemonSet":                                {object{kind: "DaemonSet"}, check.None, "ok", 0, 5, 27, 25},
+		"a ReplicationController":                    {object{kind: "ReplicationController"}, check.None, "ok", 0, 5, 27, 25},
 		"a ReplicaSet":                               {object{kind: "ReplicaSet"}, check.None, "ok", 0, 5, 27, 25},
 		"a CronJob":                                  {object{kind: "CronJob", budget: noDelay}, check.None, "ok", 0, 0, 27, 20},
 		"a slow neighbour":                           {object{others: "{name: proxy, " + hook("sleep: {seconds: 26}") + "}", annotations: "kubectl.kubernetes.io/default-container: app"}, check.None, "ok", 0, 5, 27, 25},

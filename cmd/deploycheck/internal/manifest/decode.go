@@ -38,6 +38,13 @@ var workloads = map[[2]string]func(*Workload, json.RawMessage){
 	{"apps/v1", "ReplicaSet"}: decoder(func(o *appsv1.ReplicaSet, _ *Workload) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
 		return o.ObjectMeta, o.Spec.Template
 	}),
+	{"v1", "ReplicationController"}: decoder(func(o *corev1.ReplicationController, w *Workload) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
+		w.MinReady = &o.Spec.MinReadySeconds
+		if o.Spec.Template == nil {
+			return o.ObjectMeta, corev1.PodTemplateSpec{}
+		}
+		return o.ObjectMeta, *o.Spec.Template
+	}),
 	{"batch/v1", "Job"}: decoder(func(o *batchv1.Job, _ *Workload) (metav1.ObjectMeta, corev1.PodTemplateSpec) {
 		return o.ObjectMeta, o.Spec.Template
 	}),
@@ -60,7 +67,7 @@ func kubernetes(name string, data []byte) File {
 		f.object(place{document: i + 1, nodes: nodes, patched: patched}, doc)
 	}
 	if err != nil {
-		f.fail(place{document: len(docs) + 1}, false, err)
+		f.fail(place{document: len(docs) + 1, nodes: nodes}, false, err)
 	}
 	return f
 }
@@ -92,7 +99,7 @@ func (f *File) fail(at place, api bool, err error) {
 	if at.path != "" {
 		err = fmt.Errorf("%s: %w", at.path, err)
 	}
-	f.Errs = append(f.Errs, &Error{File: f.Name, Document: at.document, API: api, Err: err})
+	f.Errs = append(f.Errs, &Error{File: f.Name, Document: at.document, Place: at.lookup()(""), API: api, Err: err})
 }
 
 // head has the fields by which objects are told apart.
@@ -137,6 +144,8 @@ func (f *File) object(at place, doc document) {
 		f.kustomization(at, doc.raw, h)
 	case at.patched != "", isWorkload && at.lists == 0 && isPatch(doc.raw, h.Kind):
 		f.patch(at, h.Kind, looseName(h.Metadata), at.patched)
+	case isWorkload && placeholders.MatchString(looseName(h.Metadata)):
+		f.source(at, h.Kind, looseName(h.Metadata), "its name has a placeholder: this is a template, and was not checked", "fill it in, and check the result")
 	case isWorkload:
 		w := Workload{File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata), Lookup: at.lookup()}
 		for _, text := range doc.duplicates {

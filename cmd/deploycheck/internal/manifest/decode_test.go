@@ -110,8 +110,8 @@ func TestDecode(t *testing.T) {
 			summary{Skipped: []string{"ControllerRevision", "PodDisruptionBudget"}},
 		},
 		"an unknown kind with pods": {
-			"apiVersion: v1\nkind: ReplicationController\nmetadata: {name: a}\nspec: {replicas: x, template: {spec: {containers: [{name: app}]}}}",
-			summary{Faulty: []string{"ReplicationController/a@1 deploycheck does not know kind ReplicationController of v1, which has a pod's containers: not checked"}},
+			"apiVersion: v1\nkind: PodTemplate\nmetadata: {name: a}\nspec: {replicas: x, template: {spec: {containers: [{name: app}]}}}",
+			summary{Faulty: []string{"PodTemplate/a@1 deploycheck does not know kind PodTemplate of v1, which has a pod's containers: not checked"}},
 		},
 		"two kinds": {
 			"kind: Pod\napiVersion: v1\nkind: Service",

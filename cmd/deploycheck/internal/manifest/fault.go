@@ -3,6 +3,7 @@ package manifest
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	kjson "sigs.k8s.io/json"
@@ -51,7 +52,7 @@ var wrongType = regexp.MustCompile(`^json: cannot unmarshal (.+) into Go struct 
 func typeFault(err error) finding.Finding {
 	field := ""
 	if m := wrongType.FindStringSubmatch(err.Error()); m != nil {
-		field = m[2]
+		field = jsonPath(m[2])
 	}
 	return finding.New(finding.WrongType, field, plain(err), "write a value of the field's type: the API server rejects the object")
 }
@@ -69,9 +70,16 @@ func texts(errs []error) []string {
 // plain is the text of an error in terms of the manifest, not of Go.
 func plain(err error) string {
 	if m := wrongType.FindStringSubmatch(err.Error()); m != nil {
-		return m[2] + ": got " + article(m[1]) + ", want " + typeName(m[3])
+		return jsonPath(m[2]) + ": got " + article(m[1]) + ", want " + typeName(m[3])
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+// jsonPath returns the path without the names of embedded types, which are not part of the JSON:
+// spec.volumes.VolumeSource.fc becomes spec.volumes.fc.
+func jsonPath(path string) string {
+	parts := slices.DeleteFunc(strings.Split(path, "."), func(part string) bool { return part != "" && part[0] >= 'A' && part[0] <= 'Z' })
+	return strings.Join(parts, ".")
 }
 
 func article(value string) string {

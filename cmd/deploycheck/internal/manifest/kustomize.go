@@ -16,14 +16,10 @@ var kustomizations = []string{"kustomization.yaml", "kustomization.yml", "Kustom
 
 // kustomization has the fields that say whether the files beside it are what is deployed.
 type kustomization struct {
-	Resources []string `json:"resources" yaml:"resources"`
-	Bases     []string `json:"bases" yaml:"bases"`
-	Patches   []struct {
-		Path string `json:"path" yaml:"path"`
-	} `json:"patches" yaml:"patches"`
-	PatchesJSON []struct {
-		Path string `json:"path" yaml:"path"`
-	} `json:"patchesJson6902" yaml:"patchesJson6902"`
+	Resources    []string `json:"resources" yaml:"resources"`
+	Bases        []string `json:"bases" yaml:"bases"`
+	Patches      []any    `json:"patches" yaml:"patches"` // with a path, or in old files the path itself
+	PatchesJSON  []any    `json:"patchesJson6902" yaml:"patchesJson6902"`
 	PatchesMerge []string `json:"patchesStrategicMerge" yaml:"patchesStrategicMerge"`
 	Components   []string `json:"components" yaml:"components"`
 	Replacements []any    `json:"replacements" yaml:"replacements"`
@@ -56,13 +52,17 @@ func (k *kustomization) changes() string {
 
 // isPatch reports whether the kustomization uses the file, whose path is relative to it, as a patch.
 func (k *kustomization) isPatch(path string) bool {
-	same := func(p string) bool { return p != "" && filepath.Clean(p) == path }
-	for _, p := range append(k.Patches, k.PatchesJSON...) {
-		if same(p.Path) {
-			return true
-		}
+	patches := slices.Concat(k.Patches, k.PatchesJSON)
+	for _, p := range k.PatchesMerge {
+		patches = append(patches, p)
 	}
-	return slices.ContainsFunc(k.PatchesMerge, same)
+	return slices.ContainsFunc(patches, func(p any) bool {
+		if fields, ok := p.(map[string]any); ok {
+			p = fields["path"]
+		}
+		used, ok := p.(string)
+		return ok && used != "" && filepath.Clean(used) == path
+	})
 }
 
 func isKustomization(name string, h head) bool {
@@ -77,7 +77,7 @@ func (f *File) kustomization(at place, raw json.RawMessage, h head) {
 	err := json.Unmarshal(raw, &k)
 	changes := k.changes()
 	if err != nil {
-		changes = "unknown fields" // kustomize knows more forms of some fields
+		changes = "fields of another form"
 	}
 	if h.Kind == "Component" {
 		f.source(at, "Component", looseName(h.Metadata), "a component of kustomize: its result was not checked", "check the result of a kustomization that uses it: kustomize build DIR | deploycheck -")

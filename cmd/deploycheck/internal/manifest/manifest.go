@@ -97,6 +97,7 @@ func (w *Workload) IsJob() bool { return w.Kind == "Job" || w.Kind == "CronJob" 
 type Error struct {
 	File     string
 	Document int // from 1; 0 for the whole file
+	Place    finding.Place
 	// API is true for an object whose apiVersion or kind does not exist in Kubernetes.
 	API bool
 	Err error

@@ -82,7 +82,7 @@ func (f *File) chart(at place, raw json.RawMessage) {
 }
 
 // placeholders matches the placeholders of template languages in a value.
-var placeholders = regexp.MustCompile(`\{\{|\$[{(A-Za-z_]|\(\(|\[\[|<%`)
+var placeholders = regexp.MustCompile(`\{\{|\$[{(A-Za-z_]|\(\(|\[\[|<%|^<.*>$`)
 
 // unrendered returns the placeholder that is the value of the field, which is an error in the type.
 func unrendered(raw json.RawMessage, field string) (value string, ok bool) {

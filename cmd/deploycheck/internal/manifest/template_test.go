@@ -36,7 +36,7 @@ func TestSources(t *testing.T) {
 		"a kustomization with a base":     {map[string]string{"kustomization.yml": "resources: [../base]\n"}, []string{"kustomization.yml Kustomization/ kustomize build DIR"}},
 		"a kustomization with a URL":      {map[string]string{"kustomization.yml": "resources: ['https://example.org/a.yaml']\n"}, []string{"kustomization.yml Kustomization/ kustomize build DIR"}},
 		"a kustomization with a chart":    {map[string]string{"kustomization.yml": "helmCharts: [{name: a}]\n"}, []string{"kustomization.yml Kustomization/ kustomize build DIR"}},
-		"a kustomization in another form": {map[string]string{"kustomization.yml": "patches: {a: b}\n"}, []string{"kustomization.yml Kustomization/ kustomize build DIR"}},
+		"a kustomization in another form": {map[string]string{"kustomization.yml": "resources: {a: b}\n"}, []string{"kustomization.yml Kustomization/ kustomize build DIR"}},
 		"a kustomization of files":        {map[string]string{"kustomization.yaml": "resources: [a.yaml]\nnamespace: shop\nimages: [{name: app, newTag: v2}]\n", "a.yaml": whole}, []string{"a.yaml Deployment/web manifest"}},
 		"a component":                     {map[string]string{"kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"}, []string{"kustomization.yaml Component/ kustomize build DIR"}},
 		"a Kustomization of Flux":         {map[string]string{"a.yaml": "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nspec: {patches: [{patch: x}]}\n"}, nil},
@@ -55,9 +55,16 @@ func TestSources(t *testing.T) {
 			map[string]string{"kustomization.yaml": "patchesStrategicMerge: [./a.yaml]\n", "a.yaml": whole, "b.yaml": whole},
 			[]string{"a.yaml Deployment/web kustomize build DIR", "b.yaml Deployment/web manifest", "kustomization.yaml Kustomization/ kustomize build DIR"},
 		},
-		"a placeholder as a number": {map[string]string{"a.yaml": strings.Replace(whole, "spec: {", "spec: {replicas: $REPLICAS, ", 1)}, []string{"a.yaml Deployment/web fill it in, and check the result"}},
-		"a placeholder in a list":   {map[string]string{"a.yaml": strings.Replace(whole, "image: app", "image: app, ports: [{containerPort: '${PORT}'}]", 1)}, []string{"a.yaml Deployment/web fill it in, and check the result"}},
-		"a wrong type":              {map[string]string{"a.yaml": strings.Replace(whole, "spec: {", "spec: {replicas: three, ", 1)}, []string{"a.yaml Deployment/web manifest wrong-type"}},
+		"a placeholder as a number":         {map[string]string{"a.yaml": strings.Replace(whole, "spec: {", "spec: {replicas: $REPLICAS, ", 1)}, []string{"a.yaml Deployment/web fill it in, and check the result"}},
+		"a placeholder in a list":           {map[string]string{"a.yaml": strings.Replace(whole, "image: app", "image: app, ports: [{containerPort: '${PORT}'}]", 1)}, []string{"a.yaml Deployment/web fill it in, and check the result"}},
+		"a placeholder as a name":           {map[string]string{"a.yaml": strings.Replace(whole, "name: web", "name: 'web-{{id}}'", 1)}, []string{"a.yaml Deployment/web-{{id}} fill it in, and check the result"}},
+		"a placeholder in an embedded type": {map[string]string{"a.yaml": strings.Replace(whole, "containers: [", "volumes: [{name: v, fc: {lun: <number here>}}], containers: [", 1)}, []string{"a.yaml Deployment/web fill it in, and check the result"}},
+		"a name with a dash":                {map[string]string{"a.yaml": strings.Replace(whole, "name: web", "name: web-id", 1)}, []string{"a.yaml Deployment/web-id manifest"}},
+		"patches as paths": {
+			map[string]string{"kustomization.yaml": "patches: [a.yaml]\n", "a.yaml": whole},
+			[]string{"a.yaml Deployment/web kustomize build DIR", "kustomization.yaml Kustomization/ kustomize build DIR"},
+		},
+		"a wrong type": {map[string]string{"a.yaml": strings.Replace(whole, "spec: {", "spec: {replicas: three, ", 1)}, []string{"a.yaml Deployment/web manifest wrong-type"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
