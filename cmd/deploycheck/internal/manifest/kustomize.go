@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -176,10 +177,24 @@ func isJSONPatch(raw json.RawMessage) bool {
 	return true
 }
 
-// patch adds a patch.
+// patch adds a patch. dir is the folder of the kustomization that uses it, if that is known.
 func (f *File) patch(at place, kind, name, dir string) {
-	if dir == "" {
-		dir = "DIR"
-	}
-	f.source(at, kind, name, "a patch: it is not an object of its own, and was not checked", buildFix(dir))
+	f.source(at, kind, name, "a patch: it is not an object of its own, and was not checked", buildFix(cmp.Or(dir, "DIR")))
+	f.Workloads[len(f.Workloads)-1].patchedBy = dir
+}
+
+// dropPatches removes the patches of kustomizations in the folder that is read: the finding about the
+// kustomization stands for them.
+func (f *File) dropPatches(dir string) {
+	f.Workloads = slices.DeleteFunc(f.Workloads, func(w Workload) bool {
+		if w.patchedBy == "" {
+			return false
+		}
+		rel, err := filepath.Rel(dir, w.patchedBy)
+		drop := err == nil && filepath.IsLocal(rel)
+		if drop {
+			f.Skipped = append(f.Skipped, "patch")
+		}
+		return drop
+	})
 }

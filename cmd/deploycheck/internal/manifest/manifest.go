@@ -54,6 +54,7 @@ type Workload struct {
 	Namespace string
 	MinReady  *int32
 	Services  []string
+	patchedBy string // the folder of the kustomization that uses the object as a patch
 	// Faults are the findings of the reader: about fields that do not exist, for example.
 	Faults []finding.Finding
 	// Lookup finds a field in the file. It is nil if the reader knows no places.

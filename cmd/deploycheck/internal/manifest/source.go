@@ -54,6 +54,9 @@ func read(arg, kind string, stdin io.Reader) []File {
 	if err != nil {
 		files = append(files, failed(arg, err))
 	}
+	for i := range files {
+		files[i].dropPatches(arg)
+	}
 	return files
 }
 

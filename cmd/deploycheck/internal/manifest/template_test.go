@@ -49,11 +49,11 @@ func TestSources(t *testing.T) {
 		"a JSON patch":                    {map[string]string{"a.yaml": jsonList}, []string{"a.yaml JSONPatch/ kustomize build DIR"}},
 		"a patch that names an image": {
 			map[string]string{"kustomization.yaml": "patches: [{path: p/a.yaml}]\n", "p/a.yaml": strings.Replace(whole, "selector: {matchLabels: {a: b}}, ", "", 1)},
-			[]string{"kustomization.yaml Kustomization/ kustomize build DIR", "p/a.yaml Deployment/web kustomize build DIR"},
+			[]string{"kustomization.yaml Kustomization/ kustomize build DIR"},
 		},
 		"an old form of patches": {
 			map[string]string{"kustomization.yaml": "patchesStrategicMerge: [./a.yaml]\n", "a.yaml": whole, "b.yaml": whole},
-			[]string{"a.yaml Deployment/web kustomize build DIR", "b.yaml Deployment/web manifest", "kustomization.yaml Kustomization/ kustomize build DIR"},
+			[]string{"b.yaml Deployment/web manifest", "kustomization.yaml Kustomization/ kustomize build DIR"},
 		},
 		"a placeholder as a number":         {map[string]string{"a.yaml": strings.Replace(whole, "spec: {", "spec: {replicas: $REPLICAS, ", 1)}, []string{"a.yaml Deployment/web fill it in, and check the result"}},
 		"a placeholder in a list":           {map[string]string{"a.yaml": strings.Replace(whole, "image: app", "image: app, ports: [{containerPort: '${PORT}'}]", 1)}, []string{"a.yaml Deployment/web fill it in, and check the result"}},
@@ -62,7 +62,7 @@ func TestSources(t *testing.T) {
 		"a name with a dash":                {map[string]string{"a.yaml": strings.Replace(whole, "name: web", "name: web-id", 1)}, []string{"a.yaml Deployment/web-id manifest"}},
 		"patches as paths": {
 			map[string]string{"kustomization.yaml": "patches: [a.yaml]\n", "a.yaml": whole},
-			[]string{"a.yaml Deployment/web kustomize build DIR", "kustomization.yaml Kustomization/ kustomize build DIR"},
+			[]string{"kustomization.yaml Kustomization/ kustomize build DIR"},
 		},
 		"a wrong type": {map[string]string{"a.yaml": strings.Replace(whole, "spec: {", "spec: {replicas: three, ", 1)}, []string{"a.yaml Deployment/web manifest wrong-type"}},
 	}
@@ -109,6 +109,24 @@ func source(t *testing.T, dir string, w *manifest.Workload) string {
 		}
 	}
 	return filepath.ToSlash(fmt.Sprintf("%s %s/%s %s", file, w.Kind, w.Name, how))
+}
+
+// A patch that is named itself reports its kustomization. In a folder the finding about the
+// kustomization stands for it.
+func TestPatchOfAKustomization(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "overlay/kustomization.yaml", "patches: [{path: p/a.yaml}]\n")
+	writeFile(t, dir, "overlay/p/a.yaml", whole)
+	overlay := filepath.Join(dir, "overlay")
+	for _, arg := range []string{filepath.Join(overlay, "p/a.yaml"), filepath.Join(overlay, "p")} {
+		f := manifest.Read([]string{arg}, "", nil)[0].Files[0]
+		if want := "kustomize build " + overlay + " |"; len(f.Workloads) != 1 || !f.Workloads[0].Has(finding.NotRendered) || !strings.Contains(f.Workloads[0].Faults[0].Fix, want) {
+			t.Errorf("%s: %+v, want a patch with the fix %s", arg, f, want)
+		}
+	}
+	if files := manifest.Read([]string{overlay}, "", nil)[0].Files; len(files) != 2 || len(files[0].Workloads) != 1 || len(files[1].Workloads) != 0 || len(files[1].Skipped) != 1 {
+		t.Errorf("%+v, want a kustomization, and a patch that is skipped", files)
+	}
 }
 
 // A template that is named itself reports its chart.
