@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"sync/atomic"
@@ -16,7 +15,7 @@ import (
 type board struct {
 	coordinator *shutdown.Coordinator
 	stop        <-chan struct{} // closed when main's context ends, after the delay
-	serving     atomic.Bool
+	filled      atomic.Bool     // the database is
 	inFlight    atomic.Int64
 	orders      atomic.Int64
 }
@@ -41,16 +40,6 @@ type state struct {
 	LeftMS   *int64 `json:"left_ms,omitempty"`
 }
 
-func (b *board) countOrders(ctx context.Context, s *store) error {
-	n, err := s.count(ctx)
-	b.orders.Store(n)
-	return err
-}
-
-// isReady also waits for the listener, which the Coordinator's Ready knows
-// nothing of: a load balancer must not send requests before it is open.
-func (b *board) isReady() bool { return b.serving.Load() && b.coordinator.Ready() }
-
 func (b *board) state(now time.Time) state {
 	s := state{Phase: b.phase(), InFlight: b.inFlight.Load(), Orders: b.orders.Load()}
 	if r := b.coordinator.Report(); r != nil {
@@ -66,10 +55,10 @@ func (b *board) phase() phase {
 	default:
 	}
 	switch {
-	case !b.serving.Load():
-		return starting
 	case b.coordinator.Ready():
 		return ready
+	case b.coordinator.Report() == nil: // no stop was requested or announced
+		return starting
 	default:
 		return delaying
 	}

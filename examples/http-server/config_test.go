@@ -30,8 +30,8 @@ func TestParseConfig(t *testing.T) {
 	}{
 		"defaults": {want: defaults},
 		"flags": {
-			args: []string{"-addr", ":0", "-admin", "[::1]:http", "-grace", "20s", "-delay=3s", "-db", "x.db"},
-			want: config{addr: ":0", admin: "[::1]:http", grace: 20 * time.Second, delay: 3 * time.Second, db: "x.db"},
+			args: []string{"-addr", ":0", "-admin", "[::1]:http", "-grace", "20s", "-delay=3s", "-warmup", "4s", "-db", "x.db"},
+			want: config{addr: ":0", admin: "[::1]:http", grace: 20 * time.Second, delay: 3 * time.Second, warmup: 4 * time.Second, db: "x.db"},
 		},
 		"environment": {
 			env:  map[string]string{"HTTP_SERVER_ADDR": ":1", "HTTP_SERVER_ADMIN": ":2", "HTTP_SERVER_GRACE": "9s", "HTTP_SERVER_DELAY": "1s", "HTTP_SERVER_DB": "y.db"},

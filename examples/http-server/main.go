@@ -18,6 +18,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -27,6 +28,9 @@ import (
 	"github.com/lastcall-go/lastcall/shutdown/kube"
 	"github.com/lastcall-go/lastcall/shutdown/sdnotify"
 )
+
+// maxStart is how long the start may take, besides the time that it is told to take.
+const maxStart = 30 * time.Second
 
 func main() {
 	cfg, err := parseConfig(os.Args[1:], os.Getenv, os.Stderr)
@@ -39,7 +43,7 @@ func main() {
 	}
 
 	log, terminal := newLogger(os.Stderr)
-	c := &shutdown.Coordinator{Grace: cfg.grace, Delay: cfg.delay}
+	c := &shutdown.Coordinator{Grace: cfg.grace, Delay: cfg.delay, Warmup: cfg.warmup + maxStart}
 	if terminal { // the Coordinator's own log also prints the timeline there
 		cfg.terminal = os.Stderr
 	} else {
@@ -73,9 +77,6 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 		return err
 	}
 	c.Register(shutdown.Closer(db), shutdown.Name("db"))
-	if err := b.countOrders(ctx, db); err != nil {
-		return err
-	}
 
 	listener, err := listen(ctx, "addr", cfg.addr)
 	if err != nil {
@@ -83,13 +84,13 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 	}
 	app := &app{board: b, store: db, log: log, admin: adminListener.Addr()}
 	srv := newServer(app.routes(), log)
-	b.serving.Store(true) // before systemd and the user hear of it
 	announce(cfg, log, listener.Addr(), adminListener.Addr())
-	if err := sdnotify.Ready(ctx); err != nil {
-		return err
-	}
 
+	// The program is ready when both tasks have started, the second by its end. Until then the page
+	// says so, and orders are refused.
 	var g group.Group
-	g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(listener)))
+	g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(listener)), group.Warmup(maxStart))
+	g.Go("fill", func(ctx context.Context) error { return app.fill(ctx, cfg.warmup) },
+		group.Warmup(0), group.MayFinish())
 	return g.Run(ctx)
 }

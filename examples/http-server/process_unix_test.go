@@ -45,6 +45,7 @@ func startProcess(t *testing.T, args ...string) *process {
 	}()
 	t.Cleanup(func() { _ = p.cmd.Process.Kill(); <-p.ended })
 	p.service = await(t, j, p.ended)
+	p.until(t, "ready", func(st state) bool { return st.Phase == ready })
 	return p
 }
 

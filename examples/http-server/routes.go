@@ -44,13 +44,36 @@ func (a *app) routes() http.Handler {
 	work.HandleFunc("GET /stream", a.stream)
 	work.HandleFunc("GET /events", a.events)
 	work.HandleFunc("GET /echo", a.echo)
-	work.HandleFunc("GET /orders", a.listOrders)
-	work.HandleFunc("POST /orders", a.addOrder)
+	work.HandleFunc("GET /orders", a.whenFilled(a.listOrders))
+	work.HandleFunc("POST /orders", a.whenFilled(a.addOrder))
 
 	mux := http.NewServeMux()
 	mux.Handle("/", a.counted(work))
 	mux.Handle("GET /state", a.board) // not counted: it only looks
 	return mux
+}
+
+// fill fills the database, and takes at least the given time.
+func (a *app) fill(ctx context.Context, atLeast time.Duration) error {
+	if err := a.store.fill(ctx, atLeast); err != nil {
+		return err
+	}
+	n, err := a.store.count(ctx)
+	a.orders.Store(n)
+	a.filled.Store(err == nil)
+	return err
+}
+
+// whenFilled refuses requests that come before the database is filled. With a
+// load balancer that asks /readyz there are none.
+func (a *app) whenFilled(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !a.filled.Load() {
+			http.Error(w, "starting: the database is being filled", http.StatusServiceUnavailable)
+			return
+		}
+		h(w, r)
+	}
 }
 
 func (a *app) page(w http.ResponseWriter, _ *http.Request) {

@@ -23,7 +23,7 @@ func newApp(t *testing.T) (*app, context.CancelFunc) {
 	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop)
 	b := &board{coordinator: new(shutdown.Coordinator), stop: ctx.Done()}
-	b.serving.Store(true)
+	b.filled.Store(true)
 	return &app{
 		board: b,
 		store: newStore(t, filepath.Join(t.TempDir(), "orders.db")),
@@ -63,7 +63,7 @@ func TestAnswers(t *testing.T) {
 		"order, long query":   {"POST", "/orders?item=" + strings.Repeat("x", 1025), "", 413, "at most 1024 bytes"},
 		"order, not text":     {"POST", "/orders", "\xff", 400, "UTF-8"},
 		"orders":              {"GET", "/orders", "", 200, `{"count":0,"last":[]}`},
-		"state":               {"GET", "/state", "", 200, `"phase":"delay"`},
+		"state":               {"GET", "/state", "", 200, `"phase":"starting"`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -158,3 +158,23 @@ func TestStopDuringTheStart(t *testing.T) {
 		t.Errorf("exit code %d, want 0: %v", r.ExitCode(), r.Err())
 	}
 }
+
+func TestStartThatTakesTime(t *testing.T) {
+	s := startFilling(t, time.Minute, time.Minute, time.Hour)
+	if code, body := s.get(t, s.page+"/"); code != http.StatusOK || !strings.Contains(body, "Starting") {
+		t.Errorf("the page = %d while the database is filled, want 200", code)
+	}
+	if code, body := s.get(t, s.admin+"/readyz"); code != http.StatusServiceUnavailable || body != "starting\n" {
+		t.Errorf("/readyz = %d %q while the database is filled, want 503 and starting", code, body)
+	}
+	if code, _, err := s.do(t.Context(), "POST", s.page+"/orders?item=tea"); code != http.StatusServiceUnavailable {
+		t.Errorf("an order = %d, %v while the database is filled, want 503", code, err)
+	}
+	if st := s.state(t); st.Phase != starting {
+		t.Errorf("the state is %+v, want %q", st, starting)
+	}
+	s.coordinator.Stop(nil) // the delay of a minute does not apply: the program was never ready
+	if r := s.report(); r.ExitCode() != 0 || r.Took > time.Minute/2 {
+		t.Errorf("exit code %d, want 0, at once:\n%v", r.ExitCode(), r)
+	}
+}

@@ -43,14 +43,7 @@ func listen(ctx context.Context, flag, addr string) (net.Listener, error) {
 func adminRoutes(b *board) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /state", b)
-	mux.Handle("/", kube.Handler(b.coordinator)) // /livez and /prestop
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !b.isReady() {
-			http.Error(w, "not ready", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ready")
-	})
+	mux.Handle("/", kube.Handler(b.coordinator)) // /readyz, /livez and /prestop
 	return mux
 }
 

@@ -146,12 +146,21 @@ type inProcess struct {
 	report      func() *shutdown.Report // waits until the service has stopped
 }
 
+// startInProcess starts a service, and returns when it is ready.
 func startInProcess(t *testing.T, grace, delay time.Duration) inProcess {
+	t.Helper()
+	s := startFilling(t, grace, delay, 0)
+	s.until(t, "ready", func(st state) bool { return st.Phase == ready })
+	return s
+}
+
+// startFilling starts a service whose database takes the given time to be filled.
+func startFilling(t *testing.T, grace, delay, warmup time.Duration) inProcess {
 	t.Helper()
 	j := newJournal()
 	log := zerolog.New(j)
-	cfg := config{addr: "127.0.0.1:0", admin: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "orders.db")}
-	c := &shutdown.Coordinator{Grace: grace, Delay: delay, Signals: []os.Signal{}, Logger: &log}
+	cfg := config{addr: "127.0.0.1:0", admin: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "orders.db"), warmup: warmup}
+	c := &shutdown.Coordinator{Grace: grace, Delay: delay, Warmup: warmup + maxStart, Signals: []os.Signal{}, Logger: &log}
 
 	var report *shutdown.Report
 	ended := make(chan struct{})

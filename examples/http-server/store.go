@@ -11,12 +11,18 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // a driver in pure Go, so that the example needs no C compiler
+
+	"github.com/lastcall-go/lastcall/shutdown"
 )
 
 const schema = `CREATE TABLE IF NOT EXISTS orders (
 	id   INTEGER PRIMARY KEY AUTOINCREMENT,
 	item TEXT    NOT NULL,
 	at   INTEGER NOT NULL -- milliseconds since 1970
+) STRICT;
+CREATE TABLE IF NOT EXISTS items (
+	id   INTEGER PRIMARY KEY,
+	name TEXT    NOT NULL
 ) STRICT`
 
 type order struct {
@@ -67,6 +73,26 @@ func dataSource(path string) (string, error) {
 
 // Close waits for the running statement.
 func (s *store) Close() error { return s.db.Close() }
+
+// fillPause is the time between two items that fill adds.
+const fillPause = 50 * time.Millisecond
+
+// fill fills the table of items, one after the other, for the given time. It
+// stands for what a service does before it can answer.
+func (s *store) fill(ctx context.Context, takes time.Duration) error {
+	for i, end := 1, time.Now().Add(takes); time.Now().Before(end); i++ {
+		if _, err := s.db.ExecContext(ctx, `INSERT OR REPLACE INTO items (id, name) VALUES (?, ?)`, i, fmt.Sprint("item ", i)); err != nil {
+			return fmt.Errorf("database: %w", err)
+		}
+		shutdown.SetStatus(ctx, fmt.Sprint(i, " items"))
+		select {
+		case <-time.After(fillPause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
 
 // add returns after the commit. It does not use INSERT with RETURNING: that
 // returns the row before the commit, and hides an error of the commit.
