@@ -45,6 +45,15 @@
 // failure of a task also end a delay that is running. From t0 on, a task that returns nil neither
 // stops the others nor ends the delay.
 //
+// # The start
+//
+// Ready is true from the start of Run, unless Coordinator.Warmup is set or a task has a warm-up: a
+// step with a warm-up starts when its function is called, and has started when it calls
+// [group.Started]. The tasks of a group start oldest first. Those after a task with a warm-up are
+// not begun before it has started. If it has not started within its warm-up, its stacks are taken,
+// its context ends, and its group stops. If main has not, the program does. A stop ends the tasks
+// that have begun, and the others are never begun. There is no delay if Ready was never true.
+//
 // # Words
 //
 //   - stop: the request to end the program. Drain: the end of the program's steps, after the delay.

@@ -69,7 +69,7 @@ func inBubble(t *testing.T, f func(p *program)) {
 type host struct{ p *program }
 
 func (h host) Grace() time.Duration { return h.p.grace }
-func (h host) Stopping() bool { return h.p.root.Stopping() }
+func (h host) Stopping() bool       { return h.p.root.Stopping() }
 
 func (h host) Requested() bool                                           { return h.p.root.Stopping() }
 func (h host) StartBegan(*tree.Node)                                     {}
