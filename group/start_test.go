@@ -279,7 +279,7 @@ func TestNestedStarts(t *testing.T) {
 			var inner, outer group.Group
 			inner.Go("1", d.warms("1", s), group.Warmup(5*s))
 			outer.Go("inner", inner.Run)
-			outer.Go("next", func(ctx context.Context) error { time.Sleep(1); d.note("next begins"); return waits(ctx) })
+			outer.Go("next", func(ctx context.Context) error { time.Sleep(time.Nanosecond); d.note("next begins"); return waits(ctx) })
 			if err := stopsAfter(&outer, 4*s); err != nil {
 				t.Error(err)
 			}

@@ -224,7 +224,7 @@ func TestAStopInAStart(t *testing.T) {
 				p.Register(func(context.Context) error { happened.add("handler"); return nil }, shutdown.Name("handler"))
 				p.signalAt(s, sigterm)
 				report := p.runs(func(ctx context.Context) error {
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 					var g group.Group
 					g.Go("a", note("a"))
 					g.Go("warm", func(ctx context.Context) error {
@@ -249,7 +249,7 @@ func TestTheLimitOfAStartDoesNotApplyOnceAStopWasRequested(t *testing.T) {
 		p.Delay = 5 * s
 		p.signalAt(s, sigterm)
 		report := p.runs(func(ctx context.Context) error {
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			var g group.Group
 			g.Go("warm", obey, group.Warmup(3*s))
 			return g.Run(ctx)
@@ -332,7 +332,7 @@ func TestAWarmupThatBeginsWhenTheProgramIsReady(t *testing.T) {
 				p.Warmup = tt.warmup
 				p.at(4*s, func() { p.Stop(nil) })
 				p.runs(func(ctx context.Context) error {
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 					return tt.main(ctx)
 				})
 				got, count := "", 0
