@@ -108,6 +108,8 @@ type Coordinator struct {
 	end          time.Duration // when the process ends, whatever happens
 	took         time.Duration
 
+	servers []server // those that are in the plan
+
 	cause     cause              // of the stop
 	ended     *group.EndedError  // of the last group that main has run
 	codes     map[*tree.Node]int // of the *ExitErrors that main and tasks have returned, but 0
@@ -177,6 +179,9 @@ func init() {
 		t := c.lock()
 		defer t.Unlock()
 		return c.phase == active && c.t0 == 0 && !c.ready()
+	}
+	notify.Serves = func(coordinator, step any, requests func(time.Duration) time.Duration) {
+		coordinator.(*Coordinator).serves(server{step.(*tree.Node), requests})
 	}
 	notify.Running = func(coordinator any) (steps []string) {
 		c := coordinator.(*Coordinator)

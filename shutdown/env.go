@@ -31,7 +31,7 @@ func (c *Coordinator) configure() error {
 		c.note(delayReduced{c.Delay, c.delay})
 	}
 	if err == nil {
-		c.note(p)
+		c.note(planned{Plan: p})
 	}
 	return err
 }

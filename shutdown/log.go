@@ -346,7 +346,7 @@ func (j *journal) writeEnd(r *Report) {
 
 // writePlan writes the plan. It is at info in Kubernetes, or if the platform's grace period is known,
 // and at debug otherwise. It is at warn if the plan does not fit into that grace period.
-func (j *journal) writePlan(p Plan) {
+func (j *journal) writePlan(p planned) {
 	level, message := zerolog.InfoLevel, "shutdown plan"
 	switch {
 	case p.Grace == 0 && os.Getenv(clusterVariable) == "":
@@ -376,7 +376,7 @@ func (j *journal) writeNote(item any) {
 		j.log(zerolog.WarnLevel, "warm-up began when the program was ready already", "step", n.name, "site", n.site, "set", n.set)
 	case reservesScaled:
 		j.log(zerolog.WarnLevel, "reserves exceed the time left; all reduced in proportion")
-	case Plan:
+	case planned:
 		j.writePlan(n)
 	case badSettings:
 		j.log(zerolog.ErrorLevel, "invalid settings, default grace period used", "error", n.err.Error(), "grace", DefaultGrace)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,50 @@ type Plan struct {
 	Drain   time.Duration // the part of the drain that is not Cleanup
 	Cleanup time.Duration // the sum of the handlers' reserves, at most the time after the delay
 	Margin  time.Duration // the time to leave between the exit and the end of Grace
+}
+
+// A planned is the plan for the log. When a server of package httpdrain has begun to listen, the log
+// also says how much of the drain its requests have, if the stop begins at this moment and no step
+// before the server takes any time.
+type planned struct {
+	Plan
+	requests string // such as "requests of http 19.5s"
+}
+
+// A server is a step that serves requests.
+type server struct {
+	node     *tree.Node
+	requests func(untilDeadline time.Duration) time.Duration // the part of the time that they have
+}
+
+// serves adds a server to the plan, and writes the plan again.
+func (c *Coordinator) serves(s server) {
+	t := c.lock()
+	defer t.Unlock()
+	if c.phase != active || c.t0 != 0 || !c.main.Encloses(s.node) {
+		return
+	}
+	left := c.grace - c.delay
+	before := c.timeOfRequests(left)
+	c.servers = append(slices.DeleteFunc(c.servers, func(s server) bool { return s.node.Over() }), s)
+	text := c.timeOfRequests(left)
+	if p, _, err := c.plan(os.LookupEnv); err == nil && text != before {
+		c.note(planned{p, text})
+	}
+}
+
+// timeOfRequests is the part of the text for the servers that run.
+func (c *Coordinator) timeOfRequests(left time.Duration) string {
+	var all []string
+	for _, s := range c.servers {
+		if !s.node.Over() {
+			all = append(all, fmt.Sprintf("%s %v", s.node.Name(), s.requests(s.node.Forecast(left)).Round(time.Millisecond)))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "requests of " + strings.Join(all, ", ")
 }
 
 // Plan returns the plan of a Run in the present environment: Grace is
@@ -79,14 +124,22 @@ func (p Plan) headroom() time.Duration { return p.Grace - p.required() }
 func (p Plan) fits() bool { return p.Grace == 0 || p.headroom() >= p.Margin }
 
 // String returns the plan as a sum.
-func (p Plan) String() string {
+func (p Plan) String() string { return planned{Plan: p}.String() }
+
+func (p planned) String() string {
 	var parts []string
+	requests := p.requests
 	for _, part := range []struct {
 		name string
 		d    time.Duration
 	}{{"preStop", p.PreStop}, {"delay", p.Delay}, {"drain", p.Drain}, {"cleanup", p.Cleanup}, {"margin", p.Margin}} {
 		if part.d != 0 {
-			parts = append(parts, part.name+" "+part.d.String())
+			text := part.name + " " + part.d.String()
+			if requests != "" && (part.name == "drain" || part.name == "cleanup") {
+				text += " (" + requests + ")"
+				requests = ""
+			}
+			parts = append(parts, text)
 		}
 	}
 	text := fmt.Sprintf("%s = %v", strings.Join(parts, " + "), tree.Sum(p.required(), p.Margin))

@@ -1,6 +1,9 @@
 package notify
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // A Double replaces the functions of the operating system that a Coordinator calls. Tests need
 // it: a real signal is fatal in a synctest bubble, and os.Exit would end the test.
@@ -33,6 +36,11 @@ var Health func(coordinator any, err error)
 // Warming reports whether the program of a *shutdown.Coordinator is not ready because it has not
 // started. Package shutdown sets it.
 var Warming func(coordinator any) bool
+
+// Serves tells a *shutdown.Coordinator that the *tree.Node step has begun to serve requests. After it
+// is told to stop, its work context has a deadline, and requests returns how much of the time until
+// then the requests have. Package shutdown sets Serves, and httpdrain calls it.
+var Serves func(coordinator, step any, requests func(untilDeadline time.Duration) time.Duration)
 
 // Running describes each step that a *shutdown.Coordinator waits for: its kind, its name, and
 // where it was registered. A report has only steps that are over. Package shutdown sets Running.

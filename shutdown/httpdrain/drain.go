@@ -297,3 +297,14 @@ func (d *drain) wait(limit time.Duration) bool {
 	}
 	return true
 }
+
+// wake makes the drain scan again.
+func (s *server) wake() {
+	if s.phase.Load() != told {
+		return
+	}
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
+}

@@ -145,6 +145,7 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	})()
 
 	group.Started(ctx)
+	serves(ctx)
 	err = s.accept(l)
 	close(l.served)
 	_ = l.Close()
@@ -338,15 +339,4 @@ func (s *server) tell() {
 	s.toldAt.Store(int64(time.Since(s.base)))
 	s.phase.Store(told)
 	close(s.told)
-}
-
-// wake makes the drain scan again.
-func (s *server) wake() {
-	if s.phase.Load() != told {
-		return
-	}
-	select {
-	case s.woken <- struct{}{}:
-	default:
-	}
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"time"
 
+	"github.com/lastcall-go/lastcall/internal/notify"
 	"github.com/lastcall-go/lastcall/internal/tree"
+	"github.com/lastcall-go/lastcall/shutdown"
 )
 
-// These functions are all that this package uses of internal/tree.
+// These functions are all that this package uses of internal/tree and internal/notify.
 
 // inStep reports whether ctx belongs to a step, which limits the time of the task's stop.
 func inStep(ctx context.Context) bool { return tree.From(ctx) != nil }
@@ -17,6 +19,14 @@ func inProgram(ctx context.Context) bool { return !tree.From(ctx).Tree().Alone()
 
 // describe has progress called for the progress lines of the step of ctx, with no lock held.
 func describe(ctx context.Context, progress func() string) { tree.Describe(ctx, progress) }
+
+// serves adds the server to the plan of the Coordinator, if there is one. A drain ends the contexts of
+// requests the margin before its deadline.
+func serves(ctx context.Context) {
+	if inProgram(ctx) {
+		notify.Serves(shutdown.FromContext(ctx), tree.From(ctx), func(d time.Duration) time.Duration { return d - margin(d) })
+	}
+}
 
 // margin is the time between the deadline and the end of a step with this budget.
 func margin(budget time.Duration) time.Duration { return tree.Margin(budget) }
