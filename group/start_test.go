@@ -244,6 +244,25 @@ func TestAStopInTheMiddleOfAStart(t *testing.T) {
 	})
 }
 
+func TestATaskThatSeesTheEndOfTheGroupsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		var g group.Group
+		for range 20 { // each with a warm-up of its own, so that some are first
+			g.Go("inner", func(inner context.Context) error {
+				var g group.Group
+				g.Go("t", func(context.Context) error { <-ctx.Done(); return nil }, group.Warmup(s))
+				g.Go("next", waits)
+				return g.Run(ctx)
+			})
+		}
+		time.AfterFunc(s/2, cancel)
+		if err := g.Run(ctx); err != nil {
+			t.Errorf("Run = %v, want nil: the end of the context is a request to stop, also if a task sees it before the group", err)
+		}
+	})
+}
+
 func TestAFailureInTheMiddleOfAStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDiary()

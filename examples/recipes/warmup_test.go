@@ -52,6 +52,31 @@ func slowly(ctx context.Context) (map[string]string, error) {
 	}
 }
 
+// region testing
+func TestStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := shutdowntest.New(t)
+		c.Warmup = time.Minute
+		p := shutdowntest.Start(t, c, func(ctx context.Context) error {
+			var g group.Group
+			g.Go("cache", (&cache{load: slowly}).Run, group.Warmup(5*time.Second)) // slowly takes 2 s
+			return g.Run(ctx)
+		})
+		synctest.Wait() // until the cache waits
+		if p.Ready() {
+			t.Error("ready before the cache is filled")
+		}
+		time.Sleep(3 * time.Second) // virtual time
+		if !p.Ready() {
+			t.Error("not ready although the cache is filled")
+		}
+		p.Stop(nil)
+		p.Clean()
+	})
+}
+
+// endregion
+
 func TestWarmup(t *testing.T) {
 	t.Run("the program is ready when the cache is filled and the server listens", func(t *testing.T) {
 		c := &cache{load: func(context.Context) (map[string]string, error) { return map[string]string{"answer": "42"}, nil }}
