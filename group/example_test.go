@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/lastcall-go/lastcall/group"
 )
@@ -28,6 +29,33 @@ func Example() {
 	// Output:
 	// server stopped
 	// database stopped
+	// <nil>
+}
+
+// The server is begun when the cache is filled.
+func ExampleWarmup() {
+	ctx, stop := context.WithCancel(context.Background())
+	var g group.Group
+	g.Go("cache", func(ctx context.Context) error {
+		fmt.Println("cache filled") // in a program this takes some time
+		group.Started(ctx)
+		<-ctx.Done()
+		fmt.Println("cache stopped")
+		return nil
+	}, group.Warmup(time.Minute))
+	g.Go("server", func(ctx context.Context) error {
+		fmt.Println("serving")
+		stop() // in a program: Ctrl-C
+		<-ctx.Done()
+		fmt.Println("server stopped")
+		return nil
+	})
+	fmt.Println(g.Run(ctx))
+	// Output:
+	// cache filled
+	// serving
+	// server stopped
+	// cache stopped
 	// <nil>
 }
 

@@ -16,6 +16,9 @@
 //	proceed      calls advance of the list around, which begins to stop the next member
 //	fire         is called by the timer: it ends contexts and abandons steps, with end and proceed
 //
+// A step that has a warm-up starts before that: it, too, has a deadline, and is named if it hangs. The
+// file start.go says how.
+//
 // Packages group, shutdown and httpdrain use it. They differ only in the nodes that they put into
 // the tree.
 //

@@ -43,9 +43,11 @@ func Listener(l net.Listener) Option {
 // server.
 //
 // When the server listens, the overall status, that of the service "", becomes SERVING, and so do
-// the statuses of registered services for which the program has set none. When the stop is
+// the statuses of registered services for which the program has set none. But as long as the program
+// has not started, see Coordinator.Warmup, all statuses are NOT_SERVING. When the stop is
 // requested or announced, which is before the delay, all statuses become NOT_SERVING, and stay so
-// whatever the program sets. After Coordinator.Resume they are what they were before.
+// whatever the program sets. After the start, and after Coordinator.Resume, they are what
+// they were before.
 //
 // Streams of the method Watch get the last status and are ended. Health panics if h is nil.
 func Health(h *health.Server) Option {
