@@ -21,7 +21,7 @@ func (s *subject) signals() {
 		s.Add(finding.StopSignal, fmt.Sprintf("%s is %s, and the program handles %s", lastPart(stop.Field), stop.Text, only(s.budget.Signals)),
 			fmt.Sprintf("remove %s, or handle it in the program and correct -signals", lastPart(stop.Field)))
 	case s.container != nil && stop.IsSet() && stop.Value != "SIGTERM":
-		s.Add(finding.StopSignalAlpha, fmt.Sprintf("stopSignal %s needs the feature gate ContainerStopSignals (alpha in 1.33, off by default): without it the kubelet sends SIGTERM or the image's STOPSIGNAL", stop.Value),
+		s.Add(finding.StopSignalAlpha, fmt.Sprintf("stopSignal %s needs the feature gate ContainerStopSignals (alpha since 1.33, off by default in 1.37 still): without it the kubelet sends SIGTERM or the image's STOPSIGNAL", stop.Value),
 			"handle both signals in the program, or remove stopSignal")
 	case s.container != nil && !stop.IsSet() && !handles:
 		s.Add(finding.SIGTERMUnheard, fmt.Sprintf("the kubelet sends %s, and the program handles %s", stop.Value, only(s.budget.Signals)),

@@ -40,8 +40,10 @@ func IsSidecar(c *corev1.Container) bool {
 func (w *Workload) container(c *corev1.Container, path string) Program {
 	p := Program{
 		Name: c.Name, Path: path, Container: c,
-		Grace:   w.grace(),
-		Signal:  Setting[string]{Value: "SIGTERM", Field: path + ".lifecycle.stopSignal"}, // the kubelet's, if the image has no STOPSIGNAL
+		Grace: w.grace(),
+		// The default of the container runtime for an image without STOPSIGNAL
+		// (kubernetes.io, Pod Lifecycle, "Stop Signals", 1.33).
+		Signal:  Setting[string]{Value: "SIGTERM", Field: path + ".lifecycle.stopSignal"},
 		Command: Setting[[]string]{Field: path + ".command"},
 	}
 	if c.Lifecycle != nil && c.Lifecycle.StopSignal != nil {
