@@ -294,9 +294,10 @@ spec:
             limits: {memory: 64Mi}
 `
 
-// Decoding takes well under a second. The bound allows for a busy machine.
+// Decoding takes well under a second of CPU time. The bound allows for the race detector on a machine
+// that twenty others use: it finds what is not linear.
 func TestThousandDocuments(t *testing.T) {
-	const bound = 10 * time.Second
+	const bound = 2 * time.Minute
 	data := documents(1000)
 	start := time.Now()
 	f := manifest.Decode("x.yaml", "", data)
