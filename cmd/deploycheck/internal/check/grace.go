@@ -105,7 +105,7 @@ func (s *subject) waits() {
 			"remove the hook, set the program's delay to 0, or use the program's own handshake as the hook")
 	case s.workload.IsJob() || wait >= propagation || s.Mode == Foreign: // such a hook may wait for longer
 	case len(s.workload.Services) > 0 && wait <= kubeProxy:
-		s.Add(finding.ServiceWaitShort, fmt.Sprintf("it is behind %s and serves for %s after the pod's deletion: kube-proxy sends requests for longer, and they are lost", serviceList(s.workload.Services), Seconds(wait)),
+		s.Add(finding.ServiceWaitShort, fmt.Sprintf("it is behind %s and serves for %s after the pod's deletion: kube-proxy may send requests for longer, and they are lost", serviceList(s.workload.Services), Seconds(wait)),
 			fmt.Sprintf("a delay of %s; 15 s to 30 s behind a cloud's load balancer", Seconds(propagation)))
 	case s.serves():
 		s.Add(finding.WaitShort, fmt.Sprintf("it serves for %s after the pod's deletion, and proxies may send requests for longer", Seconds(wait)),
