@@ -67,7 +67,7 @@ func TestExamplesFit(t *testing.T) {
 // its delay is too long.
 func TestExamplesThatDoNotFit(t *testing.T) {
 	tests := map[string]struct{ file, old, new, code string }{
-		"another port":    {"httpget.yaml", "port: admin}\n          # For clients", "port: http}\n          # For clients", "handshake-port"},
+		"another port":    {"httpget.yaml", "path: /prestop, port: admin", "path: /prestop, port: http", "handshake-port"},
 		"another path":    {"httpget.yaml", "path: /prestop", "path: /pre-stop", "handshake-path"},
 		"another command": {"exec.yaml", "[/http-server, prestop]", "[/http-server, pre-stop]", "handshake-command"},
 		"two waits":       {"sleep.yaml", "value: 0s}", "value: 5s}", "double-wait"},
