@@ -18,6 +18,13 @@ func (m millis) MarshalJSON() ([]byte, error) {
 	return json.Marshal(math.Round(float64(m)/1e3) / 1e3)
 }
 
+func (m *millis) UnmarshalJSON(text []byte) error {
+	var f float64
+	err := json.Unmarshal(text, &f)
+	*m = millis(f * float64(time.Millisecond))
+	return err
+}
+
 func (m millis) duration() time.Duration { return time.Duration(m) }
 
 // A Result is the result of one run. Its times count from Began.

@@ -248,6 +248,10 @@ func TestJSONIsInMilliseconds(t *testing.T) {
 	if want := `{"p50_ms":1.235,"p99_ms":20,"max_ms":0}`; err != nil || string(got) != want {
 		t.Errorf("Marshal = %s, %v, want %s", got, err, want)
 	}
+	var back Latency
+	if err := json.Unmarshal(got, &back); err != nil || back != (Latency{P50: 1235 * millis(time.Microsecond), P99: 20 * ms}) {
+		t.Errorf("Unmarshal = %+v, %v", back, err)
+	}
 }
 
 func TestTexts(t *testing.T) {
