@@ -418,6 +418,7 @@ func (noCoordinator) Stopping() bool                                    { return
 func (noCoordinator) Requested() bool                                   { return false }
 func (noCoordinator) StartBegan(*tree.Node)                             {}
 func (noCoordinator) StartEnded(*tree.Node, time.Duration, bool)        {}
+func (noCoordinator) StartsChanged()                                    {}
 func (noCoordinator) StartFailed(*tree.Node, time.Duration, error)      {}
 func (noCoordinator) Notice(*tree.Node)                                 {}
 func (noCoordinator) GroupStops(*tree.Node, time.Duration, error, bool) {}

@@ -48,8 +48,9 @@ func (o owner) StartEnded(n *tree.Node, now time.Duration) {
 		return
 	}
 	g.starting = nil
-	if n.Tree().Host.Requested() {
+	if len(g.pending) > 0 && n.Tree().Host.Requested() {
 		g.refuse()
+		return
 	}
 	g.startNext(now)
 }

@@ -36,7 +36,7 @@ func (c *Coordinator) delayBefore() time.Duration {
 func (h host) StartBegan(n *tree.Node) {
 	c := h.c
 	if c.main.Encloses(n) {
-		if c.ready() && !c.wasWarned {
+		if c.wasReady && !c.wasWarned {
 			c.wasWarned = true
 			set := ""
 			if c.Warmup == 0 {
@@ -56,12 +56,15 @@ func (h host) StartEnded(n *tree.Node, now time.Duration, ok bool) {
 	c := h.c
 	if c.main.Encloses(n) {
 		c.starts--
-		c.checkReady()
 	}
 	if ok {
 		c.out.emit(Warmed{StepKind(n.Kind), n.Name(), c.sites.Of(&n.Origin), now - n.Start})
 	}
 }
+
+// StartsChanged records that Ready is true, if it is: between the start of one step and that of the
+// next it is not.
+func (h host) StartsChanged() { h.c.checkReady() }
 
 // StartFailed logs that n has exceeded the limit of its start. The line of the step comes when it has
 // returned or was abandoned, which may be much later.

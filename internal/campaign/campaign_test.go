@@ -14,6 +14,7 @@ import (
 
 var (
 	programs = flag.Int("campaign.n", 0, "how many programs to play; 0 is some thousand, for at most 10 s")
+	starts   = flag.Bool("campaign.starts", false, "give all programs warm-ups, and a signal while they last")
 	first    = flag.Uint64("campaign.seed", 0, "the seed of the first of them; with -campaign.n 0, of the only one")
 )
 

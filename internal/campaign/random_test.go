@@ -89,7 +89,7 @@ func (g *generator) program() *program {
 			p.Events = append(p.Events, &event{At: at + time.Duration(i)*(250*ms+time.Duration(i)), What: signalled, N: g.IntN(2)})
 		}
 	}
-	if g.chance(20) {
+	if g.chance(20) || *starts && g.depth == 0 {
 		g.warmups(p)
 	}
 	return p

@@ -15,6 +15,9 @@ import (
 
 // warmups gives main and the tasks of a program warm-ups. A signal may come during the start.
 func (g *generator) warmups(p *program) {
+	if *starts {
+		p.Ctx, p.Group = nil, nil
+	}
 	if g.depth > 0 || p.Alone || p.Ctx != nil || p.Group != nil {
 		return
 	}
@@ -41,8 +44,8 @@ func (g *generator) warmups(p *program) {
 			g.warmup(e.Sub)
 		}
 	}
-	if g.chance(50) {
-		p.Events = append(p.Events, &event{At: g.unique(8000), What: signalled, N: g.IntN(2)})
+	if *starts || g.chance(50) {
+		p.Events = append(p.Events, &event{At: g.unique(ifelse(*starts, 2000, 8000)), What: signalled, N: g.IntN(2)})
 	}
 }
 
@@ -102,7 +105,7 @@ func (w *world) starts(sn *seen, ctx context.Context) {
 // held.
 func (w *world) endedTooEarly(sn *seen) bool {
 	now, m := w.now(), newModel(&w.obs, newCore)
-	if sn.Warm == 0 || sn.Mild || sn.told || sn.failedAt > 0 || m.asked(now+1) || m.quiet(now) || m.startedAt(sn) != never {
+	if sn.Warm == 0 || sn.Mild || sn.told || sn.failedAt > 0 || m.asked(now+1) || m.quiet(now) || m.announcedAt(now) || m.startedAt(sn) != never {
 		return false
 	}
 	return sn.in == nil || !slices.ContainsFunc(m.seen, func(o *seen) bool { // otherwise the group may have begun to stop
@@ -119,8 +122,11 @@ func (sn *seen) hasError(err error) bool {
 	return errors.Is(err, want)
 }
 
-// asked reports whether a stop was requested before at.
+// asked reports whether a stop was requested before at. The event may come later.
 func (m *model) asked(at time.Duration) bool {
+	if slices.ContainsFunc(m.stimuli, func(s stimulus) bool { return s.at < at && !s.maybe }) {
+		return true
+	}
 	return slices.ContainsFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.StopRequested); return ok && n.at < at })
 }
 
@@ -293,6 +299,11 @@ func (m *model) readyAt(at time.Duration) (ready, known bool) {
 	return ready, true
 }
 
+// announcedAt reports whether Quiesce was called at that instant. The event may come later.
+func (m *model) announcedAt(at time.Duration) bool {
+	return slices.ContainsFunc(m.announced, func(a announcing) bool { return a.at == at })
+}
+
 // quietAt reports whether an announcement was made, or undone, at that instant.
 func (m *model) quietAt(at time.Duration) bool {
 	return slices.ContainsFunc(m.events, func(n noted) bool {
@@ -317,6 +328,7 @@ func (m *model) wasReady() (yes, known bool) {
 		}
 		for _, at := range []time.Duration{m.startedAt(sn), ifelse(sn.over, sn.end, never)} {
 			if at >= m.began {
+				known = known && at > m.began
 				continue
 			}
 			if ready, known := m.readyAt(at + 1); ready && known {

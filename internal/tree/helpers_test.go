@@ -74,6 +74,7 @@ func (h host) Stopping() bool       { return h.p.root.Stopping() }
 func (h host) Requested() bool                                           { return h.p.root.Stopping() }
 func (h host) StartBegan(*tree.Node)                                     {}
 func (h host) StartEnded(*tree.Node, time.Duration, bool)                {}
+func (h host) StartsChanged()                                            {}
 func (h host) StartFailed(*tree.Node, time.Duration, error)              {}
 func (h host) GroupStops(_ *tree.Node, _ time.Duration, _ error, _ bool) {}
 func (h host) Scaled()                                                   { h.p.scaled++ }

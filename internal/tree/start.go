@@ -69,6 +69,7 @@ func (t *Tree) endStart(n *Node, now time.Duration, ok bool) {
 	if o := n.parent.List.Owner; o != nil {
 		o.StartEnded(n, now)
 	}
+	t.Host.StartsChanged()
 }
 
 // startDue handles the deadline of a start. Once n or the program was asked to stop, its start has no

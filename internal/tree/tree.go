@@ -59,10 +59,12 @@ type Host interface {
 	// Requested reports whether the stop of the program was requested.
 	Requested() bool
 	// StartBegan is called when the start of n, which has a warm-up, has begun. StartEnded is called
-	// when n has called Started, which ok says, or has its outcome. StartFailed is called when n has
-	// exceeded the limit of its start.
+	// when n has called Started, which ok says, or has its outcome. StartsChanged is called then, too,
+	// when the steps that waited for n have begun. StartFailed is called when n has exceeded the limit
+	// of its start.
 	StartBegan(n *Node)
 	StartEnded(n *Node, now time.Duration, ok bool)
+	StartsChanged()
 	StartFailed(n *Node, now time.Duration, err error)
 	// Notice is called when the stop of n has begun, and when n has its outcome.
 	Notice(n *Node)
