@@ -399,6 +399,7 @@ func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last boo
 		n.Tree().Tell(n, nil, nil)
 	}
 	if last && g.node.Members() == 1 && (len(g.pending) == 0 || host.Requested()) {
+		g.started(now) // all its tasks have started and finished
 		g.begin(now, nil, nil)
 	}
 	return r

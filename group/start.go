@@ -26,7 +26,14 @@ func (g *Group) startNext(now time.Duration) {
 		g.pending = g.pending[1:]
 		g.start(t)
 	}
-	if g.starting == nil && !g.begun && g.outer != nil {
+	if g.starting == nil {
+		g.started(now)
+	}
+}
+
+// started says that the step that runs the group has started, if none of its tasks is still to begin.
+func (g *Group) started(now time.Duration) {
+	if len(g.pending) == 0 && !g.begun && g.outer != nil {
 		g.node.Tree().Started(g.outer, now)
 	}
 }

@@ -247,7 +247,7 @@ var startMutants = []mutant{
 	},
 	{
 		name: "a group in which all have started has not", breaks: "a group that has started is Started for the step that runs it",
-		in: "group.Group.startNext", old: "g.node.Tree().Started(g.outer, now)", new: "_ = now",
+		in: "group.Group.started", old: "g.node.Tree().Started(g.outer, now)", new: "_ = now",
 	},
 	{
 		name: "a stop goes on with the start", breaks: "what has not begun at the request to stop is never begun",

@@ -105,12 +105,17 @@ func (w *world) starts(sn *seen, ctx context.Context) {
 // held.
 func (w *world) endedTooEarly(sn *seen) bool {
 	now, m := w.now(), newModel(&w.obs, newCore)
-	if sn.Warm == 0 || sn.Mild || sn.told || sn.failedAt > 0 || m.asked(now+1) || m.quiet(now) || m.announcedAt(now) || m.startedAt(sn) != never {
+	if sn.Warm == 0 || sn.Mild || sn.told || sn.shuts != nil || sn.failedAt > 0 || m.asked(now+1) || m.quiet(now) || m.announcedAt(now) || m.startedAt(sn) != never {
 		return false
 	}
 	return sn.in == nil || !slices.ContainsFunc(m.seen, func(o *seen) bool { // otherwise the group may have begun to stop
 		return o.in == sn.in && o != sn && (o.over || o.failedAt > 0 || o.alone > 0)
 	})
+}
+
+// wasShut reports whether somebody shut sn down before it had returned.
+func (sn *seen) wasShut() bool {
+	return slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.at <= sn.end })
 }
 
 // hasError reports whether err is the error of sn.
@@ -167,19 +172,20 @@ func (m *model) startedAt(sn *seen) time.Duration {
 
 // groupStartedAt returns when all tasks of the group that of runs had started or ended.
 func (m *model) groupStartedAt(of *seen) time.Duration {
-	at, tasks := of.begin, 0
+	at, tasks, begun := of.runsAt, 0, false
 	for _, sn := range m.seen {
-		if sn.task == nil || m.groupOf(sn) != of || sn.at > of.begin {
+		if sn.task == nil || m.groupOf(sn) != of || sn.at > of.runsAt {
 			continue
 		}
 		tasks++
+		begun = begun || sn.calls > 0
 		if sn.bad() && sn.shuts == nil && m.startedAt(sn) == never {
 			return never // the group stops
 		}
 		at = max(at, m.waitedFor(sn))
 	}
-	if tasks < len(ifelse(of.Inner != nil, of.innerTasks(), m.p.Tasks)) {
-		return never // they are still being added
+	if !begun || tasks < len(ifelse(of.Inner != nil, of.innerTasks(), m.p.Tasks)) {
+		return never // it has not begun, or has no tasks
 	}
 	return at
 }
@@ -209,7 +215,7 @@ func (m *model) checkStarts() {
 		return
 	}
 	for _, of := range m.seen {
-		if of.calls > 0 && (of.Inner != nil || of.kind == shutdown.KindMain && m.p.Tasks != nil) {
+		if of.runs && (of.Inner != nil || of.kind == shutdown.KindMain && m.p.Tasks != nil) {
 			m.checkTasksBegin(of)
 		}
 	}
@@ -218,19 +224,19 @@ func (m *model) checkStarts() {
 			continue
 		}
 		at, events := m.startedAt(sn), 0
-		if at == never && sn.over && !sn.bad() && (!sn.told || sn.toldAt > sn.end) {
+		if at == never && sn.over && !sn.bad() && !sn.wasShut() && (!sn.told || sn.toldAt > sn.end) {
 			at = sn.end // it has started and finished
 		}
 		for _, n := range m.events {
 			e, ok := n.Event.(shutdown.Warmed)
 			if ok && m.named(e.Kind, e.Name) == sn {
 				events++
-				if n.at != at || e.Took != at-sn.begin {
+				if n.at != m.stop && (n.at != at || e.Took != at-sn.begin) {
 					m.found("start", "there is an event at %v that %s has started, after %v; want %v", n.at, sn.Name, e.Took, at)
 				}
 			}
 		}
-		if at < min(m.stop, never) && events != 1 || events > 1 {
+		if at < m.stop && events != 1 || events > 1 {
 			m.found("start", "%d events that %s has started, which did so at %v", events, sn.Name, at)
 		}
 	}
@@ -242,15 +248,15 @@ func (m *model) checkStarts() {
 }
 
 func (m *model) checkTasksBegin(of *seen) {
-	turn := of.begin // of the next task
+	turn := of.runsAt // of the next task
 	for _, sn := range m.seen {
 		if sn.task == nil || m.groupOf(sn) != of {
 			continue
 		}
 		want := max(turn, sn.at)
-		waits := turn > max(of.begin, sn.at)
+		waits := turn > max(of.runsAt, sn.at)
 		switch {
-		case m.vague(sn):
+		case m.vague(sn), sn.begin == m.stop: // at the instant of the stop each order is possible
 			return
 		case sn.calls > 0 && sn.begin != want:
 			m.found("start", "%s began at %v, want %v", sn.Name, sn.begin, want)
@@ -259,7 +265,9 @@ func (m *model) checkTasksBegin(of *seen) {
 		case sn.calls == 0 && sn.shuts == nil && want < m.stop && want < m.mayStop(of) && !m.over(of, want):
 			m.found("start", "%s never began, and its turn came at %v", sn.Name, want)
 		}
-		turn = max(turn, m.waitedFor(sn))
+		if sn.calls > 0 { // else nothing waits for it, neither a task that is added later
+			turn = max(turn, m.waitedFor(sn))
+		}
 	}
 }
 

@@ -176,7 +176,9 @@ type seen struct {
 	closed  bool          // somebody has closed it, perhaps before its turn
 	settled time.Duration // when a Close of it had returned; 0: never
 	shuts   []*shut       // of this task
-	ran     bool          // the group of main, or of a task, has
+	runs    bool          // it has called Run of its group
+	runsAt  time.Duration // when
+	ran     bool          // Run has returned
 	ranAt   time.Duration // when
 	ranErr  error         // what it returned
 
@@ -584,7 +586,7 @@ func (w *world) main(ctx context.Context) error {
 	for _, a := range w.p.Tasks {
 		w.addTask(&w.g, a, nil)
 	}
-	w.note(func() { w.until = w.p.Group.until(w.now()) })
+	w.note(func() { w.until, sn.runs, sn.runsAt = w.p.Group.until(w.now()), true, w.now() })
 	err := w.g.Run(w.p.Group.of(w, ctx))
 	w.note(func() { sn.ran, sn.ranAt, sn.ranErr = true, w.now(), err })
 	return w.performs(sn, work, err)
@@ -675,7 +677,7 @@ func (w *world) grouped(sn *seen) func(context.Context) error {
 			w.addTask(g, a, sn)
 		}
 		defer w.hears(sn, ctx)()
-		w.note(func() { sn.until = sn.Inner.Ctx.until(w.now()) })
+		w.note(func() { sn.until, sn.runs, sn.runsAt = sn.Inner.Ctx.until(w.now()), true, w.now() })
 		err := g.Run(sn.Inner.Ctx.of(w, ctx))
 		w.note(func() { sn.ran, sn.ranAt, sn.ranErr = true, w.now(), err })
 		return w.ends(sn, work, byReturn, err)
