@@ -28,50 +28,23 @@ type twoProtocols struct {
 
 // region cmux
 func (s *twoProtocols) run(ctx context.Context, port net.Listener) error {
-	m := cmux.New(port)
-	// A connection that sends nothing keeps m.Serve from returning. This is the limit.
-	m.SetReadTimeout(2 * time.Second)
-	web, lines := newPart(m.Match(cmux.HTTP1Fast())), newPart(m.Match(cmux.Any()))
-
-	var g group.Group
-	g.Go("lines", func(ctx context.Context) error { return s.lines(ctx, lines) })
-	g.Go("http", httpdrain.Serve(s.web, httpdrain.Listener(web)))
-	// The port is added last, so it closes first. Then the servers stop.
-	g.Add("port", func(context.Context) error { return m.Serve() }, func(context.Context) error { return port.Close() })
-	return g.Run(ctx)
-}
-
-// A part is a listener of cmux for a server that stops after the port was closed. It keeps two
-// things from the server: Close would close the port for all servers, and Accept fails when the
-// port is closed, which the server would take for a failure before it is told to stop.
-type part struct {
-	net.Listener
-	closed chan struct{}
-	close  func()
-}
-
-func newPart(l net.Listener) *part {
-	closed := make(chan struct{})
-	return &part{l, closed, sync.OnceFunc(func() { close(closed) })}
-}
-
-func (p *part) Accept() (net.Conn, error) {
-	c, err := p.Listener.Accept()
-	if err != nil {
-		<-p.closed
+	g := group.Group{Concurrent: true} // one port, which closes for both servers at once
+	split := func(l net.Listener) net.Listener {
+		m := cmux.New(l)
+		m.SetReadTimeout(2 * time.Second) // a client that sends nothing keeps m.Serve from returning
+		web, lines := m.Match(cmux.HTTP1Fast()), m.Match(cmux.Any())
+		g.Go("lines", func(ctx context.Context) error { return s.lines(ctx, lines) })
+		g.Go("port", func(context.Context) error { return m.Serve() }, group.Expect(net.ErrClosed))
+		return web
 	}
-	return c, err
-}
-
-func (p *part) Close() error {
-	p.close()
-	return nil
+	g.Go("http", httpdrain.Serve(s.web, httpdrain.Listener(port), httpdrain.Wrap(split)))
+	return g.Run(ctx)
 }
 
 // endregion
 
-// The port closes first. Then each server answers what it has accepted, in its turn. A client
-// that sends nothing delays this by no more than the read timeout.
+// The port closes at once. Each server answers what it has accepted. A client that sends nothing
+// delays this by no more than the read timeout.
 func TestOnePort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slow = 6 * time.Second // more than the time that httpdrain has for a listener that fails
@@ -127,7 +100,6 @@ func TestOnePort(t *testing.T) {
 			t.Errorf("line: %q, want %q", got, want)
 		}
 		p.Clean()
-		p.Order("port", "http", "lines")
 		p.Within(2 * slow)
 	})
 }

@@ -19,7 +19,7 @@ import (
 // RegisterOnShutdown. Both are done by http.Server.Shutdown, which with a context that has
 // ended does not poll. It also closes idle connections, without waiting for their Close.
 func (d *drain) callShutdown() {
-	if d.closed {
+	if d.closed.Load() {
 		d.callbacksDone.Store(true)
 		return
 	}

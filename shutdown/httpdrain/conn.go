@@ -31,13 +31,19 @@ const (
 	reaped                // closed by the drain
 )
 
+// isHTTP1 reports whether the connection ends by itself.
+func (at state) isHTTP1() bool { return at < h2idle }
+
 // A link is the server's record of a connection.
 type link struct {
 	s         *server
 	raw       net.Conn // as it was accepted; its Close ends everything
-	top       net.Conn // as net/http has it: raw, or TLS around it
+	top       net.Conn // as net/http has it: raw, what Wrap has put around it, or TLS around that
 	isSocket  bool     // raw is from package net
 	unwrapped bool     // raw is of a user's type, which is not wrapped
+	key       net.Conn // its key in the server's unwrapped; may be nil
+
+	heldBy atomic.Pointer[socket] // nil once the server has got the connection
 
 	state    atomic.Uint32
 	handlers atomic.Int32 // running handlers, for HTTP/2 and hijacked connections only
@@ -186,6 +192,13 @@ func (c *tcpConn) Read(b []byte) (int, error) {
 }
 func (c *tcpConn) Close() error { return c.link.closing(c.TCPConn) }
 
+func (c *tcpConn) SetReadDeadline(t time.Time) error {
+	if c.link.isProbe(t) {
+		return nil
+	}
+	return c.TCPConn.SetReadDeadline(t)
+}
+
 // NetConn returns the wrapped connection, as the method of tls.Conn does.
 func (c *tcpConn) NetConn() net.Conn { return c.TCPConn }
 
@@ -199,6 +212,13 @@ func (c *unixConn) Read(b []byte) (int, error) {
 	return c.link.read(c.UnixConn.Read(b))
 }
 func (c *unixConn) Close() error { return c.link.closing(c.UnixConn) }
+
+func (c *unixConn) SetReadDeadline(t time.Time) error {
+	if c.link.isProbe(t) {
+		return nil
+	}
+	return c.UnixConn.SetReadDeadline(t)
+}
 
 // NetConn returns the wrapped connection.
 func (c *unixConn) NetConn() net.Conn { return c.UnixConn }
@@ -231,37 +251,90 @@ func (l *link) read(n int, err error) (int, error) {
 // closing closes c. It is the only notice of the end of a hijacked connection.
 func (l *link) closing(c net.Conn) error {
 	err := c.Close()
+	l.passed() // if the server has not got it: the listener of Wrap has refused it
 	if l.current() == hijacked {
 		l.close()
 	}
 	return err
 }
 
-// track adds a connection to the server's links, and returns it wrapped. A connection of the
-// user's type is not wrapped if possible: the wrapper would hide methods that net/http looks for.
-func (s *server) track(c net.Conn) net.Conn {
-	l := &link{s: s, raw: c}
-	var wrapped net.Conn
-	switch c := c.(type) {
+// wrapSocket returns c, which is from package net, in a wrapper with a link. The server has not got
+// the connection yet.
+func (s *server) wrapSocket(c net.Conn) (net.Conn, *link) {
+	l := &link{s: s, raw: c, isSocket: true}
+	switch socket := c.(type) {
 	case *net.TCPConn:
-		l.isSocket, wrapped = true, &tcpConn{c, l}
+		l.top = &tcpConn{socket, l}
 	case *net.UnixConn:
-		l.isSocket, wrapped = true, &unixConn{c, l}
+		l.top = &unixConn{socket, l}
+	}
+	return l.top, l
+}
+
+// track adds a connection that Accept has returned to the server's links, and returns it wrapped. A
+// connection of the user's type is not wrapped if possible: the wrapper would hide methods that
+// net/http looks for. around is whether c may be what the listener of Wrap has put around a
+// connection with a link.
+func (s *server) track(c net.Conn, around bool) net.Conn {
+	var l *link
+	if around {
+		l = s.linkUnder(c)
+	}
+	switch c.(type) {
+	case *tcpConn, *unixConn: // from the socket
+	case *net.TCPConn, *net.UnixConn: // from a listener of the user's type
+		c, l = s.wrapSocket(c)
 	default:
+		if l == nil {
+			l = &link{s: s, raw: c, unwrapped: isComparable(c)}
+		}
 		if isComparable(c) {
-			l.unwrapped, wrapped = true, c
-		} else { // it cannot be a key of s.unwrapped
-			wrapped = &otherConn{c, l}
+			l.key = c
+		} else {
+			c = &otherConn{c, l}
 		}
 	}
-	l.top = wrapped
+	l.top = c
+	s.add(l)
+	l.passed()
+	return c
+}
+
+func (s *server) add(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.links[l] = struct{}{}
-	if l.unwrapped {
-		s.unwrapped.Store(c, l)
+	if l.key != nil {
+		s.unwrapped.Store(l.key, l)
 	}
-	return wrapped
+}
+
+// linkUnder returns the link of the socket that c is, or has in it, or nil. The types of other
+// packages have no common method that returns the inner connection. But nearly all of them pass a
+// deadline on to it. So linkUnder sets one that nobody else sets, and sees which socket gets it.
+func (s *server) linkUnder(c net.Conn) *link {
+	switch c := c.(type) {
+	case *tcpConn:
+		return c.link
+	case *unixConn:
+		return c.link
+	}
+	s.probed.Store(nil)
+	_ = c.SetReadDeadline(probe)
+	_ = c.SetReadDeadline(time.Time{}) // c may have stored the probe
+	return s.probed.Swap(nil)
+}
+
+// probe is the deadline that linkUnder sets.
+var probe = time.Unix(1<<38, 0)
+
+// isProbe reports whether t is the probe, and if so, records that it has reached this connection.
+func (l *link) isProbe(t time.Time) bool {
+	if t.Unix() != probe.Unix() {
+		return false
+	}
+	l.s.probed.Store(l)
+	return true
 }
 
 // linkOf returns the link of a connection that net/http passes to a hook, or nil.
@@ -328,8 +401,8 @@ func (s *server) forget(l *link) {
 		return
 	}
 	delete(s.links, l)
-	if l.unwrapped {
-		s.unwrapped.Delete(l.raw)
+	if l.key != nil {
+		s.unwrapped.Delete(l.key)
 	}
 	if s.isTold() {
 		s.count(l)

@@ -3,11 +3,13 @@ package httpdrain
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/internal/known"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/signals"
 )
@@ -34,27 +36,47 @@ const (
 // The program learns of the failure only when the task returns.
 const afterFailure = 5 * time.Second
 
-// A drain stops a server, on the goroutine of its task. It scans all connections when one of
-// them has changed, and when the time of one has passed.
+// A drain stops a server, on a goroutine of its own: that of the task calls Accept until all
+// connections of the accept queue have been passed on. It scans all connections when one of them
+// has changed, and when the time of one has passed.
 type drain struct {
 	s      *server
 	l      *listener
 	ctx    context.Context // the task's
-	closed bool            // the user called the server's own Shutdown or Close
-	limit  time.Duration   // how long the drain may take; 0: as long as the task
+	once   sync.Once
+	closed atomic.Bool   // the user called the server's own Shutdown or Close
+	limit  time.Duration // how long the drain may take; 0: as long as the task
+	result chan error    // of run
 
 	began          time.Time
 	maxWait        time.Duration // for a connection that is in no handler
 	shutdownCalled bool          // callbacks run, and HTTP/2 connections get GOAWAY
 	callbacksDone  atomic.Bool
 	returned       chan struct{}
+	leaving        bool      // an HTTP/1 connection was open at the last scan
+	moved          time.Time // when an HTTP/1 connection, or none, was open last
 
 	buf []*link // for scan
+}
+
+// begin tells the server to stop, and starts the drain. Only the first call has an effect.
+func (d *drain) begin(limit time.Duration) {
+	d.once.Do(func() {
+		d.limit = limit
+		d.s.tell()
+		go func() {
+			known.Begin()
+			defer known.End()
+			d.result <- d.run()
+		}()
+	})
 }
 
 func (d *drain) run() error {
 	d.began, d.returned = time.Now(), make(chan struct{})
 	defer close(d.returned)
+	d.checkDeadline()
+	d.l.stop(min(defaultLinger, d.maxWait))
 	work := group.WorkContext(d.ctx)
 	if d.limit > 0 {
 		var cancel context.CancelFunc
@@ -66,7 +88,7 @@ func (d *drain) run() error {
 	for {
 		next := d.checkDeadline()
 		if d.scan(&next); d.done() {
-			return d.s.failure()
+			return d.failure()
 		}
 		timer.Reset(time.Until(next))
 		select {
@@ -79,7 +101,9 @@ func (d *drain) run() error {
 }
 
 // done reports whether there is nothing more to wait for.
-func (d *drain) done() bool { return d.l.closed.Load() && d.callbacksDone.Load() && d.s.isEmpty() }
+func (d *drain) done() bool {
+	return d.l.isServed() && d.l.closed.Load() && d.callbacksDone.Load() && d.s.isEmpty()
+}
 
 // deadline is the deadline of the drain, if it is known. It makes a new work context each time:
 // one that was made before the stop never has a deadline.
@@ -132,7 +156,8 @@ func (s *server) endRequests(why error) {
 // is safe. It moves next forward to the time of the next scan, in case no connection changes.
 func (d *drain) scan(next *time.Time) {
 	now := time.Now()
-	safe := true
+	d.l.settle(now, next)
+	safe, leaving := true, false
 	d.buf = d.s.connections(d.buf[:0])
 	for _, l := range d.buf {
 		if d.claimExpired(l, now) {
@@ -142,9 +167,21 @@ func (d *drain) scan(next *time.Time) {
 			*next = l.due
 		}
 		safe = safe && d.safe(l.seen, now, next)
+		leaving = leaving || l.seen.isHTTP1()
+	}
+	if !d.l.isServed() {
+		// Shutdown waits until Accept has failed, and what Accept returns meanwhile is lost. The Accept
+		// of Wrap's listener may wait for the end of a connection. But if only HTTP/2 and hijacked ones
+		// have been open for a while, they may need Shutdown to end.
+		if leaving || d.leaving || len(d.buf) == 0 {
+			d.moved = now
+		}
+		d.leaving = leaving
+		safe = safe && reached(d.moved.Add(min(defaultLinger, d.maxWait)), now, next)
 	}
 	if safe && !d.shutdownCalled {
 		d.shutdownCalled = true
+		d.s.shutDown.Store(true)
 		d.callShutdown()
 		*next = now // afterGoaway begins here
 	}
@@ -240,15 +277,20 @@ func (d *drain) safe(at state, now time.Time, next *time.Time) bool {
 	case written, ended:
 		// It can deliver one after the response, which is worth a wait. But a stream may last
 		// until the deadline; HTTP/2 and the callbacks cannot wait that long.
-		enough := d.began.Add(min(d.s.linger, d.maxWait))
-		if now.Before(enough) {
-			if enough.Before(*next) {
-				*next = enough
-			}
-			return false
-		}
+		return reached(d.began.Add(min(d.s.linger, d.maxWait)), now, next)
 	}
 	return true
+}
+
+// reached reports whether now is at or after at. If not, next is at most at.
+func reached(at, now time.Time, next *time.Time) bool {
+	if !now.Before(at) {
+		return true
+	}
+	if at.Before(*next) {
+		*next = at
+	}
+	return false
 }
 
 // atDeadline closes all connections. It is called at the deadline, or earlier after a second
@@ -263,16 +305,18 @@ func (d *drain) atDeadline(why error) error {
 		d.s.endRequests(why)
 		d.wait(rest / 4)
 	}
+	d.s.unserved.Add(int64(d.l.abort()))
 	d.s.closeAll()
 	go d.s.try(func() { _ = d.s.srv.Close() }) // it closes the connections again, one after the other
 	if !d.shutdownCalled {
+		d.s.shutDown.Store(true)
 		d.callShutdown()
 	}
 	limit := rest / 2
 	if d.s.cutShort() == "" {
 		limit = max(limit, all-time.Since(d.began))
 	}
-	running, listening := "", ""
+	running, listening, accepting := "", "", ""
 	if !d.wait(limit) {
 		if !d.callbacksDone.Load() || !d.s.isEmpty() {
 			running = "handlers or callbacks still running"
@@ -280,8 +324,17 @@ func (d *drain) atDeadline(why error) error {
 		if !d.l.closed.Load() {
 			listening = "the listener's Close has not returned"
 		}
+		if !d.l.isServed() {
+			accepting = "the listener's Accept has not returned"
+		}
 	}
-	return d.s.failure(running, listening)
+	return d.failure(running, listening, accepting)
+}
+
+// failure is the error of the task, or nil if nothing was cut short and more is empty.
+func (d *drain) failure(more ...string) error {
+	unserved := counted(int(d.s.unserved.Load()), unservedOne, unservedMany)
+	return d.s.failure(append([]string{unserved}, more...)...)
 }
 
 // wait waits until the drain is done, for at most limit. It reports whether it is done.

@@ -1,7 +1,6 @@
 package httpdrain
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -10,21 +9,15 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
-
-	"github.com/lastcall-go/lastcall/group"
 )
 
-// A listener passes the connections of the inner listener to net/http. When the server is told to
-// stop, it accepts all connections in the kernel's accept queue before it closes: the kernel resets
-// those in the queue of a closed listener, which may be hundreds.
+// A listener passes connections to net/http, and records them in the server. The connections come
+// from a socket, from the listener that Wrap has put around it, or from one of the user's.
 type listener struct {
 	net.Listener
-	s       *server
-	ctx     context.Context // the task's
-	queued  []net.Conn      // taken from the accept queue, not passed on yet
-	until   time.Time       // when to stop waiting for descriptors; zero: not waiting yet
-	emptied bool            // nothing follows the connections in queued
-	pause   time.Duration   // after the last error
+	s      *server
+	socket *socket       // the innermost listener; nil if that is not from package net
+	pause  time.Duration // after the last error
 
 	served          chan struct{} // closed when net/http does not call Accept any more
 	closing, closed atomic.Bool
@@ -37,64 +30,42 @@ var errStopped = errors.New("httpdrain: told to stop")
 // connection.
 var errBothTLS = errors.New("both the listener and the server do TLS")
 
+// newListener returns the listener for net/http. inner is the innermost listener.
+func (s *server) newListener(inner net.Listener) (*listener, error) {
+	l := &listener{Listener: inner, s: s, served: make(chan struct{})}
+	if isSocket(inner) {
+		l.socket = newSocket(inner, s)
+		l.Listener = l.socket
+	}
+	for _, f := range s.wrap {
+		if l.Listener = f(l.Listener); l.Listener == nil {
+			return nil, errors.New("the function given to Wrap has returned nil")
+		}
+	}
+	return l, nil
+}
+
 // Accept is called by one goroutine, that of the task.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
-		c, err := l.next()
+		c, err := l.Listener.Accept()
 		if err == nil {
 			l.pause = 0
 			if _, ok := c.(*tls.Conn); ok && l.s.tls {
 				_ = c.Close()
 				return nil, fmt.Errorf("httpdrain: %w", errBothTLS)
 			}
-			return l.s.track(c), nil
+			if l.s.shutDown.Load() { // net/http would not answer on it
+				l.s.unserved.Add(1)
+				go l.s.try(func() { _ = c.Close() })
+				continue
+			}
+			return l.s.track(c, l.socket != nil), nil
 		}
 		if !l.retry(err) {
 			return nil, err
 		}
 	}
-}
-
-func (l *listener) next() (net.Conn, error) {
-	for !l.emptied && len(l.queued) == 0 && l.s.isTold() {
-		l.takeQueue()
-	}
-	switch {
-	case len(l.queued) > 0:
-		c := l.queued[0]
-		l.queued = l.queued[1:]
-		return c, nil
-	case l.emptied:
-		return nil, errStopped
-	}
-	return l.Listener.Accept()
-}
-
-// takeQueue takes the connections in the accept queue, and closes the listener when the queue is
-// empty. If the process runs out of descriptors before that, it waits a moment: each response now
-// closes its connection, which frees a descriptor.
-func (l *listener) takeQueue() {
-	fds, more := takeReady(l.Listener)
-	if l.emptied = !more || l.waitedEnough(); l.emptied {
-		_ = l.Close() // before anything else: connections that come in between are reset
-	}
-	l.queued = connsOf(fds)
-	if !l.emptied && len(l.queued) == 0 {
-		time.Sleep(minPause)
-	}
-}
-
-// waitedEnough reports whether the wait for descriptors has lasted as long as idle connections,
-// which hold descriptors, stay open.
-func (l *listener) waitedEnough() bool {
-	if l.until.IsZero() {
-		wait := defaultLinger
-		if deadline, ok := group.WorkContext(l.ctx).Deadline(); ok {
-			wait = min(wait, time.Until(deadline)/5)
-		}
-		l.until = time.Now().Add(wait)
-	}
-	return !time.Now().Before(l.until)
 }
 
 // The pause after a temporary error, such as too many open files, as in net/http. net/http itself
@@ -106,10 +77,11 @@ const (
 
 // retry reports whether to call Accept again after an error. It waits before.
 func (l *listener) retry(err error) bool {
-	if l.emptied {
-		return false
-	}
-	if l.s.isTold() {
+	if l.s.isTold() { // the listener of Wrap may fail for one connection, and others may follow
+		if l.socket == nil || l.socket.settled(time.Now(), new(time.Time)) {
+			return false
+		}
+		time.Sleep(minPause)
 		return true
 	}
 	if temporary, ok := err.(interface{ Temporary() bool }); !ok || !temporary.Temporary() {
@@ -124,28 +96,40 @@ func (l *listener) retry(err error) bool {
 	return true
 }
 
-// wake makes a blocked Accept return. A listener of the user's type has to be closed for that.
-func (l *listener) wake() {
-	switch inner := l.Listener.(type) {
-	case *net.TCPListener:
-		_ = inner.SetDeadline(past)
-	case *net.UnixListener:
-		_ = inner.SetDeadline(past)
-	default:
+// stop ends Accept. A socket's accept queue is taken before; see socket. A listener of the user's
+// type has to be closed to end its Accept. wait is how long to wait for descriptors.
+func (l *listener) stop(wait time.Duration) {
+	if l.socket == nil {
+		_ = l.Close()
+		return
+	}
+	l.socket.takeQueue(wait)
+}
+
+// settle closes the listener when the server has got all connections of the socket. With Wrap, this
+// may be necessary to end Accept: that of netutil.LimitListener may wait for the end of a connection.
+func (l *listener) settle(now time.Time, next *time.Time) {
+	if l.socket != nil && l.socket.settled(now, next) {
 		_ = l.Close()
 	}
 }
 
-var past = time.Unix(1, 0)
+// abort ends Accept at once. It returns the number of connections that this has cut off.
+func (l *listener) abort() (n int) {
+	if l.socket != nil {
+		n = l.socket.abort()
+	}
+	_ = l.Close()
+	return n
+}
 
-// Close closes the listener, once. It does not wait for a listener of the user's type, since
-// net/http calls it with a lock held, and before Serve returns. The drain waits, until its
-// deadline.
+// Close closes the listener, once. It waits only for the Close of a socket: net/http calls it with a
+// lock held, and before Serve returns. The drain waits for other listeners, until its deadline.
 func (l *listener) Close() error {
 	if l.closing.Swap(true) {
 		return nil
 	}
-	if l.isSocket() {
+	if l.Listener == l.socket {
 		l.close()
 	} else {
 		go l.s.try(l.close)
@@ -153,35 +137,23 @@ func (l *listener) Close() error {
 	return nil
 }
 
-// isSocket reports whether the listener is from package net: its Close does not block.
-func (l *listener) isSocket() bool {
-	switch l.Listener.(type) {
-	case *net.TCPListener, *net.UnixListener:
-		return true
-	}
-	return false
-}
-
-// acceptPause is less than half of the smallest margin between a step's deadline and its end.
-const acceptPause = 10 * time.Millisecond
-
-// endRequests ends the requests if the Accept of a listener of the user's type does not return. The
-// drain, which else ends them, begins only after Accept has returned. endRequests is called at the
-// task's deadline. After a second signal that may be when the task is told to stop.
-func (l *listener) endRequests() {
-	select {
-	case <-l.served:
-		return
-	case <-time.After(acceptPause):
-	}
-	l.s.endRequests(context.Cause(group.WorkContext(l.ctx)))
-	l.s.closeAll()
-}
-
 func (l *listener) close() {
 	defer l.s.wake()
 	defer l.closed.Store(true)
+	if l.socket != nil {
+		l.socket.shut()
+	}
 	_ = l.Listener.Close()
+}
+
+// isServed reports whether net/http does not call Accept any more.
+func (l *listener) isServed() bool {
+	select {
+	case <-l.served:
+		return true
+	default:
+		return false
+	}
 }
 
 // try calls f, which calls methods of the user's types on a goroutine of this package. It logs a

@@ -66,7 +66,10 @@ func (s *server) stats() (st Stats) {
 
 // status is the status of the step: what it waits for, and what it has done.
 func (s *server) status() string {
-	st, left := s.stats(), ""
+	st, left, undrained := s.stats(), "", ""
+	if s.isTold() {
+		undrained = s.undrained
+	}
 	if text := s.callbacksLeft.Load(); text != nil {
 		left = *text
 	}
@@ -91,6 +94,8 @@ func (s *server) status() string {
 		finished,
 		cutShort,
 		counted(st.HijackedClosed, "hijacked connection closed", "hijacked connections closed"),
+		counted(int(s.unserved.Load()), unservedOne, unservedMany),
+		undrained,
 		left,
 	)
 }

@@ -22,6 +22,7 @@ func (o option) apply(s *options) { o(s) }
 
 type options struct {
 	listener  net.Listener
+	wrap      []func(net.Listener) net.Listener
 	linger    time.Duration
 	cert, key string // files
 	monitor   *Monitor
@@ -31,8 +32,8 @@ type options struct {
 // socket, a socket that systemd has opened, or a listener that limits or counts connections.
 // The task closes l, and waits for its Close until the deadline.
 //
-// If l is neither a *net.TCPListener nor a *net.UnixListener, connections that it holds when it
-// is closed are lost, as with net/http.
+// If l is neither a *net.TCPListener nor a *net.UnixListener, connections that wait in its accept
+// queue when it is closed are lost, as with net/http. The step's status says so. Use [Wrap] instead.
 //
 // If l comes from tls.NewListener, it does the TLS, and the server does not, as with
 // http.Server.Serve. If l does TLS in another way, the server must not be set up for TLS.
@@ -43,6 +44,33 @@ func Listener(l net.Listener) Option {
 		panic("httpdrain: Listener was given nil, at " + site.Caller(2))
 	}
 	return option(func(o *options) { o.listener = l })
+}
+
+// Wrap puts the listener that f returns around the server's own. f is called once, when the server
+// listens. It is given the socket that the server has opened or, with [Listener], that listener:
+//
+//	httpdrain.Wrap(func(l net.Listener) net.Listener { return &proxyproto.Listener{Listener: l} })
+//	httpdrain.Wrap(func(l net.Listener) net.Listener { return netutil.LimitListener(l, 1000) })
+//	httpdrain.Wrap(func(l net.Listener) net.Listener { return tls.NewListener(l, config) })
+//
+// When the server is told to stop, the connections in the socket's accept queue go through f's
+// listener to the server, and none is lost. The socket's Accept fails, and f's listener is closed,
+// when the server has got all of them, or 500 ms after the last one: f's listener may pass some to
+// another server. The socket's Close does nothing: the server closes the socket itself. If f's
+// listener makes connections wait, as LimitListener does, those that still wait at the deadline are
+// closed and counted in the task's error.
+//
+// The listener and the connections that f gets are not of the types of package net. The connections
+// have the methods of a *net.TCPConn, and a method NetConn that returns it. If f's listener does the
+// TLS, see [Listener].
+//
+// If Wrap is given several times, each listener is put around the one before. Wrap panics if f is
+// nil. The task fails at once if f returns nil.
+func Wrap(f func(net.Listener) net.Listener) Option {
+	if f == nil {
+		panic("httpdrain: Wrap was given nil, at " + site.Caller(2))
+	}
+	return option(func(o *options) { o.wrap = append(o.wrap, f) })
 }
 
 // Linger sets how long an idle HTTP/1 connection stays open after the server was told to stop.

@@ -53,7 +53,12 @@ func acceptAll(fd int) (fds []int, more bool) {
 			fds = append(fds, c)
 		case syscall.EINTR, syscall.ECONNABORTED: // ECONNABORTED: the client has gone
 		default:
-			return fds, outOfDescriptors(err)
+			if more = outOfDescriptors(err); !more {
+				// On Linux this refuses connections from now on; elsewhere it does nothing. Close refuses
+				// them later: it waits for the end of an Accept on another goroutine.
+				_ = syscall.Shutdown(fd, syscall.SHUT_RDWR)
+			}
+			return fds, more
 		}
 	}
 	return fds, false

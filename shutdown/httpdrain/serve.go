@@ -105,11 +105,16 @@ type server struct {
 	finished, hurried, hijacked atomic.Int64           // since the server was told to stop
 	account                     account                // what the drain has cut short
 	ended                       atomic.Pointer[error]  // why the contexts of the requests have ended; nil: they have not
+	unserved                    atomic.Int64           // connections that have come too late to be served
+	shutDown                    atomic.Bool            // the drain has called the server's Shutdown
+	undrained                   string                 // what the drain cannot do for the user's listener, for the status
 	callbacksLeft               atomic.Pointer[string] // what callbacks have left running, for the status
 
 	mu        sync.Mutex
 	links     map[*link]struct{}
 	unwrapped sync.Map // net.Conn to *link, read twice per request
+
+	probed atomic.Pointer[link] // the connection that the probe has reached
 }
 
 var servers atomic.Int64
@@ -125,7 +130,6 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	if err != nil {
 		return fmt.Errorf("httpdrain: %w", err)
 	}
-	l.ctx = ctx
 	s.install(ctx, l.Listener)
 	defer s.cancel(context.Canceled)
 	if s.monitor != nil {
@@ -134,33 +138,28 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	describe(ctx, s.status)
 	defer func() { shutdown.SetStatus(ctx, s.status()) }()
 	defer s.watch(ctx)()
-	tell := sync.OnceFunc(s.tell)
+	d := &drain{s: s, l: l, ctx: ctx, result: make(chan error, 1)}
 	defer context.AfterFunc(ctx, func() {
-		tell()
+		d.begin(0)
 		s.wake() // a drain that has begun before the stop now has a deadline
-		l.wake()
-		if !l.isSocket() {
-			context.AfterFunc(group.WorkContext(ctx), l.endRequests)
-		}
 	})()
 
 	group.Started(ctx)
 	serves(ctx)
 	err = s.accept(l)
-	close(l.served)
-	_ = l.Close()
 	stopping := ctx.Err() != nil
-	tell() // the context may end at this moment
-	d := &drain{s: s, l: l, ctx: ctx}
 	switch {
 	case stopping:
 		err = nil
+		d.begin(0)
 	case errors.Is(err, http.ErrServerClosed): // the user called the server's own Shutdown or Close
-		d.closed, err = true, nil
+		err = nil
+		d.closed.Store(true)
+		d.begin(0)
 	default:
-		d.limit = afterFailure
+		d.begin(afterFailure)
 	}
-	return errors.Join(err, d.run())
+	return errors.Join(err, <-d.result)
 }
 
 // open wraps the server's handler and makes the listener. If it fails, it restores the server, so that
@@ -210,21 +209,16 @@ func (s *server) restoreHandler() {
 // listen makes the listener, and sets s.tls.
 func (s *server) listen() (*listener, error) {
 	conf := s.srv.TLSConfig
-	s.tls = s.cert != "" || s.key != "" || conf != nil &&
+	files := s.cert != "" || s.key != ""
+	s.tls = files || conf != nil &&
 		(len(conf.Certificates) > 0 || conf.GetCertificate != nil || conf.GetConfigForClient != nil)
-	if s.tls && doesTLS(s.options.listener) {
-		if s.cert != "" || s.key != "" {
-			return nil, errBothTLS
-		}
-		s.tls = false // the listener does it; http.Server.Serve accepts a TLSConfig there, too
-	}
-	if s.cert != "" || s.key != "" {
-		if _, err := tls.LoadX509KeyPair(s.cert, s.key); err != nil {
+	if files {
+		if _, err := tls.LoadX509KeyPair(s.cert, s.key); err != nil && !doesTLS(s.options.listener) {
 			return nil, fmt.Errorf("certificate: %w", err)
 		}
 	}
-	l := s.options.listener
-	if l == nil {
+	inner := s.options.listener
+	if inner == nil {
 		addr := s.srv.Addr
 		switch {
 		case addr == "" && s.tls:
@@ -233,14 +227,42 @@ func (s *server) listen() (*listener, error) {
 			addr = ":http"
 		}
 		var err error
-		if l, err = net.Listen("tcp", addr); err != nil {
+		if inner, err = net.Listen("tcp", addr); err != nil {
 			return nil, err
 		}
 	}
-	return &listener{Listener: l, s: s, served: make(chan struct{})}, nil
+	l, err := s.newListener(inner)
+	s.undrained = undrained(inner)
+	if err == nil && s.tls && doesTLS(l.Listener) {
+		s.tls = false // the listener does it; http.Server.Serve accepts a TLSConfig there, too
+		if files {
+			err = errBothTLS
+		}
+	}
+	if err != nil {
+		_ = inner.Close()
+		return nil, err
+	}
+	return l, nil
 }
 
+// undrained says that the accept queue of a listener of the user's is lost, if it has one.
+func undrained(l net.Listener) string {
+	if isSocket(l) {
+		return ""
+	}
+	switch l.Addr().(type) {
+	case *net.TCPAddr, *net.UnixAddr:
+		return fmt.Sprintf("accept queue not drained: %T; use Wrap", l)
+	}
+	return ""
+}
+
+// accept passes connections to net/http until Accept fails.
 func (s *server) accept(l *listener) error {
+	defer s.wake()
+	defer close(l.served)
+	defer l.Close()
 	if s.tls {
 		return s.srv.ServeTLS(l, s.cert, s.key)
 	}

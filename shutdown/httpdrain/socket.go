@@ -1,0 +1,173 @@
+package httpdrain
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// A socket is a listener of package net. When the server is told to stop, the drain takes all
+// connections in the kernel's accept queue and closes the socket: the kernel resets those in the
+// queue of a closed socket, which may be hundreds. Accept then returns what was taken.
+//
+// With Wrap, the user's listener calls Accept, and the server gets the connections from that
+// listener. So Accept fails only when the server has got all of them.
+type socket struct {
+	net.Listener // a *net.TCPListener or a *net.UnixListener
+	s            *server
+
+	mu      sync.Mutex
+	changed sync.Cond // queued, emptied or over
+	queued  []net.Conn
+	emptied bool      // nothing follows the connections in queued
+	over    bool      // Accept fails
+	held    int       // connections that Accept has returned and the server has not got yet
+	last    time.Time // when Accept has returned the last one
+}
+
+// heldAtMost is how long the drain waits for a connection that the listener of Wrap does not pass
+// on. Such a listener may read the first bytes of a connection, and may pass it to another server.
+const heldAtMost = restOfHeader
+
+func newSocket(l net.Listener, s *server) *socket {
+	k := &socket{Listener: l, s: s}
+	k.changed.L = &k.mu
+	return k
+}
+
+// isSocket reports whether l is from package net: its Close does not block.
+func isSocket(l net.Listener) bool {
+	switch l.(type) {
+	case *net.TCPListener, *net.UnixListener:
+		return true
+	}
+	return false
+}
+
+// Close does nothing. The listener of Wrap calls it, also where it is shared by several servers, of
+// which one stops before the accept queue is empty. The listener for net/http calls shut.
+func (k *socket) Close() error { return nil }
+
+func (k *socket) shut() { _ = k.Listener.Close() }
+
+func (k *socket) Accept() (net.Conn, error) {
+	if !k.s.isTold() {
+		c, err := k.Listener.Accept()
+		if err == nil {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return k.give(c), nil
+		}
+		if !k.s.isTold() {
+			return nil, err
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for !k.isOver(time.Now()) {
+		if len(k.queued) > 0 {
+			c := k.queued[0]
+			k.queued = k.queued[1:]
+			return k.give(c), nil
+		}
+		k.changed.Wait()
+	}
+	return nil, &net.OpError{Op: "accept", Net: k.Addr().Network(), Addr: k.Addr(), Err: net.ErrClosed}
+}
+
+// give returns c for Accept. It is called with the lock held.
+func (k *socket) give(c net.Conn) net.Conn {
+	c, l := k.s.wrapSocket(c)
+	l.heldBy.Store(k)
+	k.held++
+	k.last = time.Now()
+	return c
+}
+
+// passed records that the server has got the connection, or that it was closed before.
+func (l *link) passed() {
+	k := l.heldBy.Swap(nil)
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	k.held--
+	k.mu.Unlock()
+	k.s.wake()
+}
+
+// isOver reports whether the server has got all connections. It is called with the lock held.
+func (k *socket) isOver(now time.Time) bool {
+	if !k.over && k.emptied && len(k.queued) == 0 && (k.held == 0 || !now.Before(k.last.Add(heldAtMost))) {
+		k.over = true
+		k.changed.Broadcast()
+	}
+	return k.over
+}
+
+// takeQueue takes the connections in the accept queue, and closes the socket when the queue is
+// empty. If the process runs out of descriptors before that, it goes on for at most wait: each
+// response now closes its connection, which frees a descriptor.
+func (k *socket) takeQueue(wait time.Duration) {
+	k.unblock()
+	for until := time.Now().Add(wait); ; time.Sleep(minPause) {
+		fds, more := takeReady(k.Listener)
+		emptied := !more || !time.Now().Before(until)
+		if emptied {
+			k.shut() // before anything else: connections that come in between are reset
+		}
+		conns := connsOf(fds)
+		k.mu.Lock()
+		k.queued, k.emptied = append(k.queued, conns...), emptied
+		k.changed.Broadcast()
+		k.mu.Unlock()
+		if emptied {
+			return
+		}
+	}
+}
+
+// unblock makes an Accept return that waits for a connection.
+func (k *socket) unblock() {
+	switch inner := k.Listener.(type) {
+	case *net.TCPListener:
+		_ = inner.SetDeadline(past)
+	case *net.UnixListener:
+		_ = inner.SetDeadline(past)
+	}
+}
+
+var past = time.Unix(1, 0)
+
+// settled reports whether Accept fails from now on. If it returns false, next is at most the time
+// at which to call it again, unless a connection has changed before.
+func (k *socket) settled(now time.Time, next *time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.isOver(now) {
+		return true
+	}
+	if len(k.queued) == 0 {
+		reached(k.last.Add(heldAtMost), now, next)
+	}
+	return false
+}
+
+// abort closes the connections that Accept has not returned, and makes it fail. It returns their
+// number.
+func (k *socket) abort() (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n = len(k.queued)
+	for _, c := range k.queued {
+		_ = c.Close()
+	}
+	k.queued, k.emptied, k.over = nil, true, true
+	k.changed.Broadcast()
+	return n
+}
+
+const (
+	unservedOne  = "connection not served, since the listener of Wrap has not accepted it"
+	unservedMany = "connections not served, since the listener of Wrap has not accepted them"
+)
