@@ -22,6 +22,7 @@
 //	reload_unix_test.go   SIGHUP reloads the configuration
 //	websocket_test.go     a hub of WebSockets
 //	worker_test.go        a worker on a queue, a ticker
+//	wrap_test.go          listeners of other libraries: the PROXY protocol, a limit of connections
 //
 // Those with gin, quic-go and client-go are in the module heavy.
 //

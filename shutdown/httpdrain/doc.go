@@ -85,6 +85,14 @@
 // close the connection after a body that is too large. net/http closes the connection anyway if
 // more than 256 KiB of the body are unread.
 //
+// # Listeners of other packages
+//
+// When a listener closes, the kernel resets the connections in its accept queue. The drain takes them
+// from the queue before, and answers their requests. It can do that only if the listener is from
+// package net. The step's status names any other listener: "accept queue not drained:
+// *proxyproto.Listener; use Wrap". [Wrap] puts such a listener around the server's own, so that
+// nothing is lost.
+//
 // # Streams and WebSockets
 //
 // A streaming handler learns from [Draining] that it should finish. If it waits for the end of its

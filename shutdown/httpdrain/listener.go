@@ -62,7 +62,11 @@ func (l *listener) Accept() (net.Conn, error) {
 			}
 			return l.s.track(c, l.socket != nil), nil
 		}
-		if !l.retry(err) {
+		switch {
+		case l.retry(err):
+		case l.s.isTold():
+			return nil, errStopped // net/http would call Accept again after a temporary error
+		default:
 			return nil, err
 		}
 	}
