@@ -282,17 +282,6 @@ func (d *drain) safe(at state, now time.Time, next *time.Time) bool {
 	return true
 }
 
-// reached reports whether now is at or after at. If not, next is at most at.
-func reached(at, now time.Time, next *time.Time) bool {
-	if !now.Before(at) {
-		return true
-	}
-	if at.Before(*next) {
-		*next = at
-	}
-	return false
-}
-
 // atDeadline closes all connections. It is called at the deadline, or earlier after a second
 // signal. If that cuts off no request, the callbacks have the rest of the time.
 func (d *drain) atDeadline(why error) error {

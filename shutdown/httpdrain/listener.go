@@ -30,6 +30,58 @@ var errStopped = errors.New("httpdrain: told to stop")
 // connection.
 var errBothTLS = errors.New("both the listener and the server do TLS")
 
+// listen makes the listener, and sets s.tls.
+func (s *server) listen() (*listener, error) {
+	conf := s.srv.TLSConfig
+	files := s.cert != "" || s.key != ""
+	s.tls = files || conf != nil &&
+		(len(conf.Certificates) > 0 || conf.GetCertificate != nil || conf.GetConfigForClient != nil)
+	if files {
+		if _, err := tls.LoadX509KeyPair(s.cert, s.key); err != nil && !doesTLS(s.options.listener) {
+			return nil, fmt.Errorf("certificate: %w", err)
+		}
+	}
+	inner := s.options.listener
+	if inner == nil {
+		addr := s.srv.Addr
+		switch {
+		case addr == "" && s.tls:
+			addr = ":https"
+		case addr == "":
+			addr = ":http"
+		}
+		var err error
+		if inner, err = net.Listen("tcp", addr); err != nil {
+			return nil, err
+		}
+	}
+	l, err := s.newListener(inner)
+	s.undrained = undrained(inner)
+	if err == nil && s.tls && doesTLS(l.Listener) {
+		s.tls = false // the listener does it; http.Server.Serve accepts a TLSConfig there, too
+		if files {
+			err = errBothTLS
+		}
+	}
+	if err != nil {
+		_ = inner.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// undrained says that the accept queue of a listener of the user's is lost, if it has one.
+func undrained(l net.Listener) string {
+	if isSocket(l) {
+		return ""
+	}
+	switch l.Addr().(type) {
+	case *net.TCPAddr, *net.UnixAddr:
+		return fmt.Sprintf("accept queue not drained: %T; use Wrap", l)
+	}
+	return ""
+}
+
 // newListener returns the listener for net/http. inner is the innermost listener.
 func (s *server) newListener(inner net.Listener) (*listener, error) {
 	l := &listener{Listener: inner, s: s, served: make(chan struct{})}

@@ -153,6 +153,17 @@ func (k *socket) settled(now time.Time, next *time.Time) bool {
 	return false
 }
 
+// reached reports whether now is at or after at. If not, next is at most at.
+func reached(at, now time.Time, next *time.Time) bool {
+	if !now.Before(at) {
+		return true
+	}
+	if at.Before(*next) {
+		*next = at
+	}
+	return false
+}
+
 // abort closes the connections that Accept has not returned, and makes it fail. It returns their
 // number.
 func (k *socket) abort() (n int) {

@@ -1,0 +1,85 @@
+package httpdrain
+
+import (
+	"net"
+	"time"
+)
+
+// wrapSocket returns c, which is from package net, in a wrapper with a link. The server has not got
+// the connection yet.
+func (s *server) wrapSocket(c net.Conn) (net.Conn, *link) {
+	l := &link{s: s, raw: c, isSocket: true}
+	switch socket := c.(type) {
+	case *net.TCPConn:
+		l.top = &tcpConn{socket, l}
+	case *net.UnixConn:
+		l.top = &unixConn{socket, l}
+	}
+	return l.top, l
+}
+
+// track adds a connection that Accept has returned to the server's links, and returns it wrapped. A
+// connection of the user's type is not wrapped if possible: the wrapper would hide methods that
+// net/http looks for. around is whether c may be what the listener of Wrap has put around a
+// connection with a link.
+func (s *server) track(c net.Conn, around bool) net.Conn {
+	var l *link
+	if around {
+		l = s.linkUnder(c)
+	}
+	switch c.(type) {
+	case *tcpConn, *unixConn: // from the socket
+	case *net.TCPConn, *net.UnixConn: // from a listener of the user's type
+		c, l = s.wrapSocket(c)
+	default:
+		if l == nil {
+			l = &link{s: s, raw: c, unwrapped: isComparable(c)}
+		}
+		if isComparable(c) {
+			l.key = c
+		} else {
+			c = &otherConn{c, l}
+		}
+	}
+	l.top = c
+	s.add(l)
+	l.passed()
+	return c
+}
+
+func (s *server) add(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.links[l] = struct{}{}
+	if l.key != nil {
+		s.unwrapped.Store(l.key, l)
+	}
+}
+
+// linkUnder returns the link of the socket that c is, or has in it, or nil. The types of other
+// packages have no common method that returns the inner connection. But nearly all of them pass a
+// deadline on to it. So linkUnder sets one that nobody else sets, and sees which socket gets it.
+func (s *server) linkUnder(c net.Conn) *link {
+	switch c := c.(type) {
+	case *tcpConn:
+		return c.link
+	case *unixConn:
+		return c.link
+	}
+	s.probed.Store(nil)
+	_ = c.SetReadDeadline(probe)
+	_ = c.SetReadDeadline(time.Time{}) // c may have stored the probe
+	return s.probed.Swap(nil)
+}
+
+// probe is the deadline that linkUnder sets.
+var probe = time.Unix(1<<38, 0)
+
+// isProbe reports whether t is the probe, and if so, records that it has reached this connection.
+func (l *link) isProbe(t time.Time) bool {
+	if t.Unix() != probe.Unix() {
+		return false
+	}
+	l.s.probed.Store(l)
+	return true
+}
