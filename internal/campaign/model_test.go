@@ -410,7 +410,7 @@ func (m *model) outcome(t *told) shutdown.Outcome {
 		return outcomeGoexited
 	case m.isLate(sn):
 		return outcomeLate
-	case m.new && errors.As(sn.err, new(polite)) && sn.failedAt == 0:
+	case m.new && errors.As(sn.err, new(polite)) && sn.failedAt == 0 && sn.aloneErr == nil:
 		return outcomeOK
 	case sn.bad():
 		return outcomeFailed
