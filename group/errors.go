@@ -10,8 +10,10 @@ import (
 )
 
 // ErrStopped is returned by Run if the group was run before, and by Task.Shutdown if the task was
-// refused because the group had begun to stop.
-var ErrStopped = errors.New("group: the group has stopped")
+// refused because the group had begun to stop. The error of a server's task that is called a second
+// time wraps it, too (see package httpdrain). Restart does not call a task again that has returned
+// it.
+var ErrStopped = errors.New("group: the group has stopped; a Group runs once, make a new one in the task that runs it")
 
 // ErrGoexit is the error of a step that called runtime.Goexit, directly or through the FailNow
 // method of a test.

@@ -168,7 +168,7 @@ func TestErrorTexts(t *testing.T) {
 		{&group.TaskError{Name: "a", Err: errBoom}, `task "a": boom`},
 		{&group.PanicError{Value: "oops"}, "panic: oops"},
 		{&group.StuckError{Name: "a", Elapsed: 1500 * time.Millisecond}, "still running 1.5s after it was told to stop"},
-		{group.ErrStopped, "group: the group has stopped"},
+		{group.ErrStopped, "group: the group has stopped; a Group runs once, make a new one in the task that runs it"},
 		{group.ErrGoexit, "group: runtime.Goexit was called"},
 	} {
 		if got := tt.err.Error(); got != tt.want {

@@ -76,6 +76,8 @@ type Group struct {
 	first    *tree.Node // the task whose failure began the stop
 	pending  []*Task    // those that have not begun, oldest first
 	starting *tree.Node // the task that they wait for: it has to call Started first
+
+	waiting int // the number of tasks that have failed and wait to be called again
 }
 
 // Go adds a task: a function that runs until its context ends. Go may be called before and during
@@ -160,6 +162,9 @@ func (g *Group) AddActor(name string, execute func() error, interrupt func(error
 
 func (g *Group) add(t *Task, opts []Option) *Task {
 	t.apply(opts)
+	if t.node.RunContext == nil && policyOf(&t.node).restarts != nil {
+		panic(fmt.Sprintf("group: Restart of a pair of functions, whose interrupt is called once; use Go, at %s", site.Caller(3)))
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.ran {
@@ -186,6 +191,9 @@ func (g *Group) start(t *Task) {
 		return
 	}
 	tr.Call(&t.node)
+	if r := policyOf(&t.node).restarts; r != nil {
+		r.task, r.called = t, tr.Now()
+	}
 	if t.node.Starting() {
 		g.starting = &t.node
 	}
@@ -219,6 +227,9 @@ func (g *Group) drop(from *[]*Task, t *Task) (found bool) {
 // end of its budget fails with a *StuckError; the others are still stopped.
 //
 // Under a Coordinator, from t0 on no task that returns nil stops its group.
+//
+// A task with MayFail that fails does not stop the others. A task with Restart that fails is called
+// again.
 //
 // A second Run returns ErrStopped. Run panics if Grace is negative.
 func (g *Group) Run(ctx context.Context) error {
@@ -313,6 +324,13 @@ func (g *Group) begin(now time.Duration, first *tree.Node, cause error) {
 		g.outer.SetEnded(e.Name)
 	}
 	g.notifyHost(now, cause, first != nil)
+	if g.waiting > 0 {
+		g.node.Each(func(n *tree.Node) {
+			if !n.Started() {
+				g.dropWaiting(n, now)
+			}
+		})
+	}
 }
 
 // stop tells the tasks to stop and waits until all are over.
@@ -343,13 +361,17 @@ func (g *Group) result() error {
 	tr.Lock()
 	defer tr.Unlock()
 	var errs []error
-	for _, n := range g.node.Failed() {
+	failed, more := g.node.Failed()
+	for _, n := range failed {
 		err := error(&TaskError{n.Name(), n.Err})
 		if n == g.first {
 			errs = slices.Insert(errs, 0, err)
 		} else {
 			errs = append(errs, err)
 		}
+	}
+	if more > 0 {
+		errs = append(errs, fmt.Errorf("group: %d more tasks with MayFail have failed", more))
 	}
 	if len(errs) == 1 {
 		return errs[0]
@@ -363,9 +385,12 @@ type owner struct{ g *Group }
 
 // Excuses reports whether err answers the request to stop. A task may see the end of the group's
 // context before it is told to stop; such an error begins the stop.
-func (o owner) Excuses(_ *tree.Node, err error, excused bool) (yes, silent bool) {
+func (o owner) Excuses(n *tree.Node, err error, excused bool) (yes, silent bool) {
 	if excused {
 		return true, false
+	}
+	if r := policyOf(n).restarts; r != nil && tree.Some(err, func(e error) bool { return e == ErrStopped }) {
+		r.stopAfter(n.Tree())
 	}
 	ended, cause := tree.EndOf(o.g.ctx)
 	if ended == nil {
@@ -381,21 +406,22 @@ func (o owner) Excuses(_ *tree.Node, err error, excused bool) (yes, silent bool)
 // Returned begins the stop of the group if the return of a task is a reason to.
 func (o owner) Returned(n *tree.Node, now time.Duration, r tree.Result, last bool) tree.Result {
 	g, host := o.g, n.Tree().Host
-	mayFinish := host.Stopping()
-	if n.More != nil && n.More.Policy != nil {
-		mayFinish = mayFinish || n.More.Policy.(*policy).mayFinish
-	}
+	mayFinish := policyOf(n).mayFinish || host.Stopping()
 	r = g.checkStart(n, now, r, mayFinish)
+	err := n.Failure(r)
+	failed := err != nil && !n.MayFail() // and so does the group
 	switch {
-	case r.Err != nil && n.HasCloser(): // Shutdown returns the error
-	case r.Err != nil && g.begun:
-		g.notifyHost(now, &TaskError{n.Name(), r.Err}, true)
-	case r.Err != nil:
-		g.begin(now, n, &TaskError{n.Name(), r.Err})
+	case err != nil && n.HasCloser(): // Shutdown returns the error
+	case err != nil && g.restart(n, now, err):
+		return r
+	case failed && g.begun:
+		g.notifyHost(now, &TaskError{n.Name(), err}, true)
+	case failed:
+		g.begin(now, n, &TaskError{n.Name(), err})
 	case n.WasTold(), g.node.Stopping():
-	case !mayFinish:
+	case err == nil && !mayFinish:
 		g.begin(now, nil, &EndedError{n.Ended()})
-	case !last: // execute of a pair with MayFinish: nothing else calls its interrupt
+	case !last: // execute of a pair with MayFinish or MayFail: nothing else calls its interrupt
 		n.Tree().Tell(n, nil, nil)
 	}
 	if last && g.node.Members() == 1 && (len(g.pending) == 0 || host.Requested()) {
@@ -425,3 +451,4 @@ func (noCoordinator) Notice(*tree.Node)                                 {}
 func (noCoordinator) GroupStops(*tree.Node, time.Duration, error, bool) {}
 func (noCoordinator) Scaled()                                           {}
 func (noCoordinator) Returned(*tree.Node, error)                        {}
+func (noCoordinator) Restarts(*tree.Node, time.Duration)                {}

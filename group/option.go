@@ -44,6 +44,17 @@ func Warmup(atMost time.Duration) Option {
 	return option(func(t *Task) { t.more().Warmup = atMost })
 }
 
+// MayFail lets the task fail without stopping the group: by an error, a panic or runtime.Goexit.
+// The task ends alone, and the group goes on. Run joins the task's error, after those of the other
+// tasks, so the failure counts for the exit status of the program.
+//
+// The report of a Coordinator has a line for such a failure even if it was before the stop. Its
+// Start is then negative. Run and the report have the first 100 of these failures, and the number of
+// the others.
+func MayFail() Option {
+	return option(func(t *Task) { t.more().MayFail = true })
+}
+
 // Expect names errors that are no failures once the task was told to stop, such as
 // http.ErrServerClosed: errors that match one of errs by errors.Is. An error that joins others is
 // excused only if every joined error is. Before the task is told to stop, the same errors are

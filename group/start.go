@@ -62,14 +62,34 @@ func (o owner) StartEnded(n *tree.Node, now time.Duration) {
 	g.startNext(now)
 }
 
-// StartFailed stops the group.
+// StartFailed stops the group, unless the task may be called again when it has returned, or may
+// fail. Then it stops the task alone, within the time that the group would have.
 func (o owner) StartFailed(n *tree.Node, now time.Duration, err error) {
+	g := o.g
+	r := policyOf(n).restarts
+	alone := n.MayFail() || r != nil && !r.exhausted(now)
 	err = &TaskError{n.Name(), err}
-	if o.g.begun {
-		o.g.notifyHost(now, err, true)
-		return
+	switch {
+	case g.begun && n.MayFail():
+	case g.begun:
+		g.notifyHost(now, err, true)
+	case alone:
+		n.Tree().StopAlone(n, now, g.limit(n.Tree(), now), err)
+	default:
+		g.begin(now, n, err)
 	}
-	o.g.begin(now, n, err)
+}
+
+// Abandoned stops the group because of a task that was stopped alone, if the task may not fail, or if
+// it is the last.
+func (o owner) Abandoned(n *tree.Node, now time.Duration, err error) {
+	g := o.g
+	switch {
+	case !n.MayFail():
+		g.begin(now, n, &TaskError{n.Name(), err})
+	case g.node.Members() == 1 && len(g.pending) == 0:
+		g.begin(now, nil, nil)
+	}
 }
 
 // checkStart returns the result of a task that has returned with r: a failure if it has returned nil

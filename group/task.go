@@ -12,6 +12,7 @@ type Task struct {
 	group      *Group
 	node       tree.Node
 	runContext tree.Context // the context of a task without an interrupt
+	again      *tree.Node   // the node of the last restart, in the place of node; nil before the first
 	refused    bool         // it never runs, because the group's stop had begun before; guarded by the tree's lock
 }
 
@@ -22,7 +23,26 @@ func (t *Task) apply(opts []Option) {
 }
 
 // policy has the options of a task that the group looks at when the task returns.
-type policy struct{ mayFinish bool }
+type policy struct {
+	mayFinish bool
+	restarts  *restarts // nil without Restart
+}
+
+// policyOf returns the policy of a task, the default one if it has no options.
+func policyOf(n *tree.Node) policy {
+	if n.More != nil && n.More.Policy != nil {
+		return *n.More.Policy.(*policy)
+	}
+	return policy{}
+}
+
+// current returns the node of the task's last run.
+func (t *Task) current() *tree.Node {
+	if t.again != nil {
+		return t.again
+	}
+	return &t.node
+}
 
 // more returns the part of the node that has the options, which few tasks have.
 func (t *Task) more() *tree.More {
@@ -43,10 +63,10 @@ func (t *Task) policy() *policy {
 
 // Done returns a channel that is closed when all functions of the task have returned. For a task
 // that was abandoned, the channel stays open until they have. It is closed for a task that is never
-// started.
+// started. With Restart it is closed when the task is not called again.
 func (t *Task) Done() <-chan struct{} {
 	defer t.lock()()
-	return t.node.Done()
+	return t.current().Done()
 }
 
 // lock locks the tree, or the group before Run.
@@ -87,30 +107,35 @@ func (t *Task) lock() (unlock func()) {
 // Shutdown finds the calling step by ctx. With an unrelated ctx it scans all goroutines, and finds
 // the step by its profiler labels. Do not call it in a loop then.
 func (t *Task) Shutdown(ctx context.Context) error {
-	left := untilDeadline(ctx)
+	left, done := untilDeadline(ctx), ctx.Done() // without the lock: they are methods of the user's ctx
 	if err, over := t.settled(); over {
 		return err
 	}
 	tr := t.node.Tree()
 	by, hidden := tr.Caller(ctx)
 	tr.Lock()
-	limit := tree.Sum(tr.Now(), left)
-	if hidden || t.node.Encloses(by) {
-		tr.TellCanceled(&t.node)
-		tr.Unlock()
+	n := t.current()
+	if n.Queued() && !n.Started() {
+		defer tr.Unlock()
+		t.group.dropWaiting(n, tr.Now())
+		return nil
+	}
+	if hidden || n.Encloses(by) {
+		defer tr.Unlock()
+		tr.TellCanceled(n)
 		if hidden {
 			return tree.ErrInProgress
 		}
 		return nil
 	}
+	over, err := tr.StopTask(n, by, tree.Sum(tr.Now(), left), done)
+	failure := n.Err
 	tr.Unlock()
-	over, err := tr.StopTask(&t.node, by, limit, ctx.Done())
 	switch {
 	case err != nil:
 		return err
 	case over:
-		err, _ := t.settled()
-		return err
+		return failure
 	}
 	return ctx.Err()
 }
@@ -137,7 +162,7 @@ func (t *Task) settled() (err error, over bool) {
 	case g.drop(&g.pending, t):
 		return nil, true
 	}
-	return t.node.Err, t.node.Over()
+	return t.current().Err, t.current().Over()
 }
 
 // untilDeadline returns the time until the deadline of ctx, Never if it has none.

@@ -123,6 +123,8 @@ type Coordinator struct {
 	sites        site.Cache
 	unfinished   int             // the number of steps that are not over
 	failures     int             // the number of steps that have failed
+	early        []Step          // failures before the request to stop, see keepEarly; their Start is a reading
+	moreEarly    int             // the number of those for which early has no room
 	tasks        []*Registration // the tasks that Run has to start
 	leaks        []Leak
 	report       *Report

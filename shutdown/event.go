@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// An Event is something that happened during a stop, or a start. The types of events are Warmed,
-// StopRequested, Quiesced, Resumed, DelayEnded, StepBegan, StepEnded, Waiting, Forced and Drained. The log is made
-// from events, and a program can make its metrics from them.
+// An Event is something that happened during a stop, or before it. The types of events are Warmed,
+// Restarted, StopRequested, Quiesced, Resumed, DelayEnded, StepBegan, StepEnded, Waiting, Forced and
+// Drained. The log is made from events, and a program can make its metrics from them.
 type Event interface{ event() }
 
 // Warmed is the end of a warm-up: main or a task has called group.Started, or a task with MayFinish
@@ -51,11 +51,20 @@ type StepBegan struct {
 }
 
 // StepEnded is emitted when a step has ended, was abandoned, or was skipped. If a step fails before
-// a stop is requested, there is an event, but the report does not have the step. Before t0 the
-// event's Start is 0.
+// a stop is requested, there is an event, but the report has the step only if it is a task with
+// group.MayFail. Before t0 the event's Start is 0.
 type StepEnded struct {
 	Step
 	excused bool // its Status has the text of an excused error
+}
+
+// Restarted is emitted when a task with group.Restart has failed and will be called again.
+type Restarted struct {
+	Kind       StepKind
+	Name, Site string
+	Err        error         // the failure
+	In         time.Duration // the time until the task is called again
+	Count      int           // how often the task was restarted, with this time
 }
 
 // Waiting is emitted when the drain has waited 1, 2, 5 and 10 s for a step, and then every 10 s. It
@@ -127,6 +136,7 @@ func (Resumed) event()       {}
 func (DelayEnded) event()    {}
 func (StepBegan) event()     {}
 func (StepEnded) event()     {}
+func (Restarted) event()     {}
 func (Waiting) event()       {}
 func (Forced) event()        {}
 func (Drained) event()       {}

@@ -53,6 +53,12 @@ func (h host) Returned(n *tree.Node, err error) {
 	h.c.note(abandonedEnded{n.Name(), err, panicStack(err)})
 }
 
+// Restarts tells that a step has failed, and will be called again.
+func (h host) Restarts(n *tree.Node, in time.Duration) {
+	s := h.c.describe(n)
+	h.c.out.emit(Restarted{s.Kind, s.Name, s.Site, s.LastErr, in, s.Restarts})
+}
+
 // Notice records the start and the end of steps. When the body or the root is over, it begins the
 // next phase.
 func (h host) Notice(n *tree.Node) {
@@ -89,11 +95,13 @@ func (c *Coordinator) stepBegan(n *tree.Node) {
 // stepEnded records the outcome of n. It leaves out steps that end without a failure before the stop, holds that
 // are released before they were told to stop, and tasks that never ran.
 func (c *Coordinator) stepEnded(n *tree.Node) {
+	restarts, _ := n.Restarts()
+	neverRan := !n.Started() && restarts == 0
 	var s *Step
 	switch {
 	case n.Record > 0:
 		s = &c.steps[n.Record-1]
-	case n.Outcome == tree.OK && (!c.recording() || n.Kind == tree.Hold || !n.Started()):
+	case n.Outcome == tree.OK && (!c.recording() || n.Kind == tree.Hold || neverRan):
 		return
 	case c.recording():
 		s = c.record(n)
@@ -110,6 +118,9 @@ func (c *Coordinator) stepEnded(n *tree.Node) {
 	s.Took, s.Outcome, s.Err, s.Status = n.Took(), Outcome(n.Outcome), n.Err, joinStatus(n.Progress(), n.Excused())
 	if n.Outcome != tree.OK {
 		c.explain(s, n)
+	}
+	if c.phase <= active && n.MayFail() && !n.HasCloser() {
+		c.keepEarly(*s, n.Start)
 	}
 	if n.Outcome != tree.OK || n.Excused() != "" || c.out.wantsAll() {
 		c.emitEnded(n, StepEnded{*s, n.Excused() != ""})
@@ -161,6 +172,7 @@ func (c *Coordinator) record(n *tree.Node) *Step {
 // describe returns the Step of n, which is not over: its Took is negative.
 func (c *Coordinator) describe(n *tree.Node) Step {
 	s := Step{Kind: StepKind(n.Kind), Name: n.Name(), Site: c.sites.Of(&n.Origin), Took: -1}
+	s.Restarts, s.LastErr = n.Restarts()
 	if c.t0 != 0 {
 		s.Start = n.Start - c.t0
 	}

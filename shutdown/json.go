@@ -20,6 +20,7 @@ type reportJSON struct {
 	ExitCode int        `json:"exit_code"`
 	Error    string     `json:"error,omitempty"`
 	Steps    []stepJSON `json:"steps"`
+	More     int        `json:"more_failures,omitempty"`
 	Leaks    []leakJSON `json:"leaks,omitempty"`
 }
 
@@ -35,6 +36,8 @@ type stepJSON struct {
 	Kind     StepKind `json:"kind"`
 	Site     string   `json:"site,omitempty"`
 	Status   string   `json:"progress,omitempty"`
+	Restarts int      `json:"restarts,omitempty"`
+	LastErr  string   `json:"last_error,omitempty"`
 	Stack    string   `json:"stack,omitempty"`
 }
 
@@ -53,11 +56,12 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	j := reportJSON{
 		Cause: tree.Text(r.Cause), Began: r.Began, Took: number(r.Took), Grace: number(r.Grace),
 		Delay: number(r.Delay), Forced: r.Forced, ExitCode: r.ExitCode(), Error: tree.Text(r.Err()),
-		Steps: make([]stepJSON, len(r.Steps)),
+		Steps: make([]stepJSON, len(r.Steps)), More: r.MoreFailures,
 	}
 	for i, s := range r.Steps {
 		j.Steps[i] = stepJSON{
-			s.Name, s.Outcome, s.WaitsFor, tree.Text(s.Err), number(s.Start), number(s.Took), s.Kind, s.Site, s.Status, s.Stack,
+			s.Name, s.Outcome, s.WaitsFor, tree.Text(s.Err), number(s.Start), number(s.Took), s.Kind, s.Site, s.Status,
+			s.Restarts, tree.Text(s.LastErr), s.Stack,
 		}
 	}
 	for _, l := range r.Leaks {
@@ -82,6 +86,9 @@ func (r *Report) MarshalZerologObject(e *zerolog.Event) {
 	if len(failed) > 0 {
 		e.Array("failures", failures)
 	}
+	if r.MoreFailures > 0 {
+		e.Int("more_failures", r.MoreFailures)
+	}
 }
 
 // A zerologStep is a failed step in a line of the log.
@@ -95,6 +102,10 @@ func (s zerologStep) MarshalZerologObject(e *zerolog.Event) {
 	e.Stringer("kind", s.Kind)
 	addText(e, "site", s.Site)
 	addText(e, "progress", s.Status)
+	if s.Restarts > 0 {
+		e.Int("restarts", s.Restarts)
+		addText(e, "last_error", tree.Text(s.LastErr))
+	}
 }
 
 func addText(e *zerolog.Event, key, text string) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/signals"
 )
@@ -213,6 +214,13 @@ func (j *journal) write(item any) {
 		j.log(zerolog.DebugLevel, "step began", "step", e.Name, "budget", e.Budget, "kind", e.Kind.String(), "site", e.Site)
 	case StepEnded:
 		j.writeStep(e)
+	case Restarted:
+		stack := ""
+		if p, ok := e.Err.(*group.PanicError); ok {
+			stack = string(p.Stack)
+		}
+		j.log(zerolog.WarnLevel, "step failed, it will be called again", "step", e.Name, "error", tree.Text(e.Err),
+			"wait", e.In, "restarts", e.Count, "kind", e.Kind.String(), "site", e.Site, "stack", stack)
 	case Waiting:
 		j.writeWaiting(zerolog.InfoLevel, "waiting for a step", e.Steps)
 	case Forced:
@@ -272,8 +280,14 @@ func (j *journal) writeStep(e StepEnded) {
 	case e.Kind != KindHandler && len(j.failures) < maxLogged: // main does not return errors of handlers
 		j.failures = append(j.failures, e.Err)
 	}
-	j.log(level, message, "step", e.Name, "outcome", e.Outcome.String(), "waits_for", e.WaitsFor, "error", tree.Text(e.Err),
-		"elapsed", e.Took, "kind", e.Kind.String(), "site", e.Site, "progress", e.Status, "stack", e.Stack)
+	fields := []any{
+		"step", e.Name, "outcome", e.Outcome.String(), "waits_for", e.WaitsFor, "error", tree.Text(e.Err),
+		"elapsed", e.Took, "kind", e.Kind.String(), "site", e.Site, "progress", e.Status,
+	}
+	if e.Restarts > 0 {
+		fields = append(fields, "restarts", e.Restarts, "last_error", tree.Text(e.LastErr))
+	}
+	j.log(level, message, append(fields, "stack", e.Stack)...)
 }
 
 // logged reports whether lines at error have all of err: it is the error of a failed step, or wraps
@@ -338,6 +352,9 @@ func (j *journal) writeEnd(r *Report) {
 		if n := outcomes[o]; n > 0 { // a search of the log for "abandoned" must not find each last line
 			fields = append(fields, o.String(), n)
 		}
+	}
+	if r.MoreFailures > 0 {
+		fields = append(fields, "more_failures", r.MoreFailures)
 	}
 	j.log(level, message, append(fields,
 		"cause", firstLine(tree.Text(r.Cause)), "delay", r.Delay, "main_budget", r.mainBudget, "grace", r.Grace,

@@ -23,6 +23,10 @@ type Report struct {
 	Steps  []Step        // in the order in which they began
 	Leaks  []Leak        // goroutines that tasks and handlers left behind; they are no failures
 
+	// MoreFailures is the number of failures before t0 of tasks with group.MayFail that Steps does
+	// not have. It has the first 100.
+	MoreFailures int
+
 	fault      *failure       // the cause, if it counts as a failure
 	mainCode   int            // the code of the *ExitError that main returned
 	panicked   bool           // main panicked
@@ -46,7 +50,7 @@ type Step struct {
 	Kind    StepKind
 	Name    string
 	Site    string        // the file and line at which it was registered
-	Start   time.Duration // since t0: when its time began, see StepBegan; negative if a Close began it before t0
+	Start   time.Duration // since t0: when its time began, see StepBegan; negative if a Close began it, or it failed, before t0
 	Took    time.Duration // from Start until it ended or was abandoned
 	Outcome Outcome
 	Err     error  // nil if OutcomeOK
@@ -56,6 +60,10 @@ type Step struct {
 	// that it has left running. It is set if the step did not return by its deadline, or failed
 	// after a second signal. It is empty if nothing is known.
 	WaitsFor string
+	// Restarts is how often a task with group.Restart was called again, or was about to be when the
+	// stop began. LastErr is the last of the failures before that. They are no failures of the program.
+	Restarts int
+	LastErr  error
 }
 
 // A Leak describes goroutines that a task or a handler has started and left behind. Goroutines of
@@ -144,7 +152,7 @@ func (c *Coordinator) build() *Report {
 	}
 	r := &Report{
 		Cause: c.cause.err, Began: c.tree.Time(c.t0), Took: c.took,
-		Grace: c.end - c.t0, Delay: c.delay, Forced: c.forced, Steps: c.steps, Leaks: c.leaks,
+		Grace: c.end - c.t0, Delay: c.delay, Forced: c.forced, Steps: c.steps, MoreFailures: c.moreEarly, Leaks: c.leaks,
 		fault: c.cause.fault, mainCode: c.codes[&c.main], panicked: c.main.Outcome == tree.Panicked, code: c.code, mainBudget: c.mainBudget,
 	}
 	if c.main.Outcome == tree.Abandoned { // an error that it returns later does not count
@@ -161,8 +169,8 @@ func (c *Coordinator) build() *Report {
 		// scope, for which the program does not wait.
 		r.Steps = slices.DeleteFunc(slices.Clone(c.steps), func(s Step) bool { return s.Took < 0 })
 	}
-	r.Steps = slices.Clip(r.Steps)
-	if c.failures == 0 {
+	r.Steps = slices.Clip(c.withEarly(r.Steps))
+	if c.failures+len(c.early) == 0 {
 		r.allOK = len(r.Steps)
 	}
 	return r
@@ -187,6 +195,9 @@ func (r *Report) Err() error {
 		if s.Kind != KindMain && (s.Kind != KindTask || !s.isIn(told)) {
 			errs = append(errs, &stepError{s.Kind, s.Name, s.Site, s.Err})
 		}
+	}
+	if r.MoreFailures > 0 {
+		errs = append(errs, fmt.Errorf("%s before the stop", plural(r.MoreFailures, "more failure")))
 	}
 	if len(errs) == 1 {
 		return errs[0]

@@ -35,8 +35,8 @@ func (c *Coordinator) delayBefore() time.Duration {
 // StartBegan counts the warm-up of n.
 func (h host) StartBegan(n *tree.Node) {
 	c := h.c
-	if c.main.Encloses(n) {
-		if c.wasReady && !c.wasWarned {
+	if restarts, _ := n.Restarts(); c.main.Encloses(n) && !n.Starting() {
+		if c.wasReady && !c.wasWarned && restarts == 0 {
 			c.wasWarned = true
 			set := ""
 			if c.Warmup == 0 {
@@ -81,6 +81,9 @@ func (h host) StartFailed(n *tree.Node, now time.Duration, err error) {
 func (o owner) StartFailed(_ *tree.Node, now time.Duration, err error) {
 	o.c.request(now, cause{err: err}, false)
 }
+
+// Abandoned does nothing: the lists of a Coordinator stop without it.
+func (o owner) Abandoned(*tree.Node, time.Duration, error) {}
 
 // StartEnded does nothing: nothing waits for main's start but Ready, for which host.StartEnded cares.
 func (o owner) StartEnded(*tree.Node, time.Duration) {}

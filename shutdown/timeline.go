@@ -24,6 +24,9 @@ func (r *Report) String() string {
 	for i := range out {
 		out[i] = strings.TrimRight(out[i], " ")
 	}
+	if r.MoreFailures > 0 {
+		out = append(out, fmt.Sprintf("  %s before the stop", plural(r.MoreFailures, "more failure")))
+	}
 	for _, l := range r.Leaks {
 		out = append(out, fmt.Sprintf("  left behind by %s: %s", l.Step, plural(l.Count, "goroutine")))
 	}
@@ -53,6 +56,9 @@ func (s Step) remark() string {
 	}
 	if s.Status != "" {
 		parts = append(parts, firstLine(s.Status))
+	}
+	if s.Restarts > 0 {
+		parts = append(parts, fmt.Sprintf("%s, last after: %s", plural(s.Restarts, "restart"), firstLine(tree.Text(s.LastErr))))
 	}
 	if s.Err != nil {
 		parts = append(parts, firstLine(tree.Text(s.Err)))

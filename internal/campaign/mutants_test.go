@@ -127,7 +127,7 @@ var programMutants = []mutant{
 	},
 	{
 		name: "a report in the drain has no failures", breaks: "a failure is in Err and ExitCode of each report after it",
-		in: "shutdown.Coordinator.build", old: "c.failures == 0", new: "c.failures == 0 || c.phase < finished",
+		in: "shutdown.Coordinator.build", old: "c.failures+len(c.early) == 0", new: "c.failures+len(c.early) == 0 || c.phase < finished",
 	},
 	{
 		name: "a step that failed in time is shown as stuck", breaks: "stacks are shown of what did not return by its deadline",
@@ -295,11 +295,11 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "a task that may finish stops the group", breaks: "a task with MayFinish that returns nil ends alone",
-		in: "group.owner.Returned", old: "mayFinish || n.More.Policy.(*policy).mayFinish", new: "mayFinish",
+		in: "group.owner.Returned", old: "policyOf(n).mayFinish || n.Tree().Host.Stopping()", new: "n.Tree().Host.Stopping()",
 	},
 	{
 		name: "a task that ends after t0 stops its group", breaks: "from t0 on a task that ends without an error ends alone",
-		in: "group.owner.Returned", old: "host.Stopping()", new: "host == nil",
+		in: "group.owner.Returned", old: "policyOf(n).mayFinish || n.Tree().Host.Stopping()", new: "policyOf(n).mayFinish",
 	},
 	{
 		name: "a task that fails while its group stops by itself does not reach the program", breaks: "a failing task of main's group stamps t0, also while that group stops by itself",
@@ -351,7 +351,7 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "a task that shuts itself down is in progress", breaks: "Task.Shutdown called within the task asks, and returns nil at once",
-		in: "group.Task.Shutdown", old: "hidden || t.node.Encloses(by)", new: "hidden",
+		in: "group.Task.Shutdown", old: "hidden || n.Encloses(by)", new: "hidden",
 	},
 	{
 		name: "Task.Shutdown abandons the task", breaks: "a task stays a member when Task.Shutdown gives up",
@@ -363,7 +363,7 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "Task.Shutdown returns no error", breaks: "Task.Shutdown returns the task's own error",
-		in: "group.Task.Shutdown", old: "err, _ := t.settled(); return err", new: "return nil",
+		in: "group.Task.Shutdown", old: "return failure", new: "return nil",
 	},
 	{
 		name: "a panic with a cancellation is excused", breaks: "neither a panic with a cancellation nor an abandoned step is excused",

@@ -90,7 +90,7 @@ func TestACallerThatGivesUpEndsTheWorkContext(t *testing.T) {
 		n := p.runs(p.stack, tree.Task, "task", p.takes(5*s), tree.Limits{})
 		ctx, cancel := context.WithTimeout(context.Background(), 2*s)
 		defer cancel()
-		over, err := p.StopTask(n, nil, tree.Never, ctx.Done())
+		over, err := p.stopTask(n, tree.Never, ctx)
 		if over || err != nil || p.since() != 2*s {
 			t.Errorf("over %t, %v, at %v; want false, nil, at 2s", over, err, p.since())
 		}
@@ -211,7 +211,7 @@ func TestAStepThatStays(t *testing.T) {
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(context.Background(), 4*s)
 				defer cancel()
-				over, err := p.StopTask(n, nil, p.Now()+4*s, ctx.Done())
+				over, err := p.stopTask(n, p.Now()+4*s, ctx)
 				synctest.Wait()
 				if at := time.Duration(work.Load()); err != nil || over != tt.over || at != tt.work {
 					t.Errorf("over %t, %v, the work context ended at %v; want %t, nil, %v", over, err, at, tt.over, tt.work)
@@ -246,7 +246,7 @@ func TestTheLimitOfACloserReachesTheGroupsWithin(t *testing.T) {
 		}, tree.Limits{})
 		ctx, cancel := context.WithTimeout(context.Background(), 300*ms)
 		defer cancel()
-		over, err := p.StopTask(outer, nil, p.Now()+300*ms, ctx.Done())
+		over, err := p.stopTask(outer, p.Now()+300*ms, ctx)
 		if at := p.since(); err != nil || !over || at >= 300*ms || at < 200*ms {
 			t.Errorf("over %t, %v, at %v; want over, a little before 300 ms", over, err, at)
 		}

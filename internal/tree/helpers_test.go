@@ -78,6 +78,7 @@ func (h host) StartsChanged()                                            {}
 func (h host) StartFailed(*tree.Node, time.Duration, error)              {}
 func (h host) GroupStops(_ *tree.Node, _ time.Duration, _ error, _ bool) {}
 func (h host) Scaled()                                                   { h.p.scaled++ }
+func (h host) Restarts(*tree.Node, time.Duration)                        {}
 func (h host) Returned(n *tree.Node, err error) {
 	h.p.returned = append(h.p.returned, fmt.Sprintf("%s: %v", n.Name(), err))
 }
@@ -257,6 +258,13 @@ func (p *program) sleep(d time.Duration) {
 
 // obeys is a step that returns when its context ends.
 func obeys(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+
+// stopTask calls StopTask, and gives up when ctx ends.
+func (p *program) stopTask(n *tree.Node, limit time.Duration, ctx context.Context) (over bool, err error) {
+	p.Lock()
+	defer p.Unlock()
+	return p.StopTask(n, nil, limit, ctx.Done())
+}
 
 // after calls f later, unless the test is over.
 func (p *program) after(d time.Duration, f func()) {

@@ -214,3 +214,4 @@ func (o excuses) Excuses(*tree.Node, error, bool) (yes, silent bool) {
 func (o excuses) Returned(_ *tree.Node, _ time.Duration, r tree.Result, _ bool) tree.Result { return r }
 func (o excuses) StartFailed(*tree.Node, time.Duration, error)                              {}
 func (o excuses) StartEnded(*tree.Node, time.Duration)                                      {}
+func (o excuses) Abandoned(*tree.Node, time.Duration, error)                                {}

@@ -74,6 +74,7 @@ type flags struct {
 	taken          bool // it has its turn: its list waits for it
 	started        bool // its function was called, or is about to be
 	starting       bool // it has a warm-up, and has not called Started
+	startFailed    bool // it was told to stop only because its start has failed
 	told           bool // it was told to stop
 	deadlinePassed bool // the deadline has passed, and the work context has ended
 	waited         bool // at the deadline, the step waited for something that it stops itself
@@ -86,7 +87,11 @@ type More struct {
 	Interrupt Func          // makes Run return, instead of the end of a context; the step is then a pair
 	Expect    []error       // errors that are no failures: of a handler always, of other steps once they were told to stop
 	Warmup    time.Duration // the time in which the step has to call Started; Never: any time; 0: it need not call it
+	MayFail   bool          // a failure is that of the step alone: the list around it goes on
 	Policy    any           // for the use of the list's owner
+
+	Restarts int   // how often the step was called again after a failure
+	LastErr  error // the last of these failures
 
 	Cause  error  // why it was told to stop; Interrupt may read it
 	back   int8   // how many functions of the pair have returned
@@ -139,6 +144,12 @@ func (n *Node) Stopping() bool { return n.state == stopping }
 
 // Started reports whether the function of n was called, or is about to be.
 func (n *Node) Started() bool { return n.started }
+
+// AskedToStop reports whether n was told to stop, and not only because its start has failed.
+func (n *Node) AskedToStop() bool { return n.told && !n.startFailed }
+
+// MayFail reports whether a failure of n is its own, and not one of the list.
+func (n *Node) MayFail() bool { return n.More != nil && n.More.MayFail }
 
 // WasTold reports whether n was told to stop.
 func (n *Node) WasTold() bool { return n.told }

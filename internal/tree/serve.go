@@ -150,7 +150,7 @@ func (t *Tree) allReturned(n *Node, now time.Duration, r Result) {
 		o, err := n.judge(now, r)
 		t.end(n, now, o, err)
 		t.proceed(n, now)
-	case r.How == Panic || r.How == Goexit:
+	case n.Outcome == Abandoned && (r.How == Panic || r.How == Goexit): // else it will be called again
 		t.Host.Returned(n, r.Err)
 	}
 	t.finish(&n.work, canceled)

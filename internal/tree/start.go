@@ -25,11 +25,12 @@ func (t *Tree) beginStart(n *Node) {
 		return
 	}
 	now := t.Now()
-	n.starting, n.Start = true, now
+	n.Start = now
 	n.deadline = Sum(now, n.More.Warmup)
 	n.End = n.deadline
 	t.arm(now, n.deadline)
 	t.Host.StartBegan(n)
+	n.starting = true
 }
 
 // Starting reports whether n has a warm-up, runs, and has not called Started.
@@ -96,10 +97,20 @@ func (t *Tree) failStart(n *Node, now time.Duration) {
 	r := t.NotStarted(n, now, false)
 	n.More.result = merge(r, n.More.result)
 	t.Tell(n, r.Err, Asked(r.Err))
+	n.startFailed = true
 	t.Host.StartFailed(n, now, r.Err)
 	if o := n.parent.List.Owner; o != nil {
 		o.StartFailed(n, now, r.Err)
 	}
+}
+
+// Failure returns the error of n, a function of which has returned with r: with that of its start, if
+// that has failed.
+func (n *Node) Failure(r Result) error {
+	if n.More == nil || n.pair() {
+		return r.Err
+	}
+	return merge(n.More.result, r).Err
 }
 
 // NotStarted returns the result of n, which has not called Started. returned says that n has

@@ -26,6 +26,8 @@ type directStop struct {
 	joined  bool          // the node was stopping already, so the closer does not get its failures
 	done    chan struct{} // closed when the node is over
 	failed  []*Node       // the failed steps whose errors the closer gets
+	mayFail []*Node       // the first of those that may fail, which are not among failed
+	more    int           // how many steps that may fail have failed besides these
 }
 
 func newDirectStop() *directStop { return &directStop{limit: Never, done: make(chan struct{})} }
@@ -186,7 +188,7 @@ func (t *Tree) begin(n *Node, now time.Duration) {
 		return
 	}
 	if !n.called() && !n.started && n.Run != nil { // its function does not run
-		t.end(n, now, OK, nil)
+		t.Drop(n, now)
 		return
 	}
 	end := n.limit(now)
@@ -311,9 +313,29 @@ func (n *Node) HasCloser() bool {
 	return n.direct != nil && !n.direct.joined || n.taskStop != nil && !n.taskStop.joined
 }
 
-// Failed returns the failed steps of the list n, for which RunBy was called, in the order of their
-// ends. It leaves out steps whose errors a closer gets.
-func (n *Node) Failed() []*Node { return n.direct.failed }
+// Failed returns the failed steps of the list n, for which RunBy was called: first those that may
+// not fail, then those that may, each in the order of their ends. It leaves out steps whose errors a
+// closer gets. Of the steps that may fail it has the first MaxMayFail; more is the number of others.
+func (n *Node) Failed() (failed []*Node, more int) {
+	o := n.direct
+	return slices.Concat(o.failed, o.mayFail), o.more
+}
+
+// MaxMayFail is how many failures of steps that may fail are remembered, because a program may run
+// for months and have any number of them. The others are counted.
+const MaxMayFail = 100
+
+// add adds the failed step n.
+func (o *directStop) add(n *Node) {
+	switch {
+	case !n.MayFail():
+		o.failed = append(o.failed, n)
+	case len(o.mayFail) < MaxMayFail:
+		o.mayFail = append(o.mayFail, n)
+	default:
+		o.more++
+	}
+}
 
 // Encloses reports whether by is n, or runs in a group that n runs.
 func (n *Node) Encloses(by *Node) bool {
@@ -330,7 +352,7 @@ func (n *Node) reportFailure() {
 	}
 	for m := n; m != nil; m = m.parent {
 		if m.direct != nil && !m.direct.joined {
-			m.direct.failed = append(m.direct.failed, n)
+			m.direct.add(n)
 			return
 		}
 	}
@@ -368,9 +390,11 @@ func (t *Tree) Tell(n *Node, cause error, e *Ending) {
 	}
 }
 
-// TellCanceled is Tell with context.Canceled as the cause, for a step that stops itself or is
-// stopped by a step within it.
-func (t *Tree) TellCanceled(n *Node) { t.Tell(n, context.Canceled, canceled) }
+// TellCanceled is Tell with context.Canceled as the cause, for a task that Shutdown or Close stops.
+func (t *Tree) TellCanceled(n *Node) {
+	n.startFailed = false
+	t.Tell(n, context.Canceled, canceled)
+}
 
 // cause returns why the list around n, or a closer, stops n.
 func (n *Node) cause() error {

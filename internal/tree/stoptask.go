@@ -1,7 +1,6 @@
 package tree
 
 import (
-	"context"
 	"slices"
 	"time"
 )
@@ -23,18 +22,15 @@ type taskStop struct {
 // StopTask asks the task n to stop, and waits until it is over or done is closed, which should
 // happen at limit. A little before limit the work context of n ends. The same limit applies to
 // nodes that stop within n. n itself stays a member of its list. StopTask returns ErrInProgress if
-// by, the calling step, would wait for itself. The lock must not be held.
+// by, the calling step, would wait for itself. The lock is held, but not during the wait.
 func (t *Tree) StopTask(n, by *Node, limit time.Duration, done <-chan struct{}) (isOver bool, err error) {
-	t.Lock()
 	if by != nil && by.state == over {
 		by = nil
 	}
 	switch {
 	case n.state == over:
-		t.Unlock()
 		return true, nil
 	case by != nil && n.waitsFor(by):
-		t.Unlock()
 		return false, ErrInProgress
 	}
 	now := t.Now()
@@ -47,7 +43,7 @@ func (t *Tree) StopTask(n, by *Node, limit time.Duration, done <-chan struct{}) 
 	if by != nil {
 		d.waiters = append(d.waiters, by)
 	}
-	t.Tell(n, context.Canceled, canceled)
+	t.TellCanceled(n)
 	if limit != Never {
 		deadline := limit - Margin(max(0, limit-now))
 		t.limitTaskStop(n, now, deadline, limit)
@@ -65,7 +61,6 @@ func (t *Tree) StopTask(n, by *Node, limit time.Duration, done <-chan struct{}) 
 	case <-done:
 	}
 	t.Lock()
-	defer t.Unlock()
 	d.callers--
 	if i := slices.Index(d.waiters, by); i >= 0 {
 		d.waiters = slices.Delete(d.waiters, i, i+1)

@@ -376,5 +376,8 @@ func (t *Tree) giveUp(n *Node, now time.Duration) {
 	if n.More != nil && n.More.result.Err != nil { // one function of a pair has failed, and the other is stuck
 		err = errors.Join(n.More.result.Err, err)
 	}
+	if o := n.parent.List.Owner; o != nil {
+		o.Abandoned(n, now, err)
+	}
 	t.end(n, now, Abandoned, err)
 }

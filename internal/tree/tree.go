@@ -58,10 +58,11 @@ type Host interface {
 	Stopping() bool
 	// Requested reports whether the stop of the program was requested.
 	Requested() bool
-	// StartBegan is called when the start of n, which has a warm-up, has begun. StartEnded is called
-	// when n has called Started, which ok says, or has its outcome. StartsChanged is called then, too,
-	// when the steps that waited for n have begun. StartFailed is called when n has exceeded the limit
-	// of its start.
+	// StartBegan is called when the function of n, which has a warm-up, is about to be called. If n is
+	// to be called after a failure, StartBegan is also called at the failure, and n is Starting since
+	// then. StartEnded is called when n has called Started, which ok says, or has its outcome, or has
+	// failed and will be called again. StartsChanged is called when the steps that waited for n have
+	// begun. StartFailed is called when n has exceeded the limit of its start.
 	StartBegan(n *Node)
 	StartEnded(n *Node, now time.Duration, ok bool)
 	StartsChanged()
@@ -75,6 +76,8 @@ type Host interface {
 	Scaled()
 	// Returned is called when an abandoned step has ended with a panic or a Goexit.
 	Returned(n *Node, err error)
+	// Restarts is called when a step has failed, and will be called again as n after this time.
+	Restarts(n *Node, in time.Duration)
 }
 
 // An Owner decides what the return of a list's member means.
@@ -90,6 +93,8 @@ type Owner interface {
 	// StartFailed is called with the lock held when n was told to stop because it has exceeded the
 	// limit of its start. err is a part of the result that n will have.
 	StartFailed(n *Node, now time.Duration, err error)
+	// Abandoned is called with the lock held when n is about to be abandoned with this error.
+	Abandoned(n *Node, now time.Duration, err error)
 	// StartEnded is called with the lock held when the start of n is over, however it ended.
 	StartEnded(n *Node, now time.Duration)
 }

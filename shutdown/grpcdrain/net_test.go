@@ -111,7 +111,7 @@ func TestBadInput(t *testing.T) {
 		"a server that was served": {
 			served,
 			[]grpcdrain.Option{grpcdrain.Addr("127.0.0.1:0")},
-			"another task serves this server, or has served it; each task needs a server of its own",
+			"another task serves this server, or has served it; each task needs a server of its own, made in the task if that is called again",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -36,7 +36,9 @@ import (
 // holds up the drain.
 //
 // Outside of a Coordinator and a group, the task stops within group.DefaultGrace after the end of
-// its context. A task that could not listen may be run again.
+// its context. A second task for srv, or a second run of the same task, fails with an error that
+// wraps group.ErrStopped. A task with group.Restart has to make the server itself. A task that could
+// not listen may be run again.
 func Serve(srv *grpc.Server, opts ...Option) func(ctx context.Context) error {
 	var o options
 	for _, opt := range opts {
@@ -82,6 +84,16 @@ type server struct {
 // errStopping is the cause of the end of contexts that do not wait for the deadline.
 var errStopping = errors.New("grpcdrain: the server is stopping")
 
+// A servedError is the error of a second run of a server. It wraps group.ErrStopped, so that
+// group.Restart does not try again.
+type servedError struct{}
+
+func (servedError) Error() string {
+	return "another task serves this server, or has served it; each task needs a server of its own, made in the task if that is called again"
+}
+
+func (servedError) Unwrap() error { return group.ErrStopped }
+
 // begin returns the record of srv, which is this task's from now on, and the listener.
 func (o *options) begin(srv *grpc.Server) (*record, net.Listener, error) {
 	if srv == nil {
@@ -89,7 +101,7 @@ func (o *options) begin(srv *grpc.Server) (*record, net.Listener, error) {
 	}
 	rec := new(record).store(srv)
 	if rec.taken.Swap(true) {
-		return nil, nil, errors.New("another task serves this server, or has served it; each task needs a server of its own")
+		return nil, nil, servedError{}
 	}
 	l, err := o.listen()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/internal/site"
 )
 
@@ -342,3 +343,13 @@ func Draining(ctx context.Context) <-chan struct{} {
 	}
 	return l.s.told
 }
+
+// A servedError is the error of a second run of a server. It wraps group.ErrStopped, so that
+// group.Restart does not try again.
+type servedError struct{}
+
+func (servedError) Error() string {
+	return "another task serves this server, or has served it; each task needs a server of its own, made in the task if that is called again"
+}
+
+func (servedError) Unwrap() error { return group.ErrStopped }

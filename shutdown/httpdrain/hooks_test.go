@@ -436,7 +436,7 @@ func TestServerClosed(t *testing.T) {
 
 // A server has one task, which runs once. A second task fails, and the first is not affected.
 func TestServerOfAnotherTask(t *testing.T) {
-	const want = "httpdrain: another task serves this server, or has served it; each task needs a server of its own"
+	const want = "httpdrain: another task serves this server, or has served it; each task needs a server of its own, made in the task if that is called again"
 	srv := &http.Server{Handler: hello}
 	s := start(t, srv)
 	awaitClose(t, s, false) // it has begun

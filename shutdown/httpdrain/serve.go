@@ -53,7 +53,8 @@ import (
 // its context.
 //
 // Serve panics if srv is nil. A server can be served once: a second task for it, or a second run
-// of the same task, fails at once. A task that could not listen may be run again.
+// of the same task, fails at once with an error that wraps group.ErrStopped. A task with
+// group.Restart has to make the server itself. A task that could not listen may be run again.
 func Serve(srv *http.Server, opts ...Option) func(ctx context.Context) error {
 	if srv == nil {
 		panic("httpdrain: Serve was given a nil server, at " + site.Caller(2))
@@ -189,7 +190,7 @@ func (s *server) wrapHandler() error {
 	handlerMu.Lock()
 	defer handlerMu.Unlock()
 	if _, taken := s.srv.Handler.(*server); taken {
-		return errors.New("another task serves this server, or has served it; each task needs a server of its own")
+		return servedError{}
 	}
 	s.userHandler, s.handler = s.srv.Handler, s.srv.Handler
 	if s.handler == nil {
