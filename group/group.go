@@ -10,6 +10,7 @@
 //     stacks.
 //   - A panic or runtime.Goexit is an error that stops the group.
 //   - Tasks can be added and stopped while the group runs.
+//   - A task can be called again after a failure, or fail without stopping the group.
 //   - A Group's Run method is itself a task, so groups nest.
 //
 // When the program of a shutdown.Coordinator stops, its groups stop within the program's grace

@@ -25,7 +25,8 @@ func MayFinish() Option {
 // has to be filled, a connection that has to be made. Tasks that were added after it are not begun
 // before that, in a Concurrent group too.
 //
-// If the task has not called Started within atMost, its context ends, and the group stops. The task
+// If the task has not called Started within atMost, its context ends, and the group stops, unless
+// the task has Restart or MayFail. The task
 // fails with a *StartError, which has the stacks of the task and of all tasks of groups within it.
 // The group's Grace limits how long the task may take to return. Once a stop of the program was
 // requested, atMost no longer applies. Zero and math.MaxInt64 mean no limit.
@@ -47,6 +48,9 @@ func Warmup(atMost time.Duration) Option {
 // MayFail lets the task fail without stopping the group: by an error, a panic or runtime.Goexit.
 // The task ends alone, and the group goes on. Run joins the task's error, after those of the other
 // tasks, so the failure counts for the exit status of the program.
+//
+// With Warmup, such a task may also fail to start. Tasks that wait for it are then begun. If it has
+// exceeded its Warmup, they wait until it has returned, or was abandoned after the group's Grace.
 //
 // The report of a Coordinator has a line for such a failure even if it was before the stop. Its
 // Start is then negative. Run and the report have the first 100 of these failures, and the number of

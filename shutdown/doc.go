@@ -32,7 +32,8 @@
 //   - a call of [Stop], [Shutdown], [Exit] or [Coordinator.Quiesce]
 //   - the end of the context given to Run
 //   - main's return
-//   - the failure of a task of a group that main runs
+//   - the failure of a task of a group that main runs, unless the task has [group.MayFail], or is
+//     called again by [group.Restart]
 //   - the end of a task that was started with Start
 //
 // Quiesce only announces a stop: the delay begins, and the program goes on. If the request follows
