@@ -26,10 +26,10 @@ func MayFinish() Option {
 // before that, in a Concurrent group too.
 //
 // If the task has not called Started within atMost, its context ends, and the group stops, unless
-// the task has Restart or MayFail. The task
-// fails with a *StartError, which has the stacks of the task and of all tasks of groups within it.
-// The group's Grace limits how long the task may take to return. Once a stop of the program was
-// requested, atMost no longer applies. Zero and math.MaxInt64 mean no limit.
+// the task has Restart or MayFail. The task fails with a *StartError, which has the stacks of the
+// task and of all tasks of groups within it. The group's Grace limits how long the task may take to
+// return. Once a stop of the program was requested, atMost no longer applies. Zero and math.MaxInt64
+// mean no limit.
 //
 // A task that returns nil before it has called Started fails with a *StartError, too, unless it has
 // MayFinish: then it has started and finished, like a migration.
