@@ -295,15 +295,15 @@ var groupMutants = []mutant{
 	},
 	{
 		name: "a task that may finish stops the group", breaks: "a task with MayFinish that returns nil ends alone",
-		in: "group.owner.Returned", old: "policyOf(n).mayFinish || n.Tree().Host.Stopping()", new: "n.Tree().Host.Stopping()",
+		in: "group.owner.Returned", old: "policyOf(n).mayFinish || host.Stopping()", new: "host.Stopping()",
 	},
 	{
 		name: "a task that ends after t0 stops its group", breaks: "from t0 on a task that ends without an error ends alone",
-		in: "group.owner.Returned", old: "policyOf(n).mayFinish || n.Tree().Host.Stopping()", new: "policyOf(n).mayFinish",
+		in: "group.owner.Returned", old: "policyOf(n).mayFinish || host.Stopping()", new: "policyOf(n).mayFinish",
 	},
 	{
 		name: "a task that fails while its group stops by itself does not reach the program", breaks: "a failing task of main's group stamps t0, also while that group stops by itself",
-		in: "group.owner.Returned", old: "g.notifyHost(now, &TaskError{n.Name(), r.Err}, true)", new: "",
+		in: "group.owner.Returned", old: "g.notifyHost(now, &TaskError{n.Name(), err}, true)", new: "",
 	},
 	{
 		name: "the interrupt of a pair that may finish is not called", breaks: "interrupt is called also for an execute that has returned",
