@@ -48,7 +48,8 @@ func (s *subject) neighbours() {
 var proxies = []string{"istio-proxy", "proxyv2", "envoy", "linkerd-proxy", "linkerd/proxy", "cloud-sql-proxy", "cloudsql-proxy", "gce-proxy"}
 
 // proxy finds a proxy that stops at the same time as the program, which then drains without it. beside
-// is the proxy with its hook.
+// is the proxy with its hook. The versions are those of the feature gate SidecarContainers in
+// pkg/features/kube_features.go of Kubernetes.
 func (s *subject) proxy(p *manifest.Program, beside *subject) {
 	c := p.Container
 	if p.Sidecar || s.program.Sidecar || !isProxy(c) || beside.Mode == Foreign || beside.Sums.PreStop >= s.Sums.Required() {
@@ -68,7 +69,9 @@ func isProxy(c *corev1.Container) bool {
 	})
 }
 
-// restarts finds a restart policy of a regular container, which is not what makes a native sidecar.
+// restarts finds a restart policy of a regular container, which is not what makes a native sidecar. The
+// versions are those of the feature gates ContainerRestartRules and RestartAllContainersOnContainerExits
+// in pkg/features/kube_features.go of Kubernetes.
 func (r *Result) restarts(p *manifest.Program) {
 	c := p.Container
 	if manifest.IsSidecar(c) && !p.Sidecar && len(c.RestartPolicyRules) == 0 {

@@ -10,7 +10,8 @@ import (
 )
 
 // signals checks that the signal of the kubelet reaches the program, and that the program handles
-// it.
+// it. For stopSignal see KEP-4960, and ContainerStopSignals in pkg/features/kube_features.go of
+// Kubernetes.
 func (s *subject) signals() {
 	s.shell()
 	stop := s.program.Signal
