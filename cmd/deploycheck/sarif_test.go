@@ -98,13 +98,13 @@ func TestSARIFWithoutFindings(t *testing.T) {
 
 // The characters that end a field of a workflow command are escaped.
 func TestGitHub(t *testing.T) {
-	files := map[string]string{"a,b:100%.yaml": tooShort, "c.yaml": strings.Replace(fits, "terminationGracePeriodSeconds: 30, ", "", 1)}
+	files := map[string]string{"a,b 100%.yaml": tooShort, "c.yaml": strings.Replace(fits, "terminationGracePeriodSeconds: 30, ", "", 1)}
 	_, stdout, _ := command(t, files, "", "-o", "github", ".")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	if len(lines) != 3 {
 		t.Fatalf("%d lines, want two findings and a summary:\n%s", len(lines), stdout)
 	}
-	if want := "::error file=a%2Cb%3A100%25.yaml,line=4,title=deploycheck%3A grace-too-short::Pod/short, app: preStop 0s"; !strings.HasPrefix(lines[0], want) || !strings.Contains(lines[0], "%0Afix: ") {
+	if want := "::error file=a%2Cb 100%25.yaml,line=4,title=deploycheck%3A grace-too-short::Pod/short, app: preStop 0s"; !strings.HasPrefix(lines[0], want) || !strings.Contains(lines[0], "%0Afix: ") {
 		t.Errorf("%s\nwant %s", lines[0], want)
 	}
 	if want := "::notice file=c.yaml,line=4,title=deploycheck%3A grace-default::Pod/fits, app: "; !strings.HasPrefix(lines[1], want) {
