@@ -1,5 +1,6 @@
-// Command deploycheck checks that a program stops before Kubernetes kills it. It compares the time
-// that the program needs with the grace period, the preStop hook and the signal in its manifests.
+// Command deploycheck checks that a program stops before its platform kills it. It compares the time
+// that the program needs with the grace period, the hook and the signal in the files of the platform:
+// Kubernetes, Compose, systemd and others.
 //
 //	deploycheck -delay 5s -drain 20s -prestop-port 9090 deploy/
 //	app plan | deploycheck -plan - deploy/
@@ -105,7 +106,7 @@ func (r *report) noWorkload(name string, code finding.Code, skipped []string) {
 	if len(skipped) > 0 {
 		message = "no workload, only " + kinds(count(skipped))
 	}
-	result.Add(code, message, "nothing, if this is intended; otherwise name the files with the Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers, Jobs, CronJobs and Pods")
+	result.Add(code, message, "nothing, if this is intended; otherwise name the files that say how the program runs: Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers, Jobs, CronJobs, Pods, or those of another platform")
 	r.results = append(r.results, result)
 }
 
@@ -122,7 +123,7 @@ func (r *report) status(o *options, stderr io.Writer) int {
 	worst, checked := finding.Note, false
 	for i := range r.results {
 		worst = max(worst, r.results[i].Severity())
-		checked = checked || r.results[i].Sums != nil
+		checked = checked || r.results[i].Mode != ""
 	}
 	switch {
 	case r.badInput:

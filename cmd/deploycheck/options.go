@@ -32,16 +32,17 @@ type options struct {
 
 const usage = `usage: deploycheck [flags] FILE|DIRECTORY|- ...
 
-deploycheck checks that a program stops before Kubernetes kills it. It compares
+deploycheck checks that a program stops before its platform kills it. It compares
 the time that the program needs with the time that its manifests give it:
 
   required = preStop wait + in-process delay + drain + cleanup
   headroom = terminationGracePeriodSeconds - required
 
-It reads the Deployments, StatefulSets, DaemonSets, ReplicaSets,
-ReplicationControllers, Jobs, CronJobs and Pods in YAML and JSON files with one or more documents, and in Lists. In a
-directory it reads all files *.yaml, *.yml and *.json, recursively. - is standard
-input.
+It reads Kubernetes manifests (Deployments, StatefulSets, DaemonSets, ReplicaSets,
+ReplicationControllers, Jobs, CronJobs and Pods), Compose files, Dockerfiles, systemd
+units, ECS task definitions and Nomad jobs in JSON, fly.toml and Procfiles. In a
+directory it reads all files *.yaml, *.yml, *.json and *.service, and those with the
+names of the other kinds, recursively. - is standard input.
 
 The exit status is 0 if there are no errors, 1 if there are errors (with -strict
 also for warnings), and 2 if an input cannot be read or understood.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 // formats are the values of -o.
@@ -68,7 +69,13 @@ func recordOf(r *check.Result) record {
 	return rec
 }
 
-func inSeconds(d time.Duration) *float64 { return new(d.Seconds()) }
+// inSeconds returns nil, which is null in JSON, for the grace period of a program that is never killed.
+func inSeconds(d time.Duration) *float64 {
+	if d >= manifest.Forever {
+		return nil
+	}
+	return new(d.Seconds())
+}
 
 // passedOver reports whether the result only says that a file has no workload. A directory has many such
 // files: only the summary counts them for a person.

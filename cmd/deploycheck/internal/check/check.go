@@ -46,7 +46,12 @@ func (s Sums) Required() time.Duration { return s.PreStop + s.Delay + s.Drain + 
 
 // Headroom is the time between the program's exit and the end of the grace period. It may be
 // negative.
-func (s Sums) Headroom() time.Duration { return s.Grace - s.Required() }
+func (s Sums) Headroom() time.Duration {
+	if s.Grace >= manifest.Forever {
+		return manifest.Forever
+	}
+	return s.Grace - s.Required()
+}
 
 func (s Sums) String() string {
 	return fmt.Sprintf("preStop %s + delay %s + drain %s + cleanup %s = %s of %s",
@@ -55,6 +60,9 @@ func (s Sums) String() string {
 
 // Seconds formats d in seconds, as manifests do: 90s, not 1m30s.
 func Seconds(d time.Duration) string {
+	if d >= manifest.Forever {
+		return "infinity"
+	}
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
 }
 
@@ -114,7 +122,10 @@ func (b Budget) Workload(w *manifest.Workload) []Result {
 	for _, f := range w.Faults {
 		first.add(f)
 	}
-	if w.Programs == nil {
+	if len(w.Programs) == 0 && w.Pod == nil {
+		if len(w.Faults) == 0 {
+			first.Add(finding.NoContainers, "the "+w.Kind+" file starts no program", "nothing, if this is intended; otherwise check the indentation")
+		}
 		return []Result{first}
 	}
 	programs := b.pick(w, &first)
@@ -163,6 +174,8 @@ func (s *subject) check() {
 	s.Sums = &Sums{Grace: s.program.Grace.Value, Delay: s.budget.Delay, Drain: s.budget.Drain, Cleanup: s.budget.Cleanup}
 	if s.container != nil {
 		s.hook()
+	} else {
+		s.before()
 	}
 	s.arithmetic()
 	s.waits()
@@ -174,6 +187,9 @@ func (s *subject) check() {
 	if s.container != nil {
 		s.neighbours()
 	}
+	if s.program.Grace.Field == "" {
+		s.Sums = nil
+	}
 }
 
 // pick returns the programs to check. If there are none, it adds a finding.
@@ -183,6 +199,9 @@ func (b Budget) pick(w *manifest.Workload, r *Result) []*manifest.Program {
 	case w.Pod != nil && len(w.Pod.Spec.Containers) == 0:
 		r.Add(finding.NoContainers, "there is no container in "+w.PodPath(), "check the indentation: the API server rejects a pod without containers")
 		return nil
+	case w.Pod == nil && len(w.Programs) == 1 && (b.Container == "" || w.Programs[0].Name == ""),
+		w.Pod != nil && len(w.Pod.Spec.Containers) == 1 && b.Container == "":
+		return []*manifest.Program{&w.Programs[0]} // not a native sidecar beside it
 	case b.Container != "":
 		if p := named(w, b.Container); p != nil {
 			return []*manifest.Program{p}
@@ -190,13 +209,19 @@ func (b Budget) pick(w *manifest.Workload, r *Result) []*manifest.Program {
 		r.Add(finding.ContainerAbsent, fmt.Sprintf("no container is named %s, only %s: not checked", b.Container, list(names(w))),
 			"nothing, if the program is not part of this workload; otherwise correct -container")
 		return nil
-	case w.Pod == nil && len(w.Programs) == 1, w.Pod != nil && len(w.Pod.Spec.Containers) == 1:
-		return []*manifest.Program{&w.Programs[0]} // not a native sidecar beside it
 	}
 	if p := named(w, w.Default); p != nil {
 		return []*manifest.Program{p}
 	}
 	var declared []*manifest.Program
+	for i := range w.Programs {
+		if w.Programs[i].Own {
+			declared = append(declared, &w.Programs[i])
+		}
+	}
+	if len(declared) > 0 {
+		r.passedOver(w)
+	}
 	for i := range w.Programs {
 		if p := &w.Programs[i]; p.Container != nil && b.handshakes(w, p) {
 			declared = append(declared, p)
@@ -216,7 +241,7 @@ func (b Budget) handshakes(w *manifest.Workload, p *manifest.Program) bool {
 }
 
 func (r *Result) ambiguous(w *manifest.Workload) {
-	what, fix := "the "+w.Kind+" has", "name it with -container"
+	what, fix := "the file has", "name it with -container"
 	if w.Pod != nil {
 		what, fix = "the pod has the containers", fix+", or with the annotation kubectl.kubernetes.io/default-container"
 	}

@@ -21,7 +21,7 @@ const (
 func (s *subject) environment() {
 	total, known := s.variable(graceVariable)
 	sleep, sleepKnown := s.variable(sleepVariable)
-	if !known {
+	if !known || s.program.Grace.Field == "" || s.program.Grace.Value >= manifest.Forever {
 		return
 	}
 	grace := s.Sums.Grace

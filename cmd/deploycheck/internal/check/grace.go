@@ -23,28 +23,42 @@ const (
 
 func (s *subject) arithmetic() {
 	grace := s.program.Grace
+	if grace.Field == "" {
+		return // such as a Dockerfile
+	}
 	defer s.at(grace.Field)()
 	defer s.offer(grace)
 	name := lastPart(grace.Field)
+	write := func(d time.Duration) string {
+		switch {
+		case grace.Write == nil:
+			return "nothing, it cannot be set"
+		case grace.Most > 0 && d > grace.Most:
+			return grace.AtMost
+		}
+		return grace.Write(d)
+	}
 	needed := wholeSeconds(s.Sums.Required() + s.budget.Margin)
 	switch {
 	case !grace.IsSet():
-		s.Add(finding.GraceDefault, fmt.Sprintf("%s is not set: the default is %s", name, Seconds(grace.Value)), "set it: "+grace.Write(max(needed, grace.Value)))
+		s.graceDefault(name, write(max(needed, grace.Value)))
+	case grace.Value >= manifest.Forever && !s.has(finding.GraceInfinite):
+		s.Add(finding.GraceInfinite, fmt.Sprintf("%s is %s: a program that hangs is never killed", name, grace.Text), "nothing, if the program ends by itself, as with package shutdown")
 	case grace.Value <= 0 || strings.HasPrefix(grace.Text, "-"):
-		s.Add(finding.GraceZero, fmt.Sprintf("%s is %s: the program is killed at once, or within two seconds", name, grace.Text), grace.Write(needed))
+		s.Add(finding.GraceZero, fmt.Sprintf("%s is %s: the program is killed at once, or within two seconds", name, grace.Text), write(needed))
 	}
 	headroom := s.Sums.Headroom()
-	fix := fmt.Sprintf("%s (%s and a margin of %s), or shorten the program's stop", grace.Write(needed), Seconds(s.Sums.Required()), Seconds(s.budget.Margin))
+	fix := fmt.Sprintf("%s (%s and a margin of %s), or shorten the program's stop", write(needed), Seconds(s.Sums.Required()), Seconds(s.budget.Margin))
 	switch {
 	case s.has(finding.SleepTooLong):
 		// The object is rejected, so it has no grace period.
 	case headroom < 0:
 		s.Add(finding.GraceTooShort, fmt.Sprintf("%s: killed %s before the program exits", s.Sums, Seconds(-headroom)), fix)
 	case headroom < s.budget.Margin:
-		s.Add(finding.GraceTight, fmt.Sprintf("%s: the headroom of %s is less than the margin of %s for the kubelet's jitter and a throttled CPU", s.Sums, Seconds(headroom), Seconds(s.budget.Margin)), fix)
+		s.Add(finding.GraceTight, fmt.Sprintf("%s: the headroom of %s is less than the margin of %s for the platform's jitter and a throttled CPU", s.Sums, Seconds(headroom), Seconds(s.budget.Margin)), fix)
 	}
 	if own := s.budget.Grace; own > 0 && headroom >= 0 && s.Mode != Foreign && s.sleep()+own > s.Sums.Grace {
-		s.Add(finding.ProgramGrace, fmt.Sprintf("the program's grace period ends %s after the pod's deletion, and SIGKILL comes after %s: if a step hangs, the program is killed before it reports the step",
+		s.Add(finding.ProgramGrace, fmt.Sprintf("the program's grace period ends %s after the request to stop, and SIGKILL comes after %s: if a step hangs, the program is killed before it reports the step",
 			Seconds(s.sleep()+own), Seconds(s.Sums.Grace)), fmt.Sprintf("a grace period of the program of at most %s", Seconds(max(0, s.Sums.Grace-s.sleep()-s.budget.Margin))))
 	}
 }
@@ -61,10 +75,13 @@ func (s *subject) offer(grace manifest.Setting[time.Duration]) {
 
 // edit returns the edit that sets the grace period, or nil.
 func (s *subject) edit(grace manifest.Setting[time.Duration], d time.Duration) *finding.Edit {
+	if grace.Write == nil || grace.Most > 0 && d > grace.Most {
+		return nil
+	}
 	text := grace.Write(d)
 	e := &finding.Edit{Value: text[strings.LastIndexAny(text, " =")+1:]}
 	if grace.IsSet() {
-		if e.Place = s.workload.Place(grace.Field); e.Place.Text == "" {
+		if e.Place = s.workload.Place(grace.Field); e.Place.Text == "" || e.Place.Column == 0 {
 			return nil // in quotes, or from another place
 		}
 		return e
@@ -98,12 +115,12 @@ func (s *subject) waits() {
 	wait := s.Sums.PreStop + s.Sums.Delay
 	switch {
 	case s.workload.IsJob() && wait > 0:
-		s.Add(finding.JobDelay, fmt.Sprintf("the %s waits for %s before it stops, although it gets no requests", s.workload.Kind, Seconds(wait)),
+		s.Add(finding.JobDelay, fmt.Sprintf("the %s waits for %s before it stops, although it gets no requests", s.jobKind(), Seconds(wait)),
 			"set the program's delay to 0, and remove the preStop hook")
 	case s.Sums.PreStop > 0 && s.Sums.Delay > 0:
 		s.Add(finding.DoubleWait, fmt.Sprintf("the hook waits for %s, and then the program waits for another %s", Seconds(s.Sums.PreStop), Seconds(s.Sums.Delay)),
 			"remove the hook, set the program's delay to 0, or use the program's own handshake as the hook")
-	case s.workload.IsJob() || wait >= propagation || s.Mode == Foreign: // such a hook may wait for longer
+	case s.workload.IsJob() || s.container == nil || wait >= propagation || s.Mode == Foreign: // such a hook may wait for longer
 	case len(s.workload.Services) > 0 && wait <= kubeProxy:
 		s.Add(finding.ServiceWaitShort, fmt.Sprintf("it is behind %s and serves for %s after the pod's deletion: kube-proxy may send requests for longer, and they are lost", serviceList(s.workload.Services), Seconds(wait)),
 			fmt.Sprintf("a delay of %s; 15 s to 30 s behind a cloud's load balancer", Seconds(propagation)))

@@ -10,7 +10,7 @@ import (
 var shells = []string{"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"}
 
 // inits are the init programs that forward signals to their child.
-var inits = []string{"tini", "dumb-init", "catatonit"}
+var inits = []string{"docker-init", "tini", "dumb-init", "catatonit"}
 
 // withoutShell returns the arguments of the shell, if argv begins with one.
 func withoutShell(argv []string) (args []string, ok bool) {

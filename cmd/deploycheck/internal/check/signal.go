@@ -24,6 +24,11 @@ func (s *subject) signals() {
 	case s.container != nil && stop.IsSet() && stop.Value != "SIGTERM":
 		s.Add(finding.StopSignalAlpha, fmt.Sprintf("stopSignal %s needs the feature gate ContainerStopSignals (alpha since 1.33, off by default in 1.37 still): without it the kubelet sends SIGTERM or the image's STOPSIGNAL", stop.Value),
 			"handle both signals in the program, or remove stopSignal")
+	case stop.Fixed && !handles:
+		s.Add(finding.StopSignal, fmt.Sprintf("the platform sends %s, and the program handles %s", stop.Value, only(s.budget.Signals)), s.signalFix())
+	case s.container == nil && !stop.IsSet() && !handles:
+		s.Add(finding.SIGTERMUnheard, fmt.Sprintf("the platform sends %s if the image has no STOPSIGNAL, and the program handles %s", stop.Value, only(s.budget.Signals)),
+			"handle SIGTERM in the program; nothing, if the image has a STOPSIGNAL that the program handles")
 	case s.container != nil && !stop.IsSet() && !handles:
 		s.Add(finding.SIGTERMUnheard, fmt.Sprintf("the kubelet sends %s, and the program handles %s", stop.Value, only(s.budget.Signals)),
 			"handle SIGTERM in the program; nothing, if the image has a STOPSIGNAL that the program handles")
@@ -47,10 +52,13 @@ func (s *subject) shell() {
 	script, isScript := shellScript(argv)
 	switch {
 	case isScript && !replacesShell(script):
-		s.Add(finding.ShellPID1, fmt.Sprintf("%s is the first process, and does not forward SIGTERM to the program (some shells, not all, replace themselves by a single command)", argv[0]),
-			"write exec before the program, or run it without a shell: command: [\"/app\", \"-flag\"]")
+		s.Add(finding.ShellPID1, fmt.Sprintf("%s is the first process, and does not forward the signal to the program (some shells, not all, replace themselves by a single command)", argv[0]),
+			"write exec before the program, or run it without a shell: [\"/app\", \"-flag\"]")
 	case isShell && !isScript && len(args) > 0:
-		s.Add(finding.ShellScript, fmt.Sprintf("%s %s: SIGTERM does not reach the program unless the script starts it with exec", argv[0], strings.Join(args, " ")),
+		s.Add(finding.ShellScript, fmt.Sprintf("%s %s: the signal does not reach the program unless the script starts it with exec", argv[0], strings.Join(args, " ")),
+			"make sure that the script starts the program with exec")
+	case s.container == nil && len(argv) > 0 && path.Ext(argv[0]) == ".sh":
+		s.Add(finding.ShellScript, fmt.Sprintf("%s is a script: the signal does not reach the program unless the script starts it with exec", argv[0]),
 			"make sure that the script starts the program with exec")
 	}
 }

@@ -49,6 +49,10 @@ const (
 	GraceTooShort     Code = "grace-too-short"
 	GraceTight        Code = "grace-tight"
 	ProgramGrace      Code = "program-grace-too-long"
+	GraceLimit        Code = "grace-limit"
+	GraceCapped       Code = "grace-capped"
+	GraceInfinite     Code = "grace-infinite"
+	GraceExtended     Code = "grace-extended"
 	ProbeGraceShort   Code = "probe-grace-too-short"
 	ProbeGraceInvalid Code = "probe-grace-invalid"
 
@@ -100,6 +104,12 @@ const (
 	ProxyBeside    Code = "proxy-beside"
 	SidecarNotInit Code = "sidecar-not-init"
 	RestartRules   Code = "restart-rules"
+
+	ContainerPassed  Code = "container-passed-over"
+	CommandCut       Code = "command-cut"
+	KillMode         Code = "kill-mode"
+	RestartAfterStop Code = "restart-after-stop"
+	PreStopOutside   Code = "prestop-outside"
 )
 
 var severities = map[Code]Severity{
@@ -123,6 +133,10 @@ var severities = map[Code]Severity{
 	GraceTooShort:     Error,
 	GraceTight:        Warning,
 	ProgramGrace:      Warning,
+	GraceLimit:        Error,
+	GraceCapped:       Warning,
+	GraceInfinite:     Note,
+	GraceExtended:     Note,
 	ProbeGraceShort:   Warning,
 	ProbeGraceInvalid: Error,
 
@@ -174,6 +188,12 @@ var severities = map[Code]Severity{
 	ProxyBeside:    Warning,
 	SidecarNotInit: Warning,
 	RestartRules:   Note,
+
+	ContainerPassed:  Note,
+	CommandCut:       Error,
+	KillMode:         Error,
+	RestartAfterStop: Warning,
+	PreStopOutside:   Note,
 }
 
 // Codes returns all codes with their severities.

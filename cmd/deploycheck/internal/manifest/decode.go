@@ -102,6 +102,13 @@ func (f *File) fail(at place, api bool, err error) {
 	f.Errs = append(f.Errs, &Error{File: f.Name, Document: at.document, Place: at.lookup()(""), API: api, Err: err})
 }
 
+// errNoObject is the reason why a document is not read. A document of that kind in a directory may be
+// a file of another tool.
+var errNoObject = errors.New("this is not a Kubernetes object")
+
+// foreign is the kind of an object of another tool.
+const foreign = "non-Kubernetes"
+
 // head has the fields by which objects are told apart.
 type head struct {
 	APIVersion string          `json:"apiVersion"`
@@ -124,7 +131,7 @@ func (f *File) object(at place, doc document) {
 		return
 	}
 	if !isObject(doc.raw) {
-		f.fail(at, false, errors.New("this is not a Kubernetes object"))
+		f.fail(at, false, errNoObject)
 		return
 	}
 	var h head
@@ -156,7 +163,7 @@ func (f *File) object(at place, doc document) {
 	case isList:
 		f.list(at, doc, items)
 	case h.isForeign() && at.lists == 0:
-		f.Skipped = append(f.Skipped, "non-Kubernetes")
+		f.Skipped = append(f.Skipped, foreign)
 	case h.APIVersion == "" || h.Kind == "":
 		f.fail(at, true, fmt.Errorf("apiVersion is %q and kind is %q: an object needs both", h.APIVersion, h.Kind))
 	default:

@@ -47,6 +47,8 @@ type Workload struct {
 	Programs []Program
 	// Default is the name of the program that the file itself calls the main one, or empty.
 	Default string
+	// Batch is true for a job that runs to completion.
+	Batch bool
 	// The following fields are for Kubernetes only. Pod is the template of the pods. MinReady is
 	// minReadySeconds; it is nil if the kind does not have it. Services are the names of the
 	// Services in the inputs that select the pods.
@@ -92,7 +94,7 @@ func (w *Workload) PodPath() string {
 }
 
 // IsJob reports whether its pods run to completion.
-func (w *Workload) IsJob() bool { return w.Kind == "Job" || w.Kind == "CronJob" }
+func (w *Workload) IsJob() bool { return w.Batch || w.Kind == "Job" || w.Kind == "CronJob" }
 
 // An Error is the reason why a file or document could not be read.
 type Error struct {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -41,6 +42,17 @@ func placeOf(n *yaml.Node) finding.Place {
 		p.Text = n.Value
 	}
 	return p
+}
+
+// placeIn is the place of a value after the first = of a line. A value that is not there, such as one
+// on several lines, has no column.
+func placeIn(number int, line, value string) finding.Place {
+	after := strings.IndexByte(line, '=') + 1
+	i := after + strings.Index(line[after:], value)
+	if value == "" || i < after {
+		return finding.Place{Line: number}
+	}
+	return finding.Place{Line: number, Column: utf8.RuneCountInString(line[:i]) + 1, Text: value}
 }
 
 // find follows a path such as spec.containers[0].lifecycle as far as the nodes go. Without an index it

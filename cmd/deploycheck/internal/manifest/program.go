@@ -22,6 +22,13 @@ type Program struct {
 	// Env are the variables of its environment. The last one of a name counts.
 	Env   []Variable
 	Ports []Port
+	// Own is true if the file says that this is the program, and not another one that runs with
+	// it. It is for formats in which more than one may be it.
+	Own bool
+	// Before are the commands that the platform runs before the signal, and Wait is how long it
+	// waits before the signal. Neither is in the grace period.
+	Before [][]string
+	Wait   time.Duration
 	// Container is set in Kubernetes only. Sidecar is true for a native sidecar.
 	Container *corev1.Container
 	Sidecar   bool
@@ -38,6 +45,12 @@ type Setting[T any] struct {
 	// Beside is the path of a field before which this one can be written where the file does not
 	// have it. It is empty if the format has no such place.
 	Beside string
+	// Fixed is true for a default that nothing outside the file changes, such as an image.
+	Fixed bool
+	// Most is the greatest value that the platform allows; zero means that there is no limit.
+	// AtMost says what to do if a greater one is needed.
+	Most   T
+	AtMost string
 	// Write returns the field with a value, as the format writes it: stop_grace_period: 30s.
 	// It is nil if findings never suggest another value.
 	Write func(T) string

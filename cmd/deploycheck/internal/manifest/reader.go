@@ -18,8 +18,17 @@ type reader struct {
 
 // readers has the reader of each kind. The last one takes the files that no other one recognises.
 var readers = []reader{
-	{"kubernetes", isManifest, func(string, []byte) bool { return true }, kubernetes},
+	{"dockerfile", namedDockerfile, isDockerfile, dockerfile},
+	{"systemd", namedUnit, isUnit, systemd},
+	{"procfile", namedProcfile, isProcfile, procfile},
+	{"fly", namedFly, isFly, fly},
+	{"ecs", isManifest, isECS, ecs},
+	{"nomad", namedNomad, isNomad, nomad},
+	{"compose", isManifest, isCompose, compose},
+	{kubernetesKind, isManifest, func(string, []byte) bool { return true }, kubernetes},
 }
+
+const kubernetesKind = "kubernetes"
 
 // Kinds returns the kinds of files.
 func Kinds() []string {

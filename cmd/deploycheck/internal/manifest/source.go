@@ -1,10 +1,13 @@
 package manifest
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -47,7 +50,7 @@ func read(arg, kind string, stdin io.Reader) []File {
 		case entry.IsDir() && path != arg && (strings.HasPrefix(entry.Name(), ".") || ofChart(path)):
 			return fs.SkipDir
 		case isKnown(path, kind) && isFile(path):
-			files = append(files, readFile(path, kind))
+			files = append(files, found(path, kind))
 		}
 		return nil
 	})
@@ -71,6 +74,24 @@ func readFile(path, kind string) File {
 	data, err := os.ReadFile(path)
 	return decode(path, kind, data, err)
 }
+
+// found reads a file that was found in a directory. It skips the files of other tools, such as lists in
+// YAML and JSON with comments.
+func found(path, kind string) File {
+	data, err := os.ReadFile(path)
+	f := decode(path, kind, data, err)
+	if err != nil || len(f.Errs) == 0 || kind != "" || readerOf(path, kind, data).kind != kubernetesKind || manifestLike.Match(data) {
+		return f
+	}
+	numbered := bytes.Contains(data, []byte("apiVersion"))
+	if numbered || strings.EqualFold(filepath.Ext(path), ".json") || errors.Is(f.Errs[0], errNoObject) {
+		return File{Name: path, Skipped: []string{foreign}}
+	}
+	return f
+}
+
+// manifestLike matches text that may be a manifest. Other tools number their apiVersion.
+var manifestLike = regexp.MustCompile(`apiVersion"?\s*:\s*"?[^\s"0-9]`)
 
 func decode(name, kind string, data []byte, err error) File {
 	if err != nil {

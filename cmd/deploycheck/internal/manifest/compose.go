@@ -1,0 +1,344 @@
+package manifest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/mattn/go-shellwords"
+	"github.com/sirupsen/logrus"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
+)
+
+// composeGrace is the default of stop_grace_period (compose-spec, 05-services.md, October 2026).
+const composeGrace = 10 * time.Second
+
+// The files that docker compose takes if none is named, in the order of preference
+// (compose-go 2.16, cli/options.go).
+var (
+	composeNames     = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
+	composeOverrides = []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"}
+)
+
+// composePart is in the error of compose-go about a service that another file completes.
+const composePart = "neither an image nor a build"
+
+// compose-go logs a warning for each variable that is not set.
+func init() { logrus.SetOutput(io.Discard) }
+
+var (
+	composeName = regexp.MustCompile(`^(docker-)?compose([.-].*)?\.ya?ml$`)
+	hasServices = regexp.MustCompile(`(?m)^services:|"services"`)
+	hasKind     = regexp.MustCompile(`(?m)^(apiVersion|kind):`)
+)
+
+// isCompose recognises a Compose file by its name, and others by services with an image or a build.
+func isCompose(name string, data []byte) bool {
+	if hasKind.Match(data) {
+		return false
+	}
+	if composeName.MatchString(strings.ToLower(filepath.Base(name))) {
+		return true
+	}
+	if !hasServices.Match(data) {
+		return false
+	}
+	var o struct {
+		Services map[string]map[string]any `yaml:"services"`
+	}
+	if yaml.Unmarshal(data, &o) != nil {
+		return false
+	}
+	for _, s := range o.Services {
+		for _, key := range []string{"image", "build", "extends"} {
+			if s[key] != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// A composeFile is a Compose file that is being read, with the files that are merged into it.
+type composeFile struct {
+	name  string
+	dir   string // absolute
+	files []types.ConfigFile
+	env   types.Mapping
+}
+
+// compose reads a Compose file as docker compose does: with the override file beside it, the file .env
+// and the variables of the environment, and with the services of all profiles.
+func compose(name string, data []byte) File {
+	f := File{Name: name}
+	c := composeFile{name: name}
+	if first := c.partOf(); first != "" {
+		f.Skipped = append(f.Skipped, "override of "+first)
+		return f
+	}
+	err := c.open(data)
+	if err != nil {
+		f.Errs = append(f.Errs, &Error{File: name, Err: err})
+		return f
+	}
+	nodes := places(data)
+	w := Workload{File: name, Document: 1, Kind: "Compose", Lookup: func(field string) finding.Place {
+		p := nodes(1, field)
+		if strings.Contains(p.Text, "$") {
+			p.Text = "" // a variable is not replaced by a value
+		}
+		return p
+	}}
+	project, commands, err := c.load()
+	if err != nil && strings.Contains(err.Error(), composePart) && c.addFirst() {
+		project, commands, err = c.load()
+	}
+	if err != nil && strings.Contains(err.Error(), composePart) {
+		err = fmt.Errorf("%w (if it is a part of another file, check both: docker compose -f compose.yaml -f %s config | deploycheck -)", err, filepath.Base(name))
+	}
+	if err != nil {
+		if !w.composeFault(err) {
+			f.Errs = append(f.Errs, &Error{File: name, Err: asTemplate(c.plain(err), data)})
+			return f
+		}
+		w.Name = filepath.Base(c.dir)
+		f.Workloads = append(f.Workloads, w)
+		return f
+	}
+	w.Name = project.Name
+	for _, service := range slices.Sorted(maps.Keys(project.Services)) {
+		s := project.Services[service]
+		if s.Provider == nil { // a provider is no container
+			w.Programs = append(w.Programs, w.composeProgram(&s, commands[service]))
+		}
+	}
+	f.Workloads = append(f.Workloads, w)
+	return f
+}
+
+// partOf returns the file that the override file belongs to, if this is one.
+func (c *composeFile) partOf() string {
+	dir, base := filepath.Split(c.name)
+	if slices.Contains(composeOverrides, base) {
+		return firstOf(dir, composeNames)
+	}
+	return ""
+}
+
+// firstOf returns the first of the names that exists in a folder.
+func firstOf(dir string, names []string) string {
+	for _, name := range names {
+		if isRegular(filepath.Join(dir, name)) {
+			return name
+		}
+	}
+	return ""
+}
+
+func isRegular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func (c *composeFile) open(data []byte) (err error) {
+	dir, base := filepath.Split(c.name)
+	if c.name == Stdin {
+		dir = ""
+	}
+	if c.dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	if err := withoutCycles(data); err != nil {
+		return err
+	}
+	c.files = []types.ConfigFile{{Filename: filepath.Join(c.dir, base), Content: data}}
+	if c.name != Stdin && base == firstOf(c.dir, composeNames) {
+		if override := firstOf(c.dir, composeOverrides); override != "" {
+			c.files = append(c.files, types.ConfigFile{Filename: filepath.Join(c.dir, override)})
+		}
+	}
+	c.env = types.NewMapping(os.Environ())
+	if file := filepath.Join(c.dir, ".env"); isRegular(file) {
+		own, err := dotenv.GetEnvFromFile(c.env, []string{file})
+		if err != nil {
+			return err
+		}
+		c.env = c.env.Merge(own)
+	}
+	return nil
+}
+
+// addFirst puts the folder's first Compose file before this one, which is only a part: docker compose
+// -f compose.yaml -f compose.prod.yaml.
+func (c *composeFile) addFirst() bool {
+	first := firstOf(c.dir, composeNames)
+	if first == "" || len(c.files) > 1 || filepath.Base(c.name) == first {
+		return false
+	}
+	c.files = append([]types.ConfigFile{{Filename: filepath.Join(c.dir, first)}}, c.files...)
+	return true
+}
+
+// load returns the project, and the command and the entrypoint of each service that are strings.
+func (c *composeFile) load() (*types.Project, map[string]map[string]string, error) {
+	details := types.ConfigDetails{WorkingDir: c.dir, ConfigFiles: c.files, Environment: c.env}
+	opts := loader.ToOptions(&details, []func(*loader.Options){func(o *loader.Options) {
+		name := loader.NormalizeProjectName(filepath.Base(c.dir))
+		if name == "" {
+			name = "default"
+		}
+		o.SetProjectName(name, false)
+		o.Profiles = []string{"*"}
+		o.SkipResolveEnvironment = true // the files of env_file are often not in the repository
+		o.SkipResolveLabels = true
+	}})
+	set := func(o *loader.Options) { *o = *opts }
+	model, err := loader.LoadModelWithContext(context.Background(), details, set)
+	if err != nil {
+		return nil, nil, err
+	}
+	if name, ok := model["name"].(string); ok {
+		opts.SetProjectName(name, true)
+	}
+	commands := map[string]map[string]string{}
+	services, _ := model["services"].(map[string]any)
+	for name, service := range services {
+		s, _ := service.(map[string]any)
+		commands[name] = map[string]string{}
+		for _, key := range []string{"command", "entrypoint"} {
+			if text, ok := s[key].(string); ok {
+				commands[name][key] = text
+			}
+		}
+	}
+	project, err := loader.ModelToProject(model, opts, details)
+	return project, commands, err
+}
+
+func (w *Workload) composeProgram(s *types.ServiceConfig, commands map[string]string) Program {
+	path := "services." + s.Name
+	p := Program{
+		Name: s.Name, Path: path, Own: s.Build != nil,
+		Grace: composeGraceOf(s, path+".stop_grace_period"),
+		// docker stop sends the image's STOPSIGNAL, or SIGTERM.
+		Signal: Setting[string]{Value: "SIGTERM", Field: path + ".stop_signal"},
+	}
+	if s.StopSignal != "" {
+		p.Signal = signal(path+".stop_signal", s.StopSignal)
+	}
+	for _, key := range slices.Sorted(maps.Keys(commands)) {
+		w.composeCut(path+"."+key, commands[key])
+	}
+	p.Command = argv(path+".command", s.Init != nil && *s.Init, s.Entrypoint, s.Command)
+	for _, hook := range s.PreStop {
+		p.Before = append(p.Before, hook.Command)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Environment)) {
+		v := Variable{Name: name, Field: path + ".environment." + name}
+		if value := s.Environment[name]; value != nil {
+			v.Value, v.Known = *value, true
+		}
+		p.Env = append(p.Env, v)
+	}
+	for _, port := range s.Ports {
+		p.Ports = append(p.Ports, Port{Number: int(port.Target), Name: port.Name})
+	}
+	return p
+}
+
+func composeGraceOf(s *types.ServiceConfig, field string) Setting[time.Duration] {
+	g := Setting[time.Duration]{Value: composeGrace, Field: field, Write: func(d time.Duration) string {
+		return fmt.Sprintf("stop_grace_period: %ds", int64(d/time.Second))
+	}}
+	if s.StopGracePeriod == nil {
+		return g
+	}
+	g.Value, g.Text = time.Duration(*s.StopGracePeriod), s.StopGracePeriod.String()
+	if g.Value < 0 {
+		g.Value = Forever // docker stop -t -1 waits for ever
+	}
+	g.Value = g.Value.Truncate(time.Second) // Docker has whole seconds (docker/compose 2.40, pkg/compose/create.go)
+	return g
+}
+
+// composeCut finds a command line that needs a shell. Compose splits it into words, and drops
+// everything from the first operator on.
+func (w *Workload) composeCut(field, text string) {
+	p := shellwords.NewParser()
+	if _, err := p.Parse(text); err == nil && p.Position >= 0 && p.Position < len([]rune(text)) {
+		w.fault(finding.CommandCut, field, fmt.Sprintf("%s: Compose runs no shell, and drops %q", field, string([]rune(text)[p.Position:])),
+			`write ["sh", "-c", "…"], with exec before the program`)
+	}
+}
+
+// The errors of compose-go about a field.
+var (
+	composeNoKey   = regexp.MustCompile(`(?s)^validating .*?: (\S*) ?additional properties? '?([^' ]+)'?.* not allowed`)
+	composeNoField = regexp.MustCompile(`(?s)^validating .*?: (\S+) false schema`)
+	composeType    = regexp.MustCompile(`(?s)^validating .*?: (\S+) (must be .*)$`)
+	composeDecode  = regexp.MustCompile(`(?s)^decoding failed.*?'([^']+)' (.*)$`)
+	composeTwice   = regexp.MustCompile(`line (\d+): mapping key "([^"]+)" already defined at line \d+`)
+)
+
+// composeFault turns an error of compose-go about a field into a fault. Compose rejects the whole file.
+func (w *Workload) composeFault(err error) bool {
+	text := err.Error()
+	at := func(field string) string {
+		if line := w.Place(field).Line; line > 0 {
+			return fmt.Sprintf("line %d: %s", line, field)
+		}
+		return field
+	}
+	if m := composeNoKey.FindStringSubmatch(text); m != nil {
+		field := join(m[1], m[2])
+		w.fault(finding.UnknownField, field, at(field)+": Compose has no such key", "correct its name, or move it: Compose rejects the file")
+		return true
+	}
+	if m := composeNoField.FindStringSubmatch(text); m != nil {
+		w.fault(finding.UnknownField, m[1], at(m[1])+": Compose has no such key", "correct its name, or move it: Compose rejects the file")
+		return true
+	}
+	if m := composeType.FindStringSubmatch(text); m != nil {
+		w.fault(finding.WrongType, m[1], at(m[1])+" "+m[2], wrongTypeFix(m[1]))
+		return true
+	}
+	if m := composeDecode.FindStringSubmatch(text); m != nil {
+		field := strings.ReplaceAll(strings.ReplaceAll(m[1], "[", "."), "]", "")
+		w.fault(finding.WrongType, field, at(field)+": "+strings.TrimSpace(m[2]), wrongTypeFix(field))
+		return true
+	}
+	if m := composeTwice.FindStringSubmatch(text); m != nil {
+		w.fault(finding.DuplicateField, m[2], fmt.Sprintf("line %s: %s occurs twice", m[1], m[2]), "remove one of the two: Compose rejects the file")
+		return true
+	}
+	return false
+}
+
+func wrongTypeFix(field string) string {
+	if lastPart(field) == "stop_grace_period" {
+		return "write a number with a unit, such as 30s: Compose rejects the file"
+	}
+	return "write a value of the field's type: Compose rejects the file"
+}
+
+// plain shortens an error of compose-go: the result names the file already.
+func (c *composeFile) plain(err error) error {
+	text := err.Error()
+	for _, prefix := range []string{"failed to parse ", "validating "} {
+		text = strings.TrimPrefix(text, prefix+c.files[0].Filename+": ")
+	}
+	return fmt.Errorf("%s", bytes.TrimSpace([]byte(text)))
+}

@@ -1,0 +1,275 @@
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/unit"
+
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
+)
+
+const (
+	// systemdGrace is DefaultTimeoutStopSec (systemd-system.conf(5), systemd 258).
+	systemdGrace = 90 * time.Second
+	// systemdSignal is the default of KillSignal (systemd.kill(5), systemd 258).
+	systemdSignal = "SIGTERM"
+)
+
+// The values of KillMode (systemd.kill(5), systemd 258). The first one is the default.
+var killModes = []string{"control-group", "mixed", "process", "none"}
+
+var serviceSection = regexp.MustCompile(`(?m)^\s*\[Service\]\s*$`)
+
+func namedUnit(base string) bool { return strings.HasSuffix(base, ".service") }
+
+// isUnit recognises a service unit, or a drop-in of one.
+func isUnit(name string, data []byte) bool {
+	return namedUnit(strings.ToLower(filepath.Base(name))) || isDropIn(name) || name == Stdin && serviceSection.Match(data)
+}
+
+func isDropIn(name string) bool {
+	return strings.HasSuffix(name, ".conf") && strings.HasSuffix(filepath.Base(filepath.Dir(name)), ".service.d")
+}
+
+// systemd reads a service unit with its drop-ins.
+func systemd(name string, data []byte) File {
+	f := File{Name: name}
+	if bytes.Contains(data, []byte("[D-BUS Service]")) {
+		f.Skipped = append(f.Skipped, "D-Bus service")
+		return f
+	}
+	u := &unitFile{Workload: Workload{File: name, Document: 1, Kind: "Systemd", Name: filepath.Base(name)}}
+	if name == Stdin {
+		u.Name = "unit"
+	}
+	if err := u.read(name, data); err != nil {
+		f.Errs = append(f.Errs, &Error{File: name, Err: err})
+		return f
+	}
+	u.Lookup = u.place
+	u.program()
+	f.Workloads = append(f.Workloads, u.Workload)
+	return f
+}
+
+// A unitFile is a service unit that is being read.
+type unitFile struct {
+	Workload
+	settings []setting
+}
+
+func (u *unitFile) read(name string, data []byte) error {
+	all, err := parseUnit(name, data)
+	switch {
+	case errors.Is(err, unit.ErrLineTooLong):
+		return fmt.Errorf("%w: break it with a backslash", err)
+	case err != nil:
+		return err
+	case !serviceSection.Match(data):
+		return errors.New("there is no section [Service]")
+	}
+	u.settings = all
+	if name == Stdin || isDropIn(name) {
+		return nil
+	}
+	paths, err := dropIns(name)
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err == nil {
+			all, err = parseUnit(path, data)
+		}
+		if err != nil {
+			return fmt.Errorf("drop-in %s: %w", path, err)
+		}
+		u.settings = append(u.settings, all...)
+	}
+	return nil
+}
+
+func (u *unitFile) place(key string) finding.Place {
+	if s, ok := u.last(key); ok && s.file == u.File { // a place is in the unit itself, not in a drop-in
+		return placeIn(s.line, s.text, s.value)
+	}
+	return finding.Place{}
+}
+
+// values returns the assignments of a key in [Service]. An empty one resets the list.
+func (u *unitFile) values(keys ...string) []setting {
+	var all []setting
+	for _, s := range u.settings {
+		switch {
+		case s.section != "Service" || !slices.Contains(keys, s.key):
+		case s.value == "":
+			all = nil
+		default:
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+func (u *unitFile) last(keys ...string) (setting, bool) {
+	all := u.values(keys...)
+	if len(all) == 0 {
+		return setting{}, false
+	}
+	return all[len(all)-1], true
+}
+
+func (u *unitFile) faultAt(code finding.Code, s setting, message, fix string) {
+	u.fault(code, s.key, fmt.Sprintf("%s, line %d: %s", s.file, s.line, message), fix)
+}
+
+func (u *unitFile) program() {
+	u.misspelt()
+	mode := u.killMode()
+	p := Program{
+		Name: u.Name, Own: true,
+		Grace:  u.grace(),
+		Signal: Setting[string]{Value: systemdSignal, Field: "KillSignal", Fixed: true},
+	}
+	if s, ok := u.last("KillSignal"); ok {
+		p.Signal = signal("KillSignal", s.value)
+	}
+	if command, ok := u.last("ExecStart"); ok && mode != "control-group" { // all processes get the signal in a control group
+		p.Command = Setting[[]string]{Value: execWords(command.value), Text: command.value, Field: "ExecStart"}
+	}
+	for _, s := range u.values("ExecStop") {
+		argv := execWords(s.value)
+		if name, ok := killSignal(argv); ok { // it is the first signal that the program gets
+			p.Signal = signal("ExecStop", name)
+			continue
+		}
+		p.Before = append(p.Before, argv)
+	}
+	for _, s := range u.values("Environment") {
+		for _, word := range splitWords(s.value) {
+			if name, value, ok := strings.Cut(word, "="); ok {
+				p.Env = append(p.Env, Variable{Name: name, Value: value, Known: !strings.Contains(value, "%"), Field: "Environment"})
+			}
+		}
+	}
+	u.notify()
+	u.restart()
+	u.Programs = []Program{p}
+}
+
+// grace reads TimeoutStopSec, and TimeoutSec, which sets it, too. 0 disables the limit
+// (config_parse_sec_fix_0 in src/core/load-fragment.c, systemd 258).
+func (u *unitFile) grace() Setting[time.Duration] {
+	g := Setting[time.Duration]{Value: systemdGrace, Field: "TimeoutStopSec", Write: func(d time.Duration) string {
+		return fmt.Sprintf("TimeoutStopSec=%d", int64(d/time.Second))
+	}}
+	for _, s := range u.values("TimeoutStopSec", "TimeoutSec") {
+		d, ok := timespan(s.value)
+		if !ok { // systemd keeps the value that it has
+			u.faultAt(finding.WrongType, s, fmt.Sprintf("%s=%s is not a time span: systemd ignores it", s.key, s.value), "write TimeoutStopSec=30, or 1min 30s")
+			continue
+		}
+		if g.Value, g.Text, g.Field = d, s.value, s.key; d == 0 {
+			g.Value = Forever
+		}
+	}
+	if s, ok := u.last("SendSIGKILL"); ok && isFalse(s.value) {
+		u.faultAt(finding.GraceInfinite, s, "SendSIGKILL="+s.value+": systemd does not kill a program that hangs", "nothing, if this is intended; otherwise remove SendSIGKILL")
+		g.Value, g.Text = Forever, "SendSIGKILL="+s.value
+	}
+	return g
+}
+
+func isFalse(value string) bool {
+	return slices.Contains([]string{"0", "no", "n", "false", "f", "off"}, strings.ToLower(value))
+}
+
+func (u *unitFile) killMode() string {
+	s, ok := u.last("KillMode")
+	switch {
+	case !ok:
+		return killModes[0]
+	case !slices.Contains(killModes, s.value):
+		u.faultAt(finding.WrongType, s, "KillMode="+s.value+" does not exist: systemd ignores it", "write control-group, mixed or process")
+		return killModes[0]
+	case s.value == "none":
+		u.faultAt(finding.KillMode, s, "KillMode=none: systemd sends no signal, so the program is not told to stop, and is left running", "remove KillMode, or write KillMode=mixed")
+	}
+	return s.value
+}
+
+// notify adds a note on Type=notify: with package sdnotify TimeoutStopSec is no fixed limit.
+func (u *unitFile) notify() {
+	if s, ok := u.last("Type"); ok && strings.HasPrefix(s.value, "notify") {
+		u.faultAt(finding.GraceExtended, s, "Type="+s.value+": a program that uses package sdnotify extends TimeoutStopSec at each step, and is killed only if a step hangs", "nothing; the arithmetic is for a program that does not extend it")
+	}
+}
+
+// restart finds an exit status of a clean stop that makes systemd start the program again.
+func (u *unitFile) restart() {
+	s, ok := u.last("RestartForceExitStatus")
+	if ok && slices.Contains(strings.Fields(s.value), "0") {
+		u.faultAt(finding.RestartAfterStop, s, "RestartForceExitStatus has 0, the status of a clean stop: systemd starts the program again, unless systemctl stopped it", "remove 0")
+	}
+}
+
+// stopKeys are the keys of [Service] that matter here and are long enough to be misspelt.
+var stopKeys = []string{"TimeoutStopSec", "TimeoutSec", "KillMode", "KillSignal", "SendSIGKILL", "ExecStart", "ExecStop", "Environment", "RestartForceExitStatus"}
+
+// otherKeys are near to one of stopKeys, and exist (systemd.service(5), systemd.exec(5), systemd 258).
+var otherKeys = []string{"TimeoutStartSec", "TimeoutAbortSec", "RestartSec", "ExecStopPost", "ExecReload", "ExecStartPre", "ExecStartPost"}
+
+// misspelt finds keys that systemd ignores: misspelt ones, and those in another section.
+func (u *unitFile) misspelt() {
+	for _, s := range u.settings {
+		known := slices.Contains(stopKeys, s.key)
+		switch {
+		case known && s.section != "Service" && s.key != "Environment" && (s.section == "Unit" || s.section == "Install"):
+			u.faultAt(finding.GraceMisplaced, s, s.key+" has no effect in ["+s.section+"]", "move it to [Service]")
+		case !known && s.section == "Service" && !slices.Contains(otherKeys, s.key):
+			for _, want := range stopKeys {
+				if near(s.key, want) {
+					u.faultAt(finding.UnknownField, s, s.key+" is not a key of [Service]: systemd ignores it", "write "+want)
+					break
+				}
+			}
+		}
+	}
+}
+
+// killSignal returns the signal that a command sends to the main process, if it is a kill.
+func killSignal(argv []string) (name string, ok bool) {
+	if len(argv) < 2 || filepath.Base(argv[0]) != "kill" || !slices.ContainsFunc(argv, func(word string) bool { return strings.Contains(word, "MAINPID") }) {
+		return "", false
+	}
+	name = "SIGTERM"
+	for i, word := range argv[1:] {
+		switch {
+		case (word == "-s" || word == "--signal" || word == "-n") && i+2 < len(argv):
+			name = argv[i+2]
+		case strings.HasPrefix(word, "--signal="):
+			name = strings.TrimPrefix(word, "--signal=")
+		case len(word) > 1 && word[0] == '-' && word[1] != '-' && word != "-s" && word != "-n":
+			name = word[1:]
+		}
+	}
+	return name, true
+}
+
+// execWords splits a command, without the prefixes that systemd has for it (systemd.service(5)). With |
+// a shell runs it.
+func execWords(value string) []string {
+	line := strings.TrimLeft(value, "@-:+!|")
+	if strings.Contains(value[:len(value)-len(line)], "|") {
+		return []string{"sh", "-c", line}
+	}
+	return splitWords(line)
+}

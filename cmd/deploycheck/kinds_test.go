@@ -1,0 +1,156 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// mixed has a file of each kind. The program needs 25 s, and fits none of them but the Procfile.
+var mixed = map[string]string{
+	"all/pod.yaml":         tooShort,
+	"all/compose.yaml":     "name: shop\nservices: {app: {image: a}}\n",
+	"all/Dockerfile":       "FROM a\nCMD app\n",
+	"all/app.service":      "[Service]\nExecStart=/app\nTimeoutStopSec=5\n",
+	"all/task.json":        `{"family": "shop", "containerDefinitions": [{"name": "app", "stopTimeout": 5}]}`,
+	"all/job.json":         `{"Job": {"ID": "shop", "TaskGroups": [{"Name": "g", "Tasks": [{"Name": "app", "Driver": "exec"}]}]}}`,
+	"all/fly.toml":         "app = \"shop\"\n",
+	"all/Procfile":         "app: app\n",
+	"all/tsconfig.json":    "// comment\n{}\n",
+	"all/playbook.yml":     "- hosts: all\n",
+	"all/datasource.yml":   "apiVersion: 1\ndatasources: []\n",
+	"all/README.md":        "services: nothing\n",
+	"all/settings.toml":    "kill_timeout = 3\n",
+	"all/.git/compose.yml": "services: [",
+}
+
+// A directory with files of all kinds is checked as a whole.
+func TestADirectoryWithAllKinds(t *testing.T) {
+	status, stdout, stderr := command(t, mixed, "", "-o", "json", "-delay", "5s", "all")
+	if status != exitFindings {
+		t.Errorf("status %d, want %d\n%s", status, exitFindings, stderr)
+	}
+	var records []record
+	if err := json.Unmarshal([]byte(stdout), &records); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, r := range records {
+		got[r.File] = strings.TrimSpace(r.Kind + " " + r.Name + " " + r.Container + " " + r.Verdict)
+	}
+	want := map[string]string{
+		"all/pod.yaml":     "Pod short app error",
+		"all/compose.yaml": "Compose shop app error",
+		"all/Dockerfile":   "Dockerfile Dockerfile  error",
+		"all/app.service":  "Systemd app.service app.service error",
+		"all/task.json":    "ECS shop app error",
+		"all/job.json":     "Nomad shop app error",
+		"all/fly.toml":     "Fly shop  error",
+		"all/Procfile":     "Procfile Procfile app ok",
+		// The files of other tools are passed over.
+		"all/tsconfig.json":  "ok",
+		"all/playbook.yml":   "ok",
+		"all/datasource.yml": "ok",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+}
+
+// On standard input each kind but the Procfile is recognised by its content. With -kind a file may
+// have any name.
+func TestKindsOnStandardInput(t *testing.T) {
+	kinds := map[string]string{
+		"all/pod.yaml": "kubernetes", "all/compose.yaml": "compose", "all/Dockerfile": "dockerfile", "all/app.service": "systemd",
+		"all/task.json": "ecs", "all/job.json": "nomad", "all/fly.toml": "fly", "all/Procfile": "procfile",
+	}
+	for _, file := range slices.Sorted(maps.Keys(kinds)) {
+		for _, args := range [][]string{{"-"}, {"-kind", kinds[file], "-"}} {
+			data := mixed[file]
+			if kinds[file] == "fly" {
+				data += "primary_region = \"ams\"\n"
+			}
+			status, stdout, stderr := command(t, nil, data, append([]string{"-delay", "5s"}, args...)...)
+			want := exitFindings
+			if kinds[file] == "procfile" { // it fits, or is not recognised, which is a warning
+				want = exitOK
+			}
+			if status != want {
+				t.Errorf("%s with %v: status %d, want %d\n%s%s", file, args, status, want, stdout, stderr)
+			}
+		}
+	}
+}
+
+// The container of a plan may not exist in other kinds: a Dockerfile has no names.
+func TestContainerInOtherKinds(t *testing.T) {
+	for file, want := range map[string]int{"all/Dockerfile": exitFindings, "all/fly.toml": exitFindings, "all/task.json": exitBadInput, "all/compose.yaml": exitBadInput} {
+		if status, stdout, stderr := command(t, mixed, "", "-container", "web", file); status != want {
+			t.Errorf("%s: status %d, want %d\n%s%s", file, status, want, stdout, stderr)
+		}
+	}
+}
+
+// Forever is infinity in the table, and null in JSON.
+func TestForever(t *testing.T) {
+	files := map[string]string{"app.service": "[Service]\nExecStart=/app\nTimeoutStopSec=0\n"}
+	if _, stdout, _ := command(t, files, "", "app.service"); !strings.Contains(stdout, "infinity  0s       25s       infinity  app.service") {
+		t.Errorf("no infinity in:\n%s", stdout)
+	}
+	_, stdout, _ := command(t, files, "", "-o", "json", "app.service")
+	for _, want := range []string{`"grace_seconds": null`, `"required_seconds": 25`, `"headroom_seconds": null`} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %s in:\n%s", want, stdout)
+		}
+	}
+}
+
+// -fix changes a grace period that is a plain value in the file. It changes nothing else: not a
+// default, not a value in a variable, and not one that the platform would not allow.
+func TestFixInOtherKinds(t *testing.T) {
+	const long = "-drain 200s"
+	tests := map[string]struct{ file, before, after, args string }{
+		"Compose":             {"compose.yaml", "services:\n  a:\n    image: a\n    stop_grace_period: 5s # why\n", "services:\n  a:\n    image: a\n    stop_grace_period: 27s # why\n", ""},
+		"Compose, a variable": {"compose.yaml", "services:\n  a:\n    image: a\n    stop_grace_period: ${GRACE_OF_A:-5s}\n", "", ""},
+		"Compose, a default":  {"compose.yaml", "services:\n  a:\n    image: a\n", "", ""},
+		"systemd":             {"a.service", "[Service]\nExecStart=/5\nTimeoutStopSec = 5\n", "[Service]\nExecStart=/5\nTimeoutStopSec = 27\n", ""},
+		"systemd, TimeoutSec": {"a.service", "[Service]\nTimeoutStopSec=90\nTimeoutSec=5\n", "[Service]\nTimeoutStopSec=90\nTimeoutSec=27\n", ""},
+		"ECS":                 {"task.json", "{\"containerDefinitions\": [\n\t{\"name\": \"ä5\", \"stopTimeout\": 5}]}\n", "{\"containerDefinitions\": [\n\t{\"name\": \"ä5\", \"stopTimeout\": 27}]}\n", ""},
+		"ECS on Fargate":      {"task.json", `{"requiresCompatibilities": ["FARGATE"], "containerDefinitions": [{"name": "a", "stopTimeout": 5}]}`, "", long},
+		"Nomad":               {"job.json", `{"TaskGroups": [{"Tasks": [{"Name": "a", "KillTimeout": 5000000000}]}]}`, `{"TaskGroups": [{"Tasks": [{"Name": "a", "KillTimeout": 27000000000}]}]}`, ""},
+		"Nomad, too long":     {"job.json", `{"TaskGroups": [{"Tasks": [{"Name": "a", "KillTimeout": 5000000000}]}]}`, "", long},
+		"Fly":                 {"fly.toml", "app = \"a\"\nkill_timeout = 5 # 5 s\n", "app = \"a\"\nkill_timeout = 27 # 5 s\n", ""},
+		"Procfile":            {"Procfile", "web: a\n", "", long},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{tt.file: tt.before}
+			status, patch, stderr := command(t, files, "", strings.Fields("-fix "+tt.args+" "+tt.file)...)
+			if status != exitFindings || (patch == "") != (tt.after == "") {
+				t.Fatalf("status %d, patch:\n%s%s", status, patch, stderr)
+			}
+			if tt.after == "" {
+				return
+			}
+			changed := tt.before
+			for line := range strings.Lines(patch) {
+				if text, ok := strings.CutPrefix(line, "-"); ok && !strings.HasPrefix(line, "---") {
+					changed = strings.Replace(changed, strings.TrimSuffix(text, "\n"), "\x00", 1)
+				}
+				if text, ok := strings.CutPrefix(line, "+"); ok && !strings.HasPrefix(line, "+++") {
+					changed = strings.Replace(changed, "\x00", strings.TrimSuffix(text, "\n"), 1)
+				}
+			}
+			if changed != tt.after {
+				t.Errorf("got:\n%s\nwant:\n%s\npatch:\n%s", changed, tt.after, patch)
+			}
+			if status, stdout, _ := command(t, map[string]string{tt.file: changed}, "", tt.file); status != exitOK {
+				t.Errorf("after the patch: status %d\n%s", status, stdout)
+			}
+		})
+	}
+}
