@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +33,7 @@ func TestTheDrillFindsExactlyWhatWasLost(t *testing.T) {
 				wg.Go(func() {
 					may <- struct{}{}
 					defer func() { <-may }()
-					if err := drillLossy(t.Context(), t.TempDir(), p, k, lose, executed); err != nil {
+					if err := drillLossy(t.Context(), t.TempDir(), p, k, lose, executed, os.Args[0]); err != nil {
 						t.Errorf("%d %v in phase %q, run %d: %v", lose, k, p, run+1, err)
 					}
 				})
@@ -42,7 +43,14 @@ func TestTheDrillFindsExactlyWhatWasLost(t *testing.T) {
 	wg.Wait()
 }
 
-func drillLossy(ctx context.Context, dir string, p phase, k kind, lose, executed int) error {
+// TestAServerThatClosesItsFiles has no lifeline.
+func TestAServerThatClosesItsFiles(t *testing.T) {
+	if err := drillLossy(t.Context(), t.TempDir(), lingering, eof, 2, 1, "sh", "-c", `exec 3>&-; exec "$0"`, os.Args[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+func drillLossy(ctx context.Context, dir string, p phase, k kind, lose, executed int, command ...string) error {
 	clients, fresh := 8, 0
 	switch p {
 	case beforeSignal, delay:
@@ -60,7 +68,7 @@ func drillLossy(ctx context.Context, dir string, p phase, k kind, lose, executed
 	if p == beforeSignal {
 		args = append(args, "-requests", "100") // ten seconds, unless the losses are seen earlier
 	}
-	cfg, err := parseConfig(append(args, "--", os.Args[0]), io.Discard)
+	cfg, err := parseConfig(slices.Concat(args, []string{"--"}, command), io.Discard)
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,8 @@
 //
 // # Arguments of the command
 //
-// In the command's arguments, -url, -ready-url, -stream-url and -executed these names are replaced
-// by the values of the instance:
+// In the command's arguments, in all URLs and in -executed these names are replaced by the values of
+// the instance:
 //
 //	{{.Port}}       a free port, also in $PORT
 //	{{.AdminPort}}  another one, also in $ADMIN_PORT

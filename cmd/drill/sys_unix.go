@@ -37,16 +37,23 @@ func quiet(c *net.TCPConn) bool {
 	return err == nil && look == syscall.EAGAIN
 }
 
-// highFile is below the usual limit of 1024 files, and above the files of most servers.
-const highFile = 1000
+// highFile is above the files of most servers, and below the limit of files, which is 1024 on most systems.
+func highFile() int {
+	const high = 1000
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil && uint64(limit.Cur) <= high {
+		return int(limit.Cur) - 1
+	}
+	return high
+}
 
 // newLifeline passes two pipes to cmd that nobody writes to. They end with the process, and one of them
 // before any connection: a process that ends closes its files in the order of their numbers, from the
 // lowest or, on Linux, from the highest.
 func newLifeline(cmd *exec.Cmd) (*lifeline, error) {
 	l := &lifeline{}
-	cmd.ExtraFiles = make([]*os.File, highFile-2)
-	for _, n := range []int{0, highFile - 3} {
+	cmd.ExtraFiles = make([]*os.File, highFile()-2) // from number 3 on
+	for _, n := range []int{0, len(cmd.ExtraFiles) - 1} {
 		r, w, err := os.Pipe()
 		if err != nil {
 			l.close()
