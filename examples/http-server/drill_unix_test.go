@@ -36,7 +36,7 @@ func TestNoRequestIsLost(t *testing.T) {
 				needHAProxy(t)
 				// haproxy takes a server out if two checks in a row take longer than -poll. On a busy machine
 				// that may be both servers, which is no fault of theirs.
-				args = slices.Concat([]string{"-poll", "500ms"}, args, []string{"-delay", "3s"})
+				args = slices.Concat([]string{"-poll", "500ms"}, args, []string{"-delay", "2s"})
 			case "rolling":
 				// Long enough for two readiness checks on a busy machine. In mode direct no delay is the harder case.
 				args = slices.Concat(args, []string{"-delay", "1s"})
