@@ -70,22 +70,19 @@ func (a *account) counts() (requests, hijacked int) {
 	return a.requests, a.hijacked
 }
 
-// newRequest is the record of a request that begins now. Starts are only recorded once the stop has
+// begin makes rec the record of a request that begins now. Starts are only recorded once the stop has
 // been announced: to read the clock would double the cost of a request in this package.
-func (s *server) newRequest(r *http.Request) request {
-	rec := request{method: r.Method, host: r.Host, uri: r.RequestURI}
+func (rec *request) begin(s *server, r *http.Request) {
+	rec.method, rec.host, rec.uri = r.Method, r.Host, r.RequestURI
+	rec.since, rec.cut, rec.hurried = 0, false, false
 	if s.phase.Load() != open {
 		rec.since = time.Since(s.base)
 	}
-	return rec
 }
 
 // returned adds a request whose handler has returned to the account, if the drain has ended its
-// context. It is called by the handler's goroutine.
+// context. It is called by the handler's goroutine once the server was told to stop.
 func (l *link) returned(rec *request, r *http.Request, how string) {
-	if !l.s.isTold() {
-		return
-	}
 	var second *signals.Error
 	cause := context.Cause(r.Context())
 	l.mu.Lock()

@@ -54,7 +54,8 @@ type link struct {
 	last    request               // of HTTP/1: the request that has begun last; of HTTP/2: the one that has ended last
 	streams map[*request]struct{} // of HTTP/2: those in a handler
 
-	free []response // for the next requests
+	free  []response // for the next requests
+	wrote bool       // the handler has written the header, or is about to
 
 	// These fields belong to the drain's goroutine.
 	seen  state
@@ -129,10 +130,10 @@ func (l *link) idle() {
 
 // enter begins a request. It returns false if the drain has closed the connection.
 func (l *link) enter(r *http.Request) bool {
-	rec := l.s.newRequest(r)
 	l.mu.Lock()
-	l.last = rec
+	l.last.begin(l.s, r)
 	l.mu.Unlock()
+	l.wrote = false
 	for {
 		at := l.current()
 		if at == reaped {
@@ -280,13 +281,12 @@ func (s *server) linkOf(c net.Conn) *link {
 	return found
 }
 
-// isComparable reports whether c can be a key of a map.
+// isComparable reports whether c can be a key of a map. The first check does not allocate.
 func isComparable(c net.Conn) bool {
-	return reflect.TypeOf(c).Kind() == reflect.Pointer || // this check does not allocate
-		reflect.ValueOf(c).Comparable()
+	return reflect.TypeOf(c).Kind() == reflect.Pointer || reflect.ValueOf(c).Comparable()
 }
 
-// userConn is the connection that the user's hooks get: what net/http would pass to them.
+// userConn is the connection that the user's hooks get.
 func userConn(c net.Conn) net.Conn {
 	switch c := c.(type) {
 	case *tcpConn:

@@ -57,7 +57,8 @@ func answerOptions(w http.ResponseWriter, r *http.Request) {
 
 // stream serves an HTTP/2 request. Its response says nothing of the connection: GOAWAY does.
 func (l *link) stream(w http.ResponseWriter, r *http.Request) {
-	rec := l.s.newRequest(r)
+	var rec request
+	rec.begin(l.s, r)
 	l.handlers.Add(1)
 	l.mu.Lock()
 	if l.streams == nil {
@@ -67,8 +68,8 @@ func (l *link) stream(w http.ResponseWriter, r *http.Request) {
 	l.mu.Unlock()
 	how := notAnswered
 	defer func() {
-		l.returned(&rec, r, how)
 		if l.s.isTold() {
+			l.returned(&rec, r, how)
 			l.finish(&rec)
 		}
 		l.mu.Lock()
@@ -119,12 +120,11 @@ type responseWriter interface {
 type response struct {
 	inner responseWriter // nil once the handler has returned
 	link  *link
-	wrote bool // the header is written, or about to be
 }
 
 // batch is how many responses a connection allocates at once, to save an allocation per request.
 // Each is used once.
-const batch = 16
+const batch = 32
 
 // response returns a response for a new request. It is called on the goroutine that serves the
 // connection. The first request of a connection allocates just one.
@@ -151,7 +151,9 @@ func (w *response) leave(r *http.Request, how string, withBody bool) {
 	}
 	w.decide()
 	w.inner = nil
-	l.returned(&l.last, r, how)
+	if l.s.isTold() {
+		l.returned(&l.last, r, how)
+	}
 	switch at := l.current(); {
 	case at == hijacked:
 		l.leave()
@@ -169,11 +171,11 @@ func (w *response) leave(r *http.Request, how string, withBody bool) {
 // before the header is written. It stores the state before it reads the phase: so either it sees
 // the announcement, or the drain sees the state written.
 func (w *response) decide() {
-	if w.wrote {
+	l := w.link
+	if l.wrote {
 		return
 	}
-	w.wrote = true
-	l := w.link
+	l.wrote = true
 	if l.current() != serving {
 		return
 	}
@@ -215,12 +217,12 @@ func (w *response) WriteHeader(code int) {
 	case w.link.current() == hijacked:
 		w.link.s.misused("response.WriteHeader on hijacked connection")
 		return
-	case w.wrote:
+	case w.link.wrote:
 		w.link.s.misused("superfluous response.WriteHeader call")
 		return
 	case code == http.StatusSwitchingProtocols:
 		// Its Connection header says "Upgrade", and HTTP/1 ends there.
-		w.wrote = true
+		w.link.wrote = true
 		w.link.swap(serving, marked)
 	case code >= 200 && code <= 999: // net/http panics for another
 		w.decide()
