@@ -93,6 +93,8 @@
 // *proxyproto.Listener; use Wrap". [Wrap] puts such a listener around the server's own, so that
 // nothing is lost.
 //
+// [Attach] is for a server that somebody else serves.
+//
 // # Streams and WebSockets
 //
 // A streaming handler learns from [Draining] that it should finish. If it waits for the end of its

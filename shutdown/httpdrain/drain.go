@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/internal/known"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/signals"
@@ -41,8 +40,8 @@ const afterFailure = 5 * time.Second
 // has changed, and when the time of one has passed.
 type drain struct {
 	s      *server
-	l      *listener
-	ctx    context.Context // the task's
+	ctx    context.Context        // the task's
+	work   func() context.Context // ends at the deadline
 	once   sync.Once
 	closed atomic.Bool   // the user called the server's own Shutdown or Close
 	limit  time.Duration // how long the drain may take; 0: as long as the task
@@ -57,6 +56,10 @@ type drain struct {
 	moved          time.Time // when an HTTP/1 connection, or none, was open last
 
 	buf []*link // for scan
+}
+
+func newDrain(s *server, ctx context.Context, work func() context.Context) *drain {
+	return &drain{s: s, ctx: ctx, work: work, result: make(chan error, 1)}
 }
 
 // begin tells the server to stop, and starts the drain. Only the first call has an effect.
@@ -76,8 +79,8 @@ func (d *drain) run() error {
 	d.began, d.returned = time.Now(), make(chan struct{})
 	defer close(d.returned)
 	d.checkDeadline()
-	d.l.stop(min(defaultLinger, d.maxWait))
-	work := group.WorkContext(d.ctx)
+	d.s.listeners.stop(min(defaultLinger, d.maxWait))
+	work := d.work()
 	if d.limit > 0 {
 		var cancel context.CancelFunc
 		work, cancel = context.WithTimeout(work, d.limit)
@@ -102,13 +105,13 @@ func (d *drain) run() error {
 
 // done reports whether there is nothing more to wait for.
 func (d *drain) done() bool {
-	return d.l.isServed() && d.l.closed.Load() && d.callbacksDone.Load() && d.s.isEmpty()
+	return d.s.listeners.areServed() && d.s.listeners.areClosed() && d.callbacksDone.Load() && d.s.isEmpty()
 }
 
 // deadline is the deadline of the drain, if it is known. It makes a new work context each time:
 // one that was made before the stop never has a deadline.
 func (d *drain) deadline() (at time.Time, ok bool) {
-	at, ok = group.WorkContext(d.ctx).Deadline()
+	at, ok = d.work().Deadline()
 	if d.limit == 0 {
 		return at, ok
 	}
@@ -156,7 +159,7 @@ func (s *server) endRequests(why error) {
 // is safe. It moves next forward to the time of the next scan, in case no connection changes.
 func (d *drain) scan(next *time.Time) {
 	now := time.Now()
-	d.l.settle(now, next)
+	d.s.listeners.settle(now, next)
 	safe, leaving := true, false
 	d.buf = d.s.connections(d.buf[:0])
 	for _, l := range d.buf {
@@ -169,7 +172,7 @@ func (d *drain) scan(next *time.Time) {
 		safe = safe && d.safe(l.seen, now, next)
 		leaving = leaving || l.seen.isHTTP1()
 	}
-	if !d.l.isServed() {
+	if !d.s.listeners.areServed() {
 		// Shutdown waits until Accept has failed, and what Accept returns meanwhile is lost. The Accept
 		// of Wrap's listener may wait for the end of a connection. But if only HTTP/2 and hijacked ones
 		// have been open for a while, they may need Shutdown to end.
@@ -294,7 +297,7 @@ func (d *drain) atDeadline(why error) error {
 		d.s.endRequests(why)
 		d.wait(rest / 4)
 	}
-	d.s.unserved.Add(int64(d.l.abort()))
+	d.s.unserved.Add(int64(d.s.listeners.abort()))
 	d.s.closeAll()
 	go d.s.try(func() { _ = d.s.srv.Close() }) // it closes the connections again, one after the other
 	if !d.shutdownCalled {
@@ -310,10 +313,10 @@ func (d *drain) atDeadline(why error) error {
 		if !d.callbacksDone.Load() || !d.s.isEmpty() {
 			running = "handlers or callbacks still running"
 		}
-		if !d.l.closed.Load() {
+		if !d.s.listeners.areClosed() {
 			listening = "the listener's Close has not returned"
 		}
-		if !d.l.isServed() {
+		if !d.s.listeners.areServed() {
 			accepting = "the listener's Accept has not returned"
 		}
 	}

@@ -51,6 +51,24 @@ func ExampleServe() {
 	// stopped: <nil>
 }
 
+// serveMetrics stands for a function of a library that listens and serves, such as that of the
+// exporter-toolkit of Prometheus.
+func serveMetrics(srv *http.Server) error { return srv.ListenAndServe() }
+
+// A library serves, and this package drains.
+func ExampleAttach() {
+	ctx, stop := context.WithCancel(context.Background())
+	// region attach
+	srv := &http.Server{Addr: "127.0.0.1:0", Handler: http.DefaultServeMux}
+	var g group.Group
+	g.Add("metrics", func(context.Context) error { return serveMetrics(srv) }, httpdrain.Attach(srv))
+	// endregion
+	stop() // in a service: SIGTERM
+	fmt.Println("stopped:", g.Run(ctx))
+	// Output:
+	// stopped: <nil>
+}
+
 // A stream ends when the server is told to stop. Its client then reconnects, to another server.
 func ExampleDraining() {
 	_ = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

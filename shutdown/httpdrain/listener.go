@@ -1,6 +1,7 @@
 package httpdrain
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ type listener struct {
 	socket *socket       // the innermost listener; nil if that is not from package net
 	pause  time.Duration // after the last error
 
-	served          chan struct{} // closed when net/http does not call Accept any more
+	requests        context.Context // the parent of the contexts of requests; with Attach only
+	served          chan struct{}   // closed when net/http does not call Accept any more
 	closing, closed atomic.Bool
 }
 
@@ -56,7 +58,6 @@ func (s *server) listen() (*listener, error) {
 		}
 	}
 	l, err := s.newListener(inner)
-	s.undrained = undrained(inner)
 	if err == nil && s.tls && doesTLS(l.Listener) {
 		s.tls = false // the listener does it; http.Server.Serve accepts a TLSConfig there, too
 		if files {
@@ -70,14 +71,14 @@ func (s *server) listen() (*listener, error) {
 	return l, nil
 }
 
-// undrained says that the accept queue of a listener of the user's is lost, if it has one.
-func undrained(l net.Listener) string {
+// undrainedQueue says that the accept queue of a listener of the user's is lost, if it has one.
+func (s *server) undrainedQueue(l net.Listener) string {
 	if isSocket(l) {
 		return ""
 	}
 	switch l.Addr().(type) {
 	case *net.TCPAddr, *net.UnixAddr:
-		return fmt.Sprintf("accept queue not drained: %T; use Wrap", l)
+		return fmt.Sprintf("accept queue not drained: %T; %s", l, s.advice)
 	}
 	return ""
 }
@@ -85,6 +86,9 @@ func undrained(l net.Listener) string {
 // newListener returns the listener for net/http. inner is the innermost listener.
 func (s *server) newListener(inner net.Listener) (*listener, error) {
 	l := &listener{Listener: inner, s: s, served: make(chan struct{})}
+	if lost := s.undrainedQueue(inner); lost != "" {
+		s.undrained.Store(&lost)
+	}
 	if isSocket(inner) {
 		l.socket = newSocket(inner, s)
 		l.Listener = l.socket

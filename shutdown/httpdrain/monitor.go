@@ -67,8 +67,8 @@ func (s *server) stats() (st Stats) {
 // status is the status of the step: what it waits for, and what it has done.
 func (s *server) status() string {
 	st, left, undrained := s.stats(), "", ""
-	if s.isTold() {
-		undrained = s.undrained
+	if text := s.undrained.Load(); text != nil && s.isTold() {
+		undrained = *text
 	}
 	if text := s.callbacksLeft.Load(); text != nil {
 		left = *text

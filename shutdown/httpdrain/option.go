@@ -26,6 +26,7 @@ type options struct {
 	linger    time.Duration
 	cert, key string // files
 	monitor   *Monitor
+	advice    string // how not to lose the accept queue of a listener that is no socket
 }
 
 // Listener makes the server accept from l instead of listening on its Addr. l may be a Unix

@@ -59,7 +59,7 @@ func Serve(srv *http.Server, opts ...Option) func(ctx context.Context) error {
 	if srv == nil {
 		panic("httpdrain: Serve was given a nil server, at " + site.Caller(2))
 	}
-	o := options{linger: defaultLinger}
+	o := options{linger: defaultLinger, advice: "use Wrap"}
 	for _, opt := range opts {
 		opt.apply(&o)
 	}
@@ -108,8 +108,10 @@ type server struct {
 	ended                       atomic.Pointer[error]  // why the contexts of the requests have ended; nil: they have not
 	unserved                    atomic.Int64           // connections that have come too late to be served
 	shutDown                    atomic.Bool            // the drain has called the server's Shutdown
-	undrained                   string                 // what the drain cannot do for the user's listener, for the status
+	undrained                   atomic.Pointer[string] // what the drain cannot do for the user's listener, for the status
 	callbacksLeft               atomic.Pointer[string] // what callbacks have left running, for the status
+
+	listeners listeners
 
 	mu        sync.Mutex
 	links     map[*link]struct{}
@@ -120,17 +122,22 @@ type server struct {
 
 var servers atomic.Int64
 
-func run(ctx context.Context, srv *http.Server, o options) error {
-	s := &server{
+func newServer(srv *http.Server, o options) *server {
+	return &server{
 		options: o, srv: srv, base: time.Now().Add(-1),
 		id:   strconv.FormatInt(servers.Add(1), 10),
 		told: make(chan struct{}), woken: make(chan struct{}, 1), resume: make(chan struct{}, 1),
 		links: make(map[*link]struct{}),
 	}
+}
+
+func run(ctx context.Context, srv *http.Server, o options) error {
+	s := newServer(srv, o)
 	l, err := s.open()
 	if err != nil {
 		return fmt.Errorf("httpdrain: %w", err)
 	}
+	s.listeners.add(l)
 	s.install(ctx, l.Listener)
 	defer s.cancel(context.Canceled)
 	if s.monitor != nil {
@@ -138,8 +145,10 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	}
 	describe(ctx, s.status)
 	defer func() { shutdown.SetStatus(ctx, s.status()) }()
-	defer s.watch(ctx)()
-	d := &drain{s: s, l: l, ctx: ctx, result: make(chan error, 1)}
+	if inProgram(ctx) {
+		defer s.watch(shutdown.FromContext(ctx))()
+	}
+	d := newDrain(s, ctx, func() context.Context { return group.WorkContext(ctx) })
 	defer context.AfterFunc(ctx, func() {
 		d.begin(0)
 		s.wake() // a drain that has begun before the stop now has a deadline
@@ -218,19 +227,23 @@ func (s *server) accept(l *listener) error {
 	return s.srv.Serve(l)
 }
 
-// install puts hooks around the user's hooks.
+// install puts hooks around the user's hooks. Requests have the values of ctx.
 func (s *server) install(ctx context.Context, l net.Listener) {
-	srv := s.srv
-	base, connCtx, connState := srv.BaseContext, srv.ConnContext, srv.ConnState
 	// The request to stop does not end the contexts of requests, only s.cancel does.
 	values := context.WithoutCancel(ctx)
 	var requests context.Context
-	if base == nil {
+	if base := s.srv.BaseContext; base == nil {
 		requests, s.cancel = context.WithCancelCause(values)
 	} else {
 		requests, s.cancel = requestBase(base(l), values)
 	}
-	srv.BaseContext = func(net.Listener) context.Context { return requests }
+	s.installHooks(func(net.Listener) context.Context { return requests })
+}
+
+func (s *server) installHooks(base func(net.Listener) context.Context) {
+	srv := s.srv
+	connCtx, connState := srv.ConnContext, srv.ConnState
+	srv.BaseContext = base
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		l := s.linkOf(c)
 		if connCtx != nil {
@@ -254,12 +267,9 @@ func (s *server) install(ctx context.Context, l net.Listener) {
 	}
 }
 
-// watch waits for the announcement of the stop if there is a Coordinator.
-func (s *server) watch(ctx context.Context) (stop func()) {
-	if !inProgram(ctx) {
-		return func() {}
-	}
-	s.coord = shutdown.FromContext(ctx)
+// watch waits for the announcement of the stop.
+func (s *server) watch(c *shutdown.Coordinator) (stop func()) {
+	s.coord = c
 	over := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
