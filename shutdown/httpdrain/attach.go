@@ -23,7 +23,7 @@ import (
 // "Connection: close", and stop is the drain, which ends at the deadline of its context. The options
 // are those of Serve, except Listener, Wrap and TLSFiles.
 //
-// The listener belongs to whoever serves. If it is from package net, its accept queue is drained. If
+// The listener belongs to the program that serves. If it is from package net, its accept queue is drained. If
 // it is another, such as that of ServeTLS, the connections in its accept queue are lost, and the step's
 // status says so. stop closes it, and Serve then returns an error that wraps net.ErrClosed, or
 // http.ErrServerClosed.
