@@ -79,7 +79,7 @@ func main() {
 	if cfg.client {
 		os.Exit(shutdown.Main(func(ctx context.Context) error { return runClient(ctx, cfg, os.Stdout) }))
 	}
-	c := &shutdown.Coordinator{Grace: cfg.grace, Delay: cfg.delay}
+	c := &shutdown.Coordinator{Grace: cfg.grace, Delay: cfg.delay, Warmup: 30 * time.Second}
 	os.Exit(c.Main(func(ctx context.Context) error { return run(ctx, cfg) }))
 }
 
@@ -112,7 +112,8 @@ func run(ctx context.Context, cfg config) error {
 	}
 	fmt.Printf("serving on %s, admin on %s; press Ctrl-C to stop\n", l.Addr(), adminListener.Addr())
 	var g group.Group
-	g.Go("grpc", grpcdrain.Serve(srv, grpcdrain.Listener(l), grpcdrain.Health(ready), grpcdrain.Spread(cfg.spread)))
+	g.Go("grpc", grpcdrain.Serve(srv, grpcdrain.Listener(l), grpcdrain.Health(ready), grpcdrain.Spread(cfg.spread)),
+		group.Warmup(0)) // the program is ready when the server listens
 	return g.Run(ctx)
 }
 

@@ -41,6 +41,8 @@ type Program struct {
 // before. c gets the signals that the test sends with Signal, and none of the operating system. If c
 // is nil, Start uses New(t).
 //
+// Start does not wait until a program with a Warmup has started: p.Ready reports that.
+//
 // At the end of the test, Start stops a program that has not been stopped before, and calls
 // [Program.Clean]. In any case it waits for the end of the program, for at most its grace period.
 func Start(t TB, c *shutdown.Coordinator, main func(context.Context) error) *Program {
