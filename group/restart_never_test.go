@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,18 +81,19 @@ func TestRestartNeverCallsATaskAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), s)
 				defer cancel()
-				calls, release := 0, make(chan struct{})
+				var calls atomic.Int32
+				release := make(chan struct{})
 				g := group.Group{Grace: 4 * s}
 				task := g.Go("task", func(ctx context.Context) error {
-					calls++
+					calls.Add(1)
 					<-release
 					return way.fail(ctx)
 				}, group.Restart(exact(-1)))
 				checkFailures(t, g.Run(ctx), "task: stuck 4s")
 				close(release)
 				time.Sleep(time.Hour)
-				if calls != 1 || !isClosed(task.Done()) {
-					t.Errorf("called %d times, Done is closed: %t; want once, and true", calls, isClosed(task.Done()))
+				if calls.Load() != 1 || !isClosed(task.Done()) {
+					t.Errorf("called %d times, Done is closed: %t; want once, and true", calls.Load(), isClosed(task.Done()))
 				}
 			})
 		})

@@ -26,9 +26,11 @@ func TestAWaitToRestart(t *testing.T) {
 					t.Error("Done is closed during the wait")
 				}
 				<-task.Done()
-				d.note("Done")
+				if at := time.Since(d.start); at != 10*s {
+					t.Errorf("Done is closed at %v, want 10s", at)
+				}
 				checkFailures(t, wait())
-				d.check(t, "10s newer told", "10s Done", "15s newer ends")
+				d.check(t, "10s newer told", "15s newer ends")
 			})
 		}
 	})

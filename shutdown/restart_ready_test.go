@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/lastcall-go/lastcall/group"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
@@ -21,10 +19,8 @@ func TestReadyFollowsARestartedTask(t *testing.T) {
 				p.Warmup = warmup
 				p.signalAt(50*s, sigterm)
 				calls := 0
-				var ready []string
-				note := func(what string) {
-					ready = append(ready, fmt.Sprintf("%s %t", what, p.Ready()))
-				}
+				var j journal
+				note := func(what string) { j.add(fmt.Sprintf("%s %t", what, p.Ready())) }
 				r := p.runs(func(ctx context.Context) error {
 					p.at(p.now()+ms, func() { note("begun") })
 					var g group.Group
@@ -48,13 +44,8 @@ func TestReadyFollowsARestartedTask(t *testing.T) {
 					}, group.Warmup(10*s), group.Restart(group.Policy{Initial: s, Max: s}))
 					return g.Run(ctx)
 				})
-				want := []string{
-					"begun false", "started true", "failed false", "called again false", "started true",
-					"failed false", "called again false", "called again false", "started true",
-				}
-				if d := cmp.Diff(want, ready); d != "" {
-					t.Errorf("Ready (-want +got):\n%s", d)
-				}
+				j.want(t, "begun false", "started true", "failed false", "called again false", "started true",
+					"failed false", "called again false", "called again false", "started true")
 				if step(t, r, "worker").Restarts != 3 || r.ExitCode() != 0 {
 					t.Errorf("exit code %d, want 0 and 3 restarts:\n%v", r.ExitCode(), r)
 				}

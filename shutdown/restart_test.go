@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -132,18 +133,18 @@ func TestRestartedTask(t *testing.T) {
 	})
 	t.Run("that is abandoned is never called again", func(t *testing.T) {
 		inBubble(t, func(p *bubble) {
-			calls := 0
+			var calls atomic.Int32
 			release := make(chan struct{})
 			p.signalAt(s, sigterm)
 			r := p.runs(running(func(context.Context) error {
-				calls++
+				calls.Add(1)
 				<-release
 				return errTask
 			}, group.Restart(group.Policy{Limit: -1})))
 			close(release)
 			time.Sleep(time.Hour)
-			if o := step(t, r, "worker").Outcome; calls != 1 || o != shutdown.OutcomeAbandoned {
-				t.Errorf("called %d times, %v; want once, abandoned", calls, o)
+			if o := step(t, r, "worker").Outcome; calls.Load() != 1 || o != shutdown.OutcomeAbandoned {
+				t.Errorf("called %d times, %v; want once, abandoned", calls.Load(), o)
 			}
 		})
 	})
