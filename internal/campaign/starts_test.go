@@ -174,7 +174,7 @@ func (m *model) startedAt(sn *seen) time.Duration {
 func (m *model) groupStartedAt(of *seen) time.Duration {
 	at, tasks, begun := of.runsAt, 0, false
 	for _, sn := range m.seen {
-		if sn.task == nil || m.groupOf(sn) != of || sn.at > of.runsAt {
+		if sn.task == nil || m.groupOf(sn) != of || sn.at > at { // what is added before the group has started counts, too
 			continue
 		}
 		tasks++
