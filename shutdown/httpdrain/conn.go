@@ -48,6 +48,7 @@ type link struct {
 	state    atomic.Uint32
 	handlers atomic.Int32 // running handlers, for HTTP/2 and hijacked connections only
 	closed   atomic.Bool
+	lateIdle atomic.Bool   // it has become idle after the announcement
 	body     atomic.Uint32 // of the request in progress, with HTTP/1 and without TLS
 
 	mu      sync.Mutex
@@ -117,6 +118,7 @@ func (l *link) idle() {
 		if l.s.isTold() {
 			l.finish(&l.last)
 		}
+		l.lateIdle.Store(l.s.phase.Load() != open)
 		l.state.Store(uint32(idle))
 	case fresh, reading, h2active:
 		// Only HTTP/2 is idle before its first handler: net/http reports it after the preface.

@@ -111,6 +111,37 @@ func TestDelay(t *testing.T) {
 	}
 }
 
+// Linger counts from the announcement. A connection that was idle for the whole delay has had it.
+func TestLingerCountsFromTheAnnouncement(t *testing.T) {
+	for delay, want := range map[time.Duration]time.Duration{
+		0:                      time.Second,
+		400 * time.Millisecond: time.Second,
+		3 * time.Second:        3 * time.Second,
+	} {
+		t.Run(delay.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := shutdowntest.Listen(t)
+				c := shutdowntest.New(t)
+				c.Grace, c.Delay = 20*time.Second, delay
+				p := shutdowntest.Start(t, c, httpdrain.Serve(&http.Server{Handler: hello}, httpdrain.Listener(l)))
+				conn, err := l.DialContext(t.Context(), "", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				cl := talk(t, conn)
+				cl.get("/")
+				cl.answer()
+				time.Sleep(time.Minute)
+				p.Signal(os.Interrupt)
+				p.Clean()
+				if took := p.Wait().Took.Round(10 * time.Millisecond); took != want {
+					t.Errorf("the stop took %v, want %v", took, want)
+				}
+			})
+		})
+	}
+}
+
 // HTTP/2 connections get no GOAWAY during the delay: a proxy would open new connections to this
 // server, and some proxies lose the streams that they have just opened.
 func TestDelayWithHTTP2(t *testing.T) {

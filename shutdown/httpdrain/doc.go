@@ -8,7 +8,7 @@
 //	│ Ready() turns false    │ the task's context ends                            │
 //	├──────── Delay ─────────┼───────────────────── drain ────────────────────────┤
 //	 everything is served      the accept queue is served, the listener closed
-//	 HTTP/1 responses say      idle connections close after Linger (1 s),
+//	 HTTP/1 responses say      idle connections close Linger (1 s) after t0,
 //	 Connection: close         or with their next response
 //	                           connections that sent nothing close after 250 ms,
 //	                           those with part of a header or handshake after 500 ms
@@ -18,7 +18,7 @@
 //	                                                          their contexts end│ │
 //	                                                       connections are closed │
 //
-// The task returns when no connection is open: at once if there is none, after Linger if the last
+// The task returns when no connection is open: at once if there is none, Linger after t0 if the last
 // ones are idle, otherwise right after the last response.
 //
 // A client that keeps its connection alive may send a request at the moment in which the server
@@ -26,7 +26,7 @@
 // is idempotent. [http.Server.Shutdown] loses requests in this way. Only a close announced by
 // "Connection: close" is free of this race. So from t0 on, every response says "Connection:
 // close". A response of a request that was in flight at t0 says it, too, if its header is written
-// after t0. Idle connections stay open for [Linger], so that their clients can send one more
+// after t0. Idle connections stay open for [Linger] from t0 on, so that their clients can send one more
 // request and learn of the close from its response. Under load this costs no time: each connection
 // gets a request before Linger ends, and is closed with its response.
 //
@@ -64,6 +64,11 @@
 //
 // A client that pauses between two requests for longer than Linger may find its connection
 // closed. HTTP/1.1 has no message for idle clients.
+//
+// A connection that arrives in the microsecond between the last look into the accept queue and the
+// end of the socket is reset, and so is one whose TCP handshake is not over then. On Linux the end is
+// shutdown(2), directly after that look; on other systems it is the later close(2). A delay in which
+// clients go elsewhere avoids it.
 //
 // For a proxy that speaks HTTP/2 to the server, only the delay helps. GOAWAY names the last
 // stream that is served, and some proxies (haproxy) do not repeat the streams after it. Make the

@@ -258,6 +258,9 @@ func (d *drain) due(l *link, now time.Time) time.Time {
 		wait = restOfHeader
 	case idle:
 		wait = d.s.linger
+		if !l.lateIdle.Load() { // it has been idle since the announcement at least
+			wait -= time.Since(d.s.base) - time.Duration(d.s.t0.Load())
+		}
 	case h2idle:
 		if !d.shutdownCalled {
 			return time.Time{}

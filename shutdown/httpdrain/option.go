@@ -74,9 +74,13 @@ func Wrap(f func(net.Listener) net.Listener) Option {
 	return option(func(o *options) { o.wrap = append(o.wrap, f) })
 }
 
-// Linger sets how long an idle HTTP/1 connection stays open after the server was told to stop.
+// Linger sets how long an idle HTTP/1 connection stays open after the stop was announced, at least
+// until the server is told to stop.
 // The next request on the connection is answered with "Connection: close". If the connection were
 // closed at once, a request that is already on its way would be lost.
+//
+// The time counts from the announcement of the stop, so that a delay longer than Linger leaves nothing
+// to wait for: an idle connection has then had that time already, and its client has not used it.
 //
 // Five times the pause between two requests of one client is enough. Linger costs no time where
 // clients send requests all the time. A Linger of more than a fifth of the task's budget is
