@@ -302,7 +302,7 @@ func (m *model) checkDelay() {
 func (m *model) checkResume() {
 	for _, a := range m.announced {
 		first := slices.ContainsFunc(m.events, func(n noted) bool { _, ok := n.Event.(shutdown.Quiesced); return ok && n.at == a.at })
-		if first && a.over && a.at < m.stop && m.p.Delay > 0 {
+		if first && a.over && a.at < m.stop && m.p.Delay > 0 && (m.p.Main == nil || m.p.Main.Warm == 0) { // else there may be no delay
 			m.found("resume", "Quiesce at %v has returned a channel that is closed", a.at)
 		}
 	}
