@@ -65,6 +65,23 @@ func TestRestartNeverCallsATaskAgain(t *testing.T) {
 			}
 		})
 	})
+	t.Run("that Shutdown has told to stop, after Shutdown has given up", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			gone, cancel := context.WithCancel(context.Background())
+			cancel()
+			c := new(caller)
+			var g group.Group
+			task := g.Go("task", c.fails(ways[0].fail, 2*s), group.Restart(exact(0)))
+			wait := started(context.Background(), &g)
+			if err := task.Shutdown(gone); err != context.Canceled {
+				t.Errorf("Shutdown() = %v, want %v", err, context.Canceled)
+			}
+			checkFailures(t, wait(), "task: boom")
+			if len(c.calls) != 1 {
+				t.Errorf("called at %v, want one call", c.calls)
+			}
+		})
+	})
 	t.Run("that returns nil", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := new(caller)

@@ -60,12 +60,16 @@ func TestRestart(t *testing.T) {
 				task := g.Go("task", c.fails(way.fail, s, s, s), group.Restart(group.Policy{}))
 				g.Go("other", waits)
 				wait := started(ctx, &g)
+				done := task.Done() // of the first call
 				time.Sleep(time.Minute)
-				if len(c.calls) != 4 || isClosed(task.Done()) {
-					t.Errorf("called at %v, Done is closed: %t; want four calls, and false", c.calls, isClosed(task.Done()))
+				if len(c.calls) != 4 || isClosed(done) || isClosed(task.Done()) {
+					t.Errorf("called at %v, Done is closed: %t; want four calls, and false", c.calls, isClosed(done))
 				}
 				cancel()
 				checkFailures(t, wait())
+				if !isClosed(done) {
+					t.Error("Done is not closed at the end")
+				}
 			})
 		})
 		t.Run("has the task that fails "+way.name+" too often fail as one without", func(t *testing.T) {
