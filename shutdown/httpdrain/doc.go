@@ -65,9 +65,9 @@
 // A client that pauses between two requests for longer than Linger may find its connection
 // closed. HTTP/1.1 has no message for idle clients.
 //
-// A connection that arrives in the microsecond between the last look into the accept queue and the
+// A connection that arrives in the microsecond between the last check of the accept queue and the
 // end of the socket is reset, and so is one whose TCP handshake is not over then. On Linux the end is
-// shutdown(2), directly after that look; on other systems it is the later close(2). A delay in which
+// shutdown(2), directly after that check; on other systems it is the later close(2). A delay in which
 // clients go elsewhere avoids it.
 //
 // For a proxy that speaks HTTP/2 to the server, only the delay helps. GOAWAY names the last
