@@ -45,7 +45,7 @@ func (c *Coordinator) showProgress() {
 		})
 		t.Unlock()
 		if len(slow) > 0 {
-			t.TakeStacks(slow)
+			t.TakeStacksBriefly(slow)
 		}
 		t.Ask(nodes, statusTimeout)
 		t.Lock()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/shutdown"
+	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
 
 // board shows the state of the service. The admin listener serves it until the
@@ -18,6 +19,7 @@ type board struct {
 	filled      atomic.Bool     // the database is
 	inFlight    atomic.Int64
 	orders      atomic.Int64
+	monitor     httpdrain.Monitor // of the server, not of the admin listener
 }
 
 type phase string
@@ -35,13 +37,20 @@ type state struct {
 	Phase    phase  `json:"phase"`
 	InFlight int64  `json:"in_flight"`
 	Orders   int64  `json:"orders"`
+	Open     int    `json:"open"`   // connections
+	Gone     int    `json:"gone"`   // connections closed since the drain began, with -spread
+	Untold   int    `json:"untold"` // connections that will be told to leave, with -spread
 	Cause    string `json:"cause,omitempty"`
 	GraceMS  int64  `json:"grace_ms,omitempty"`
 	LeftMS   *int64 `json:"left_ms,omitempty"`
 }
 
 func (b *board) state(now time.Time) state {
-	s := state{Phase: b.phase(), InFlight: b.inFlight.Load(), Orders: b.orders.Load()}
+	m := b.monitor.Stats()
+	s := state{
+		Phase: b.phase(), InFlight: b.inFlight.Load(), Orders: b.orders.Load(),
+		Open: m.New + m.Active + m.Idle + m.Hijacked, Gone: m.Gone, Untold: m.Untold,
+	}
 	if r := b.coordinator.Report(); r != nil {
 		s.stopping(r, now)
 	}

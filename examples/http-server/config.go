@@ -18,6 +18,7 @@ type config struct {
 	addr, admin  string
 	grace, delay time.Duration
 	warmup       time.Duration
+	spread       time.Duration
 	db           string
 	terminal     io.Writer // standard error if it is a terminal, else nil
 }
@@ -36,6 +37,7 @@ func (c *config) settings() []setting {
 		{"grace", "HTTP_SERVER_GRACE", "grace period: `time` from the stop to the exit, such as 25s (default 25s, or from $TERMINATION_GRACE_PERIOD_SECONDS)", duration(&c.grace)},
 		{"delay", "HTTP_SERVER_DELAY", "`time`, part of the grace period, to go on serving after /readyz has turned to 503 (default 0s)", duration(&c.delay)},
 		{"warmup", "HTTP_SERVER_WARMUP", "`time` that the start takes to fill the database; until then /readyz is 503, and orders are refused (default 0s)", duration(&c.warmup)},
+		{"spread", "HTTP_SERVER_SPREAD", "`time` over which streams and WebSockets are told to leave, each at a moment of its own (default 0s: all at once)", duration(&c.spread)},
 		{"db", "HTTP_SERVER_DB", "SQLite `file` for the orders (default " + c.db + ")", file(&c.db)},
 	}
 }

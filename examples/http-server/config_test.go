@@ -30,12 +30,12 @@ func TestParseConfig(t *testing.T) {
 	}{
 		"defaults": {want: defaults},
 		"flags": {
-			args: []string{"-addr", ":0", "-admin", "[::1]:http", "-grace", "20s", "-delay=3s", "-warmup", "4s", "-db", "x.db"},
-			want: config{addr: ":0", admin: "[::1]:http", grace: 20 * time.Second, delay: 3 * time.Second, warmup: 4 * time.Second, db: "x.db"},
+			args: []string{"-addr", ":0", "-admin", "[::1]:http", "-grace", "20s", "-delay=3s", "-warmup", "4s", "-spread", "10s", "-db", "x.db"},
+			want: config{addr: ":0", admin: "[::1]:http", grace: 20 * time.Second, delay: 3 * time.Second, warmup: 4 * time.Second, spread: 10 * time.Second, db: "x.db"},
 		},
 		"environment": {
-			env:  map[string]string{"HTTP_SERVER_ADDR": ":1", "HTTP_SERVER_ADMIN": ":2", "HTTP_SERVER_GRACE": "9s", "HTTP_SERVER_DELAY": "1s", "HTTP_SERVER_DB": "y.db"},
-			want: config{addr: ":1", admin: ":2", grace: 9 * time.Second, delay: time.Second, db: "y.db"},
+			env:  map[string]string{"HTTP_SERVER_ADDR": ":1", "HTTP_SERVER_ADMIN": ":2", "HTTP_SERVER_GRACE": "9s", "HTTP_SERVER_DELAY": "1s", "HTTP_SERVER_SPREAD": "2s", "HTTP_SERVER_DB": "y.db"},
+			want: config{addr: ":1", admin: ":2", grace: 9 * time.Second, delay: time.Second, spread: 2 * time.Second, db: "y.db"},
 		},
 		"a command": {
 			args: []string{"prestop", "-admin", ":1"},

@@ -13,8 +13,9 @@ import (
 
 // A long-lived response has to end by itself when the server stops, since only
 // its handler knows how to end it cleanly. httpdrain.Draining tells the handler
-// when. httpdrain closes the connection of a handler that does not end before
-// the server's deadline.
+// when: as soon as the server stops or, with -spread, at a moment of the
+// connection's own. httpdrain closes the connection of a handler that does not
+// end before the server's deadline.
 
 // events sends the state twice a second, as server-sent events. The last event
 // says that the server stops; the client then reconnects, to another server.

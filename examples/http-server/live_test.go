@@ -77,3 +77,41 @@ func TestEchoRefusesPlainRequests(t *testing.T) {
 		t.Errorf("GET /echo = %d, want 426, upgrade required", w.Code)
 	}
 }
+
+// With -spread each connection is told at a moment of its own, and the state says how many have left.
+// The drain ends with the last connection, not with the window.
+func TestConnectionsLeaveOneAfterTheOther(t *testing.T) {
+	const sockets, window = 10, 15 * time.Second
+	s := startInProcess(t, time.Minute, 0, func(c *config) { c.spread = window })
+	ctx, leave := context.WithTimeout(t.Context(), patience)
+	defer leave()
+	closed := make(chan websocket.StatusCode, sockets)
+	for range sockets {
+		conn, _, err := websocket.Dial(ctx, s.page+"/echo", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.CloseNow() }()
+		go func() {
+			_, _, err := conn.Read(ctx)
+			closed <- websocket.CloseStatus(err)
+		}()
+	}
+	if st := s.state(t); st.Open != sockets || st.Gone != 0 || st.Untold != 0 {
+		t.Errorf("before the stop: %+v, want %d connections open", st, sockets)
+	}
+	s.coordinator.Stop(nil)
+	if code := <-closed; code != websocket.StatusGoingAway {
+		t.Errorf("close status %v, want 1001", code)
+	}
+	st := s.until(t, "seen leaving", func(st state) bool { return st.Gone > 0 })
+	if st.Gone+st.Open != sockets || st.Untold == 0 {
+		t.Errorf("after the first has left: %+v, want others to be told", st)
+	}
+	leave()
+	r := s.report()
+	if r.ExitCode() != 0 || !strings.Contains(r.String(), "10 connections gone") {
+		t.Errorf("exit code %d, want 0 and 10 connections gone:\n%v", r.ExitCode(), r)
+	}
+	t.Logf("the stop took %v", r.Took)
+}

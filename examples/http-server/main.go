@@ -89,7 +89,8 @@ func run(ctx context.Context, cfg config, log zerolog.Logger) error {
 	// The program is ready when both tasks have started, the second by its end. Until then the page
 	// says so, and orders are refused.
 	var g group.Group
-	g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(listener)), group.Warmup(maxStart))
+	serve := httpdrain.Serve(srv, httpdrain.Listener(listener), httpdrain.Spread(cfg.spread), httpdrain.Watch(&b.monitor))
+	g.Go("http", serve, group.Warmup(maxStart))
 	g.Go("fill", func(ctx context.Context) error { return app.fill(ctx, cfg.warmup) },
 		group.Warmup(0), group.MayFinish())
 	return g.Run(ctx)

@@ -147,19 +147,22 @@ type inProcess struct {
 }
 
 // startInProcess starts a service, and returns when it is ready.
-func startInProcess(t *testing.T, grace, delay time.Duration) inProcess {
+func startInProcess(t *testing.T, grace, delay time.Duration, change ...func(*config)) inProcess {
 	t.Helper()
-	s := startFilling(t, grace, delay, 0)
+	s := startFilling(t, grace, delay, 0, change...)
 	s.until(t, "ready", func(st state) bool { return st.Phase == ready })
 	return s
 }
 
 // startFilling starts a service whose database takes the given time to be filled.
-func startFilling(t *testing.T, grace, delay, warmup time.Duration) inProcess {
+func startFilling(t *testing.T, grace, delay, warmup time.Duration, change ...func(*config)) inProcess {
 	t.Helper()
 	j := newJournal()
 	log := zerolog.New(j)
 	cfg := config{addr: "127.0.0.1:0", admin: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "orders.db"), warmup: warmup}
+	for _, f := range change {
+		f(&cfg)
+	}
 	c := &shutdown.Coordinator{Grace: grace, Delay: delay, Warmup: warmup + maxStart, Signals: []os.Signal{}, Logger: &log}
 
 	var report *shutdown.Report

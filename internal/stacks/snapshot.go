@@ -21,12 +21,18 @@ type Snapshot struct {
 }
 
 // Take takes a snapshot of the process. It takes long if there are very many goroutines.
-func Take() Snapshot {
+func Take() Snapshot { return take(maxForStates) }
+
+// TakeBriefly is Take, for a step that may well end by itself. It never stops the world for long: of
+// many goroutines it has no wait states.
+func TakeBriefly() Snapshot { return take(maxForStatesBriefly) }
+
+func take(most int) Snapshot {
 	l := Snapshot{sources: theSources(), stacks: make(map[string][]Stack)}
 	for _, st := range Labelled() {
 		l.stacks[st.Label] = append(l.stacks[st.Label], st)
 	}
-	l.states, l.all = waitStates()
+	l.states, l.all = waitStates(most)
 	return l
 }
 

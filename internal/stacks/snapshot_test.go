@@ -128,3 +128,24 @@ func TestStateBeyondTheTraceback(t *testing.T) {
 		}
 	}
 }
+
+// A step that may well end by itself is not stopped for the states of many goroutines.
+func TestStateOfOneAmongMany(t *testing.T) {
+	from := make(chan struct{})
+	defer close(from)
+	for range 2000 {
+		go receiveAny(from)
+	}
+	label := begin("many", func() { receiveAny(from) })
+	const attempts = 1000
+	for n := 0; state(label) != "1 goroutine [chan receive]:"; n++ {
+		if n == attempts {
+			t.Fatalf("the state is %q", state(label))
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	text, _ := stacks.TakeBriefly().Of(label)
+	if got, _, _ := strings.Cut(text, "\n"); got != "1 goroutine:" {
+		t.Errorf("%q, want no state", got)
+	}
+}

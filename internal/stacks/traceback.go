@@ -6,10 +6,13 @@ import (
 	"strings"
 )
 
-// maxForStates is the number of goroutines up to which the report has wait states. They come from
-// a traceback that stops the world, for longer the more goroutines there are (see
-// bench/RESULTS.md).
-const maxForStates = 10_000
+// The number of goroutines up to which the report has wait states, and the lines of a step that is
+// waited for. They come from a traceback that stops the world, for longer the more goroutines there are:
+// for some 40 ms with 10 000 (see bench/RESULTS.md).
+const (
+	maxForStates        = 10_000
+	maxForStatesBriefly = 1_000
+)
 
 // dumpPerGoroutine is the size of the traceback buffer for each goroutine. Most tracebacks need
 // less. The runtime cuts off the text that does not fit, and then it is taken again with a larger
@@ -22,8 +25,8 @@ const (
 // waitStates maps the keys of stacks to what their goroutines wait for, in the words of a
 // traceback: "sync.Mutex.Lock", "chan receive". A traceback has no labels, so the stack itself is
 // the key. all reports whether no goroutine is missing.
-func waitStates() (states map[string]string, all bool) {
-	text, all := traceback()
+func waitStates(most int) (states map[string]string, all bool) {
+	text, all := traceback(most)
 	states = make(map[string]string)
 	for block := range strings.SplitSeq(text, "\n\n") {
 		head, rest, _ := strings.Cut(block, "\n")
@@ -36,14 +39,15 @@ func waitStates() (states map[string]string, all bool) {
 // with this name. Like waitStates it stops the world. If there are too many goroutines for that, it
 // returns true.
 func Started(in string) bool {
-	text, all := traceback()
+	text, all := traceback(maxForStates)
 	return !all || strings.Contains(text, fmt.Sprintf("created by %s in goroutine %d\n", in, Goroutine()))
 }
 
-// traceback returns the traceback of all goroutines. all reports whether no goroutine is missing.
-func traceback() (text string, all bool) {
+// traceback returns the traceback of all goroutines, if there are at most most. all reports whether no
+// goroutine is missing.
+func traceback(most int) (text string, all bool) {
 	n := runtime.NumGoroutine()
-	if n > maxForStates || cannotPreempt() {
+	if n > most || cannotPreempt() {
 		return "", false
 	}
 	for each := dumpPerGoroutine; ; each *= 4 {

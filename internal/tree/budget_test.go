@@ -26,6 +26,9 @@ func TestMargin(t *testing.T) {
 		if got := tree.Margin(tt.budget); got != tt.want {
 			t.Errorf("Margin(%v) = %v, want %v", tt.budget, got, tt.want)
 		}
+		if got := tree.Budget(tt.budget - tt.want); got.Round(ms) != tt.budget.Round(ms) {
+			t.Errorf("Budget(%v) = %v, want %v", tt.budget-tt.want, got, tt.budget)
+		}
 	}
 }
 

@@ -61,8 +61,13 @@ func (t *Tree) takeRequestedStacks() {
 }
 
 // TakeStacks takes the stacks of the nodes now. The lock must not be held.
-func (t *Tree) TakeStacks(nodes []*Node) {
-	look := stacks.Take()
+func (t *Tree) TakeStacks(nodes []*Node) { t.setStacks(nodes, stacks.Take()) }
+
+// TakeStacksBriefly is TakeStacks without a long interruption of the steps, which may be busy ending:
+// connections that leave one after the other would else leave in bursts.
+func (t *Tree) TakeStacksBriefly(nodes []*Node) { t.setStacks(nodes, stacks.TakeBriefly()) }
+
+func (t *Tree) setStacks(nodes []*Node, look stacks.Snapshot) {
 	for _, n := range nodes {
 		t.Lock()
 		family := t.family(n)

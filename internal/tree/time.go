@@ -33,6 +33,18 @@ func Margin(budget time.Duration) time.Duration {
 	return min(max(budget/20, minMargin), budget/2, maxMargin)
 }
 
+// Budget is the budget of a step that has this much time from its start to its deadline.
+func Budget(left time.Duration) time.Duration {
+	return Sum(left, min(max(left/19, minMargin), left, maxMargin))
+}
+
+// Left is the time until n, which is told to stop, is abandoned. The lock must not be held.
+func (n *Node) Left() time.Duration {
+	n.tree.Lock()
+	defer n.tree.Unlock()
+	return max(0, n.End-n.tree.Now())
+}
+
 // duration converts d, which may exceed the largest Duration.
 func duration(d float64) time.Duration {
 	if d >= float64(Never) {

@@ -148,6 +148,7 @@ func (a *attached) stop(ctx context.Context) error {
 		}
 		return nil
 	}
+	defer a.window.wait()
 	defer a.cancelAll(context.Canceled)
 	defer a.unwatch()
 	describe(ctx, a.status)

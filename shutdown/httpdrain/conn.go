@@ -55,6 +55,11 @@ type link struct {
 	last    request               // of HTTP/1: the request that has begun last; of HTTP/2: the one that has ended last
 	streams map[*request]struct{} // of HTTP/2: those in a handler
 
+	told   chan struct{} // closed when the connection is told to leave; without Spread it is the server's
+	asks   atomic.Bool   // a handler has called Draining
+	goaway atomic.Bool   // a response has told the HTTP/2 client to leave
+	moment time.Time     // of Spread; guarded by the window's mutex
+
 	free  []response // for the next requests
 	wrote bool       // the handler has written the header, or is about to
 
@@ -182,63 +187,6 @@ func (l *link) end() {
 // delay the others.
 func (l *link) drop() { go l.s.try(func() { _ = l.raw.Close() }) }
 
-// A tcpConn has all methods of a *net.TCPConn, for sendfile, splice, half-close and the socket's
-// options.
-type tcpConn struct {
-	*net.TCPConn
-	link *link
-}
-
-func (c *tcpConn) Read(b []byte) (int, error) {
-	c.link.awaits(b)
-	return c.link.read(c.TCPConn.Read(b))
-}
-func (c *tcpConn) Close() error { return c.link.closing(c.TCPConn) }
-
-func (c *tcpConn) SetReadDeadline(t time.Time) error {
-	if c.link.isProbe(t) {
-		return nil
-	}
-	return c.TCPConn.SetReadDeadline(t)
-}
-
-// NetConn returns the wrapped connection, as the method of tls.Conn does.
-func (c *tcpConn) NetConn() net.Conn { return c.TCPConn }
-
-type unixConn struct {
-	*net.UnixConn
-	link *link
-}
-
-func (c *unixConn) Read(b []byte) (int, error) {
-	c.link.awaits(b)
-	return c.link.read(c.UnixConn.Read(b))
-}
-func (c *unixConn) Close() error { return c.link.closing(c.UnixConn) }
-
-func (c *unixConn) SetReadDeadline(t time.Time) error {
-	if c.link.isProbe(t) {
-		return nil
-	}
-	return c.UnixConn.SetReadDeadline(t)
-}
-
-// NetConn returns the wrapped connection.
-func (c *unixConn) NetConn() net.Conn { return c.UnixConn }
-
-// An otherConn wraps a connection of the user's type, in two cases: when the application hijacks
-// it, and when its type is not comparable.
-type otherConn struct {
-	net.Conn
-	link *link
-}
-
-func (c *otherConn) Read(b []byte) (int, error) { return c.link.read(c.Conn.Read(b)) }
-func (c *otherConn) Close() error               { return c.link.closing(c.Conn) }
-
-// NetConn returns the wrapped connection.
-func (c *otherConn) NetConn() net.Conn { return c.Conn }
-
 // read records the first read of a connection, and each read once a stop has been announced.
 // Before that, each request would pay for it without a benefit.
 func (l *link) read(n int, err error) (int, error) {
@@ -335,6 +283,9 @@ func (s *server) forget(l *link) {
 
 // count adds a connection that is closed and done to the counts of the drain.
 func (s *server) count(l *link) {
+	if s.window != nil && !l.wasCut() {
+		s.gone.Add(1)
+	}
 	switch l.current() {
 	case serving, written, marked, ended:
 		l.finish(&l.last)

@@ -13,6 +13,7 @@
 //	                           connections that sent nothing close after 250 ms,
 //	                           those with part of a header or handshake after 500 ms
 //	                           HTTP/2 connections get GOAWAY
+//	                           streams and WebSockets learn of the stop from Draining
 //	                           functions given to RegisterOnShutdown are called
 //	                           requests in flight are awaited
 //	                                                          their contexts end│ │
@@ -111,6 +112,9 @@
 // code 1001. The drain waits for that. A function given to RegisterOnShutdown is called once, when
 // the server is told to stop. It cannot close connections that are hijacked later, by requests in
 // flight.
+//
+// With thousands of such clients, [Spread] gives each connection a moment of its own, at which
+// Draining tells its handlers. So the clients do not all reconnect at the same moment.
 //
 // Handlers and hooks see what net/http shows them: the ResponseWriter has the same methods,
 // ConnState and ConnContext get the same connections, and files are sent with sendfile(2).

@@ -2,15 +2,12 @@ package httpdrain
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/known"
-	"github.com/lastcall-go/lastcall/shutdown"
-	"github.com/lastcall-go/lastcall/signals"
 )
 
 // How long the drain waits for connections that are in no handler. Each wait is at most a
@@ -35,6 +32,14 @@ const (
 // The program learns of the failure only when the task returns.
 const afterFailure = 5 * time.Second
 
+// The pause after a scan, in multiples of the time that the scan took. So scans take at most a
+// twentieth of a processor, however many connections there are and however often they change. A scan
+// that was interrupted took longer; the interval is at most maxScanInterval.
+const (
+	scanPause       = 19
+	maxScanInterval = 50 * time.Millisecond
+)
+
 // A drain stops a server, on a goroutine of its own: that of the task calls Accept until all
 // connections of the accept queue have been passed on. It scans all connections when one of them
 // has changed, and when the time of one has passed.
@@ -49,13 +54,15 @@ type drain struct {
 
 	began          time.Time
 	maxWait        time.Duration // for a connection that is in no handler
+	left           time.Duration // until the contexts of the requests end
 	shutdownCalled bool          // callbacks run, and HTTP/2 connections get GOAWAY
 	callbacksDone  atomic.Bool
 	returned       chan struct{}
 	leaving        bool      // an HTTP/1 connection was open at the last scan
 	moved          time.Time // when an HTTP/1 connection, or none, was open last
 
-	buf []*link // for scan
+	buf      []*link   // for scan
+	nextScan time.Time // not before that, unless no connection is left
 }
 
 func newDrain(s *server, ctx context.Context, work func() context.Context) *drain {
@@ -67,6 +74,11 @@ func (d *drain) begin(limit time.Duration) {
 	d.once.Do(func() {
 		d.limit = limit
 		d.s.tell()
+		if limit == 0 && !d.closed.Load() {
+			d.s.window.open(d.work())
+		} else {
+			d.s.window.open(nil)
+		}
 		go func() {
 			known.Begin()
 			defer known.End()
@@ -108,68 +120,28 @@ func (d *drain) done() bool {
 	return d.s.listeners.areServed() && d.s.listeners.areClosed() && d.callbacksDone.Load() && d.s.isEmpty()
 }
 
-// deadline is the deadline of the drain, if it is known. It makes a new work context each time:
-// one that was made before the stop never has a deadline.
-func (d *drain) deadline() (at time.Time, ok bool) {
-	at, ok = d.work().Deadline()
-	if d.limit == 0 {
-		return at, ok
-	}
-	if own := d.began.Add(d.limit); !ok || own.Before(at) {
-		at = own
-	}
-	return at, true
-}
-
-// checkDeadline ends the contexts of the requests a little before the deadline, so that streams
-// can finish their responses. It returns when it has to be called again.
-func (d *drain) checkDeadline() time.Time {
-	now := time.Now()
-	later := now.Add(time.Hour)
-	d.maxWait = never
-	deadline, ok := d.deadline()
-	if !ok {
-		return later
-	}
-	all := max(0, deadline.Sub(d.began))
-	d.maxWait = all / 5
-	if at := deadline.Add(-margin(all)); now.Before(at) {
-		d.s.endAt.Store(int64(at.Sub(d.s.base)))
-		return at
-	}
-	d.s.endRequests(nil)
-	return later
-}
-
-// endRequests ends the contexts of the requests, once. why is the cause of the end of the task's
-// work context, nil if that has not ended.
-func (s *server) endRequests(why error) {
-	cause := error(shutdown.ErrGrace)
-	var second *signals.Error
-	if errors.As(why, &second) {
-		cause = why
-	}
-	if s.ended.CompareAndSwap(nil, &cause) {
-		s.endAt.Store(int64(time.Since(s.base)))
-		s.cancel(cause)
-	}
-}
-
 // scan closes the connections whose time has passed, and calls the server's Shutdown when that
-// is safe. It moves next forward to the time of the next scan, in case no connection changes.
+// is safe. It moves next forward to the time of the next scan, in case no connection changes. If the
+// last scan was too short a time ago, it only does that.
 func (d *drain) scan(next *time.Time) {
 	now := time.Now()
 	d.s.listeners.settle(now, next)
+	if now.Before(d.nextScan) && !d.s.isEmpty() {
+		if d.nextScan.Before(*next) {
+			*next = d.nextScan
+		}
+		return
+	}
 	safe, leaving := true, false
 	d.buf = d.s.connections(d.buf[:0])
 	for _, l := range d.buf {
 		if d.claimExpired(l, now) {
 			l.end()
 		}
-		if !l.due.IsZero() && l.due.Before(*next) {
+		if !l.due.IsZero() && l.due.Before(*next) && !l.waitsForMoment(now) {
 			*next = l.due
 		}
-		safe = safe && d.safe(l.seen, now, next)
+		safe = safe && d.safe(l, now, next)
 		leaving = leaving || l.seen.isHTTP1()
 	}
 	if !d.s.listeners.areServed() {
@@ -188,6 +160,7 @@ func (d *drain) scan(next *time.Time) {
 		d.callShutdown()
 		*next = now // afterGoaway begins here
 	}
+	d.nextScan = now.Add(min(time.Since(now)*(1+scanPause), maxScanInterval))
 }
 
 // claimExpired reports whether the time of a connection has passed. If so, it has moved the
@@ -197,7 +170,7 @@ func (d *drain) claimExpired(l *link, now time.Time) (expired bool) {
 		l.seen, l.asked = at, nil
 		l.due = d.due(l, now)
 	}
-	if l.due.IsZero() || now.Before(l.due) && len(l.asked) == 0 {
+	if l.due.IsZero() || now.Before(l.due) && len(l.asked) == 0 || l.waitsForMoment(now) {
 		return false
 	}
 	if l.seen == ended {
@@ -215,6 +188,11 @@ func (d *drain) claimExpired(l *link, now time.Time) (expired bool) {
 	}
 	l.seen, l.due = reaped, time.Time{}
 	return true
+}
+
+// waitsForMoment reports whether only Spread keeps the connection open, which is idle.
+func (l *link) waitsForMoment(now time.Time) bool {
+	return l.seen == idle && !now.Before(l.due) && !l.isTold()
 }
 
 // unread reports whether the kernel holds, or may hold, unread bytes of l. Methods of a
@@ -262,97 +240,32 @@ func (d *drain) due(l *link, now time.Time) time.Time {
 			wait -= time.Since(d.s.base) - time.Duration(d.s.t0.Load())
 		}
 	case h2idle:
-		if !d.shutdownCalled {
+		if !d.shutdownCalled && !l.goaway.Load() {
 			return time.Time{}
 		}
 		wait = afterGoaway
 	default:
 		return time.Time{}
 	}
-	return now.Add(min(wait, d.maxWait))
+	return now.Add(min(wait, d.maxWait, d.left)) // one that stays until the deadline makes the task late
 }
 
-// safe reports whether a connection in this state allows calling the server's Shutdown.
+// safe reports whether a connection in the state l.seen allows calling the server's Shutdown.
 // After that call net/http drops each HTTP/1 request whose handler has not begun, without a
 // response. So Shutdown waits for every connection that can still deliver a request. A
 // connection in a handler cannot if its response says "Connection: close" or has no header yet.
-func (d *drain) safe(at state, now time.Time, next *time.Time) bool {
-	switch at {
+// It sends GOAWAY to all HTTP/2 connections. So it also waits for the end of the window of Spread,
+// if one of them has not got GOAWAY from a response.
+func (d *drain) safe(l *link, now time.Time, next *time.Time) bool {
+	switch l.seen {
 	case fresh, reading, idle:
 		return false
+	case h2idle, h2active:
+		return l.goaway.Load() || !d.s.window.isOpen()
 	case written, ended:
 		// It can deliver one after the response, which is worth a wait. But a stream may last
 		// until the deadline; HTTP/2 and the callbacks cannot wait that long.
 		return reached(d.began.Add(min(d.s.linger, d.maxWait)), now, next)
 	}
 	return true
-}
-
-// atDeadline closes all connections. It is called at the deadline, or earlier after a second
-// signal. If that cuts off no request, the callbacks have the rest of the time.
-func (d *drain) atDeadline(why error) error {
-	all := time.Since(d.began)
-	if at, ok := d.deadline(); ok {
-		all = max(all, at.Sub(d.began))
-	}
-	rest := margin(all)
-	if d.s.ended.Load() == nil { // after a second signal
-		d.s.endRequests(why)
-		d.wait(rest / 4)
-	}
-	d.s.unserved.Add(int64(d.s.listeners.abort()))
-	d.s.closeAll()
-	go d.s.try(func() { _ = d.s.srv.Close() }) // it closes the connections again, one after the other
-	if !d.shutdownCalled {
-		d.s.shutDown.Store(true)
-		d.callShutdown()
-	}
-	limit := rest / 2
-	if d.s.cutShort() == "" {
-		limit = max(limit, all-time.Since(d.began))
-	}
-	running, listening, accepting := "", "", ""
-	if !d.wait(limit) {
-		if !d.callbacksDone.Load() || !d.s.isEmpty() {
-			running = "handlers or callbacks still running"
-		}
-		if !d.s.listeners.areClosed() {
-			listening = "the listener's Close has not returned"
-		}
-		if !d.s.listeners.areServed() {
-			accepting = "the listener's Accept has not returned"
-		}
-	}
-	return d.failure(running, listening, accepting)
-}
-
-// failure is the error of the task, or nil if nothing was cut short and more is empty.
-func (d *drain) failure(more ...string) error {
-	unserved := counted(int(d.s.unserved.Load()), unservedOne, unservedMany)
-	return d.s.failure(append([]string{unserved}, more...)...)
-}
-
-// wait waits until the drain is done, for at most limit. It reports whether it is done.
-func (d *drain) wait(limit time.Duration) bool {
-	timeout := time.NewTimer(limit)
-	defer timeout.Stop()
-	for !d.done() {
-		select {
-		case <-d.s.woken:
-		case <-timeout.C:
-			return d.done()
-		}
-	}
-	return true
-}
-
-// wake makes the drain scan again.
-func (s *server) wake() {
-	if s.phase.Load() != told {
-		return
-	}
-	select {
-	case s.woken <- struct{}{}:
-	default:
-	}
 }

@@ -55,36 +55,6 @@ func answerOptions(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 4<<10))
 }
 
-// stream serves an HTTP/2 request. Its response says nothing of the connection: GOAWAY does.
-func (l *link) stream(w http.ResponseWriter, r *http.Request) {
-	var rec request
-	rec.begin(l.s, r)
-	l.handlers.Add(1)
-	l.mu.Lock()
-	if l.streams == nil {
-		l.streams = make(map[*request]struct{})
-	}
-	l.streams[&rec] = struct{}{}
-	l.mu.Unlock()
-	how := notAnswered
-	defer func() {
-		if l.s.isTold() {
-			l.returned(&rec, r, how)
-			l.finish(&rec)
-		}
-		l.mu.Lock()
-		delete(l.streams, &rec)
-		l.last = rec
-		l.mu.Unlock()
-		l.leave()
-	}()
-	if l.current() == reaped {
-		panic(http.ErrAbortHandler)
-	}
-	l.s.serve(w, r)
-	how = answered
-}
-
 func (l *link) request(inner responseWriter, r *http.Request) {
 	if !l.enter(r) {
 		panic(http.ErrAbortHandler) // the drain has closed the connection
@@ -335,15 +305,20 @@ func Readiness(c interface{ Ready() bool }) http.Handler {
 }
 
 // Draining returns a channel that is closed when the server is told to stop, which is at the end
-// of the delay. ctx is the context of a request. A stream or a long poll should end its response
-// then, so that its client reconnects to another server. For any other context the channel is nil,
-// so that a receive from it blocks for ever.
+// of the delay, or at the moment that [Spread] gives to the request's connection. ctx is the context
+// of a request. A stream or a long poll should end its response then, so that its client reconnects to
+// another server. The context of a request that was hijacked will do as well: a WebSocket's handler
+// should close its connection then. For any other context the channel is nil, so that a receive from
+// it blocks for ever.
 func Draining(ctx context.Context) <-chan struct{} {
 	l, ok := ctx.Value(&linkKey).(*link)
 	if !ok {
 		return nil
 	}
-	return l.s.told
+	if !l.asks.Load() {
+		l.asks.Store(true)
+	}
+	return l.told
 }
 
 // A servedError is the error of a second run of a server. It wraps group.ErrStopped, so that

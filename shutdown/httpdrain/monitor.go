@@ -26,6 +26,9 @@ type Stats struct {
 	// HijackedClosed the hijacked connections that the application has closed. All count from
 	// the moment at which the server was told to stop.
 	Finished, Cut, HijackedClosed int
+	// Gone counts the connections that have closed since the server was told to stop, and Untold
+	// those that Spread has still to tell. Both are 0 without Spread.
+	Gone, Untold int
 }
 
 // Stats returns the counts at this moment. All are zero before the server listens. A call takes
@@ -58,9 +61,13 @@ func (s *server) stats() (st Stats) {
 		case hijacked:
 			st.Hijacked++
 		}
+		if s.window != nil && s.isTold() && !l.isTold() && l.leavesWhenTold() {
+			st.Untold++
+		}
 	}
 	st.Finished, st.HijackedClosed = int(s.finished.Load()), int(s.hijacked.Load())
 	st.Cut, _ = s.account.counts()
+	st.Gone = int(s.gone.Load())
 	return st
 }
 
@@ -94,6 +101,9 @@ func (s *server) status() string {
 		finished,
 		cutShort,
 		counted(st.HijackedClosed, "hijacked connection closed", "hijacked connections closed"),
+		counted(st.Gone, "connection gone", "connections gone"),
+		counted(st.Untold, "connection still to be told", "connections still to be told"),
+		s.window.status(),
 		counted(int(s.unserved.Load()), unservedOne, unservedMany),
 		undrained,
 		left,

@@ -24,6 +24,7 @@ type options struct {
 	listener  net.Listener
 	wrap      []func(net.Listener) net.Listener
 	linger    time.Duration
+	spread    time.Duration
 	cert, key string // files
 	monitor   *Monitor
 	advice    string // how not to lose the accept queue of a listener that is no socket
@@ -92,6 +93,35 @@ func Linger(d time.Duration) Option {
 		panic(fmt.Sprintf("httpdrain: Linger(%v) is negative, at %s", d, site.Caller(2)))
 	}
 	return option(func(o *options) { o.linger = d })
+}
+
+// Spread tells the clients that stay connected to leave at moments spread over d, so that they do
+// not all reconnect at the same moment. Each connection has one moment. At its moment, the channel
+// of [Draining] is closed for its requests and for its WebSocket. An idle HTTP/1 connection is closed
+// at its moment, but not before Linger has passed. An HTTP/2 connection gets GOAWAY with the first
+// response after its moment. Those that have had no such response get it at the end of the window.
+// A request whose handler does not call Draining is not affected.
+//
+// The window begins when the task's context ends. It leaves the last second before the task's
+// deadline, or a quarter of the task's budget if that is less, to the connections that are told last.
+// If that makes it shorter than d, the step's status and the server's ErrorLog say so. Spread reserves
+// no time for the task; group.Reserve does. A second signal ends the window: all are told, and the
+// contexts of their requests end after a quarter of the task's minimum. The task returns when the last
+// connection is closed, which may be earlier than the end of the window.
+//
+// The functions given to RegisterOnShutdown are called when HTTP/2 connections may get GOAWAY and
+// no HTTP/1 connection is idle. With Spread that may be at the end of the window. So use Draining
+// instead of them.
+//
+// Servers that stop one after the other have their windows one after the other. Put them into a
+// Concurrent group, so that they have them at the same time.
+//
+// The default is 0: all are told at once. Spread panics if d is negative.
+func Spread(d time.Duration) Option {
+	if d < 0 {
+		panic(fmt.Sprintf("httpdrain: Spread(%v) is negative, at %s", d, site.Caller(2)))
+	}
+	return option(func(o *options) { o.spread = d })
 }
 
 // TLSFiles makes the server use TLS with the certificate and the key in these PEM files, as

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/internal/known"
 	"github.com/lastcall-go/lastcall/internal/site"
 	"github.com/lastcall-go/lastcall/shutdown"
 )
@@ -73,13 +72,6 @@ func Serve(srv *http.Server, opts ...Option) func(ctx context.Context) error {
 	}
 }
 
-// The phases of a server.
-const (
-	open      int32 = iota
-	announced       // not ready, but everything is still served
-	told            // the server was told to stop
-)
-
 // A server is one run of the task.
 type server struct {
 	options
@@ -93,6 +85,7 @@ type server struct {
 
 	phase  atomic.Int32
 	told   chan struct{} // closed when the server is told to stop
+	window *window       // of Spread; nil without it
 	woken  chan struct{} // something has changed that the drain may wait for
 	coord  *shutdown.Coordinator
 	resume chan struct{}           // the announcement was undone
@@ -103,13 +96,13 @@ type server struct {
 	toldAt atomic.Int64 // when the server was told to stop
 	endAt  atomic.Int64 // when the contexts of the requests end, or have ended
 
-	finished, hurried, hijacked atomic.Int64           // since the server was told to stop
-	account                     account                // what the drain has cut short
-	ended                       atomic.Pointer[error]  // why the contexts of the requests have ended; nil: they have not
-	unserved                    atomic.Int64           // connections that have come too late to be served
-	shutDown                    atomic.Bool            // the drain has called the server's Shutdown
-	undrained                   atomic.Pointer[string] // what the drain cannot do for the user's listener, for the status
-	callbacksLeft               atomic.Pointer[string] // what callbacks have left running, for the status
+	finished, hurried, hijacked, gone atomic.Int64           // since the server was told to stop
+	account                           account                // what the drain has cut short
+	ended                             atomic.Pointer[error]  // why the contexts of the requests have ended; nil: they have not
+	unserved                          atomic.Int64           // connections that have come too late to be served
+	shutDown                          atomic.Bool            // the drain has called the server's Shutdown
+	undrained                         atomic.Pointer[string] // what the drain cannot do for the user's listener, for the status
+	callbacksLeft                     atomic.Pointer[string] // what callbacks have left running, for the status
 
 	listeners listeners
 
@@ -123,16 +116,19 @@ type server struct {
 var servers atomic.Int64
 
 func newServer(srv *http.Server, o options) *server {
-	return &server{
+	s := &server{
 		options: o, srv: srv, base: time.Now().Add(-1),
 		id:   strconv.FormatInt(servers.Add(1), 10),
 		told: make(chan struct{}), woken: make(chan struct{}, 1), resume: make(chan struct{}, 1),
 		links: make(map[*link]struct{}),
 	}
+	s.window = newWindow(s)
+	return s
 }
 
 func run(ctx context.Context, srv *http.Server, o options) error {
 	s := newServer(srv, o)
+	defer s.window.wait()
 	l, err := s.open()
 	if err != nil {
 		return fmt.Errorf("httpdrain: %w", err)
@@ -265,59 +261,4 @@ func (s *server) installHooks(base func(net.Listener) context.Context) {
 			l.hook(at)
 		}
 	}
-}
-
-// watch waits for the announcement of the stop.
-func (s *server) watch(c *shutdown.Coordinator) (stop func()) {
-	s.coord = c
-	over := make(chan struct{})
-	var done sync.WaitGroup
-	done.Go(func() {
-		known.Begin()
-		defer known.End()
-		for {
-			select {
-			case <-s.coord.Stopping():
-				s.announce()
-			case <-over:
-				return
-			}
-			select {
-			case <-s.resume:
-			case <-over:
-				return
-			}
-		}
-	})
-	return func() { close(over); done.Wait() }
-}
-
-// resumed reports whether the announcement of the stop was undone. No event reports that, so it is
-// called before a response says "Connection: close".
-func (s *server) resumed() bool {
-	if s.phase.Load() != announced || !s.coord.Ready() {
-		return false
-	}
-	if s.phase.CompareAndSwap(announced, open) {
-		s.t0.Store(0)
-		select {
-		case s.resume <- struct{}{}:
-		default:
-		}
-	}
-	return true
-}
-
-func (s *server) isTold() bool { return s.phase.Load() == told }
-
-func (s *server) announce() {
-	s.t0.CompareAndSwap(0, int64(time.Since(s.base)))
-	s.phase.CompareAndSwap(open, announced)
-}
-
-func (s *server) tell() {
-	s.t0.CompareAndSwap(0, int64(time.Since(s.base)))
-	s.toldAt.Store(int64(time.Since(s.base)))
-	s.phase.Store(told)
-	close(s.told)
 }

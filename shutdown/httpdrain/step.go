@@ -31,6 +31,17 @@ func serves(ctx context.Context) {
 // margin is the time between the deadline and the end of a step with this budget.
 func margin(budget time.Duration) time.Duration { return tree.Margin(budget) }
 
+// budget is the budget of a step that has this much time from its start to its deadline.
+func budget(left time.Duration) time.Duration { return tree.Budget(left) }
+
+// untilEnd is the time until the step of ctx, which stops, is abandoned.
+func untilEnd(ctx context.Context) time.Duration {
+	if n := tree.From(ctx); n != nil {
+		return n.Left()
+	}
+	return 0 // Attach, in no step
+}
+
 // never is longer than any wait.
 const never = tree.Never
 

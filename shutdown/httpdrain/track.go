@@ -8,7 +8,8 @@ import (
 // wrapSocket returns c, which is from package net, in a wrapper with a link. The server has not got
 // the connection yet.
 func (s *server) wrapSocket(c net.Conn) (net.Conn, *link) {
-	l := &link{s: s, raw: c, isSocket: true}
+	l := s.newLink(c)
+	l.isSocket = true
 	switch socket := c.(type) {
 	case *net.TCPConn:
 		l.top = &tcpConn{socket, l}
@@ -33,7 +34,8 @@ func (s *server) track(c net.Conn, around bool) net.Conn {
 		c, l = s.wrapSocket(c)
 	default:
 		if l == nil {
-			l = &link{s: s, raw: c, unwrapped: isComparable(c)}
+			l = s.newLink(c)
+			l.unwrapped = isComparable(c)
 		}
 		if isComparable(c) {
 			l.key = c
@@ -43,8 +45,17 @@ func (s *server) track(c net.Conn, around bool) net.Conn {
 	}
 	l.top = c
 	s.add(l)
+	s.window.add(l)
 	l.passed()
 	return c
+}
+
+func (s *server) newLink(c net.Conn) *link {
+	l := &link{s: s, raw: c, told: s.told}
+	if s.window != nil {
+		l.told = make(chan struct{})
+	}
+	return l
 }
 
 func (s *server) add(l *link) {

@@ -87,7 +87,7 @@ export default defineConfig({
     outline: [2, 3],
     sidebar: [
       { text: 'Begin', items: ['README.md', 'getting-started.md', 'moving-over.md', 'recipes.md', 'questions.md', 'approving.md'].map(page) },
-      { text: 'Look up', items: ['how-a-stop-runs.md', 'how-a-start-runs.md', 'configuration.md', 'operating.md', 'grpc.md', 'telemetry.md', 'testing.md'].map(page) },
+      { text: 'Look up', items: ['how-a-stop-runs.md', 'how-a-start-runs.md', 'configuration.md', 'operating.md', 'connections.md', 'grpc.md', 'telemetry.md', 'testing.md'].map(page) },
       { text: 'Platforms', items: ['kubernetes.md', 'systemd.md', 'docker.md', 'platforms.md'].map(page) },
       { text: 'Background', items: [
         { ...page('lastcallvet/README.md'), collapsed: true, items: folder('lastcallvet') },
