@@ -154,3 +154,23 @@ func (l *failingListener) fail() {
 	close(l.failed)
 	_ = l.Listener.Close()
 }
+
+// A server behind Attach has a window, too.
+func TestSpreadOfAttach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 100
+		s := &spreader{t: t, l: shutdowntest.Listen(t)}
+		srv := &http.Server{Handler: http.HandlerFunc(s.websocket), ErrorLog: log.New(io.Discard, "", 0)}
+		stop := httpdrain.Attach(srv, httpdrain.Spread(5*time.Second))
+		s.Program = shutdowntest.Start(t, &shutdown.Coordinator{Grace: grace}, func(ctx context.Context) error {
+			var g group.Group
+			g.Add("http", func(context.Context) error { return srv.Serve(s.l) }, stop)
+			return g.Run(ctx)
+		})
+		synctest.Wait()
+		s.open(n, "/websocket")
+		s.requestStop()
+		s.Clean()
+		evenly(t, s.told, n, 0, 5*time.Second)
+	})
+}
