@@ -37,6 +37,20 @@ var clusterRules = map[finding.Code]rule{
 			{kind: "Job", service: front, budget: noDelay},
 		},
 	},
+	finding.ServiceTooEarly: {
+		has: []object{
+			{app: web, service: front},
+			{app: web + ", livenessProbe: {httpGet: {port: http}}", service: front},
+			{app: web, others: "{name: other, readinessProbe: {httpGet: {port: 80}}}", service: front, budget: isApp},
+		},
+		not: []object{
+			{app: web + ", readinessProbe: {httpGet: {port: http}}", service: front},
+			{app: web + ", startupProbe: {tcpSocket: {port: http}}", service: front},
+			{app: web},
+			{app: web, service: "selector: {app: web, tier: back}"},
+			{kind: "Job", service: front},
+		},
+	},
 	finding.GRPCMinReady: {
 		has: []object{
 			{app: "ports: [{containerPort: 50051, name: grpc}]"},

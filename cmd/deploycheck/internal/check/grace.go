@@ -129,8 +129,21 @@ func (s *subject) waits() {
 			fmt.Sprintf("a delay of %s, if requests come through a Service; 15 s to 30 s behind a cloud's load balancer", Seconds(propagation)))
 	}
 	if s.container != nil {
+		s.tooEarly()
 		s.minReady()
 	}
+}
+
+// tooEarly finds a program that gets requests before it is up. Without a readinessProbe a container
+// counts as ready as soon as its process runs, and a rolling update deletes an old pod for it
+// (kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle, "Container probes"). A startupProbe
+// holds that up, too.
+func (s *subject) tooEarly() {
+	if len(s.workload.Services) == 0 || s.workload.IsJob() || s.container.ReadinessProbe != nil || s.container.StartupProbe != nil {
+		return
+	}
+	s.Add(finding.ServiceTooEarly, fmt.Sprintf("it is behind %s and has no readinessProbe: it gets requests as soon as its process runs, and a rolling update then deletes an old pod", serviceList(s.workload.Services)),
+		"a readinessProbe that asks the program whether it has started, such as GET /readyz")
 }
 
 func serviceList(names []string) string {

@@ -61,6 +61,7 @@ const (
 	WaitShort  Code = "wait-short"
 
 	ServiceWaitShort Code = "service-wait-short"
+	ServiceTooEarly  Code = "service-too-early"
 	GRPCMinReady     Code = "grpc-min-ready"
 
 	HandlerCount    Code = "prestop-handlers"
@@ -145,6 +146,7 @@ var severities = map[Code]Severity{
 	WaitShort:  Note,
 
 	ServiceWaitShort: Warning,
+	ServiceTooEarly:  Warning,
 	GRPCMinReady:     Note,
 
 	HandlerCount:    Error,
