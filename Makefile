@@ -18,7 +18,8 @@ run: ## start the example server; Ctrl-C stops it
 strict: ## 100 runs of each kind of stuck step: the exit is at most 50 ms after the grace period (15 minutes, on a quiet machine)
 	go test -tags strict -run ProcessStrict -v -timeout 1h -parallel 8 ./shutdown
 
-losses: ## rolling restarts of gRPC servers, stops of HTTP servers behind listeners of others, and 1 000 drains with telemetry: nothing is lost or late (some minutes, on a quiet machine)
+losses: ## rolling restarts of gRPC servers, stops of HTTP servers, also behind listeners of others, and 1 000 drains with telemetry: nothing is lost or late (some minutes, on a quiet machine)
+	cd examples/http-server && go test -run TestNoRequestIsLost -v . -rounds 5
 	cd examples/recipes && go test -run TestWrappedListeners -v . -trials 60
 	cd shutdown/grpcdrain && go test -run 'RollingRestart|DeafStreams' -v -timeout 1h . -rounds 5 -strict
 	cd shutdown/otelshutdown && go test -run NothingIsLost -v -timeout 2h . -drains 1000
