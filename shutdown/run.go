@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/lastcall-go/lastcall/internal/known"
 	"github.com/lastcall-go/lastcall/internal/site"
@@ -134,8 +135,13 @@ func (c *Coordinator) open(ctx context.Context, main tree.Func, byMain bool, at 
 // negative returns an error if a field is negative. Run panics with it. A drain without a Run logs
 // it and uses the default, so that the handlers run all the same.
 func (c *Coordinator) negative() error {
-	if c.Grace < 0 || c.Delay < 0 || c.Warmup < 0 {
-		return fmt.Errorf("shutdown: Grace %v, Delay %v or Warmup %v is negative", c.Grace, c.Delay, c.Warmup)
+	for _, field := range []struct {
+		name  string
+		value time.Duration
+	}{{"Grace", c.Grace}, {"Delay", c.Delay}, {"Warmup", c.Warmup}} {
+		if field.value < 0 {
+			return fmt.Errorf("shutdown: %s %v is negative", field.name, field.value)
+		}
 	}
 	return nil
 }

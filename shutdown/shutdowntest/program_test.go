@@ -304,7 +304,7 @@ func TestStartOfAnInvalidProgram(t *testing.T) {
 		main func(context.Context) error
 		want string
 	}{
-		{"a negative Grace", &shutdown.Coordinator{Grace: -1}, waitForStop, "the program was not run: shutdown: Grace -1ns or Delay 0s is negative"},
+		{"a negative Grace", &shutdown.Coordinator{Grace: -1}, waitForStop, "the program was not run: shutdown: Grace -1ns is negative"},
 		{"no main", nil, nil, "the program was not run: shutdown: main is nil"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
