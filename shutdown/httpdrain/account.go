@@ -24,6 +24,7 @@ type request struct {
 	since             time.Duration // when it began, from the server's base; 0: before the announcement
 	cut               bool          // it is in the account as cut short
 	hurried           bool          // a second signal has ended its context
+	done              bool          // it is counted as finished, or its hijacked connection as closed
 }
 
 // cut is a request, or a hijacked connection, that the drain has cut short.
@@ -74,7 +75,7 @@ func (a *account) counts() (requests, hijacked int) {
 // been announced: to read the clock would double the cost of a request in this package.
 func (rec *request) begin(s *server, r *http.Request) {
 	rec.method, rec.host, rec.uri = r.Method, r.Host, r.RequestURI
-	rec.since, rec.cut, rec.hurried = 0, false, false
+	rec.since, rec.cut, rec.hurried, rec.done = 0, false, false, false
 	if s.phase.Load() != open {
 		rec.since = time.Since(s.base)
 	}
@@ -101,7 +102,7 @@ func (l *link) returned(rec *request, r *http.Request, how string) {
 
 // cut adds a request to the account, once. The link is locked.
 func (l *link) cut(rec *request, c cut) {
-	if rec.cut {
+	if rec.cut || rec.done {
 		return
 	}
 	rec.cut = true
@@ -113,12 +114,23 @@ func (l *link) cut(rec *request, c cut) {
 func (l *link) finish(rec *request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if rec.cut {
+	if rec.cut || rec.done {
 		return
 	}
+	rec.done = true
 	l.s.finished.Add(1)
 	if rec.hurried {
 		l.s.hurried.Add(1)
+	}
+}
+
+// finishHijacked counts a hijacked connection that was not cut short.
+func (l *link) finishHijacked() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.last.cut && !l.last.done {
+		l.last.done = true
+		l.s.hijacked.Add(1)
 	}
 }
 
@@ -133,11 +145,10 @@ func (l *link) wasCut() bool {
 func (l *link) cutAll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := l.current()
-	switch at {
+	switch l.current() {
 	case serving:
 		state := notAnswered
-		if l.body.Load() == bodyAwaited {
+		if l.direct && l.body.Load() == bodyAwaited {
 			state = notReceived
 		}
 		l.cut(&l.last, cut{state: state})
@@ -148,9 +159,6 @@ func (l *link) cutAll() {
 	default:
 		for rec := range l.streams {
 			l.cut(rec, cut{state: overHTTP2})
-		}
-		if at == h2active && len(l.streams) == 0 { // the last frames of its response are not written yet
-			l.cut(&l.last, cut{state: inResponse})
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lastcall-go/lastcall/internal/site"
@@ -25,7 +26,8 @@ import (
 //
 // The listener belongs to the program that serves. If it is from package net, its accept queue is drained. If
 // it is another, such as that of ServeTLS, the connections in its accept queue are lost, and the step's
-// status says so. stop closes it, and Serve then returns an error that wraps net.ErrClosed, or
+// status says so. stop closes it, and the
+// server's own Serve then returns an error that wraps net.ErrClosed, or
 // http.ErrServerClosed.
 //
 // Attach sets the fields BaseContext, ConnContext and ConnState to functions that call yours, and
@@ -64,6 +66,8 @@ type attached struct {
 	*server
 	base func(net.Listener) context.Context // the user's BaseContext; may be nil
 
+	shutByUser atomic.Bool // the program has called the server's own Shutdown or Close
+
 	mu      sync.Mutex
 	begun   bool // the server is served
 	failed  error
@@ -95,7 +99,10 @@ func (a *attached) serveListener(l net.Listener) context.Context {
 		_ = l.Close()
 		return users
 	}
-	_ = a.accept(own) // if the listener fails, net/http gets the same error from it next
+	// If the listener fails, net/http gets the same error from it next.
+	if err := a.accept(own); errors.Is(err, http.ErrServerClosed) && !a.isTold() {
+		a.shutByUser.Store(true)
+	}
 	return own.requests
 }
 
@@ -154,6 +161,7 @@ func (a *attached) stop(ctx context.Context) error {
 	describe(ctx, a.status)
 	defer func() { shutdown.SetStatus(ctx, a.status()) }()
 	d := newDrain(a.server, ctx, func() context.Context { return ctx })
+	d.closed.Store(a.shutByUser.Load())
 	d.begin(0)
 	return <-d.result
 }

@@ -41,6 +41,7 @@ type link struct {
 	top       net.Conn // as net/http has it: raw, what Wrap has put around it, or TLS around that
 	isSocket  bool     // raw is from package net
 	unwrapped bool     // raw is of a user's type, which is not wrapped
+	direct    bool     // the server has got the socket itself, so net/http's reads are seen as they are
 	key       net.Conn // its key in the server's unwrapped; may be nil
 
 	heldBy atomic.Pointer[socket] // nil once the server has got the connection
@@ -209,15 +210,22 @@ func (l *link) closing(c net.Conn) error {
 	return err
 }
 
-// linkOf returns the link of a connection that net/http passes to a hook, or nil.
+// linkOf returns the link of a connection that net/http passes to a hook, or nil. The connection may
+// have the link of another server, whose Wrap has passed it on.
 func (s *server) linkOf(c net.Conn) *link {
 	switch c := c.(type) {
 	case *tcpConn:
-		return c.link
+		if c.link.s == s {
+			return c.link
+		}
 	case *unixConn:
-		return c.link
+		if c.link.s == s {
+			return c.link
+		}
 	case *otherConn:
-		return c.link
+		if c.link.s == s {
+			return c.link
+		}
 	case *tls.Conn:
 		if l := s.linkOf(c.NetConn()); l != nil {
 			return l
@@ -290,8 +298,6 @@ func (s *server) count(l *link) {
 	case serving, written, marked, ended:
 		l.finish(&l.last)
 	case hijacked:
-		if !l.wasCut() {
-			s.hijacked.Add(1)
-		}
+		l.finishHijacked()
 	}
 }

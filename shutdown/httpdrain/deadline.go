@@ -66,7 +66,7 @@ func (d *drain) atDeadline(why error) error {
 	rest := margin(all)
 	if d.s.window.isOpen() { // a second signal ends it; handlers say goodbye before their contexts end
 		d.s.window.close()
-		d.wait(untilEnd(d.ctx) / 4)
+		d.goOn(untilEnd(d.ctx) / 4)
 	}
 	if d.s.ended.Load() == nil { // after a second signal
 		d.s.endRequests(why)
@@ -102,6 +102,23 @@ func (d *drain) atDeadline(why error) error {
 func (d *drain) failure(more ...string) error {
 	unserved := counted(int(d.s.unserved.Load()), unservedOne, unservedMany)
 	return d.s.failure(append([]string{unserved}, more...)...)
+}
+
+// goOn goes on with the drain, for at most limit.
+func (d *drain) goOn(limit time.Duration) {
+	timer := time.NewTimer(never)
+	defer timer.Stop()
+	for end := time.Now().Add(limit); ; {
+		next := end
+		if d.scan(&next); d.done() || !time.Now().Before(end) {
+			return
+		}
+		timer.Reset(time.Until(next))
+		select {
+		case <-d.s.woken:
+		case <-timer.C:
+		}
+	}
 }
 
 // wait waits until the drain is done, for at most limit. It reports whether it is done.

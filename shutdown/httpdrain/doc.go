@@ -52,7 +52,7 @@
 //   - answered: the handler has returned, after the end of its context
 //   - not answered: it has not written a response
 //   - body not received: it waits for the client, in the body of the request. This is only known
-//     for HTTP/1 without TLS.
+//     for HTTP/1 without TLS, and not behind Wrap.
 //   - in the middle of the response
 //   - over HTTP/2: it has not returned
 //   - hijacked: the connection belongs to the application
@@ -67,9 +67,9 @@
 // closed. HTTP/1.1 has no message for idle clients.
 //
 // A connection that arrives in the microsecond between the last check of the accept queue and the
-// end of the socket is reset, and so is one whose TCP handshake is not over then. On Linux the end is
-// shutdown(2), directly after that check; on other systems it is the later close(2). A delay in which
-// clients go elsewhere avoids it.
+// end of the socket is reset, and so is one whose TCP handshake is not over then. On Linux a socket
+// that the server has opened itself ends with shutdown(2), directly after that check. Any other socket
+// ends with the later close(2). A delay in which clients go elsewhere avoids the loss.
 //
 // For a proxy that speaks HTTP/2 to the server, only the delay helps. GOAWAY names the last
 // stream that is served, and some proxies (haproxy) do not repeat the streams after it. Make the
@@ -110,7 +110,7 @@
 // A hijacked connection, such as a WebSocket, belongs to the application. Its handler also learns
 // of the stop from Draining. The handler then closes the connection itself, a WebSocket with close
 // code 1001. The drain waits for that. A function given to RegisterOnShutdown is called once, when
-// the server is told to stop. It cannot close connections that are hijacked later, by requests in
+// no HTTP/1 connection is idle any more. It cannot close connections that are hijacked later, by requests in
 // flight.
 //
 // With thousands of such clients, [Spread] gives each connection a moment of its own, at which

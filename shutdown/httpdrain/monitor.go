@@ -26,8 +26,9 @@ type Stats struct {
 	// HijackedClosed the hijacked connections that the application has closed. All count from
 	// the moment at which the server was told to stop.
 	Finished, Cut, HijackedClosed int
-	// Gone counts the connections that have closed since the server was told to stop, and Untold
-	// those that Spread has still to tell. Both are 0 without Spread.
+	// Gone counts the connections that have closed since the server was told to stop, without those
+	// whose request was cut short. Untold counts those that Spread has still to tell. Both are 0
+	// without Spread.
 	Gone, Untold int
 }
 

@@ -13,7 +13,7 @@ import (
 // closed.
 const defaultLinger = time.Second
 
-// An Option changes how Serve serves and drains.
+// An Option changes how Serve and Attach serve and drain.
 type Option interface{ apply(*options) }
 
 type option func(*options)
@@ -56,9 +56,9 @@ func Listener(l net.Listener) Option {
 //	httpdrain.Wrap(func(l net.Listener) net.Listener { return tls.NewListener(l, config) })
 //
 // When the server is told to stop, the connections in the socket's accept queue go through f's
-// listener to the server, and none is lost. The socket's Accept fails, and f's listener is closed,
-// when the server has got all of them, or 500 ms after the last one: f's listener may pass some to
-// another server. The socket's Close does nothing: the server closes the socket itself. If f's
+// listener to the server, and none is lost. When the server has got all of them, the socket's Accept
+// fails, and f's listener is closed. The server waits for at most 500 ms after the last one, since f's
+// listener may pass some to another server. The socket's Close does nothing: the server closes the socket itself. If f's
 // listener makes connections wait, as LimitListener does, those that still wait at the deadline are
 // closed and counted in the task's error.
 //
@@ -81,7 +81,8 @@ func Wrap(f func(net.Listener) net.Listener) Option {
 // closed at once, a request that is already on its way would be lost.
 //
 // The time counts from the announcement of the stop, so that a delay longer than Linger leaves nothing
-// to wait for: an idle connection has then had that time already, and its client has not used it.
+// to wait for: an idle connection has then had that time already, and its client has not used it. For a
+// connection that becomes idle later, the time counts from then on.
 //
 // Five times the pause between two requests of one client is enough. Linger costs no time where
 // clients send requests all the time. A Linger of more than a fifth of the task's budget is
@@ -105,8 +106,8 @@ func Linger(d time.Duration) Option {
 // The window begins when the task's context ends. It leaves the last second before the task's
 // deadline, or a quarter of the task's budget if that is less, to the connections that are told last.
 // If that makes it shorter than d, the step's status and the server's ErrorLog say so. Spread reserves
-// no time for the task; group.Reserve does. A second signal ends the window: all are told, and the
-// contexts of their requests end after a quarter of the task's minimum. The task returns when the last
+// no time for the task; group.Reserve does. A second signal ends the window: all connections are
+// told at once. The contexts of requests end a quarter of the task's minimum later. The task returns when the last
 // connection is closed, which may be earlier than the end of the window.
 //
 // The functions given to RegisterOnShutdown are called when HTTP/2 connections may get GOAWAY and

@@ -5,7 +5,7 @@ package httpdrain
 import "net"
 
 // takeReady returns nothing: here no call accepts without waiting.
-func takeReady(net.Listener) (fds []int, more bool) { return nil, false }
+func takeReady(net.Listener, bool) (fds []int, more bool) { return nil, false }
 
 func connsOf([]int) []net.Conn { return nil }
 

@@ -12,7 +12,9 @@ import (
 // descriptors. more means that it has run out of descriptors, and that there may be more
 // connections. The Accept of package net cannot do this: with a deadline in the past it does not
 // try, and with one in the future it waits.
-func takeReady(l net.Listener) (fds []int, more bool) {
+//
+// If the queue of the server's own socket is empty, takeReady shuts it down.
+func takeReady(l net.Listener, own bool) (fds []int, more bool) {
 	var raw syscall.RawConn
 	var err error
 	switch l := l.(type) {
@@ -26,7 +28,7 @@ func takeReady(l net.Listener) (fds []int, more bool) {
 	if err != nil {
 		return nil, false
 	}
-	_ = raw.Control(func(fd uintptr) { fds, more = acceptAll(int(fd)) })
+	_ = raw.Control(func(fd uintptr) { fds, more = acceptAll(int(fd), own) })
 	return fds, more
 }
 
@@ -35,7 +37,7 @@ func takeReady(l net.Listener) (fds []int, more bool) {
 const maxReady = 1 << 16
 
 // acceptAll accepts until the queue is empty, or an error occurs.
-func acceptAll(fd int) (fds []int, more bool) {
+func acceptAll(fd int, own bool) (fds []int, more bool) {
 	// The descriptor is non-blocking already, unless somebody has called File().Fd() on it.
 	if syscall.SetNonblock(fd, true) != nil {
 		return nil, false
@@ -53,9 +55,10 @@ func acceptAll(fd int) (fds []int, more bool) {
 			fds = append(fds, c)
 		case syscall.EINTR, syscall.ECONNABORTED: // ECONNABORTED: the client has gone
 		default:
-			if more = outOfDescriptors(err); !more {
+			if more = outOfDescriptors(err); !more && own {
 				// On Linux this refuses connections from now on; elsewhere it does nothing. Close refuses
-				// them later: it waits for the end of an Accept on another goroutine.
+				// them later: it waits for the end of an Accept on another goroutine. A socket of the
+				// user's may be that of another process, too, which it would stop as well.
 				_ = syscall.Shutdown(fd, syscall.SHUT_RDWR)
 			}
 			return fds, more

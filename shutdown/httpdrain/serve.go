@@ -43,8 +43,9 @@ import (
 // The task returns nil if every request was answered. It fails at once if it cannot listen, or if
 // a certificate does not load. If the listener fails, the task waits up to 5 s for the requests in
 // flight and returns the listener's error. At its deadline it closes all connections, also hijacked
-// ones. Shortly before, it ends the contexts of the requests. It fails with the requests and hijacked
-// connections that either has cut short.
+// ones. Shortly before, it ends the contexts of the requests. Its error names the requests and
+// hijacked connections that were cut short.
+//
 // It never returns http.ErrServerClosed: after a call of the server's own Shutdown or Close it
 // drains and returns nil.
 //
@@ -110,15 +111,17 @@ type server struct {
 	links     map[*link]struct{}
 	unwrapped sync.Map // net.Conn to *link, read twice per request
 
+	probe  time.Time            // see linkUnder
 	probed atomic.Pointer[link] // the connection that the probe has reached
 }
 
 var servers atomic.Int64
 
 func newServer(srv *http.Server, o options) *server {
+	n := servers.Add(1)
 	s := &server{
 		options: o, srv: srv, base: time.Now().Add(-1),
-		id:   strconv.FormatInt(servers.Add(1), 10),
+		id: strconv.FormatInt(n, 10), probe: newProbe(n),
 		told: make(chan struct{}), woken: make(chan struct{}, 1), resume: make(chan struct{}, 1),
 		links: make(map[*link]struct{}),
 	}

@@ -15,6 +15,7 @@ import (
 type socket struct {
 	net.Listener // a *net.TCPListener or a *net.UnixListener
 	s            *server
+	own          bool // the server has opened it: no other process has it
 
 	mu      sync.Mutex
 	changed sync.Cond // queued, emptied or over
@@ -111,7 +112,7 @@ func (k *socket) isOver(now time.Time) bool {
 func (k *socket) takeQueue(wait time.Duration) {
 	k.unblock()
 	for until := time.Now().Add(wait); ; time.Sleep(minPause) {
-		fds, more := takeReady(k.Listener)
+		fds, more := takeReady(k.Listener, k.own)
 		emptied := !more || !time.Now().Before(until)
 		if emptied {
 			k.shut() // before anything else: connections that come in between are reset

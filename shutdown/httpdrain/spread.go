@@ -85,7 +85,8 @@ func (w *window) open(work context.Context) {
 // measure sets the length of the window, which has to end before work does.
 func (w *window) measure(work context.Context) {
 	s := w.s
-	w.length, w.idleAfter = s.spread, s.linger
+	sinceT0 := time.Since(s.base) - time.Duration(s.t0.Load())
+	w.length, w.idleAfter = s.spread, max(0, s.linger-sinceT0) // as in due
 	if at, ok := work.Deadline(); ok {
 		left := max(0, at.Sub(w.began))
 		w.length = min(w.length, max(0, left-min(lastPart, budget(left)/4)))

@@ -10,6 +10,9 @@ import (
 // stream serves an HTTP/2 request. Without Spread, its response says nothing of the connection:
 // GOAWAY does.
 func (l *link) stream(w http.ResponseWriter, r *http.Request) {
+	if l.current() == reaped {
+		panic(http.ErrAbortHandler)
+	}
 	var rec request
 	rec.begin(l.s, r)
 	l.handlers.Add(1)
@@ -31,9 +34,6 @@ func (l *link) stream(w http.ResponseWriter, r *http.Request) {
 		l.mu.Unlock()
 		l.leave()
 	}()
-	if l.current() == reaped {
-		panic(http.ErrAbortHandler)
-	}
 	if inner, ok := w.(streamWriter); ok && l.s.window != nil {
 		s := &stream{streamWriter: inner, link: l}
 		l.s.serve(s, r)

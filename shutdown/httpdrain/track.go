@@ -28,10 +28,14 @@ func (s *server) track(c net.Conn, around bool) net.Conn {
 	if around {
 		l = s.linkUnder(c)
 	}
-	switch c.(type) {
-	case *tcpConn, *unixConn: // from the socket
-	case *net.TCPConn, *net.UnixConn: // from a listener of the user's type
+	_, isTCP := c.(*net.TCPConn)
+	_, isUnix := c.(*net.UnixConn)
+	switch {
+	case l != nil && l.top == c: // from the socket
+		l.direct = true
+	case isTCP || isUnix: // from a listener of the user's type
 		c, l = s.wrapSocket(c)
+		l.direct = true
 	default:
 		if l == nil {
 			l = s.newLink(c)
@@ -71,26 +75,30 @@ func (s *server) add(l *link) {
 // packages have no common method that returns the inner connection. But nearly all of them pass a
 // deadline on to it. So linkUnder sets one that nobody else sets, and sees which socket gets it.
 func (s *server) linkUnder(c net.Conn) *link {
-	switch c := c.(type) {
-	case *tcpConn:
-		return c.link
-	case *unixConn:
-		return c.link
+	switch c.(type) {
+	case *tcpConn, *unixConn: // or of another server, see linkOf
+		return s.linkOf(c)
 	}
 	s.probed.Store(nil)
-	_ = c.SetReadDeadline(probe)
+	_ = c.SetReadDeadline(s.probe)
 	_ = c.SetReadDeadline(time.Time{}) // c may have stored the probe
 	return s.probed.Swap(nil)
 }
 
-// probe is the deadline that linkUnder sets.
-var probe = time.Unix(1<<38, 0)
+// The probe of a server is the deadline that its linkUnder sets. The connection may be one of another
+// server.
+const probeSecond = 1 << 38
 
-// isProbe reports whether t is the probe, and if so, records that it has reached this connection.
+func newProbe(server int64) time.Time { return time.Unix(probeSecond, server%int64(time.Second)) }
+
+// isProbe reports whether t is a probe. If it is that of the link's server, it records that it has
+// reached this connection.
 func (l *link) isProbe(t time.Time) bool {
-	if t.Unix() != probe.Unix() {
+	if t.Unix() != probeSecond {
 		return false
 	}
-	l.s.probed.Store(l)
+	if t.Equal(l.s.probe) {
+		l.s.probed.Store(l)
+	}
 	return true
 }
