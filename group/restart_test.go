@@ -62,6 +62,7 @@ func TestRestart(t *testing.T) {
 				wait := started(ctx, &g)
 				done := task.Done() // of the first call
 				time.Sleep(time.Minute)
+				synctest.Wait() // so that what the task has recorded can be read
 				if len(c.calls) != 4 || isClosed(done) || isClosed(task.Done()) {
 					t.Errorf("called at %v, Done is closed: %t; want four calls, and false", c.calls, isClosed(done))
 				}
