@@ -17,6 +17,9 @@ func TestCompose(t *testing.T) {
 		"without a unit":             {data: "services: {web: {image: a, stop_grace_period: 90}}", want: "- - wrong-type"},
 		"without a unit, a string":   {data: "services: {web: {image: a, stop_grace_period: '90'}}", want: "- - wrong-type"},
 		"a negative time is forever": {data: "services: {web: {image: a, stop_grace_period: -1s}}", want: "web infinity grace-infinite"},
+		"less than a second, negative": {
+			data: "services: {web: {image: a, stop_grace_period: -500ms}}", want: "web 0s grace-zero grace-too-short",
+		},
 		"an anchor and a merge key": {
 			data: "x-base: &base\n  stop_grace_period: 30s\nservices:\n  web:\n    <<: *base\n    image: a\n", want: "web 30s",
 		},

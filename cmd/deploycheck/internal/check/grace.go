@@ -29,6 +29,7 @@ func (s *subject) arithmetic() {
 	defer s.at(grace.Field)()
 	defer s.offer(grace)
 	name := lastPart(grace.Field)
+	from := setIn(name, grace.From)
 	write := func(d time.Duration) string {
 		switch {
 		case grace.Write == nil:
@@ -43,9 +44,9 @@ func (s *subject) arithmetic() {
 	case !grace.IsSet():
 		s.graceDefault(name, write(max(needed, grace.Value)))
 	case grace.Value >= manifest.Forever && !s.has(finding.GraceInfinite):
-		s.Add(finding.GraceInfinite, fmt.Sprintf("%s is %s: a program that hangs is never killed", name, grace.Text), "nothing, if the program ends by itself, as with package shutdown")
+		s.Add(finding.GraceInfinite, fmt.Sprintf("%s is %s: a program that hangs is never killed%s", name, grace.Text, from), "nothing, if the program ends by itself, as with package shutdown")
 	case grace.Value <= 0 || strings.HasPrefix(grace.Text, "-"):
-		s.Add(finding.GraceZero, fmt.Sprintf("%s is %s: the program is killed at once, or within two seconds", name, grace.Text), write(needed))
+		s.Add(finding.GraceZero, fmt.Sprintf("%s is %s: the program is killed at once, or within two seconds%s", name, grace.Text, from), write(needed))
 	}
 	headroom := s.Sums.Headroom()
 	fix := fmt.Sprintf("%s (%s and a margin of %s), or shorten the program's stop", write(needed), Seconds(s.Sums.Required()), Seconds(s.budget.Margin))
@@ -53,9 +54,9 @@ func (s *subject) arithmetic() {
 	case s.has(finding.SleepTooLong):
 		// The object is rejected, so it has no grace period.
 	case headroom < 0:
-		s.Add(finding.GraceTooShort, fmt.Sprintf("%s: killed %s before the program exits", s.Sums, Seconds(-headroom)), fix)
+		s.Add(finding.GraceTooShort, fmt.Sprintf("%s: killed %s before the program exits%s", s.Sums, Seconds(-headroom), from), fix)
 	case headroom < s.budget.Margin:
-		s.Add(finding.GraceTight, fmt.Sprintf("%s: the headroom of %s is less than the margin of %s for the platform's jitter and a throttled CPU", s.Sums, Seconds(headroom), Seconds(s.budget.Margin)), fix)
+		s.Add(finding.GraceTight, fmt.Sprintf("%s: the headroom of %s is less than the margin of %s for the platform's jitter and a throttled CPU%s", s.Sums, Seconds(headroom), Seconds(s.budget.Margin), from), fix)
 	}
 	if own := s.budget.Grace; own > 0 && headroom >= 0 && s.Mode != Foreign && s.sleep()+own > s.Sums.Grace {
 		s.Add(finding.ProgramGrace, fmt.Sprintf("the program's grace period ends %s after the request to stop, and SIGKILL comes after %s: if a step hangs, the program is killed before it reports the step",
@@ -75,7 +76,7 @@ func (s *subject) offer(grace manifest.Setting[time.Duration]) {
 
 // edit returns the edit that sets the grace period, or nil.
 func (s *subject) edit(grace manifest.Setting[time.Duration], d time.Duration) *finding.Edit {
-	if grace.Write == nil || grace.Most > 0 && d > grace.Most {
+	if grace.Write == nil || grace.From != "" || grace.Most > 0 && d > grace.Most {
 		return nil
 	}
 	text := grace.Write(d)

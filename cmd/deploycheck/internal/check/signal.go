@@ -19,7 +19,7 @@ func (s *subject) signals() {
 	handles := slices.Contains(s.budget.Signals, stop.Value)
 	switch {
 	case stop.IsSet() && !handles:
-		s.Add(finding.StopSignal, fmt.Sprintf("%s is %s, and the program handles %s", lastPart(stop.Field), stop.Text, only(s.budget.Signals)),
+		s.Add(finding.StopSignal, fmt.Sprintf("%s is %s, and the program handles %s%s", lastPart(stop.Field), stop.Text, only(s.budget.Signals), setIn(lastPart(stop.Field), stop.From)),
 			fmt.Sprintf("remove %s, or handle it in the program and correct -signals", lastPart(stop.Field)))
 	case s.container != nil && stop.IsSet() && stop.Value != "SIGTERM":
 		s.Add(finding.StopSignalAlpha, fmt.Sprintf("stopSignal %s needs the feature gate ContainerStopSignals (alpha since 1.33, off by default in 1.37 still): without it the kubelet sends SIGTERM or the image's STOPSIGNAL", stop.Value),

@@ -5,6 +5,14 @@ import (
 	"strings"
 )
 
+// setIn is the end of a message about a value that another file sets, such as an override.
+func setIn(name, file string) string {
+	if file == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%s is set in %s)", name, file)
+}
+
 // list returns "a, b and c".
 func list(words []string) string {
 	switch n := len(words); n {

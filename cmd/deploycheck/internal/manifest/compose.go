@@ -77,6 +77,7 @@ type composeFile struct {
 	name  string
 	dir   string // absolute
 	files []types.ConfigFile
+	own   int // the index of the file that is being read
 	env   types.Mapping
 }
 
@@ -94,14 +95,7 @@ func compose(name string, data []byte) File {
 		f.Errs = append(f.Errs, &Error{File: name, Err: err})
 		return f
 	}
-	nodes := places(data)
-	w := Workload{File: name, Document: 1, Kind: "Compose", Lookup: func(field string) finding.Place {
-		p := nodes(1, field)
-		if strings.Contains(p.Text, "$") {
-			p.Text = "" // a variable is not replaced by a value
-		}
-		return p
-	}}
+	w := Workload{File: name, Document: 1, Kind: "Compose", Lookup: c.place}
 	project, commands, err := c.load()
 	if err != nil && strings.Contains(err.Error(), composePart) && c.addFirst() {
 		project, commands, err = c.load()
@@ -122,7 +116,9 @@ func compose(name string, data []byte) File {
 	for _, service := range slices.Sorted(maps.Keys(project.Services)) {
 		s := project.Services[service]
 		if s.Provider == nil { // a provider is no container
-			w.Programs = append(w.Programs, w.composeProgram(&s, commands[service]))
+			p := w.composeProgram(&s, commands[service])
+			p.Grace.From, p.Signal.From = c.from(p.Grace.Field), c.from(p.Signal.Field)
+			w.Programs = append(w.Programs, p)
 		}
 	}
 	f.Workloads = append(f.Workloads, w)
@@ -189,6 +185,7 @@ func (c *composeFile) addFirst() bool {
 		return false
 	}
 	c.files = append([]types.ConfigFile{{Filename: filepath.Join(c.dir, first)}}, c.files...)
+	c.own = 1
 	return true
 }
 
@@ -266,11 +263,11 @@ func composeGraceOf(s *types.ServiceConfig, field string) Setting[time.Duration]
 	if s.StopGracePeriod == nil {
 		return g
 	}
-	g.Value, g.Text = time.Duration(*s.StopGracePeriod), s.StopGracePeriod.String()
+	g.Text = s.StopGracePeriod.String()
+	g.Value = time.Duration(*s.StopGracePeriod).Truncate(time.Second) // Docker has whole seconds (docker/compose 2.40, pkg/compose/create.go)
 	if g.Value < 0 {
 		g.Value = Forever // docker stop -t -1 waits for ever
 	}
-	g.Value = g.Value.Truncate(time.Second) // Docker has whole seconds (docker/compose 2.40, pkg/compose/create.go)
 	return g
 }
 
@@ -338,7 +335,7 @@ func wrongTypeFix(field string) string {
 func (c *composeFile) plain(err error) error {
 	text := err.Error()
 	for _, prefix := range []string{"failed to parse ", "validating "} {
-		text = strings.TrimPrefix(text, prefix+c.files[0].Filename+": ")
+		text = strings.TrimPrefix(text, prefix+c.files[c.own].Filename+": ")
 	}
 	return fmt.Errorf("%s", bytes.TrimSpace([]byte(text)))
 }

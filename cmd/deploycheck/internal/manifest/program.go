@@ -45,6 +45,9 @@ type Setting[T any] struct {
 	// Beside is the path of a field before which this one can be written where the file does not
 	// have it. It is empty if the format has no such place.
 	Beside string
+	// From is the other file that has the value, such as an override or a drop-in. It is empty if
+	// the file itself has it.
+	From string
 	// Fixed is true for a default that nothing outside the file changes, such as an image.
 	Fixed bool
 	// Most is the greatest value that the platform allows; zero means that there is no limit.

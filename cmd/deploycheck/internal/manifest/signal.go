@@ -37,6 +37,8 @@ func signalName(text string) (name string, ok bool) {
 	return "", false
 }
 
+func isSignal(text string) bool { _, ok := signalName(text); return ok }
+
 // signal is the setting of a signal that the file has. A text that is not a signal stays as it is: no
 // program handles it.
 func signal(field, text string) Setting[string] {

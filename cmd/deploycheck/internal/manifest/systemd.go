@@ -46,7 +46,7 @@ func systemd(name string, data []byte) File {
 		f.Skipped = append(f.Skipped, "D-Bus service")
 		return f
 	}
-	u := &unitFile{Workload: Workload{File: name, Document: 1, Kind: "Systemd", Name: filepath.Base(name)}}
+	u := &unitFile{chosen: map[string]setting{}, Workload: Workload{File: name, Document: 1, Kind: "Systemd", Name: filepath.Base(name)}}
 	if name == Stdin {
 		u.Name = "unit"
 	}
@@ -64,6 +64,7 @@ func systemd(name string, data []byte) File {
 type unitFile struct {
 	Workload
 	settings []setting
+	chosen   map[string]setting // the assignments that count, of the keys that have one value
 }
 
 func (u *unitFile) read(name string, data []byte) error {
@@ -98,13 +99,17 @@ func (u *unitFile) read(name string, data []byte) error {
 }
 
 func (u *unitFile) place(key string) finding.Place {
-	if s, ok := u.last(key); ok && s.file == u.File { // a place is in the unit itself, not in a drop-in
+	s, ok := u.chosen[key]
+	if !ok {
+		s, ok = u.last(key)
+	}
+	if ok && s.file == u.File { // a place is in the unit itself, not in a drop-in
 		return placeIn(s.line, s.text, s.value)
 	}
 	return finding.Place{}
 }
 
-// values returns the assignments of a key in [Service]. An empty one resets the list.
+// values returns the assignments of a list in [Service]. An empty one resets the list.
 func (u *unitFile) values(keys ...string) []setting {
 	var all []setting
 	for _, s := range u.settings {
@@ -127,6 +132,30 @@ func (u *unitFile) last(keys ...string) (setting, bool) {
 	return all[len(all)-1], true
 }
 
+// scalar returns the last assignment of a single value that is valid. systemd ignores the others, also
+// empty ones, which it does not take for a reset.
+func (u *unitFile) scalar(want string, valid func(value string) bool, keys ...string) (last setting, ok bool) {
+	for _, s := range u.settings {
+		switch {
+		case s.section != "Service" || !slices.Contains(keys, s.key):
+		case valid(s.value):
+			last, ok = s, true
+			u.chosen[s.key] = s
+		default:
+			u.faultAt(finding.WrongType, s, fmt.Sprintf("%s=%s is not %s: systemd ignores the line", s.key, s.value, want), "correct it, or remove the line")
+		}
+	}
+	return last, ok
+}
+
+// from is the drop-in that has the setting, or empty for the unit itself.
+func (u *unitFile) from(s setting) string {
+	if s.file == u.File {
+		return ""
+	}
+	return s.file
+}
+
 func (u *unitFile) faultAt(code finding.Code, s setting, message, fix string) {
 	u.fault(code, s.key, fmt.Sprintf("%s, line %d: %s", s.file, s.line, message), fix)
 }
@@ -139,8 +168,9 @@ func (u *unitFile) program() {
 		Grace:  u.grace(),
 		Signal: Setting[string]{Value: systemdSignal, Field: "KillSignal", Fixed: true},
 	}
-	if s, ok := u.last("KillSignal"); ok {
+	if s, ok := u.scalar("a signal", isSignal, "KillSignal"); ok {
 		p.Signal = signal("KillSignal", s.value)
+		p.Signal.From = u.from(s)
 	}
 	if command, ok := u.last("ExecStart"); ok && mode != "control-group" { // all processes get the signal in a control group
 		p.Command = Setting[[]string]{Value: execWords(command.value), Text: command.value, Field: "ExecStart"}
@@ -171,21 +201,23 @@ func (u *unitFile) grace() Setting[time.Duration] {
 	g := Setting[time.Duration]{Value: systemdGrace, Field: "TimeoutStopSec", Write: func(d time.Duration) string {
 		return fmt.Sprintf("TimeoutStopSec=%d", int64(d/time.Second))
 	}}
-	for _, s := range u.values("TimeoutStopSec", "TimeoutSec") {
-		d, ok := timespan(s.value)
-		if !ok { // systemd keeps the value that it has
-			u.faultAt(finding.WrongType, s, fmt.Sprintf("%s=%s is not a time span: systemd ignores it", s.key, s.value), "write TimeoutStopSec=30, or 1min 30s")
-			continue
-		}
-		if g.Value, g.Text, g.Field = d, s.value, s.key; d == 0 {
+	if s, ok := u.scalar("a time span below 2^64 µs, such as 30 or 1min 30s", isTimespan, "TimeoutStopSec", "TimeoutSec"); ok {
+		g.Text, g.Field, g.From = s.value, s.key, u.from(s)
+		if g.Value, _ = timespan(s.value); g.Value == 0 {
 			g.Value = Forever
 		}
 	}
-	if s, ok := u.last("SendSIGKILL"); ok && isFalse(s.value) {
+	if s, ok := u.scalar("yes or no", isBoolean, "SendSIGKILL"); ok && isFalse(s.value) {
 		u.faultAt(finding.GraceInfinite, s, "SendSIGKILL="+s.value+": systemd does not kill a program that hangs", "nothing, if this is intended; otherwise remove SendSIGKILL")
 		g.Value, g.Text = Forever, "SendSIGKILL="+s.value
 	}
 	return g
+}
+
+func isTimespan(value string) bool { _, ok := timespan(value); return ok }
+
+func isBoolean(value string) bool {
+	return isFalse(value) || slices.Contains([]string{"1", "yes", "y", "true", "t", "on"}, strings.ToLower(value))
 }
 
 func isFalse(value string) bool {

@@ -31,9 +31,10 @@ var spanUnits = map[string]time.Duration{
 	"years": year, "year": year, "y": year,
 }
 
-var spanPart = regexp.MustCompile(`^\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-zµμ]*)`)
+var spanPart = regexp.MustCompile(`^\s*(\+?[0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-zµμ]*)`)
 
-// timespan parses a time span of systemd, such as 5min 20s.
+// timespan parses a time span of systemd, such as 5min 20s. systemd counts microseconds in 64 bits, and
+// rejects a greater number (parse_time in src/basic/time-util.c, systemd 258).
 func timespan(text string) (d time.Duration, ok bool) {
 	text = strings.TrimSpace(text)
 	if text == "infinity" {
@@ -47,7 +48,7 @@ func timespan(text string) (d time.Duration, ok bool) {
 		}
 		unit, known := spanUnits[m[2]]
 		n, err := strconv.ParseFloat(m[1], 64)
-		if !known || err != nil {
+		if !known || err != nil || math.Floor(n) >= float64(math.MaxUint64/uint64(unit/time.Microsecond)) {
 			return 0, false
 		}
 		sum += n * float64(unit)
