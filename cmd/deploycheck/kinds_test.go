@@ -52,9 +52,9 @@ func TestADirectoryWithAllKinds(t *testing.T) {
 		"all/fly.toml":     "Fly shop  error",
 		"all/Procfile":     "Procfile Procfile app ok",
 		// The files of other tools are passed over.
-		"all/tsconfig.json":  "ok",
-		"all/playbook.yml":   "ok",
-		"all/datasource.yml": "ok",
+		"all/tsconfig.json":  "-",
+		"all/playbook.yml":   "-",
+		"all/datasource.yml": "-",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
@@ -92,6 +92,36 @@ func TestContainerInOtherKinds(t *testing.T) {
 		if status, stdout, stderr := command(t, mixed, "", "-container", "web", file); status != want {
 			t.Errorf("%s: status %d, want %d\n%s%s", file, status, want, stdout, stderr)
 		}
+	}
+}
+
+// A file whose programs have other names than -container is not ok: nothing in it was checked. A unit, a
+// Dockerfile and a fly.toml without process groups have one program, whatever its name is.
+func TestFilesWithoutTheContainer(t *testing.T) {
+	files := map[string]string{
+		"pod.yaml": fits, "other.yaml": strings.ReplaceAll(fits, "app", "other"), "compose.yaml": "services: {web: {build: ., stop_grace_period: 1s}}\n",
+		"a.service": "[Service]\nExecStart=/app\nTimeoutStopSec=60\n", "Procfile": "web: /app\n", "fly.toml": "app = \"a\"\n[processes]\nweb = \"/app\"\n",
+		"task.json": `{"containerDefinitions": [{"name": "web", "image": "a", "stopTimeout": 1}]}`,
+	}
+	status, stdout, _ := command(t, files, "", "-container", "app", ".")
+	if want := "7 files, 7 workloads: 2 ok, 4 warn, 0 error, 1 not checked"; status != exitOK || !strings.Contains(stdout, want) {
+		t.Errorf("status %d, want %d and %q:\n%s", status, exitOK, want, stdout)
+	}
+	if status, stdout, _ := command(t, files, "", "-strict", "-container", "app", "."); status != exitFindings {
+		t.Errorf("-strict: status %d, want %d:\n%s", status, exitFindings, stdout)
+	}
+	_, stdout, _ = command(t, files, "", "-o", "json", "-container", "app", ".")
+	var records []record
+	if err := json.Unmarshal([]byte(stdout), &records); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"pod.yaml": "ok", "other.yaml": "-", "a.service": "ok", "compose.yaml": "warn", "Procfile": "warn", "fly.toml": "warn", "task.json": "warn"}
+	got := map[string]string{}
+	for _, r := range records {
+		got[r.File] = r.Verdict
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("verdicts (-want +got):\n%s", diff)
 	}
 }
 

@@ -26,7 +26,7 @@ type record struct {
 	Kind      string     `json:"kind"`
 	Name      string     `json:"name"`
 	Container string     `json:"container"`
-	Verdict   string     `json:"verdict"` // ok, warn or error
+	Verdict   string     `json:"verdict"` // ok, warn or error, or - if nothing was checked
 	Mode      check.Mode `json:"mode"`
 	Grace     *float64   `json:"grace_seconds"`
 	PreStop   *float64   `json:"pre_stop_seconds"`
@@ -57,7 +57,7 @@ func writeJSON(w io.Writer, r *report) error {
 func recordOf(r *check.Result) record {
 	rec := record{
 		File: r.File, Document: r.Document, Kind: r.Kind, Name: r.Name, Container: r.Container,
-		Verdict: r.Severity().Verdict(), Mode: r.Mode, Findings: []problem{},
+		Verdict: r.Verdict(), Mode: r.Mode, Findings: []problem{},
 	}
 	if s := r.Sums; s != nil {
 		rec.Grace, rec.PreStop = inSeconds(s.Grace), inSeconds(s.PreStop)
@@ -108,7 +108,7 @@ func rows(out *strings.Builder, results []check.Result) {
 			grace, preStop = check.Seconds(s.Grace), check.Seconds(s.PreStop)
 			required, headroom = check.Seconds(s.Required()), check.Seconds(s.Headroom())
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Severity().Verdict(), dash(workload(r)), dash(r.Container), dash(string(r.Mode)),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Verdict(), dash(workload(r)), dash(r.Container), dash(string(r.Mode)),
 			grace, preStop, required, headroom, r.File)
 	}
 	t.Flush() // a strings.Builder returns no error
@@ -150,9 +150,12 @@ func summary(r *report) string {
 			without++
 			continue
 		}
-		counts[r.results[i].Severity().Verdict()]++
+		counts[r.results[i].Verdict()]++
 	}
 	text := fmt.Sprintf("%s, %s: %d ok, %d warn, %d error", plural(r.files, "file"), plural(r.workloads, "workload"), counts["ok"], counts["warn"], counts["error"])
+	if counts["-"] > 0 {
+		text += fmt.Sprintf(", %d not checked", counts["-"])
+	}
 	if without > 0 {
 		text += fmt.Sprintf("; without a workload: %s", plural(without, "file"))
 	}

@@ -90,6 +90,14 @@ func (r *Result) Severity() finding.Severity {
 	return worst
 }
 
+// Verdict is ok, warn or error, or - if no program was checked and there is no warning.
+func (r *Result) Verdict() string {
+	if worst := r.Severity(); r.Mode != "" || worst > finding.Note {
+		return worst.Verdict()
+	}
+	return "-"
+}
+
 // Add adds a finding about the present field.
 func (r *Result) Add(code finding.Code, message, fix string) { r.AddAt(r.field, code, message, fix) }
 
@@ -199,15 +207,14 @@ func (b Budget) pick(w *manifest.Workload, r *Result) []*manifest.Program {
 	case w.Pod != nil && len(w.Pod.Spec.Containers) == 0:
 		r.Add(finding.NoContainers, "there is no container in "+w.PodPath(), "check the indentation: the API server rejects a pod without containers")
 		return nil
-	case w.Pod == nil && len(w.Programs) == 1 && (b.Container == "" || w.Programs[0].Name == ""),
+	case w.Pod == nil && len(w.Programs) == 1 && (b.Container == "" || w.Programs[0].Only),
 		w.Pod != nil && len(w.Pod.Spec.Containers) == 1 && b.Container == "":
 		return []*manifest.Program{&w.Programs[0]} // not a native sidecar beside it
 	case b.Container != "":
 		if p := named(w, b.Container); p != nil {
 			return []*manifest.Program{p}
 		}
-		r.Add(finding.ContainerAbsent, fmt.Sprintf("no container is named %s, only %s: not checked", b.Container, list(names(w))),
-			"nothing, if the program is not part of this workload; otherwise correct -container")
+		r.absent(b.Container, w)
 		return nil
 	}
 	if p := named(w, w.Default); p != nil {
@@ -238,6 +245,19 @@ func (b Budget) handshakes(w *manifest.Workload, p *manifest.Program) bool {
 	probe := newSubject(&Result{Sums: &Sums{}, silent: true}, b, w, p)
 	probe.hook()
 	return probe.Mode == HandshakeHTTP || probe.Mode == HandshakeExec
+}
+
+// absent adds a finding about a workload that does not have the program. A pod of another program is usual
+// beside the program's. The files of other platforms are the program's own more often, and name it
+// differently.
+func (r *Result) absent(program string, w *manifest.Workload) {
+	if w.Pod != nil {
+		r.Add(finding.ContainerAbsent, fmt.Sprintf("no container is named %s, only %s: not checked", program, list(names(w))),
+			"nothing, if the program is not part of this workload; otherwise correct -container")
+		return
+	}
+	r.Add(finding.ProgramAbsent, fmt.Sprintf("no program is named %s, only %s: not checked", program, list(names(w))),
+		"check this file in a run of its own, with its own -container; leave it out if it does not run the program")
 }
 
 func (r *Result) ambiguous(w *manifest.Workload) {

@@ -163,6 +163,10 @@ var platformRules = map[finding.Code]struct{ has, not map[string]place }{
 		has: map[string]place{"compose.yaml": {data: "services: {a: {build: .}, b: {image: b}}"}, "ecs.json": {data: `{"containerDefinitions": [{"name": "a"}, {"name": "b", "essential": false}]}`}},
 		not: map[string]place{"compose.yaml": {data: "services: {a: {build: .}, b: {build: b}}"}, "ecs.json": {data: `{"containerDefinitions": [{"name": "a"}]}`}},
 	},
+	finding.ProgramAbsent: {
+		has: map[string]place{"compose.yaml": {data: "services: {web: {build: .}}", budget: containerApp}, "Procfile": {data: "web: /app\n", budget: containerApp}},
+		not: map[string]place{"compose.yaml": {data: "services: {app: {build: .}, web: {build: .}}", budget: containerApp}, "a.service": {data: service(""), budget: containerApp}},
+	},
 	finding.GraceMisplaced: {
 		has: map[string]place{"a.service": {data: "[Unit]\nTimeoutStopSec=3\n[Service]\nExecStart=/app"}, "fly.toml": {data: "app = \"a\"\n[env]\nkill_timeout = 30\n"}},
 		not: map[string]place{"a.service": {data: "[Service]\nTimeoutStopSec=3\nExecStart=/app\n[Unit]"}, "fly.toml": {data: "app = \"a\"\n[experimental]\nkill_timeout = 30\n"}},
@@ -209,8 +213,9 @@ var platformRules = map[finding.Code]struct{ has, not map[string]place }{
 	},
 }
 
-func onlySIGTERM(b *check.Budget) { b.Signals = []string{"SIGTERM"} }
-func onlySIGINT(b *check.Budget)  { b.Signals = []string{"SIGINT"} }
+func onlySIGTERM(b *check.Budget)  { b.Signals = []string{"SIGTERM"} }
+func containerApp(b *check.Budget) { b.Container = "app" }
+func onlySIGINT(b *check.Budget)   { b.Signals = []string{"SIGINT"} }
 
 func composeEnv(grace, variable string) string {
 	return fmt.Sprintf("services: {a: {image: a, stop_grace_period: %s, environment: {TERMINATION_GRACE_PERIOD_SECONDS: %q}}}", grace, variable)

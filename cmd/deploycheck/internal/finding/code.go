@@ -43,6 +43,7 @@ const (
 	NoContainers       Code = "no-containers"
 	ContainerAmbiguous Code = "container-ambiguous"
 	ContainerAbsent    Code = "container-absent"
+	ProgramAbsent      Code = "program-absent"
 
 	GraceDefault      Code = "grace-default"
 	GraceZero         Code = "grace-zero"
@@ -128,6 +129,7 @@ var severities = map[Code]Severity{
 	NoContainers:       Error,
 	ContainerAmbiguous: Error,
 	ContainerAbsent:    Note,
+	ProgramAbsent:      Warning,
 
 	GraceDefault:      Note,
 	GraceZero:         Error,

@@ -65,7 +65,7 @@ func dockerfile(name string, data []byte) File {
 	for _, stage := range line(stages) {
 		i.stage(stage)
 	}
-	p := Program{Own: true, Signal: Setting[string]{Value: "SIGTERM", Field: "STOPSIGNAL"}, Command: i.command(), Env: i.env}
+	p := Program{Own: true, Only: true, Signal: Setting[string]{Value: "SIGTERM", Field: "STOPSIGNAL"}, Command: i.command(), Env: i.env}
 	if i.stopSignal != nil {
 		p.Signal = signal("STOPSIGNAL", *i.stopSignal)
 	}

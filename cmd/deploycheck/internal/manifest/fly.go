@@ -86,6 +86,7 @@ func fly(name string, data []byte) File {
 		w.Programs = append(w.Programs, p)
 	}
 	if len(w.Programs) == 0 {
+		base.Only = true
 		w.Programs = append(w.Programs, base)
 	}
 	f.Workloads = append(f.Workloads, w)

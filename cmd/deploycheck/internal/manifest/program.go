@@ -25,6 +25,8 @@ type Program struct {
 	// Own is true if the file says that this is the program, and not another one that runs with
 	// it. It is for formats in which more than one may be it.
 	Own bool
+	// Only is true if the format has one program in a file, so that no name selects it.
+	Only bool
 	// Before are the commands that the platform runs before the signal, and Wait is how long it
 	// waits before the signal. Neither is in the grace period.
 	Before [][]string

@@ -164,7 +164,7 @@ func (u *unitFile) program() {
 	u.misspelt()
 	mode := u.killMode()
 	p := Program{
-		Name: u.Name, Own: true,
+		Name: u.Name, Own: true, Only: true,
 		Grace:  u.grace(),
 		Signal: Setting[string]{Value: systemdSignal, Field: "KillSignal", Fixed: true},
 	}
