@@ -151,8 +151,8 @@ func TestFixInOtherKinds(t *testing.T) {
 		"systemd, TimeoutSec": {"a.service", "[Service]\nTimeoutStopSec=90\nTimeoutSec=5\n", "[Service]\nTimeoutStopSec=90\nTimeoutSec=27\n", ""},
 		"ECS":                 {"task.json", "{\"containerDefinitions\": [\n\t{\"name\": \"ä5\", \"stopTimeout\": 5}]}\n", "{\"containerDefinitions\": [\n\t{\"name\": \"ä5\", \"stopTimeout\": 27}]}\n", ""},
 		"ECS on Fargate":      {"task.json", `{"requiresCompatibilities": ["FARGATE"], "containerDefinitions": [{"name": "a", "stopTimeout": 5}]}`, "", long},
-		"Nomad":               {"job.json", `{"TaskGroups": [{"Tasks": [{"Name": "a", "KillTimeout": 5000000000}]}]}`, `{"TaskGroups": [{"Tasks": [{"Name": "a", "KillTimeout": 27000000000}]}]}`, ""},
-		"Nomad, too long":     {"job.json", `{"TaskGroups": [{"Tasks": [{"Name": "a", "KillTimeout": 5000000000}]}]}`, "", long},
+		"Nomad":               {"job.json", `{"TaskGroups": [{"Tasks": [{"Name": "a", "Driver": "exec", "KillTimeout": 5000000000}]}]}`, `{"TaskGroups": [{"Tasks": [{"Name": "a", "Driver": "exec", "KillTimeout": 27000000000}]}]}`, ""},
+		"Nomad, too long":     {"job.json", `{"TaskGroups": [{"Tasks": [{"Name": "a", "Driver": "exec", "KillTimeout": 5000000000}]}]}`, "", long},
 		"Fly":                 {"fly.toml", "app = \"a\"\nkill_timeout = 5 # 5 s\n", "app = \"a\"\nkill_timeout = 27 # 5 s\n", ""},
 		"Procfile":            {"Procfile", "web: a\n", "", long},
 	}

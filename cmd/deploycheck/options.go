@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -215,21 +214,16 @@ func signals(to *[]string) func(string) error {
 	}
 }
 
-var signalName = regexp.MustCompile(`^SIG[A-Z]+[0-9]?([+-][0-9]+)?$`)
-
 // signalNames returns the names as Kubernetes writes them: TERM becomes SIGTERM. The result is not
 // nil.
 func signalNames(names []string) ([]string, error) {
 	full := make([]string, 0, len(names))
 	for _, name := range names {
-		name = strings.ToUpper(name)
-		if !strings.HasPrefix(name, "SIG") {
-			name = "SIG" + name
+		known, ok := manifest.SignalName(name)
+		if !ok {
+			return nil, fmt.Errorf("%q is not the name of a signal of Linux", name)
 		}
-		if !signalName.MatchString(name) {
-			return nil, fmt.Errorf("%q is not the name of a signal", name)
-		}
-		full = append(full, name)
+		full = append(full, known)
 	}
 	return full, nil
 }

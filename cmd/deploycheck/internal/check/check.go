@@ -178,6 +178,9 @@ func newSubject(r *Result, b Budget, w *manifest.Workload, p *manifest.Program) 
 func (s *subject) check() {
 	s.Container = s.program.Name
 	s.Mode = None
+	for _, f := range s.program.Faults {
+		s.add(f)
+	}
 	s.budget = s.inEnvironment()
 	s.Sums = &Sums{Grace: s.program.Grace.Value, Delay: s.budget.Delay, Drain: s.budget.Drain, Cleanup: s.budget.Cleanup}
 	if s.container != nil {

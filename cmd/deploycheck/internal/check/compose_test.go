@@ -77,6 +77,15 @@ func TestCompose(t *testing.T) {
 		},
 		"init and a program": {data: "services: {web: {image: a, stop_grace_period: 30s, init: true, command: app}}", want: "web 30s"},
 		"an operator":        {data: "services: {web: {image: a, stop_grace_period: 30s, command: migrate && app}}", want: "web 30s command-cut"},
+		"an operator in a service that is not checked": {
+			data: "services: {web: {build: ., stop_grace_period: 30s}, db: {image: b, command: a > b}}", want: "web 30s container-passed-over",
+		},
+		"an operator in the second service": {
+			data: "services: {web: {build: ., stop_grace_period: 30s}, worker: {build: ., stop_grace_period: 30s, command: a > b}}", want: "web 30s\nworker 30s command-cut",
+		},
+		"a stop_signal that does not exist": {
+			data: "services: {web: {image: a, stop_grace_period: 30s, stop_signal: SIGFOO}}", budget: func(b *check.Budget) { b.Signals = []string{"SIGFOO"} }, want: "web 30s stop-signal",
+		},
 		"pre_stop is outside the grace period": {
 			data: "services: {web: {image: a, stop_grace_period: 22s, pre_stop: [{command: /app prestop}]}}", want: "web 22s prestop-outside",
 		},

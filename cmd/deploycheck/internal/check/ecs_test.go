@@ -39,14 +39,17 @@ func TestECS(t *testing.T) {
 		"the variable in a secret": {
 			data: `{"containerDefinitions": [{"name": "app", "stopTimeout": 27, "secrets": [{"name": "TERMINATION_GRACE_PERIOD_SECONDS", "valueFrom": "arn"}]}]}`, want: "app 27s env-not-checked",
 		},
-		"a name in the wrong case":  {data: `{"containerDefinitions": [{"name": "app", "StopTimeout": 27}]}`, want: "app 30s unknown-field grace-default"},
-		"a misspelt name":           {data: `{"containerDefinitions": [{"name": "app", "stopTimeOut": 27}]}`, want: "app 30s unknown-field grace-default"},
-		"stopTimeout in the task":   {data: `{"stopTimeout": 27, "containerDefinitions": [{"name": "app"}]}`, want: "app 30s unknown-field grace-default"},
-		"a string for a number":     {data: `{"containerDefinitions": [{"name": "app", "stopTimeout": "27"}]}`, want: "- - wrong-type"},
-		"a name twice":              {data: `{"containerDefinitions": [{"name": "app", "stopTimeout": 5, "stopTimeout": 27}]}`, want: "app 27s duplicate-field"},
-		"no containers":             {data: `{"containerDefinitions": []}`, want: "- - no-containers"},
-		"a template":                {data: `{"containerDefinitions": [{"name": "app", "memory": ${memory}}]}`, want: "unreadable: render it first"},
-		"text after the definition": {data: `{"containerDefinitions": [{"name": "app"}]} {}`, want: "unreadable: text after the end"},
+		"a name in the wrong case":          {data: `{"containerDefinitions": [{"name": "app", "StopTimeout": 27}]}`, want: "app 30s unknown-field grace-default"},
+		"a misspelt name":                   {data: `{"containerDefinitions": [{"name": "app", "stopTimeOut": 27}]}`, want: "app 30s unknown-field grace-default"},
+		"stopTimeout in the task":           {data: `{"stopTimeout": 27, "containerDefinitions": [{"name": "app"}]}`, want: "app 30s unknown-field grace-default"},
+		"a string for a number":             {data: `{"containerDefinitions": [{"name": "app", "stopTimeout": "27"}]}`, want: "- - wrong-type"},
+		"a name twice":                      {data: `{"containerDefinitions": [{"name": "app", "stopTimeout": 5, "stopTimeout": 27}]}`, want: "app 27s duplicate-field"},
+		"a container that is null":          {data: `{"containerDefinitions": [null]}`, want: "containerDefinitions[0] 30s wrong-type grace-default"},
+		"a container without a name":        {data: `{"containerDefinitions": [{}]}`, want: "containerDefinitions[0] 30s wrong-type grace-default"},
+		"a launch type that does not exist": {data: `{"requiresCompatibilities": ["fargate"], "containerDefinitions": [{"name": "app", "stopTimeout": 27}]}`, want: "app 27s wrong-type"},
+		"no containers":                     {data: `{"containerDefinitions": []}`, want: "- - no-containers"},
+		"a template":                        {data: `{"containerDefinitions": [{"name": "app", "memory": ${memory}}]}`, want: "unreadable: render it first"},
+		"text after the definition":         {data: `{"containerDefinitions": [{"name": "app"}]} {}`, want: "unreadable: text after the end"},
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 // signals checks that the signal of the kubelet reaches the program, and that the program handles
@@ -17,7 +18,11 @@ func (s *subject) signals() {
 	stop := s.program.Signal
 	defer s.at(stop.Field)()
 	handles := slices.Contains(s.budget.Signals, stop.Value)
+	_, exists := manifest.SignalName(stop.Value)
 	switch {
+	case stop.IsSet() && !exists:
+		s.Add(finding.StopSignal, fmt.Sprintf("%s is %s, which is not a signal%s", lastPart(stop.Field), stop.Text, setIn(lastPart(stop.Field), stop.From)),
+			"write the name of a signal that the program handles, such as SIGTERM")
 	case stop.IsSet() && !handles:
 		s.Add(finding.StopSignal, fmt.Sprintf("%s is %s, and the program handles %s%s", lastPart(stop.Field), stop.Text, only(s.budget.Signals), setIn(lastPart(stop.Field), stop.From)),
 			fmt.Sprintf("remove %s, or handle it in the program and correct -signals", lastPart(stop.Field)))

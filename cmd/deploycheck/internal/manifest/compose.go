@@ -116,7 +116,7 @@ func compose(name string, data []byte) File {
 	for _, service := range slices.Sorted(maps.Keys(project.Services)) {
 		s := project.Services[service]
 		if s.Provider == nil { // a provider is no container
-			p := w.composeProgram(&s, commands[service])
+			p := composeProgram(&s, commands[service])
 			p.Grace.From, p.Signal.From = c.from(p.Grace.Field), c.from(p.Signal.Field)
 			w.Programs = append(w.Programs, p)
 		}
@@ -225,7 +225,7 @@ func (c *composeFile) load() (*types.Project, map[string]map[string]string, erro
 	return project, commands, err
 }
 
-func (w *Workload) composeProgram(s *types.ServiceConfig, commands map[string]string) Program {
+func composeProgram(s *types.ServiceConfig, commands map[string]string) Program {
 	path := "services." + s.Name
 	p := Program{
 		Name: s.Name, Path: path, Own: s.Build != nil,
@@ -237,7 +237,7 @@ func (w *Workload) composeProgram(s *types.ServiceConfig, commands map[string]st
 		p.Signal = signal(path+".stop_signal", s.StopSignal)
 	}
 	for _, key := range slices.Sorted(maps.Keys(commands)) {
-		w.composeCut(path+"."+key, commands[key])
+		p.composeCut(path+"."+key, commands[key])
 	}
 	p.Command = argv(path+".command", s.Init != nil && *s.Init, s.Entrypoint, s.Command)
 	for _, hook := range s.PreStop {
@@ -273,10 +273,10 @@ func composeGraceOf(s *types.ServiceConfig, field string) Setting[time.Duration]
 
 // composeCut finds a command line that needs a shell. Compose splits it into words, and drops
 // everything from the first operator on.
-func (w *Workload) composeCut(field, text string) {
-	p := shellwords.NewParser()
-	if _, err := p.Parse(text); err == nil && p.Position >= 0 && p.Position < len([]rune(text)) {
-		w.fault(finding.CommandCut, field, fmt.Sprintf("%s: Compose runs no shell, and drops %q", field, string([]rune(text)[p.Position:])),
+func (p *Program) composeCut(field, text string) {
+	words := shellwords.NewParser()
+	if _, err := words.Parse(text); err == nil && words.Position >= 0 && words.Position < len([]rune(text)) {
+		p.fault(finding.CommandCut, field, fmt.Sprintf("%s: Compose runs no shell, and drops %q", field, string([]rune(text)[words.Position:])),
 			`write ["sh", "-c", "…"], with exec before the program`)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -103,6 +104,7 @@ func ecs(name string, data []byte) File {
 		return f
 	}
 	w.Name = t.Family
+	w.ecsCompatibilities(t.Requires, join(path, "requiresCompatibilities"))
 	for i := range t.All {
 		w.Programs = append(w.Programs, w.ecsProgram(&t, i, join(path, fmt.Sprintf("containerDefinitions[%d]", i))))
 	}
@@ -132,6 +134,10 @@ func (w *Workload) withoutTags(path string) {
 
 func (w *Workload) ecsProgram(t *ecsTask, i int, path string) Program {
 	c := &t.All[i]
+	if c.Name == "" {
+		w.fault(finding.WrongType, path+".name", path+".name is not set: ECS rejects the task definition", "write the name of the container")
+		c.Name = fmt.Sprintf("containerDefinitions[%d]", i)
+	}
 	p := Program{
 		Name: c.Name, Path: path,
 		Grace: w.ecsGrace(t, c, path+".stopTimeout"),
@@ -146,6 +152,20 @@ func (w *Workload) ecsProgram(t *ecsTask, i int, path string) Program {
 		p.Env = append(p.Env, Variable{Name: e.Name, Field: fmt.Sprintf("%s.secrets[%d]", path, j)})
 	}
 	return p
+}
+
+// ecsCompatibilities finds a launch type that does not exist, such as fargate in lower case.
+func (w *Workload) ecsCompatibilities(requires []string, field string) {
+	var known []string
+	for _, c := range types.CompatibilityEc2.Values() {
+		known = append(known, string(c))
+	}
+	for i, r := range requires {
+		if !slices.Contains(known, r) {
+			at := fmt.Sprintf("%s[%d]", field, i)
+			w.fault(finding.WrongType, at, fmt.Sprintf("%s is %q: ECS rejects the task definition", at, r), "write one of "+strings.Join(known, ", "))
+		}
+	}
 }
 
 func (w *Workload) ecsGrace(t *ecsTask, c *ecsContainer, field string) Setting[time.Duration] {

@@ -52,10 +52,17 @@ func fly(name string, data []byte) File {
 		f.Errs = append(f.Errs, &Error{File: name, Err: err})
 		return f
 	}
+	if len(o) == 0 {
+		f.Errs = append(f.Errs, &Error{File: name, Err: errors.New("there are no keys")})
+		return f
+	}
 	w := Workload{File: name, Document: 1, Kind: "Fly", Lookup: tomlPlaces(data)}
 	w.Name, _ = o["app"].(string)
+	if o["app"] != nil && w.Name == "" {
+		w.fault(finding.WrongType, "app", "app: want a string, the name of the app", `app = "web"`)
+	}
 	w.flyMisplaced(o, "")
-	experimental, _ := o["experimental"].(map[string]any)
+	experimental := w.flyTable(o, "experimental")
 	for _, key := range []string{"kill_timeout", "kill_signal"} { // flyctl takes them from there, too
 		if _, ok := o[key]; !ok && experimental[key] != nil {
 			o[key] = experimental[key]
@@ -67,12 +74,11 @@ func fly(name string, data []byte) File {
 		Command: argv("experimental", false, words(experimental["entrypoint"]), words(experimental["cmd"])),
 		Own:     true,
 	}
-	if env, ok := o["env"].(map[string]any); ok {
-		for _, key := range slices.Sorted(maps.Keys(env)) {
-			base.Env = append(base.Env, Variable{Name: key, Value: fmt.Sprint(env[key]), Known: true, Field: "env." + key})
-		}
+	env := w.flyTable(o, "env")
+	for _, key := range slices.Sorted(maps.Keys(env)) {
+		base.Env = append(base.Env, Variable{Name: key, Value: fmt.Sprint(env[key]), Known: true, Field: "env." + key})
 	}
-	processes, _ := o["processes"].(map[string]any)
+	processes := w.flyTable(o, "processes")
 	for _, group := range slices.Sorted(maps.Keys(processes)) {
 		p := base
 		p.Name, p.Path = group, "processes."+group
@@ -91,6 +97,15 @@ func fly(name string, data []byte) File {
 	}
 	f.Workloads = append(f.Workloads, w)
 	return f
+}
+
+// flyTable returns a table of the file, which may be nil.
+func (w *Workload) flyTable(o map[string]any, key string) map[string]any {
+	table, ok := o[key].(map[string]any)
+	if !ok && o[key] != nil {
+		w.fault(finding.WrongType, key, key+": want a table", "write ["+key+"], and the keys below it")
+	}
+	return table
 }
 
 func (w *Workload) flyGrace(value any) Setting[time.Duration] {

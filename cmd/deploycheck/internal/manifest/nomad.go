@@ -127,12 +127,22 @@ func (w Workload) nomadGroup(job *api.Job, i int, path string) Workload {
 		if task == nil || task.Lifecycle != nil && task.Lifecycle.Hook != "" && !task.Lifecycle.Sidecar {
 			continue
 		}
-		p := w.nomadTask(task, fmt.Sprintf("%s.Tasks[%d]", path, j))
+		at := fmt.Sprintf("%s.Tasks[%d]", path, j)
+		w.nomadRequired(at+".Name", task.Name)
+		w.nomadRequired(at+".Driver", task.Driver)
+		task.Name = cmp.Or(task.Name, fmt.Sprintf("Tasks[%d]", j))
+		p := nomadTask(task, at)
 		p.Wait += or(group.ShutdownDelay)
 		w.Programs = append(w.Programs, p)
 	}
 	w.nomadLeader(group)
 	return w
+}
+
+func (w *Workload) nomadRequired(field, value string) {
+	if value == "" {
+		w.fault(finding.WrongType, field, field+" is not set: Nomad rejects the job", "write it")
+	}
 }
 
 // nomadLeader marks the program of a group: its leader, or the only task that is no sidecar.
@@ -155,13 +165,13 @@ func (w *Workload) nomadLeader(group *api.TaskGroup) {
 	}
 }
 
-func (w *Workload) nomadTask(task *api.Task, path string) Program {
+func nomadTask(task *api.Task, path string) Program {
 	p := Program{
 		Name: task.Name, Path: path,
-		Grace:  w.nomadGrace(task, path+".KillTimeout"),
 		Signal: Setting[string]{Value: nomadSignal, Field: path + ".KillSignal"},
 		Wait:   task.ShutdownDelay,
 	}
+	p.Grace = p.nomadGrace(task, path+".KillTimeout")
 	if slices.Contains(nomadContainers, task.Driver) {
 		p.Signal = Setting[string]{Value: "SIGTERM", Field: "STOPSIGNAL of the image"}
 	} else {
@@ -178,7 +188,7 @@ func (w *Workload) nomadTask(task *api.Task, path string) Program {
 	return p
 }
 
-func (w *Workload) nomadGrace(task *api.Task, field string) Setting[time.Duration] {
+func (p *Program) nomadGrace(task *api.Task, field string) Setting[time.Duration] {
 	g := Setting[time.Duration]{
 		Value: nomadGrace, Field: field,
 		Most: nomadMost, AtMost: "as much for KillTimeout and for max_kill_timeout of the clients, which is 30s by default",
@@ -190,9 +200,9 @@ func (w *Workload) nomadGrace(task *api.Task, field string) Setting[time.Duratio
 	g.Value, g.Text = *task.KillTimeout, fmt.Sprint(task.KillTimeout.Nanoseconds())
 	switch {
 	case g.Value > 0 && g.Value < time.Millisecond:
-		w.fault(finding.WrongType, field, fmt.Sprintf("%s is %s: durations in the JSON of Nomad are nanoseconds", field, g.Value), g.Write(g.Value*time.Second))
+		p.fault(finding.WrongType, field, fmt.Sprintf("%s is %s: durations in the JSON of Nomad are nanoseconds", field, g.Value), g.Write(g.Value*time.Second))
 	case g.Value > nomadMost:
-		w.fault(finding.GraceCapped, field, fmt.Sprintf("%s is %s, and a client reduces it to its max_kill_timeout, 30s by default", field, g.Value), "set max_kill_timeout of all clients to at least "+g.Value.String()+", or write 30 seconds")
+		p.fault(finding.GraceCapped, field, fmt.Sprintf("%s is %s, and a client reduces it to its max_kill_timeout, 30s by default", field, g.Value), "set max_kill_timeout of all clients to at least "+g.Value.String()+", or write 30 seconds")
 		g.Value = nomadMost
 	}
 	return g

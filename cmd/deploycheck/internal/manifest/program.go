@@ -4,6 +4,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 )
 
 // A Program is one program, as its file describes it. A field that the format does not have is zero.
@@ -34,6 +36,12 @@ type Program struct {
 	// Container is set in Kubernetes only. Sidecar is true for a native sidecar.
 	Container *corev1.Container
 	Sidecar   bool
+	// Faults are the findings of the reader about this program only.
+	Faults []finding.Finding
+}
+
+func (p *Program) fault(code finding.Code, field, message, fix string) {
+	p.Faults = append(p.Faults, finding.New(code, field, message, fix))
 }
 
 // A Setting is a value of a file, or the default of its platform.

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"cmp"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -16,9 +17,14 @@ var signals = [...]string{
 	26: "VTALRM", 27: "PROF", 28: "WINCH", 29: "IO", 30: "PWR", 31: "SYS",
 }
 
-// signalName returns the full name of a signal that is given by its name, with or without SIG, or by
+// otherNames are the second names of signals (signal(7), man-pages 6.9).
+var otherNames = map[string]string{"IOT": "ABRT", "CLD": "CHLD", "POLL": "IO"}
+
+var realTime = regexp.MustCompile(`^RT(MIN|MAX)([+-][0-9]+)?$`)
+
+// SignalName returns the full name of a signal that is given by its name, with or without SIG, or by
 // its number.
-func signalName(text string) (name string, ok bool) {
+func SignalName(text string) (name string, ok bool) {
 	if n, err := strconv.Atoi(text); err == nil {
 		if n < 1 || n >= len(signals) {
 			return "", false
@@ -26,23 +32,24 @@ func signalName(text string) (name string, ok bool) {
 		return "SIG" + signals[n], true
 	}
 	name = strings.TrimPrefix(strings.ToUpper(text), "SIG")
+	name = cmp.Or(otherNames[name], name)
 	for _, known := range signals {
 		if known != "" && known == name {
 			return "SIG" + name, true
 		}
 	}
-	if strings.HasPrefix(name, "RTMIN") || strings.HasPrefix(name, "RTMAX") {
+	if realTime.MatchString(name) {
 		return "SIG" + name, true
 	}
 	return "", false
 }
 
-func isSignal(text string) bool { _, ok := signalName(text); return ok }
+func isSignal(text string) bool { _, ok := SignalName(text); return ok }
 
 // signal is the setting of a signal that the file has. A text that is not a signal stays as it is: no
 // program handles it.
 func signal(field, text string) Setting[string] {
-	name, ok := signalName(text)
+	name, ok := SignalName(text)
 	if !ok {
 		name = text
 	}
