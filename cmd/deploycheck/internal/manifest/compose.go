@@ -2,19 +2,15 @@ package manifest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/compose-spec/compose-go/v2/dotenv"
-	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/mattn/go-shellwords"
 	"github.com/sirupsen/logrus"
@@ -25,13 +21,6 @@ import (
 
 // composeGrace is the default of stop_grace_period (compose-spec, 05-services.md, October 2026).
 const composeGrace = 10 * time.Second
-
-// The files that docker compose takes if none is named, in the order of preference
-// (compose-go 2.16, cli/options.go).
-var (
-	composeNames     = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
-	composeOverrides = []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"}
-)
 
 // composePart is in the error of compose-go about a service that another file completes.
 const composePart = "neither an image nor a build"
@@ -72,15 +61,6 @@ func isCompose(name string, data []byte) bool {
 	return false
 }
 
-// A composeFile is a Compose file that is being read, with the files that are merged into it.
-type composeFile struct {
-	name  string
-	dir   string // absolute
-	files []types.ConfigFile
-	own   int // the index of the file that is being read
-	env   types.Mapping
-}
-
 // compose reads a Compose file as docker compose does: with the override file beside it, the file .env
 // and the variables of the environment, and with the services of all profiles.
 func compose(name string, data []byte) File {
@@ -100,6 +80,7 @@ func compose(name string, data []byte) File {
 	if err != nil && strings.Contains(err.Error(), composePart) && c.addFirst() {
 		project, commands, err = c.load()
 	}
+	f.parts = c.parts
 	if err != nil && strings.Contains(err.Error(), composePart) {
 		err = fmt.Errorf("%w (if it is a part of another file, check both: docker compose -f compose.yaml -f %s config | deploycheck -)", err, filepath.Base(name))
 	}
@@ -123,106 +104,6 @@ func compose(name string, data []byte) File {
 	}
 	f.Workloads = append(f.Workloads, w)
 	return f
-}
-
-// partOf returns the file that the override file belongs to, if this is one.
-func (c *composeFile) partOf() string {
-	dir, base := filepath.Split(c.name)
-	if slices.Contains(composeOverrides, base) {
-		return firstOf(dir, composeNames)
-	}
-	return ""
-}
-
-// firstOf returns the first of the names that exists in a folder.
-func firstOf(dir string, names []string) string {
-	for _, name := range names {
-		if isRegular(filepath.Join(dir, name)) {
-			return name
-		}
-	}
-	return ""
-}
-
-func isRegular(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
-}
-
-func (c *composeFile) open(data []byte) (err error) {
-	dir, base := filepath.Split(c.name)
-	if c.name == Stdin {
-		dir = ""
-	}
-	if c.dir, err = filepath.Abs(dir); err != nil {
-		return err
-	}
-	if err := withoutCycles(data); err != nil {
-		return err
-	}
-	c.files = []types.ConfigFile{{Filename: filepath.Join(c.dir, base), Content: data}}
-	if c.name != Stdin && base == firstOf(c.dir, composeNames) {
-		if override := firstOf(c.dir, composeOverrides); override != "" {
-			c.files = append(c.files, types.ConfigFile{Filename: filepath.Join(c.dir, override)})
-		}
-	}
-	c.env = types.NewMapping(os.Environ())
-	if file := filepath.Join(c.dir, ".env"); isRegular(file) {
-		own, err := dotenv.GetEnvFromFile(c.env, []string{file})
-		if err != nil {
-			return err
-		}
-		c.env = c.env.Merge(own)
-	}
-	return nil
-}
-
-// addFirst puts the folder's first Compose file before this one, which is only a part: docker compose
-// -f compose.yaml -f compose.prod.yaml.
-func (c *composeFile) addFirst() bool {
-	first := firstOf(c.dir, composeNames)
-	if first == "" || len(c.files) > 1 || filepath.Base(c.name) == first {
-		return false
-	}
-	c.files = append([]types.ConfigFile{{Filename: filepath.Join(c.dir, first)}}, c.files...)
-	c.own = 1
-	return true
-}
-
-// load returns the project, and the command and the entrypoint of each service that are strings.
-func (c *composeFile) load() (*types.Project, map[string]map[string]string, error) {
-	details := types.ConfigDetails{WorkingDir: c.dir, ConfigFiles: c.files, Environment: c.env}
-	opts := loader.ToOptions(&details, []func(*loader.Options){func(o *loader.Options) {
-		name := loader.NormalizeProjectName(filepath.Base(c.dir))
-		if name == "" {
-			name = "default"
-		}
-		o.SetProjectName(name, false)
-		o.Profiles = []string{"*"}
-		o.SkipResolveEnvironment = true // the files of env_file are often not in the repository
-		o.SkipResolveLabels = true
-	}})
-	set := func(o *loader.Options) { *o = *opts }
-	model, err := loader.LoadModelWithContext(context.Background(), details, set)
-	if err != nil {
-		return nil, nil, err
-	}
-	if name, ok := model["name"].(string); ok {
-		opts.SetProjectName(name, true)
-	}
-	commands := map[string]map[string]string{}
-	services, _ := model["services"].(map[string]any)
-	for name, service := range services {
-		s, _ := service.(map[string]any)
-		commands[name] = map[string]string{}
-		for _, key := range []string{"command", "entrypoint"} {
-			if text, ok := s[key].(string); ok {
-				commands[name][key] = text
-			}
-		}
-	}
-	project, err := loader.ModelToProject(model, opts, details)
-	return project, commands, err
 }
 
 func composeProgram(s *types.ServiceConfig, commands map[string]string) Program {

@@ -2,14 +2,189 @@ package manifest
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 )
+
+// The files that docker compose takes if none is named, in the order of preference
+// (compose-go 2.16, cli/options.go).
+var (
+	composeNames     = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
+	composeOverrides = []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"}
+)
+
+// A composeFile is a Compose file that is being read, with the files that are merged into it.
+type composeFile struct {
+	name  string
+	dir   string // absolute
+	files []types.ConfigFile
+	own   int // the index of the file that is being read
+	env   types.Mapping
+	parts []string // the files that the services extend, and those that are included
+}
+
+// partOf returns the file that the override file belongs to, if this is one.
+func (c *composeFile) partOf() string {
+	dir, base := filepath.Split(c.name)
+	if slices.Contains(composeOverrides, base) {
+		return firstOf(dir, composeNames)
+	}
+	return ""
+}
+
+// firstOf returns the first of the names that exists in a folder.
+func firstOf(dir string, names []string) string {
+	for _, name := range names {
+		if isRegular(filepath.Join(dir, name)) {
+			return name
+		}
+	}
+	return ""
+}
+
+func isRegular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func (c *composeFile) open(data []byte) (err error) {
+	dir, base := filepath.Split(c.name)
+	if c.name == Stdin {
+		dir = ""
+	}
+	if c.dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	if err := withoutCycles(data); err != nil {
+		return err
+	}
+	c.files = []types.ConfigFile{{Filename: filepath.Join(c.dir, base), Content: data}}
+	if c.name != Stdin && base == firstOf(c.dir, composeNames) {
+		if override := firstOf(c.dir, composeOverrides); override != "" {
+			c.files = append(c.files, types.ConfigFile{Filename: filepath.Join(c.dir, override)})
+		}
+	}
+	c.env = types.NewMapping(os.Environ())
+	if file := filepath.Join(c.dir, ".env"); isRegular(file) {
+		own, err := dotenv.GetEnvFromFile(c.env, []string{file})
+		if err != nil {
+			return err
+		}
+		c.env = c.env.Merge(own)
+	}
+	return nil
+}
+
+// addFirst puts the folder's first Compose file before this one, which is only a part: docker compose
+// -f compose.yaml -f compose.prod.yaml.
+func (c *composeFile) addFirst() bool {
+	first := firstOf(c.dir, composeNames)
+	if first == "" || len(c.files) > 1 || filepath.Base(c.name) == first {
+		return false
+	}
+	c.files = append([]types.ConfigFile{{Filename: filepath.Join(c.dir, first)}}, c.files...)
+	c.own = 1
+	return true
+}
+
+// load returns the project, and the command and the entrypoint of each service that are strings.
+func (c *composeFile) load() (*types.Project, map[string]map[string]string, error) {
+	details := types.ConfigDetails{WorkingDir: c.dir, ConfigFiles: c.files, Environment: c.env}
+	opts := loader.ToOptions(&details, []func(*loader.Options){func(o *loader.Options) {
+		name := loader.NormalizeProjectName(filepath.Base(c.dir))
+		if name == "" {
+			name = "default"
+		}
+		o.SetProjectName(name, false)
+		o.Profiles = []string{"*"}
+		o.SkipResolveEnvironment = true // the files of env_file are often not in the repository
+		o.SkipResolveLabels = true
+		o.Listeners = append(o.Listeners, c.uses)
+	}})
+	set := func(o *loader.Options) { *o = *opts }
+	model, err := loader.LoadModelWithContext(context.Background(), details, set)
+	if err != nil {
+		return nil, nil, err
+	}
+	if name, ok := model["name"].(string); ok {
+		opts.SetProjectName(name, true)
+	}
+	commands := map[string]map[string]string{}
+	services, _ := model["services"].(map[string]any)
+	for name, service := range services {
+		s, _ := service.(map[string]any)
+		commands[name] = map[string]string{}
+		for _, key := range []string{"command", "entrypoint"} {
+			if text, ok := s[key].(string); ok {
+				commands[name][key] = text
+			}
+		}
+	}
+	project, err := loader.ModelToProject(model, opts, details)
+	return project, commands, err
+}
+
+// uses is told of each extends and include of the file.
+func (c *composeFile) uses(event string, data map[string]any) {
+	var files []string
+	switch event {
+	case "extends":
+		if file, ok := data["file"].(string); ok && filepath.Base(file) != firstOf(filepath.Dir(c.absolute(file)), composeNames) {
+			files = append(files, file) // a file that Compose takes by itself is also one by itself
+		}
+	case "include":
+		if paths, ok := data["path"].(types.StringList); ok {
+			files = paths
+		}
+	}
+	for _, file := range files {
+		c.parts = append(c.parts, c.absolute(file))
+	}
+}
+
+func (c *composeFile) absolute(file string) string {
+	if filepath.IsAbs(file) {
+		return filepath.Clean(file)
+	}
+	return filepath.Join(c.dir, file)
+}
+
+// dropParts skips the Compose files that are parts of others among the files.
+func dropParts(files []File) {
+	absolute := make([]string, len(files))
+	isPart := map[string]bool{}
+	for i, f := range files {
+		absolute[i], _ = filepath.Abs(f.Name) // on an error no part has this name
+		for _, part := range f.parts {
+			isPart[part] = true
+		}
+	}
+	var drop func(i int)
+	drop = func(i int) {
+		for _, part := range files[i].parts {
+			if j := slices.Index(absolute, part); j >= 0 && len(files[j].Workloads)+len(files[j].Errs) > 0 {
+				parts := files[j].parts
+				files[j] = File{Name: files[j].Name, Skipped: []string{"part of " + filepath.Base(files[i].Name)}, parts: parts}
+				drop(j)
+			}
+		}
+	}
+	for i := range files {
+		if !isPart[absolute[i]] { // files that only refer to each other stay
+			drop(i)
+		}
+	}
+}
 
 // from returns the file that sets the field, if that is not the file that is being read. Compose merges
 // the files in order, and the last one that has the field decides.

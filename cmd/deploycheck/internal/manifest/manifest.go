@@ -33,6 +33,7 @@ type File struct {
 	Services  []Service
 	Skipped   []string // the kinds of the other objects, in order, such as Service or Rollout.argoproj.io
 	Errs      []*Error
+	parts     []string // the Compose files that this one uses
 }
 
 // A Workload is an object that starts programs together: a Kubernetes object that makes pods, or

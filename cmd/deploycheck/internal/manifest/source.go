@@ -60,6 +60,7 @@ func read(arg, kind string, stdin io.Reader) []File {
 	for i := range files {
 		files[i].dropPatches(arg)
 	}
+	dropParts(files)
 	return files
 }
 

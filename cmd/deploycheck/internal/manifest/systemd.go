@@ -46,6 +46,10 @@ func systemd(name string, data []byte) File {
 		f.Skipped = append(f.Skipped, "D-Bus service")
 		return f
 	}
+	if isDropIn(name) { // the unit is checked with it
+		f.Skipped = append(f.Skipped, "drop-in of "+strings.TrimSuffix(filepath.Base(filepath.Dir(name)), ".d"))
+		return f
+	}
 	u := &unitFile{chosen: map[string]setting{}, Workload: Workload{File: name, Document: 1, Kind: "Systemd", Name: filepath.Base(name)}}
 	if name == Stdin {
 		u.Name = "unit"
@@ -78,7 +82,7 @@ func (u *unitFile) read(name string, data []byte) error {
 		return errors.New("there is no section [Service]")
 	}
 	u.settings = all
-	if name == Stdin || isDropIn(name) {
+	if name == Stdin {
 		return nil
 	}
 	paths, err := dropIns(name)
@@ -253,18 +257,27 @@ func (u *unitFile) restart() {
 	}
 }
 
+// sections are those of a service unit (systemd.service(5), systemd 258).
+var sections = []string{"Unit", "Service", "Install"}
+
 // stopKeys are the keys of [Service] that matter here and are long enough to be misspelt.
 var stopKeys = []string{"TimeoutStopSec", "TimeoutSec", "KillMode", "KillSignal", "SendSIGKILL", "ExecStart", "ExecStop", "Environment", "RestartForceExitStatus"}
 
 // otherKeys are near to one of stopKeys, and exist (systemd.service(5), systemd.exec(5), systemd 258).
 var otherKeys = []string{"TimeoutStartSec", "TimeoutAbortSec", "RestartSec", "ExecStopPost", "ExecReload", "ExecStartPre", "ExecStartPost"}
 
-// misspelt finds keys that systemd ignores: misspelt ones, and those in another section.
+// misspelt finds what systemd ignores: misspelt keys, keys in another section, and misspelt sections.
 func (u *unitFile) misspelt() {
+	seen := map[string]bool{}
 	for _, s := range u.settings {
 		known := slices.Contains(stopKeys, s.key)
 		switch {
-		case known && s.section != "Service" && s.key != "Environment" && (s.section == "Unit" || s.section == "Install"):
+		case !slices.Contains(sections, s.section) && !strings.HasPrefix(s.section, "X-"):
+			if where := s.file + s.section; !seen[where] {
+				u.faultAt(finding.UnknownField, s, "["+s.section+"] is not a section of a service: systemd ignores it", "write ["+strings.Join(sections, "], [")+"], or a name that begins with X-")
+				seen[where] = true
+			}
+		case known && s.section != "Service" && s.key != "Environment" && !strings.HasPrefix(s.section, "X-"):
 			u.faultAt(finding.GraceMisplaced, s, s.key+" has no effect in ["+s.section+"]", "move it to [Service]")
 		case !known && s.section == "Service" && !slices.Contains(otherKeys, s.key):
 			for _, want := range stopKeys {
