@@ -24,7 +24,10 @@ func writePatch(w io.Writer, r *report) error {
 			if f.Edit == nil {
 				continue
 			}
-			file := r.results[i].File
+			file, err := patched(r.results[i].File)
+			if err != nil {
+				return err
+			}
 			if edits[file] == nil {
 				files = append(files, file)
 			}
@@ -32,20 +35,46 @@ func writePatch(w io.Writer, r *report) error {
 		}
 	}
 	for _, file := range files {
-		if file == manifest.Stdin {
-			return errors.New("-fix: standard input cannot be patched: name a file")
-		}
 		before, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
 		after := apply(string(before), edits[file])
-		name := strings.TrimPrefix(filepath.ToSlash(file), "/")
+		name := filepath.ToSlash(file)
 		if _, err := io.WriteString(w, udiff.Unified("a/"+name, "b/"+name, string(before), after)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// patched returns the name that a file has in the patch: its path in the working directory, where git apply
+// and patch look for it.
+func patched(file string) (string, error) {
+	if file == manifest.Stdin {
+		return "", errors.New("-fix: standard input cannot be patched: name a file")
+	}
+	dir, err := os.Getwd()
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	path := file
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path) // git apply refuses a path through a link
+	}
+	if err == nil {
+		path, err = filepath.Rel(dir, path)
+	}
+	if err == nil && !filepath.IsLocal(path) {
+		err = fmt.Errorf("%s is outside of the working directory: change to a directory above it", file)
+	}
+	if err != nil {
+		return "", fmt.Errorf("-fix: %w", err)
+	}
+	return path, nil
 }
 
 // apply makes the edits. Edits of one place are one: objects may share a value by an anchor, and the

@@ -79,6 +79,39 @@ func applied(t *testing.T, patch, file, want string) {
 	}
 }
 
+// A patch has the paths of the files in the working directory, however the arguments name them.
+func TestPathsOfTheFix(t *testing.T) {
+	files := map[string]string{"sub/dir/a.yaml": tooShort}
+	fixed := strings.Replace(tooShort, "20", "27", 1)
+	for _, args := range [][]string{{"./sub/dir"}, {"sub//dir/../dir/a.yaml"}, {"sub/dir/a.yaml", "./sub/dir/a.yaml"}, {"ABSOLUTE"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			_, _, _ = command(t, files, "", "-h")
+			dir, err := os.Getwd()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if args[0] == "ABSOLUTE" {
+				args = []string{dir + "/sub"}
+			}
+			var out, errs strings.Builder
+			if status := run(append([]string{"-fix"}, args...), nil, &out, &errs); status != exitFindings {
+				t.Fatalf("status %d\n%s", status, errs.String())
+			}
+			applied(t, out.String(), "sub/dir/a.yaml", fixed)
+		})
+	}
+	command(t, files, "", "-h")
+	t.Chdir("sub")
+	if err := os.Mkdir("other", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("other")
+	var out, errs strings.Builder
+	if status := run([]string{"-fix", "../dir"}, nil, &out, &errs); status != exitBadInput || out.String() != "" || !strings.Contains(errs.String(), "../dir/a.yaml is outside of the working directory") {
+		t.Errorf("status %d, %q, %q; want %d and an error about ../dir/a.yaml", status, out.String(), errs.String(), exitBadInput)
+	}
+}
+
 func TestFixOfStandardInput(t *testing.T) {
 	status, stdout, stderr := command(t, nil, tooShort, "-fix", "-")
 	if status != exitBadInput || stdout != "" || !strings.Contains(stderr, "name a file") {

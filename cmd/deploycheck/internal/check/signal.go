@@ -15,16 +15,26 @@ import (
 // Kubernetes.
 func (s *subject) signals() {
 	s.shell()
-	stop := s.program.Signal
+	s.signal(s.program.Signal)
+	for _, also := range s.program.Also {
+		s.signal(also)
+	}
+}
+
+func (s *subject) signal(stop manifest.Setting[string]) {
 	defer s.at(stop.Field)()
 	handles := slices.Contains(s.budget.Signals, stop.Value)
+	is := lastPart(stop.Field) + " is"
+	if stop.Field == "ExecStop" { // a command
+		is = "ExecStop sends"
+	}
 	_, exists := manifest.SignalName(stop.Value)
 	switch {
 	case stop.IsSet() && !exists:
-		s.Add(finding.StopSignal, fmt.Sprintf("%s is %s, which is not a signal%s", lastPart(stop.Field), stop.Text, setIn(lastPart(stop.Field), stop.From)),
+		s.Add(finding.StopSignal, fmt.Sprintf("%s %s, which is not a signal%s", is, stop.Text, setIn(lastPart(stop.Field), stop.From)),
 			"write the name of a signal that the program handles, such as SIGTERM")
 	case stop.IsSet() && !handles:
-		s.Add(finding.StopSignal, fmt.Sprintf("%s is %s, and the program handles %s%s", lastPart(stop.Field), stop.Text, only(s.budget.Signals), setIn(lastPart(stop.Field), stop.From)),
+		s.Add(finding.StopSignal, fmt.Sprintf("%s %s, and the program handles %s%s", is, stop.Text, only(s.budget.Signals), setIn(lastPart(stop.Field), stop.From)),
 			fmt.Sprintf("remove %s, or handle it in the program and correct -signals", lastPart(stop.Field)))
 	case s.container != nil && stop.IsSet() && stop.Value != "SIGTERM":
 		s.Add(finding.StopSignalAlpha, fmt.Sprintf("stopSignal %s needs the feature gate ContainerStopSignals (alpha since 1.33, off by default in 1.37 still): without it the kubelet sends SIGTERM or the image's STOPSIGNAL", stop.Value),

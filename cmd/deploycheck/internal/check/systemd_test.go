@@ -52,6 +52,11 @@ func TestSystemd(t *testing.T) {
 		"ExecStop sends a signal":             {data: service("TimeoutStopSec=30\nExecStop=/bin/kill -s SIGUSR2 $MAINPID"), want: "app.service 30s stop-signal"},
 		"ExecStop sends a signal of -signals": {data: service("TimeoutStopSec=30\nExecStop=/bin/kill -INT ${MAINPID}"), want: "app.service 30s"},
 		"ExecStop sends SIGTERM":              {data: service("TimeoutStopSec=30\nExecStop=kill $MAINPID"), want: "app.service 30s"},
+		"KillSignal follows ExecStop":         {data: service("TimeoutStopSec=30\nExecStop=/bin/kill -INT $MAINPID"), budget: onlySIGINT, want: "app.service 30s stop-signal"},
+		"ExecStop and KillSignal":             {data: service("TimeoutStopSec=30\nExecStop=/bin/kill -s QUIT $MAINPID\nKillSignal=SIGUSR1"), want: "app.service 30s stop-signal stop-signal"},
+		"RestartKillSignal":                   {data: service("TimeoutStopSec=30\nRestartKillSignal=SIGUSR1"), want: "app.service 30s stop-signal"},
+		"RestartKillSignal of -signals":       {data: service("TimeoutStopSec=30\nRestartKillSignal=INT"), want: "app.service 30s"},
+		"an empty RestartKillSignal":          {data: service("TimeoutStopSec=30\nRestartKillSignal="), want: "app.service 30s wrong-type"},
 		"ExecStop signals another process":    {data: service("TimeoutStopSec=30\nExecStop=kill -USR2 1"), want: "app.service 30s prestop-outside"},
 		"a continuation line with a comment": {
 			data: "[Service]\nExecStart=/app \\\n# comment\n  -x\nTimeoutStopSec=30\n", want: "app.service 30s",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,8 +61,12 @@ func dockerfile(name string, data []byte) File {
 	if name == Stdin {
 		w.Name = "Dockerfile"
 	}
-	i := &image{workload: &w, shell: linuxShell, lines: lines, vars: variables{}}
-	i.args(metaArgs)
+	i := &image{workload: &w, shell: linuxShell, lines: lines, vars: variables{env: map[string]string{}, args: map[string]string{}, global: map[string]string{}}}
+	global := &image{vars: variables{args: i.vars.global}}
+	global.args(metaArgs)
+	for j := range stages {
+		stages[j].BaseName = global.expand(stages[j].BaseName)
+	}
 	for _, stage := range line(stages) {
 		i.stage(stage)
 	}
@@ -124,25 +129,30 @@ type image struct {
 	lines           map[string]int
 }
 
-// variables are those that an instruction may use.
-type variables map[string]string
+// variables are those that an instruction may use. ENV wins over ARG. A stage takes the arguments before
+// the first FROM, which are global, only by an ARG of its own (docs.docker.com, Dockerfile reference, ARG, 2026).
+type variables struct{ env, args, global map[string]string }
 
-func (v variables) Get(name string) (string, bool) { value, ok := v[name]; return value, ok }
+func (v variables) Get(name string) (string, bool) {
+	if value, ok := v.env[name]; ok {
+		return value, true
+	}
+	value, ok := v.args[name]
+	return value, ok
+}
 
 // Keys is needed by shell.EnvGetter.
 func (v variables) Keys() []string {
-	var all []string
-	for name := range v {
-		all = append(all, name)
-	}
-	return all
+	return append(slices.Collect(maps.Keys(v.env)), slices.Collect(maps.Keys(v.args))...)
 }
 
 func (i *image) args(all []instructions.ArgCommand) {
 	for _, a := range all {
 		for _, kv := range a.Args {
 			if kv.Value != nil {
-				i.vars[kv.Key] = i.expand(*kv.Value)
+				i.vars.args[kv.Key] = i.expand(*kv.Value)
+			} else if value, ok := i.vars.global[kv.Key]; ok {
+				i.vars.args[kv.Key] = value
 			}
 		}
 	}
@@ -181,7 +191,7 @@ func (i *image) stage(s instructions.Stage) {
 		case *instructions.EnvCommand:
 			for _, kv := range c.Env {
 				value := i.expand(kv.Value)
-				i.vars[kv.Key] = value
+				i.vars.env[kv.Key] = value
 				i.env = append(i.env, Variable{Name: kv.Key, Value: value, Known: true, Field: "ENV"})
 				i.lines["ENV"] = at
 			}

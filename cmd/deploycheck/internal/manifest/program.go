@@ -18,6 +18,8 @@ type Program struct {
 	// Signal stops the program, such as SIGTERM. Its value is empty if the file does not say,
 	// and the platform has no signal of its own.
 	Signal Setting[string]
+	// Also are further signals that it gets when it stops or restarts.
+	Also []Setting[string]
 	// Command is the first process with its arguments. For a command line that the platform
 	// gives to a shell, it begins with the shell and -c. It is nil if the file does not say.
 	Command Setting[[]string]

@@ -176,13 +176,20 @@ func (u *unitFile) program() {
 		p.Signal = signal("KillSignal", s.value)
 		p.Signal.From = u.from(s)
 	}
+	if s, ok := u.scalar("a signal", isSignal, "RestartKillSignal"); ok { // instead of KillSignal
+		also := signal("RestartKillSignal", s.value)
+		also.From = u.from(s)
+		p.Also = append(p.Also, also)
+	}
 	if command, ok := u.last("ExecStart"); ok && mode != "control-group" { // all processes get the signal in a control group
 		p.Command = Setting[[]string]{Value: execWords(command.value), Text: command.value, Field: "ExecStart"}
 	}
 	for _, s := range u.values("ExecStop") {
 		argv := execWords(s.value)
-		if name, ok := killSignal(argv); ok { // it is the first signal that the program gets
-			p.Signal = signal("ExecStop", name)
+		if name, ok := killSignal(argv); ok { // KillSignal follows when the command has ended (systemd.service(5))
+			also := signal("ExecStop", name)
+			also.Text, also.From = also.Value, u.from(s)
+			p.Also = append(p.Also, also)
 			continue
 		}
 		p.Before = append(p.Before, argv)
@@ -261,7 +268,7 @@ func (u *unitFile) restart() {
 var sections = []string{"Unit", "Service", "Install"}
 
 // stopKeys are the keys of [Service] that matter here and are long enough to be misspelt.
-var stopKeys = []string{"TimeoutStopSec", "TimeoutSec", "KillMode", "KillSignal", "SendSIGKILL", "ExecStart", "ExecStop", "Environment", "RestartForceExitStatus"}
+var stopKeys = []string{"TimeoutStopSec", "TimeoutSec", "KillMode", "KillSignal", "RestartKillSignal", "SendSIGKILL", "ExecStart", "ExecStop", "Environment", "RestartForceExitStatus"}
 
 // otherKeys are near to one of stopKeys, and exist (systemd.service(5), systemd.exec(5), systemd 258).
 var otherKeys = []string{"TimeoutStartSec", "TimeoutAbortSec", "RestartSec", "ExecStopPost", "ExecReload", "ExecStartPre", "ExecStartPost"}
