@@ -86,6 +86,17 @@ func TestKindsOnStandardInput(t *testing.T) {
 	}
 }
 
+// A job in HCL is recognised on standard input, and with -kind in a file of any name.
+func TestHCL(t *testing.T) {
+	const job = "# a comment\nvariable \"image\" {}\n\njob \"web\" {\n  group \"g\" {}\n}\n"
+	for _, args := range []string{"-", "-kind nomad -", "-kind nomad web.txt", "web.hcl"} {
+		status, stdout, stderr := command(t, map[string]string{"web.txt": job, "web.hcl": job}, job, strings.Fields(args)...)
+		if status != exitBadInput || !strings.Contains(stdout, "not-rendered") || !strings.Contains(stdout, "nomad job run -output web.") {
+			t.Errorf("%s: status %d, want %d and not-rendered\n%s%s", args, status, exitBadInput, stdout, stderr)
+		}
+	}
+}
+
 // The container of a plan may not exist in other kinds: a Dockerfile has no names.
 func TestContainerInOtherKinds(t *testing.T) {
 	for file, want := range map[string]int{"all/Dockerfile": exitFindings, "all/fly.toml": exitFindings, "all/task.json": exitBadInput, "all/compose.yaml": exitBadInput} {

@@ -35,7 +35,7 @@ func TestCompose(t *testing.T) {
 			beside: map[string]string{".env": "GRACE_OF_WEB=4s\n"}, want: "web 4s grace-too-short",
 		},
 		"a variable without a value":        {data: "services: {web: {image: a, stop_grace_period: \"${GRACE_OF_WEB}\"}}", want: "- - wrong-type"},
-		"a required variable without value": {data: "services: {web: {image: \"${IMAGE_OF_WEB:?}\"}}", want: "unreadable: required variable IMAGE_OF_WEB"},
+		"a required variable without value": {data: "services: {web: {image: \"${IMAGE_OF_WEB:?}\"}}", want: "unreadable: set IMAGE_OF_WEB, or write it into .env"},
 		"a dollar that is escaped":          {data: "services: {web: {image: a, stop_grace_period: 30s, command: app $$X}}", want: "web 30s"},
 		"an override file": {
 			data:   "services: {web: {image: a, stop_grace_period: 3s}}",
@@ -64,6 +64,8 @@ func TestCompose(t *testing.T) {
 		},
 		"a profile":                    {data: "services: {web: {image: a, profiles: [debug], stop_grace_period: 3s}}", want: "web 3s grace-too-short"},
 		"services that are built here": {data: "services: {web: {build: ., stop_grace_period: 30s}, db: {image: b}, job: {build: .}}", want: "job 10s container-passed-over grace-default grace-too-short\nweb 30s"},
+		"only a provider":              {data: "services: {db: {provider: {type: awesomecloud}}}", want: ""},
+		"a provider and a service":     {data: "services: {db: {provider: {type: awesomecloud}}, web: {image: a, stop_grace_period: 30s}}", want: "web 30s"},
 		"none is built here":           {data: "services: {web: {image: a}, db: {image: b}}", want: "- - container-ambiguous"},
 		"the service of -container": {
 			data:   "services: {web: {image: a}, db: {image: b, stop_grace_period: 30s}}",
@@ -102,7 +104,11 @@ func TestCompose(t *testing.T) {
 		"another name":                   {name: "stack.yml", data: "services: {web: {image: a, stop_grace_period: 30s}}", want: "web 30s"},
 		"an alias within its own anchor": {data: "x-base: &base\n  <<: *base\nservices: {web: {image: a}}", want: "unreadable: line 1: an alias refers to the value around it"},
 		"broken YAML":                    {data: "services: [", want: "unreadable: line 1"},
-		"a template":                     {data: "services: {{ .Services }}", want: "unreadable: render it first"},
+		"a template":                     {data: "services: {{ .Services }}", want: "- - not-rendered"},
+		"a template with a statement":    {data: "services:\n{% for s in services %}\n  {{ s }}:\n    image: a\n{% endfor %}\n", want: "- - not-rendered"},
+		"a variable, and broken YAML":    {data: "services: {web: {image: \"${IMAGE}\"", want: "unreadable: line 1"},
+		"a placeholder of Swarm":         {data: "services: {web: {image: a, stop_grace_period: 30s, hostname: '{{.Node.Hostname}}'}}", want: "web 30s"},
+		"a placeholder of Swarm, and an unknown key": {data: "services: {web: {image: a, grace: 30s, hostname: '{{.Node.Hostname}}'}}", want: "- - unknown-field"},
 		"an env_file that is not there": {
 			data: "services: {web: {image: a, stop_grace_period: 30s, env_file: secret.env}}", want: "web 30s",
 		},

@@ -1,7 +1,7 @@
 package manifest
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -24,6 +24,12 @@ const composeGrace = 10 * time.Second
 
 // composePart is in the error of compose-go about a service that another file completes.
 const composePart = "neither an image nor a build"
+
+// composeRequired matches the error of compose-go about ${NAME:?message}.
+var composeRequired = regexp.MustCompile(`required variable (\w+) is missing a value`)
+
+// composeTemplate matches what only a template has: an action or a statement where YAML has no such text.
+var composeTemplate = regexp.MustCompile(action.String() + `|(?m)^[ \t]*\{%`)
 
 // compose-go logs a warning for each variable that is not set.
 func init() { logrus.SetOutput(io.Discard) }
@@ -70,10 +76,16 @@ func compose(name string, data []byte) File {
 		f.Skipped = append(f.Skipped, "override of "+first)
 		return f
 	}
-	err := c.open(data)
-	if err != nil {
-		f.Errs = append(f.Errs, &Error{File: name, Err: err})
+	fail := func(err error) File {
+		if composeTemplate.Match(data) {
+			f.source(place{nodes: places(nil)}, "Compose", filepath.Base(name), "this is a template: nothing in it was checked", "render it, and check the result: deploycheck -kind compose - reads standard input")
+		} else {
+			f.Errs = append(f.Errs, &Error{File: name, Err: err})
+		}
 		return f
+	}
+	if err := c.open(data); err != nil {
+		return fail(err)
 	}
 	w := Workload{File: name, Document: 1, Kind: "Compose", Lookup: c.place}
 	project, commands, err := c.load()
@@ -85,9 +97,8 @@ func compose(name string, data []byte) File {
 		err = fmt.Errorf("%w (if it is a part of another file, check both: docker compose -f compose.yaml -f %s config | deploycheck -)", err, filepath.Base(name))
 	}
 	if err != nil {
-		if !w.composeFault(err) {
-			f.Errs = append(f.Errs, &Error{File: name, Err: asTemplate(c.plain(err), data)})
-			return f
+		if composeTemplate.Match(data) || !w.composeFault(err) {
+			return fail(c.plain(err))
 		}
 		w.Name = filepath.Base(c.dir)
 		f.Workloads = append(f.Workloads, w)
@@ -101,6 +112,10 @@ func compose(name string, data []byte) File {
 			p.Grace.From, p.Signal.From = c.from(p.Grace.Field), c.from(p.Signal.Field)
 			w.Programs = append(w.Programs, p)
 		}
+	}
+	if len(w.Programs) == 0 && len(project.Services) > 0 {
+		f.Skipped = append(f.Skipped, "Compose file with providers")
+		return f
 	}
 	f.Workloads = append(f.Workloads, w)
 	return f
@@ -218,5 +233,9 @@ func (c *composeFile) plain(err error) error {
 	for _, prefix := range []string{"failed to parse ", "validating "} {
 		text = strings.TrimPrefix(text, prefix+c.files[c.own].Filename+": ")
 	}
-	return fmt.Errorf("%s", bytes.TrimSpace([]byte(text)))
+	text = strings.TrimSpace(text)
+	if m := composeRequired.FindStringSubmatch(text); m != nil {
+		text += ": set " + m[1] + ", or write it into .env"
+	}
+	return errors.New(text)
 }

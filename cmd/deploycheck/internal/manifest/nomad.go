@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -35,22 +36,21 @@ var nomadStop = []string{"KillTimeout", "KillSignal", "ShutdownDelay"}
 
 var nomadContainers = []string{"docker", "podman"}
 
+// hclJob matches the beginning of a job in HCL.
+var hclJob = regexp.MustCompile(`(?m)^\s*job\s+"?[^\s"]+"?\s*\{`)
+
 // isHCL reports whether this is a job in HCL.
-func isHCL(name string, data []byte) bool {
-	switch filepath.Ext(name) {
-	case ".nomad", ".hcl":
-		return !isObject(data) && bytes.Contains(data, []byte("job "))
-	}
-	return false
-}
+func isHCL(data []byte) bool { return !isObject(data) && hclJob.Match(data) }
 
 func namedNomad(base string) bool {
 	return isManifest(base) || strings.HasSuffix(base, ".nomad") || strings.HasSuffix(base, ".nomad.hcl")
 }
 
 func isNomad(name string, data []byte) bool {
-	if isHCL(name, data) {
-		return true
+	if name == Stdin || slices.Contains([]string{".nomad", ".hcl"}, filepath.Ext(name)) {
+		if isHCL(data) {
+			return true
+		}
 	}
 	type job struct {
 		TaskGroups json.RawMessage
@@ -75,8 +75,12 @@ func nomad(name string, data []byte) File {
 		f.Errs = append(f.Errs, &Error{File: name, Err: err})
 		return f
 	}
-	if isHCL(name, data) {
-		f.source(place{nodes: places(nil)}, "Nomad", filepath.Base(name), "this is a job in HCL: nothing in it was checked", "convert it, and check the result: nomad job run -output "+name+" | deploycheck -")
+	if isHCL(data) {
+		from, base := name, filepath.Base(name)
+		if name == Stdin {
+			from, base = "web.nomad", "job"
+		}
+		f.source(place{nodes: places(nil)}, "Nomad", base, "this is a job in HCL: nothing in it was checked", "convert it, and check the result: nomad job run -output "+from+" | deploycheck -")
 		return f
 	}
 	root, err := jsonTree(data)
