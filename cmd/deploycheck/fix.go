@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -46,6 +47,24 @@ func writePatch(w io.Writer, r *report) error {
 		}
 	}
 	return nil
+}
+
+// unpatched says what the patch leaves out: inputs that could not be read, and findings without an edit.
+func unpatched(w io.Writer, r *report) {
+	n := 0
+	for i := range r.results {
+		for _, f := range r.results[i].Findings {
+			switch {
+			case f.Code == finding.Unreadable, f.Code == finding.UnknownAPI:
+				fmt.Fprintf(w, "deploycheck: %s: %s\n", r.results[i].File, f.Message)
+			case f.Severity > finding.Note && f.Edit == nil:
+				n++
+			}
+		}
+	}
+	if n > 0 {
+		fmt.Fprintf(w, "deploycheck: no patch for %s: run without -fix\n", plural(n, "finding"))
+	}
 }
 
 // patched returns the name that a file has in the patch: its path in the working directory, where git apply
@@ -120,7 +139,11 @@ func edited(before, after string, e finding.Edit) string {
 	inJSON := strings.HasPrefix(after, `"`)
 	field := e.Field + ": " + e.Value
 	if inJSON {
-		field = fmt.Sprintf("%q: %s", e.Field, e.Value)
+		value := e.Value
+		if strings.Trim(value, "0123456789") != "" {
+			value = strconv.Quote(value)
+		}
+		field = fmt.Sprintf("%q: %s", e.Field, value)
 	}
 	end := "\n"
 	if strings.HasSuffix(after, "\r\n") {

@@ -37,7 +37,7 @@ func TestFix(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]string{"dir/a b.yaml": tt.before}
 			status, patch, stderr := command(t, files, "", "-fix", "-drain", "40s", "dir")
-			if status == exitBadInput || stderr != "" {
+			if left := status == exitFindings && tt.after == ""; status == exitBadInput || (stderr != "") != left {
 				t.Errorf("status %d, %s", status, stderr)
 			}
 			if tt.after == "" {
@@ -49,6 +49,32 @@ func TestFix(t *testing.T) {
 			applied(t, patch, "dir/a b.yaml", tt.after)
 			if status, out, _ := command(t, map[string]string{"a.yaml": tt.after}, "", "-strict", "-drain", "40s", "a.yaml"); status != exitOK {
 				t.Errorf("with the patch: status %d\n%s", status, out)
+			}
+		})
+	}
+}
+
+// -fix says on standard error what the patch leaves out.
+func TestFixSaysWhatItLeavesOut(t *testing.T) {
+	for name, tt := range map[string]struct {
+		files      map[string]string
+		patch      bool
+		status     int
+		want, lack string
+	}{
+		"an unreadable file": {map[string]string{"dir/a.yaml": tooShort, "dir/b.yaml": "a: ["}, true, exitBadInput, "deploycheck: dir/b.yaml: ", "finding"},
+		"two findings":       {map[string]string{"dir/Procfile": "a: a\nb: b\n", "dir/a.yaml": tooShort}, true, exitFindings, "deploycheck: no patch for 2 findings: run without -fix\n", ""},
+		"a shell":            {map[string]string{"dir/compose.yaml": "services: {a: {image: a, stop_grace_period: 5s, command: sh -c app}}\n"}, true, exitFindings, "deploycheck: no patch for 1 finding: run without -fix\n", ""},
+		"nothing":            {map[string]string{"dir/a.yaml": tooShort}, true, exitFindings, "", "deploycheck"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := []string{"-fix", "dir"}
+			if name == "two findings" {
+				args = append(args, "-drain", "29s")
+			}
+			status, stdout, stderr := command(t, tt.files, "", args...)
+			if status != tt.status || (stdout != "") != tt.patch || !strings.Contains(stderr, tt.want) || tt.lack != "" && strings.Contains(stderr, tt.lack) {
+				t.Errorf("status %d, patch %q, %q; want %d, %q and not %q", status, stdout, stderr, tt.status, tt.want, tt.lack)
 			}
 		})
 	}

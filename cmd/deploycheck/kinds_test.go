@@ -150,22 +150,30 @@ func TestForever(t *testing.T) {
 	}
 }
 
-// -fix changes a grace period that is a plain value in the file. It changes nothing else: not a
-// default, not a value in a variable, and not one that the platform would not allow.
+// -fix changes a grace period that is one value in the file, or writes it beside the program. It changes
+// nothing else: not a value in a variable, and not one that the platform would not allow.
 func TestFixInOtherKinds(t *testing.T) {
 	const long = "-drain 200s"
 	tests := map[string]struct{ file, before, after, args string }{
-		"Compose":             {"compose.yaml", "services:\n  a:\n    image: a\n    stop_grace_period: 5s # why\n", "services:\n  a:\n    image: a\n    stop_grace_period: 27s # why\n", ""},
-		"Compose, a variable": {"compose.yaml", "services:\n  a:\n    image: a\n    stop_grace_period: ${GRACE_OF_A:-5s}\n", "", ""},
-		"Compose, a default":  {"compose.yaml", "services:\n  a:\n    image: a\n", "", ""},
-		"systemd":             {"a.service", "[Service]\nExecStart=/5\nTimeoutStopSec = 5\n", "[Service]\nExecStart=/5\nTimeoutStopSec = 27\n", ""},
-		"systemd, TimeoutSec": {"a.service", "[Service]\nTimeoutStopSec=90\nTimeoutSec=5\n", "[Service]\nTimeoutStopSec=90\nTimeoutSec=27\n", ""},
-		"ECS":                 {"task.json", "{\"containerDefinitions\": [\n\t{\"name\": \"ä5\", \"stopTimeout\": 5}]}\n", "{\"containerDefinitions\": [\n\t{\"name\": \"ä5\", \"stopTimeout\": 27}]}\n", ""},
-		"ECS on Fargate":      {"task.json", `{"requiresCompatibilities": ["FARGATE"], "containerDefinitions": [{"name": "a", "stopTimeout": 5}]}`, "", long},
-		"Nomad":               {"job.json", `{"TaskGroups": [{"Tasks": [{"Name": "a", "Driver": "exec", "KillTimeout": 5000000000}]}]}`, `{"TaskGroups": [{"Tasks": [{"Name": "a", "Driver": "exec", "KillTimeout": 27000000000}]}]}`, ""},
-		"Nomad, too long":     {"job.json", `{"TaskGroups": [{"Tasks": [{"Name": "a", "Driver": "exec", "KillTimeout": 5000000000}]}]}`, "", long},
-		"Fly":                 {"fly.toml", "app = \"a\"\nkill_timeout = 5 # 5 s\n", "app = \"a\"\nkill_timeout = 27 # 5 s\n", ""},
-		"Procfile":            {"Procfile", "web: a\n", "", long},
+		"Compose":                          {"compose.yaml", "services:\n  a:\n    image: a\n    stop_grace_period: 5s # why\n", "services:\n  a:\n    image: a\n    stop_grace_period: 27s # why\n", ""},
+		"Compose, a variable":              {"compose.yaml", "services:\n  a:\n    image: a\n    stop_grace_period: ${GRACE_OF_A:-5s}\n", "", ""},
+		"Compose, a default":               {"compose.yaml", "services:\n  a:\n    image: a\n", "services:\n  a:\n    stop_grace_period: 27s\n    image: a\n", ""},
+		"Compose, a default beside build":  {"compose.yaml", "services:\n  a: {build: .}\n", "services:\n  a: {stop_grace_period: 27s, build: .}\n", ""},
+		"Compose, a default in JSON":       {"compose.json", `{"services": {"a": {"image": "a"}}}`, `{"services": {"a": {"stop_grace_period": "27s", "image": "a"}}}`, ""},
+		"Compose, an image by a merge key": {"compose.yaml", "x-a: &a {image: a}\nservices:\n  a:\n    <<: *a\n", "", ""},
+		"Compose, an image by an alias":    {"compose.yaml", "x-a: &a {image: a}\nservices:\n  a: *a\n", "", ""},
+		"Compose, in double quotes":        {"compose.yaml", "services:\n  a:\n    image: a\n    stop_grace_period: \"5s\"\n", "services:\n  a:\n    image: a\n    stop_grace_period: \"27s\"\n", ""},
+		"Compose, in single quotes":        {"compose.yaml", "services:\n  a: {stop_grace_period: '5s', image: a}\n", "services:\n  a: {stop_grace_period: '27s', image: a}\n", ""},
+		"ECS, a default":                   {"task.json", "{\"containerDefinitions\": [\n  {\n    \"name\": \"a\"\n  }\n]}\n", "{\"containerDefinitions\": [\n  {\n    \"stopTimeout\": 42,\n    \"name\": \"a\"\n  }\n]}\n", "-drain 40s"},
+		"Nomad, a default":                 {"job.json", `{"TaskGroups": [{"Tasks": [{"Driver": "exec", "Name": "ä"}]}]}`, `{"TaskGroups": [{"Tasks": [{"Driver": "exec", "KillTimeout": 27000000000, "Name": "ä"}]}]}`, ""},
+		"systemd":                          {"a.service", "[Service]\nExecStart=/5\nTimeoutStopSec = 5\n", "[Service]\nExecStart=/5\nTimeoutStopSec = 27\n", ""},
+		"systemd, TimeoutSec":              {"a.service", "[Service]\nTimeoutStopSec=90\nTimeoutSec=5\n", "[Service]\nTimeoutStopSec=90\nTimeoutSec=27\n", ""},
+		"ECS":                              {"task.json", "{\"containerDefinitions\": [\n\t{\"name\": \"ä5\", \"stopTimeout\": 5}]}\n", "{\"containerDefinitions\": [\n\t{\"name\": \"ä5\", \"stopTimeout\": 27}]}\n", ""},
+		"ECS on Fargate":                   {"task.json", `{"requiresCompatibilities": ["FARGATE"], "containerDefinitions": [{"name": "a", "stopTimeout": 5}]}`, "", long},
+		"Nomad":                            {"job.json", `{"TaskGroups": [{"Tasks": [{"Name": "a", "Driver": "exec", "KillTimeout": 5000000000}]}]}`, `{"TaskGroups": [{"Tasks": [{"Name": "a", "Driver": "exec", "KillTimeout": 27000000000}]}]}`, ""},
+		"Nomad, too long":                  {"job.json", `{"TaskGroups": [{"Tasks": [{"Name": "a", "Driver": "exec", "KillTimeout": 5000000000}]}]}`, "", long},
+		"Fly":                              {"fly.toml", "app = \"a\"\nkill_timeout = 5 # 5 s\n", "app = \"a\"\nkill_timeout = 27 # 5 s\n", ""},
+		"Procfile":                         {"Procfile", "web: a\n", "", long},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -177,19 +185,8 @@ func TestFixInOtherKinds(t *testing.T) {
 			if tt.after == "" {
 				return
 			}
-			changed := tt.before
-			for line := range strings.Lines(patch) {
-				if text, ok := strings.CutPrefix(line, "-"); ok && !strings.HasPrefix(line, "---") {
-					changed = strings.Replace(changed, strings.TrimSuffix(text, "\n"), "\x00", 1)
-				}
-				if text, ok := strings.CutPrefix(line, "+"); ok && !strings.HasPrefix(line, "+++") {
-					changed = strings.Replace(changed, "\x00", strings.TrimSuffix(text, "\n"), 1)
-				}
-			}
-			if changed != tt.after {
-				t.Errorf("got:\n%s\nwant:\n%s\npatch:\n%s", changed, tt.after, patch)
-			}
-			if status, stdout, _ := command(t, map[string]string{tt.file: changed}, "", tt.file); status != exitOK {
+			applied(t, patch, tt.file, tt.after)
+			if status, stdout, _ := command(t, map[string]string{tt.file: tt.after}, "", tt.file); status != exitOK {
 				t.Errorf("after the patch: status %d\n%s", status, stdout)
 			}
 		})

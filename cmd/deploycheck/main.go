@@ -44,6 +44,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "deploycheck:", err)
 		return exitBadInput
 	}
+	if o.fix {
+		unpatched(stderr, r)
+	}
 	return r.status(o, stderr)
 }
 

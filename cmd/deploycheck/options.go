@@ -25,6 +25,7 @@ type options struct {
 	budget check.Budget
 	files  []string
 	kind   string // of all files; empty: recognised
+	fix    bool
 	strict bool
 	write  func(io.Writer, *report) error
 }
@@ -111,7 +112,7 @@ func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, err
 		if format != "table" {
 			return nil, fmt.Errorf("-fix prints a patch, and not -o %s: use one of the two", format)
 		}
-		o.write = writePatch
+		o.write, o.fix = writePatch, true
 	}
 	if o.kind != "" && !slices.Contains(manifest.Kinds(), o.kind) {
 		return nil, fmt.Errorf("-kind %q: want %s", o.kind, strings.Join(manifest.Kinds(), ", "))

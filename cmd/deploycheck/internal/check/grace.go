@@ -83,12 +83,12 @@ func (s *subject) edit(grace manifest.Setting[time.Duration], d time.Duration) *
 	e := &finding.Edit{Value: text[strings.LastIndexAny(text, " =")+1:]}
 	if grace.IsSet() {
 		if e.Place = s.workload.Place(grace.Field); e.Place.Text == "" || e.Place.Column == 0 {
-			return nil // in quotes, or from another place
+			return nil // from another place
 		}
 		return e
 	}
 	e.Field = lastPart(grace.Field)
-	if e.Place = s.workload.Place(grace.Beside); grace.Beside == "" || e.Place.Column == 0 {
+	if e.Place = s.workload.Before(grace.Beside); e.Place.Column == 0 {
 		return nil
 	}
 	return e

@@ -87,7 +87,7 @@ func compose(name string, data []byte) File {
 	if err := c.open(data); err != nil {
 		return fail(err)
 	}
-	w := Workload{File: name, Document: 1, Kind: "Compose", Lookup: c.place}
+	w := Workload{File: name, Document: 1, Kind: "Compose", Lookup: c.place, Key: c.key}
 	project, commands, err := c.load()
 	if err != nil && strings.Contains(err.Error(), composePart) && c.addFirst() {
 		project, commands, err = c.load()
@@ -109,6 +109,11 @@ func compose(name string, data []byte) File {
 		s := project.Services[service]
 		if s.Provider == nil { // a provider is no container
 			p := composeProgram(&s, commands[service])
+			for _, key := range []string{"build", "image"} {
+				if field := p.Path + "." + key; c.key(field).Column > 0 {
+					p.Grace.Beside = field
+				}
+			}
 			p.Grace.From, p.Signal.From = c.from(p.Grace.Field), c.from(p.Signal.Field)
 			w.Programs = append(w.Programs, p)
 		}

@@ -199,12 +199,39 @@ func (c *composeFile) from(field string) string {
 // the field.
 func (c *composeFile) place(field string) finding.Place {
 	d := c.decides(field)
-	if !d.own || d.document > 1 {
+	all := yamlNodes(c.files[c.own].Content)
+	if !d.own || d.document > 1 || len(all) == 0 {
 		return finding.Place{}
 	}
-	p := places(c.files[c.own].Content)(1, field)
+	n := find(all[0], field)
+	p := placeOf(n)
+	if quoted := n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0; quoted && !strings.ContainsAny(n.Value, "\n\\\"'") {
+		p.Text, p.Column = n.Value, p.Column+1 // without the quotes
+	}
 	if strings.Contains(p.Text, "$") {
 		p.Text = "" // a variable is not replaced by a value
+	}
+	return p
+}
+
+// key returns the place of the key of a field that the file itself has.
+func (c *composeFile) key(field string) finding.Place {
+	d := c.decides(field)
+	all := yamlNodes(c.files[c.own].Content)
+	if !d.own || d.document > 1 || len(all) == 0 {
+		return finding.Place{}
+	}
+	n, p := all[0], finding.Place{}
+	for part := range strings.SplitSeq(field, ".") {
+		i := 0
+		for n.Kind == yaml.MappingNode && i < len(n.Content) && n.Content[i].Value != part {
+			i += 2
+		}
+		if n.Kind != yaml.MappingNode || i >= len(n.Content) {
+			return finding.Place{}
+		}
+		p = finding.Place{Line: n.Content[i].Line, Column: n.Content[i].Column}
+		n = n.Content[i+1]
 	}
 	return p
 }

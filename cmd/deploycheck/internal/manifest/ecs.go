@@ -80,7 +80,7 @@ func ecs(name string, data []byte) File {
 		f.Errs = append(f.Errs, &Error{File: name, Err: asTemplate(err, data)})
 		return f
 	}
-	w := Workload{File: name, Document: 1, Kind: "ECS", Lookup: root.place}
+	w := Workload{File: name, Document: 1, Kind: "ECS", Lookup: root.place, Key: root.key}
 	path := ""
 	task := root.member("taskDefinition")
 	switch {
@@ -173,7 +173,7 @@ func (w *Workload) ecsGrace(t *ecsTask, c *ecsContainer, field string) Setting[t
 	for _, r := range t.Requires {
 		fargate = fargate || r == string(types.CompatibilityFargate)
 	}
-	g := Setting[time.Duration]{Value: ecsGrace, Field: field, Write: func(d time.Duration) string {
+	g := Setting[time.Duration]{Value: ecsGrace, Field: field, Beside: strings.TrimSuffix(field, "stopTimeout") + "name", Write: func(d time.Duration) string {
 		return fmt.Sprintf("\"stopTimeout\": %d", int64(d/time.Second))
 	}}
 	if fargate {

@@ -29,9 +29,11 @@ type jsonNode struct {
 
 // A jsonMember is a member of an object.
 type jsonMember struct {
-	key   string
-	line  int // of the key
-	value *jsonNode
+	key  string
+	line int // of the key
+	// column is that of the key. It is 0 if the key has escapes.
+	column int
+	value  *jsonNode
 }
 
 // jsonTree parses data, which has to be one JSON value.
@@ -73,6 +75,10 @@ func (p *jsonParser) here() int {
 	return p.line
 }
 
+func (p *jsonParser) column(offset int) int {
+	return utf8.RuneCount(p.data[bytes.LastIndexByte(p.data[:offset], '\n')+1:offset]) + 1
+}
+
 func (p *jsonParser) value(depth int) (*jsonNode, error) {
 	token, err := p.decoder.Token()
 	if err != nil {
@@ -90,6 +96,9 @@ func (p *jsonParser) value(depth int) (*jsonNode, error) {
 				return nil, err
 			}
 			m := jsonMember{key: token.(string), line: p.here()} // the decoder checks that keys are strings
+			if quoted := `"` + m.key + `"`; bytes.HasSuffix(p.data[:p.offset], []byte(quoted)) {
+				m.column = p.column(p.offset - len(quoted))
+			}
 			if m.value, err = p.value(depth + 1); err != nil {
 				return nil, err
 			}
@@ -107,8 +116,7 @@ func (p *jsonParser) value(depth int) (*jsonNode, error) {
 	default:
 		n.scalar = token
 		if number, ok := token.(json.Number); ok {
-			start := p.offset - len(number)
-			n.column = utf8.RuneCount(p.data[bytes.LastIndexByte(p.data[:start], '\n')+1:start]) + 1
+			n.column = p.column(p.offset - len(number))
 		}
 		return n, nil
 	}
@@ -155,6 +163,28 @@ func (n *jsonNode) place(path string) finding.Place {
 	p := finding.Place{Line: line}
 	if n.column > 0 {
 		p = finding.Place{Line: n.line, Column: n.column, Text: n.text()}
+	}
+	return p
+}
+
+// key returns the place of the key that the path ends with, if there is one.
+func (n *jsonNode) key(path string) (p finding.Place) {
+	for part := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {
+		var next *jsonNode
+		if index, ok := strings.CutPrefix(part, "["); ok {
+			if i, err := strconv.Atoi(strings.TrimSuffix(index, "]")); err == nil && i >= 0 && i < len(n.items) {
+				next = n.items[i]
+			}
+		}
+		for _, m := range n.members {
+			if strings.EqualFold(m.key, part) {
+				next, p = m.value, finding.Place{Line: m.line, Column: m.column}
+			}
+		}
+		if next == nil {
+			return finding.Place{}
+		}
+		n = next
 	}
 	return p
 }

@@ -93,7 +93,7 @@ func nomad(name string, data []byte) File {
 			path, node = m.key, m.value
 		}
 	}
-	w := Workload{File: name, Document: 1, Kind: "Nomad", Lookup: root.place}
+	w := Workload{File: name, Document: 1, Kind: "Nomad", Lookup: root.place, Key: root.key}
 	s := strictJSON{workload: &w, name: tagName, foldCase: true, only: nomadStop, fix: "correct its name, or move it: Nomad ignores it"}
 	s.check(node, reflect.TypeFor[api.Job](), path)
 	var job api.Job
@@ -194,7 +194,7 @@ func nomadTask(task *api.Task, path string) Program {
 
 func (p *Program) nomadGrace(task *api.Task, field string) Setting[time.Duration] {
 	g := Setting[time.Duration]{
-		Value: nomadGrace, Field: field,
+		Value: nomadGrace, Field: field, Beside: strings.TrimSuffix(field, "KillTimeout") + "Name",
 		Most: nomadMost, AtMost: "as much for KillTimeout and for max_kill_timeout of the clients, which is 30s by default",
 		Write: func(d time.Duration) string { return fmt.Sprintf("\"KillTimeout\": %d", d.Nanoseconds()) },
 	}
