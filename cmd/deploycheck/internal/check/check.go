@@ -58,12 +58,12 @@ func (s Sums) String() string {
 		Seconds(s.PreStop), Seconds(s.Delay), Seconds(s.Drain), Seconds(s.Cleanup), Seconds(s.Required()), Seconds(s.Grace))
 }
 
-// Seconds formats d in seconds, as manifests do: 90s, not 1m30s.
+// Seconds formats d in seconds, as manifests do: 90s, not 1m30s. It rounds to a millisecond.
 func Seconds(d time.Duration) string {
 	if d >= manifest.Forever {
 		return "infinity"
 	}
-	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s"
+	return strconv.FormatFloat(d.Round(time.Millisecond).Seconds(), 'f', -1, 64) + "s"
 }
 
 // A Result has the findings about a program. Container is empty for findings about a whole workload;
@@ -182,7 +182,7 @@ func (s *subject) check() {
 		s.add(f)
 	}
 	s.budget = s.inEnvironment()
-	s.Sums = &Sums{Grace: s.program.Grace.Value, Delay: s.budget.Delay, Drain: s.budget.Drain, Cleanup: s.budget.Cleanup}
+	s.Sums = &Sums{Grace: max(0, s.program.Grace.Value), Delay: s.budget.Delay, Drain: s.budget.Drain, Cleanup: s.budget.Cleanup}
 	if s.container != nil {
 		s.hook()
 	} else {

@@ -37,7 +37,7 @@ func (s *subject) environment() {
 	case sleep >= total:
 		s.Add(finding.EnvInvalid, fmt.Sprintf("$%s is %s, $%s is %s: no time is left to stop, and the program refuses to start", sleepVariable, Seconds(sleep), graceVariable, Seconds(total)), "write the manifest's values")
 		return
-	case s.Mode == Foreign:
+	case s.Mode == Foreign, s.container == nil: // no other platform has a hook that sleeps in the grace period
 		return
 	case s.lookup(sleepVariable) == nil:
 		value = "is not set"

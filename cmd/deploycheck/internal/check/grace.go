@@ -50,6 +50,9 @@ func (s *subject) arithmetic() {
 	}
 	headroom := s.Sums.Headroom()
 	fix := fmt.Sprintf("%s (%s and a margin of %s), or shorten the program's stop", write(needed), Seconds(s.Sums.Required()), Seconds(s.budget.Margin))
+	if grace.Write == nil {
+		fix = fmt.Sprintf("shorten the program's stop to %s: the grace period cannot be set", Seconds(max(0, s.Sums.Grace-s.budget.Margin)))
+	}
 	switch {
 	case s.has(finding.SleepTooLong):
 		// The object is rejected, so it has no grace period.
@@ -117,7 +120,7 @@ func (s *subject) waits() {
 	switch {
 	case s.workload.IsJob() && wait > 0:
 		s.Add(finding.JobDelay, fmt.Sprintf("the %s waits for %s before it stops, although it gets no requests", s.jobKind(), Seconds(wait)),
-			"set the program's delay to 0, and remove the preStop hook")
+			s.jobFix())
 	case s.Sums.PreStop > 0 && s.Sums.Delay > 0:
 		s.Add(finding.DoubleWait, fmt.Sprintf("the hook waits for %s, and then the program waits for another %s", Seconds(s.Sums.PreStop), Seconds(s.Sums.Delay)),
 			"remove the hook, set the program's delay to 0, or use the program's own handshake as the hook")

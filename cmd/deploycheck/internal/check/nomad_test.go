@@ -14,7 +14,7 @@ func TestNomad(t *testing.T) {
 	testPlaces(t, "job.json", map[string]place{
 		"the default is 5 s":              {data: nomadJob(""), want: "app 5s grace-default grace-too-short"},
 		"nanoseconds":                     {data: nomadJob(enough), want: "app 27s"},
-		"seconds by mistake":              {data: nomadJob(`"KillTimeout": 27`), want: "app 0.000000027s wrong-type grace-too-short"},
+		"seconds by mistake":              {data: nomadJob(`"KillTimeout": 27`), want: "app 0s wrong-type grace-too-short"},
 		"a string":                        {data: nomadJob(`"KillTimeout": "27s"`), want: "- - wrong-type"},
 		"the clients cap it":              {data: nomadJob(`"KillTimeout": 45000000000`), want: "app 30s grace-capped"},
 		"the default is SIGINT":           {data: nomadJob(enough), budget: onlySIGTERM, want: "app 27s stop-signal"},

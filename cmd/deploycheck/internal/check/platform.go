@@ -20,7 +20,7 @@ func (s *subject) before() {
 	}
 	if s.program.Wait > 0 && s.Sums.Delay > 0 {
 		s.Add(finding.DoubleWait, fmt.Sprintf("the platform waits for %s before the signal, and then the program waits for another %s", Seconds(s.program.Wait), Seconds(s.Sums.Delay)),
-			"set the program's delay to 0, or remove shutdown_delay")
+			"set the program's delay to 0, or remove ShutdownDelay")
 	}
 }
 
@@ -45,6 +45,13 @@ func (s *subject) signalFix() string {
 		return "handle SIGTERM in the program, and correct -signals"
 	}
 	return fmt.Sprintf("set %s to a signal that the program handles, or handle it and correct -signals", lastPart(s.program.Signal.Field))
+}
+
+func (s *subject) jobFix() string {
+	if s.container == nil {
+		return "set the program's delay to 0"
+	}
+	return "set the program's delay to 0, and remove the preStop hook"
 }
 
 func (s *subject) jobKind() string {

@@ -98,7 +98,7 @@ func parseDockerfile(data []byte) ([]instructions.Stage, []instructions.ArgComma
 
 // located adds the line to an error of the parser.
 func located(err error) error {
-	if at, ok := errors.AsType[*parser.LocationError](err); ok && !strings.Contains(err.Error(), "line ") && len(at.Locations) > 0 && len(at.Locations[0]) > 0 {
+	if at, ok := errors.AsType[*parser.LocationError](err); ok && !strings.Contains(err.Error(), "line ") && len(at.Locations) > 0 && len(at.Locations[0]) > 0 && at.Locations[0][0].Start.Line > 0 {
 		return fmt.Errorf("line %d: %w", at.Locations[0][0].Start.Line, err)
 	}
 	return err

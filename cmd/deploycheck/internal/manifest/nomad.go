@@ -204,9 +204,9 @@ func (p *Program) nomadGrace(task *api.Task, field string) Setting[time.Duration
 	g.Value, g.Text = *task.KillTimeout, fmt.Sprint(task.KillTimeout.Nanoseconds())
 	switch {
 	case g.Value > 0 && g.Value < time.Millisecond:
-		p.fault(finding.WrongType, field, fmt.Sprintf("%s is %s: durations in the JSON of Nomad are nanoseconds", field, g.Value), g.Write(g.Value*time.Second))
+		p.fault(finding.WrongType, field, fmt.Sprintf("%s is %s: durations in the JSON of Nomad are nanoseconds", field, task.KillTimeout), g.Write(g.Value*time.Second))
 	case g.Value > nomadMost:
-		p.fault(finding.GraceCapped, field, fmt.Sprintf("%s is %s, and a client reduces it to its max_kill_timeout, 30s by default", field, g.Value), "set max_kill_timeout of all clients to at least "+g.Value.String()+", or write 30 seconds")
+		p.fault(finding.GraceCapped, field, fmt.Sprintf("%s is %gs, and a client reduces it to its max_kill_timeout, 30s by default", field, g.Value.Seconds()), fmt.Sprintf("set max_kill_timeout of all clients to at least %gs, or write %s", g.Value.Seconds(), g.Write(nomadMost)))
 		g.Value = nomadMost
 	}
 	return g
