@@ -390,7 +390,7 @@ func (o owner) Excuses(n *tree.Node, err error, excused bool) (yes, silent bool)
 	if excused {
 		return true, false
 	}
-	if r := policyOf(n).restarts; r != nil && tree.Some(err, func(e error) bool { return e == ErrStopped }) {
+	if r := policyOf(n).restarts; r != nil && tree.Some(err, isFinal) {
 		r.stopAfter(n.Tree())
 	}
 	ended, cause := tree.EndOf(o.g.ctx)

@@ -70,7 +70,8 @@ type Policy struct {
 //	}, group.Restart(group.Policy{}))
 //
 // An error that is or wraps ErrStopped says that this was not done. After it, the task is not called
-// again.
+// again. Neither is a task that returns a *StuckError, for example that of a group within it: the
+// abandoned function still runs.
 //
 // Restart panics if a field of p other than Limit is negative, or if Initial exceeds Max. Add and
 // AddActor panic if they are given a Restart: the interrupt of a pair is called once.
@@ -103,7 +104,7 @@ type restarts struct {
 	called   time.Duration   // when the function was called last
 	wait     time.Duration   // the longest wait before the next call
 	failures []time.Duration // those that count for the limit
-	useless  bool            // the task has returned ErrStopped
+	useless  bool            // the task has returned an error after which it is not called again
 	timer    *time.Timer     // ends the wait
 }
 
@@ -132,7 +133,20 @@ func (r *restarts) exhausted(now time.Duration) bool {
 	return r.useless || r.Limit >= 0 && len(r.failures) >= r.Limit
 }
 
-// stopAfter records that the task has returned ErrStopped. The lock must not be held.
+// restartsLeft reports whether the task of n is called again if it fails now.
+func restartsLeft(n *tree.Node, now time.Duration) bool {
+	r := policyOf(n).restarts
+	return r != nil && !r.exhausted(now)
+}
+
+// isFinal reports whether a task that returns err, or an error that has it in its tree, is not called
+// again. After a StuckError a function within the task still runs.
+func isFinal(err error) bool {
+	_, stuck := err.(*StuckError)
+	return stuck || err == ErrStopped
+}
+
+// stopAfter records that the task has returned such an error. The lock must not be held.
 func (r *restarts) stopAfter(tr *tree.Tree) {
 	tr.Lock()
 	defer tr.Unlock()

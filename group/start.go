@@ -66,8 +66,7 @@ func (o owner) StartEnded(n *tree.Node, now time.Duration) {
 // fail. Then it stops the task alone, within the time that the group would have.
 func (o owner) StartFailed(n *tree.Node, now time.Duration, err error) {
 	g := o.g
-	r := policyOf(n).restarts
-	alone := n.MayFail() || r != nil && !r.exhausted(now)
+	alone := n.MayFail() || restartsLeft(n, now)
 	err = &TaskError{n.Name(), err}
 	switch {
 	case g.begun && n.MayFail():
@@ -85,7 +84,7 @@ func (o owner) StartFailed(n *tree.Node, now time.Duration, err error) {
 func (o owner) Abandoned(n *tree.Node, now time.Duration, err error) {
 	g := o.g
 	switch {
-	case !n.MayFail():
+	case !n.MayFail() && !n.HasCloser(): // else Shutdown returns the error
 		g.begin(now, n, &TaskError{n.Name(), err})
 	case g.node.Members() == 1 && len(g.pending) == 0:
 		g.begin(now, nil, nil)

@@ -122,6 +122,9 @@ func (t *Task) Shutdown(ctx context.Context) error {
 	}
 	if hidden || n.Encloses(by) {
 		defer tr.Unlock()
+		if n.StartFailed() && !t.group.begun && restartsLeft(n, tr.Now()) {
+			n.ForgetStart() // it is no failure, as one before a restart
+		}
 		tr.TellCanceled(n)
 		if hidden {
 			return tree.ErrInProgress

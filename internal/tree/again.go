@@ -55,6 +55,9 @@ func (t *Tree) StopAlone(n *Node, now, limit time.Duration, cause error) {
 	t.Stop(n, now, limit, cause)
 }
 
+// stopsAlone reports whether StopAlone stops n, and the list around it does not.
+func (n *Node) stopsAlone() bool { return n.direct != nil && !n.taken }
+
 // takeOver puts m in the place of n in the queue.
 func (n *Node) takeOver(m *Node) {
 	m.older, m.newer = n.older, n.newer

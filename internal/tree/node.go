@@ -148,6 +148,9 @@ func (n *Node) Started() bool { return n.started }
 // AskedToStop reports whether n was told to stop, and not only because its start has failed.
 func (n *Node) AskedToStop() bool { return n.told && !n.startFailed }
 
+// StartFailed reports whether n was told to stop only because its start has failed.
+func (n *Node) StartFailed() bool { return n.startFailed }
+
 // MayFail reports whether a failure of n is its own, and not one of the list.
 func (n *Node) MayFail() bool { return n.More != nil && n.More.MayFail }
 

@@ -104,6 +104,9 @@ func (t *Tree) failStart(n *Node, now time.Duration) {
 	}
 }
 
+// ForgetStart removes the failure of the start of n from the result that n will have.
+func (n *Node) ForgetStart() { n.More.result = Result{} }
+
 // Failure returns the error of n, a function of which has returned with r: with that of its start, if
 // that has failed.
 func (n *Node) Failure(r Result) error {

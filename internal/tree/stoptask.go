@@ -36,7 +36,8 @@ func (t *Tree) StopTask(n, by *Node, limit time.Duration, done <-chan struct{}) 
 	now := t.Now()
 	if n.taskStop == nil {
 		failing := n.pair() && n.More.result.Err != nil
-		n.taskStop = &taskStop{deadline: Never, limit: Never, joined: n.state == stopping || failing, over: make(chan struct{})}
+		stops := n.state == stopping && !n.stopsAlone()
+		n.taskStop = &taskStop{deadline: Never, limit: Never, joined: stops || failing, over: make(chan struct{})}
 	}
 	d := n.taskStop
 	d.callers++
