@@ -252,11 +252,14 @@ func (r *Report) count() map[Outcome]int {
 }
 
 // slowest returns the step that took longest. The time that main waited for its tasks does not
-// count.
+// count, and neither does a step that was over before the stop.
 func (r *Report) slowest() (slowest *Step, took time.Duration) {
 	slowest = new(Step)
 	for i := range r.Steps {
 		s := &r.Steps[i]
+		if s.Start+s.Took < 0 {
+			continue
+		}
 		own := s.Took
 		if s.Kind == KindMain {
 			own -= r.inTasks(s)

@@ -267,7 +267,7 @@ var startMutants = []mutant{
 	},
 	{
 		name: "the limit of a start fails the task also during a stop", breaks: "once a stop was requested a start has no limit of its own",
-		in: "internal/tree.Tree.startDue", old: "n.told || t.Host.Requested()", new: "n.told",
+		in: "internal/tree.Tree.startIsUnlimited", old: "n.told || n.parent.state == stopping || t.Host.Requested()", new: "n.told || n.parent.state == stopping",
 	},
 	{
 		name: "a task that was told to stop can still start", breaks: "Started does nothing once the task was told to stop",

@@ -34,6 +34,9 @@ func (n *Node) Deadline() time.Duration { return n.deadline }
 // Forced reports whether there was a second signal.
 func (t *Tree) Forced() bool { return t.forced != nil }
 
+// FailStart is failStart, which is called when the stacks of n were taken.
+func (t *Tree) FailStart(n *Node, now time.Duration) { t.failStart(n, now) }
+
 // Finish ends the work context of n.
 func (n *Node) Finish(e *Ending) { n.work.finish(e) }
 

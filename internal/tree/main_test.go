@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	tree.Errors.Stuck = func(name string, elapsed time.Duration, stack string) error {
 		return &stuckError{name, elapsed, stack}
 	}
+	tree.Errors.NotStarted = func(name string, _ time.Duration, _ string, _ bool) error {
+		return errors.New(name + " has not started")
+	}
 	tree.Errors.Failure = func(err error) bool {
 		switch err.(type) {
 		case *panicError, *stuckError:

@@ -60,7 +60,7 @@ func (t *Tree) Started(n *Node, now time.Duration) {
 	}
 }
 
-// endStart ends the start of n. ok is false if n has ended without a call of Started.
+// endStart ends the start of n. ok says that n has called Started, or has started and finished.
 func (t *Tree) endStart(n *Node, now time.Duration, ok bool) {
 	n.starting = false
 	t.Host.StartEnded(n, now, ok)
@@ -73,11 +73,16 @@ func (t *Tree) endStart(n *Node, now time.Duration, ok bool) {
 	t.Host.StartsChanged()
 }
 
-// startDue handles the deadline of a start. Once n or the program was asked to stop, its start has no
-// limit: that of its stop applies.
+// startIsUnlimited reports whether the start of n has no limit, because n, the list around it or the
+// program was asked to stop: the limit of that stop applies.
+func (t *Tree) startIsUnlimited(n *Node) bool {
+	return n.told || n.parent.state == stopping || t.Host.Requested()
+}
+
+// startDue handles the deadline of a start.
 func (t *Tree) startDue(n *Node, now time.Duration) {
 	switch {
-	case n.told || t.Host.Requested():
+	case t.startIsUnlimited(n):
 		n.deadline, n.End = Never, Never
 	case !n.StacksRequested():
 		n.End = now + mostForStacks
@@ -90,7 +95,7 @@ func (t *Tree) startDue(n *Node, now time.Duration) {
 // failStart ends the context of n, which has not called Started in time. The error is a part of the
 // result of n, whatever n returns.
 func (t *Tree) failStart(n *Node, now time.Duration) {
-	if !n.starting || n.state != waiting || n.told {
+	if !n.starting || n.state != waiting || t.startIsUnlimited(n) {
 		return
 	}
 	n.deadline, n.End = Never, Never

@@ -1,0 +1,94 @@
+package shutdown_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/shutdown"
+)
+
+// The worker fails at 1 s, and is called again with a warm-up of 3 s. The group stops at 2 s, and the
+// newer task takes 10 s for that.
+func TestTheLimitOfAStartDoesNotApplyWhileItsGroupStops(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		calls := 0
+		report := p.runs(func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, 2*s)
+			defer cancel()
+			var g group.Group
+			g.Go("worker", func(ctx context.Context) error {
+				if calls++; calls == 1 {
+					group.Started(ctx)
+					time.Sleep(s)
+					return errTask
+				}
+				return obey(ctx)
+			}, group.Warmup(3*s), group.Restart(group.Policy{Initial: 2, Max: 2}))
+			g.Go("newer", func(ctx context.Context) error { <-ctx.Done(); time.Sleep(10 * s); return nil })
+			return g.Run(ctx)
+		})
+		if err := report.Err(); err != nil || calls != 2 {
+			t.Errorf("Err = %v after %d calls, want nil after 2", err, calls)
+		}
+	})
+}
+
+func TestATaskThatNeverStartedHasNoWarmed(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Observe = func(e shutdown.Event) {
+			if w, ok := e.(shutdown.Warmed); ok {
+				t.Errorf("event %+v, want none", w)
+			}
+		}
+		p.at(5*s, func() { p.Stop(nil) })
+		p.runs(running(fails(errTask), group.Warmup(s), group.Restart(group.Policy{Initial: time.Minute, Max: time.Minute})))
+		if strings.Contains(p.log.String(), `"step started"`) {
+			t.Errorf("the log says that a step has started:\n%s", p.log)
+		}
+	})
+}
+
+// A pair is told to stop when its execute has returned nil.
+func TestAPairThatHasStartedAndFinishedHasWarmed(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Warmup = math.MaxInt64
+		var events journal
+		p.Observe = func(e shutdown.Event) {
+			if w, ok := e.(shutdown.Warmed); ok {
+				events.add(w.Name)
+			}
+		}
+		p.at(5*s, func() { p.Stop(nil) })
+		p.runs(func(ctx context.Context) error {
+			var g group.Group
+			g.Add("migration", p.takes(s), nothing, group.Warmup(2*s), group.MayFinish())
+			g.Go("other", obey)
+			return g.Run(ctx)
+		})
+		events.want(t, "migration", "main")
+	})
+}
+
+// The cache fails an hour before the stop, and takes longer for that than the stop takes.
+func TestTheLastLineDoesNotNameAFailureFromBeforeTheStop(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.at(time.Hour, func() { p.Stop(nil) })
+		r := p.runs(func(ctx context.Context) error {
+			var g group.Group
+			g.Go("cache", p.hangs, group.Warmup(s), group.MayFail())
+			g.Go("other", func(ctx context.Context) error { <-ctx.Done(); time.Sleep(s); return nil })
+			return g.Run(ctx)
+		})
+		synctest.Wait()
+		last := find(lines(t, p.log.String()), "stopped with failures")
+		if last["slowest"] != "other" || !errors.Is(r.Err(), context.DeadlineExceeded) {
+			t.Errorf("the last line is %v, Err = %v; want other as the slowest, and the failure of the cache", last, r.Err())
+		}
+	})
+}
