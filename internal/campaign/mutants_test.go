@@ -575,7 +575,7 @@ var treeMutants = []mutant{
 	},
 	{
 		name: "an early failure of a pair goes to a later Shutdown", breaks: "the group returns the error of a task that failed before its Shutdown",
-		in: "internal/tree.Tree.StopTask", old: "n.state == stopping || failing", new: "n.state == stopping || failing && false",
+		in: "internal/tree.Tree.StopTask", old: "stops || failing", new: "stops || failing && false",
 	},
 	{
 		name: "a Close without time skips its handlers", breaks: "a Close whose caller has no time left leaves the handlers to their turn",

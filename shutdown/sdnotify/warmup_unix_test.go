@@ -4,6 +4,7 @@ package sdnotify_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -71,5 +72,50 @@ func startsAndStops(c *shutdown.Coordinator) func(context.Context) error {
 		}
 		<-ctx.Done()
 		return nil
+	}
+}
+
+// The start of the cache is the last, and it fails, so no Warmed follows.
+func TestReadyIsSentWhenTheLastStartHasFailed(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		cache func(context.Context) error
+	}{
+		{"by an error", func(context.Context) error { return errors.New("no cache") }},
+		{"at its limit", func(ctx context.Context) error { <-ctx.Done(); return nil }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := listen(t)
+			logger := zerolog.Nop()
+			c := &shutdown.Coordinator{Warmup: time.Minute, Signals: []os.Signal{}, Logger: &logger}
+			sdnotify.Attach(c)
+			warmed := make(chan struct{})
+			next := c.Observe
+			c.Observe = func(e shutdown.Event) {
+				next(e)
+				switch e := e.(type) {
+				case shutdown.Warmed: // that of main
+					close(warmed)
+				case shutdown.StepEnded:
+					if e.Name == "cache" {
+						c.Stop(nil)
+					}
+				}
+			}
+			c.Run(context.Background(), func(ctx context.Context) error {
+				var g group.Group
+				g.Go("cache", func(cacheCtx context.Context) error {
+					group.Started(ctx)
+					<-warmed
+					return tt.cache(cacheCtx)
+				}, group.Warmup(100*time.Millisecond), group.MayFail())
+				g.Go("other", func(ctx context.Context) error { <-ctx.Done(); return nil })
+				return g.Run(ctx)
+			})
+			got := m.all()
+			if n := strings.Count(strings.Join(got, "\n"), "READY=1"); n != 1 {
+				t.Errorf("READY=1 was sent %d times, want once: %q", n, got)
+			}
+		})
 	}
 }
