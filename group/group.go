@@ -372,7 +372,7 @@ func (g *Group) result() error {
 		}
 	}
 	if more > 0 {
-		errs = append(errs, fmt.Errorf("group: %d more tasks with MayFail have failed", more))
+		errs = append(errs, tree.MoreFailures(more))
 	}
 	if len(errs) == 1 {
 		return errs[0]

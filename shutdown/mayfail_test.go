@@ -140,8 +140,9 @@ func TestAThousandFailuresBeforeTheStop(t *testing.T) {
 		if text := r.String(); !strings.Contains(text, "\n  "+more) {
 			t.Errorf("the report has no line %q:\n%s", more, text)
 		}
-		if text := r.Err().Error(); !strings.HasSuffix(text, "\n"+more) {
-			t.Errorf("the error does not end with %q:\n%s", more, text)
+		const ofGroup = "group: 900 more tasks with MayFail have failed"
+		if text := r.Err().Error(); !strings.HasSuffix(text, "\n"+ofGroup) || strings.Contains(text, more) {
+			t.Errorf("the error does not end with %q, or has %q as well:\n%s", ofGroup, more, text)
 		}
 		var j struct {
 			More int `json:"more_failures"`
@@ -150,8 +151,33 @@ func TestAThousandFailuresBeforeTheStop(t *testing.T) {
 			t.Errorf("more_failures = %d, %v; want 900", j.More, err)
 		}
 		all := lines(t, p.log.String())
+		for _, l := range all {
+			if l["level"] == "error" && l["step"] == "main" {
+				t.Errorf("the log has the failures once more, in %v", l)
+			}
+		}
 		if last := find(all, "stopped with failures"); last["more_failures"] != 900.0 {
 			t.Errorf("the last line is %v, want more_failures 900", last)
+		}
+	})
+}
+
+// The group is not main's, so main's error does not count the failures of its tasks.
+func TestAThousandFailuresInATaskOfStart(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.at(2*s, func() { p.Stop(nil) })
+		p.Start(func(ctx context.Context) error {
+			var g group.Group
+			g.Go("other", obey)
+			for i := range 1000 {
+				g.Go(fmt.Sprint(i), fails(errTask), group.MayFail())
+			}
+			_ = g.Run(ctx)
+			return nil
+		}, shutdown.Name("started"))
+		const more = "\n900 more failures before the stop"
+		if text := p.runs(obey).Err().Error(); !strings.HasSuffix(text, more) {
+			t.Errorf("the error does not end with %q:\n%s", more, text)
 		}
 	})
 }

@@ -24,7 +24,7 @@ type Report struct {
 	Leaks  []Leak        // goroutines that tasks and handlers left behind; they are no failures
 
 	// MoreFailures is the number of failures before t0 of tasks with group.MayFail that Steps does
-	// not have. It has the first 100.
+	// not have. Steps has the first 100.
 	MoreFailures int
 
 	fault      *failure       // the cause, if it counts as a failure
@@ -196,8 +196,8 @@ func (r *Report) Err() error {
 			errs = append(errs, &stepError{s.Kind, s.Name, s.Site, s.Err})
 		}
 	}
-	if r.MoreFailures > 0 {
-		errs = append(errs, fmt.Errorf("%s before the stop", plural(r.MoreFailures, "more failure")))
+	if more := r.MoreFailures - countedIn(told); more > 0 {
+		errs = append(errs, fmt.Errorf("%s before the stop", plural(more, "more failure")))
 	}
 	if len(errs) == 1 {
 		return errs[0]
@@ -229,6 +229,19 @@ func (s *Step) mainErr() error {
 // contains reports whether the very error err is in the tree of one of errs.
 func contains(errs []error, err error) bool {
 	return slices.ContainsFunc(errs, func(e error) bool { return tree.In(e, err) })
+}
+
+// countedIn returns how many failures the groups whose errors are in errs only count.
+func countedIn(errs []error) (n int) {
+	for _, err := range errs {
+		tree.Some(err, func(e error) bool {
+			if more, ok := e.(tree.MoreFailures); ok {
+				n += int(more)
+			}
+			return false
+		})
+	}
+	return n
 }
 
 // isIn reports whether the failure of the task s is in the tree of one of errs. It compares the

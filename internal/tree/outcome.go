@@ -325,8 +325,20 @@ func Text(err error) (text string) {
 	return err.Error()
 }
 
+// A MoreFailures is the part of a group's error that counts the failures of steps that may fail
+// beyond MaxMayFail.
+type MoreFailures int
+
+func (n MoreFailures) Error() string {
+	if n == 1 {
+		return "group: 1 more task with MayFail has failed"
+	}
+	return fmt.Sprintf("group: %d more tasks with MayFail have failed", int(n))
+}
+
 // Among reports whether err is one of errs or wraps one. A joined error is among errs if each of
-// its branches is. Among returns false if a method of err panics.
+// its branches is one of errs, wraps one, or is a MoreFailures. Among returns false if a method of
+// err panics.
 func Among(err error, errs []error) (yes bool) {
 	defer func() {
 		if recover() != nil {
@@ -342,6 +354,8 @@ func among(err error, errs []error) bool {
 			return true
 		}
 		switch e := err.(type) {
+		case MoreFailures:
+			return true
 		case interface{ Unwrap() error }:
 			err = e.Unwrap()
 		case interface{ Unwrap() []error }:
