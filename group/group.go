@@ -212,16 +212,16 @@ func (g *Group) drop(from *[]*Task, t *Task) (found bool) {
 	return true
 }
 
-// Run starts the tasks, oldest first, and waits until one of them returns, or ctx ends. A task is
-// begun when those before it have started: a task with Warmup when it has called Started, any other
-// at once. When one returns, or ctx ends, Run stops the others,
+// Run begins the tasks, oldest first, and waits until one of them returns, or ctx ends. It begins a
+// task when the tasks before it have started. A task with Warmup has started when it has called
+// Started, any other task when it is begun. When a task returns, or ctx ends, Run stops the others,
 // newest first, and returns when all have ended or were abandoned. A task that returns nil does not
 // stop the others if it has MayFinish, or if Shutdown has told it to stop. If no task is left, Run
-// returns. If ctx has ended already, the tasks are started all the same, and then stopped.
+// returns. If ctx has ended already, the tasks are begun all the same, and then stopped.
 //
 // A stop in the middle of the start ends the tasks that have begun. The others are never begun, and
-// that is no failure. When all tasks have started, the step that runs the group has started, too:
-// that is Started for main, or for a task with a Warmup.
+// that is no failure. When all tasks have started, Run calls Started for the step that runs the
+// group. Run does not do so for a group without tasks: such a group never counts as started.
 //
 // The error is nil if no task failed. Otherwise it joins a *TaskError for each task that failed. If
 // the failure of a task began the stop, its error is the first. A task that is still running at the

@@ -21,15 +21,16 @@ func MayFinish() Option {
 	return option(func(t *Task) { t.policy().mayFinish = true })
 }
 
-// Warmup says that the task needs time until it can do its work, and calls Started then: a cache that
-// has to be filled, a connection that has to be made. Tasks that were added after it are not begun
-// before that, in a Concurrent group too.
+// Warmup says that the task needs time until it can do its work: to fill a cache, or to make a
+// connection. The task calls Started when it can. Tasks that were added after it are not begun
+// before that, in a Concurrent group too. A task that runs a group with warm-ups needs a Warmup
+// itself. Otherwise it counts as started when it is begun.
 //
 // If the task has not called Started within atMost, its context ends, and the group stops, unless
 // the task has Restart or MayFail. The task fails with a *StartError, which has the stacks of the
 // task and of all tasks of groups within it. The group's Grace limits how long the task may take to
-// return. Once a stop of the program was requested, atMost no longer applies. Zero and math.MaxInt64
-// mean no limit.
+// return. Once the group or the program was asked to stop, atMost no longer applies. Zero and
+// math.MaxInt64 mean no limit.
 //
 // A task that returns nil before it has called Started fails with a *StartError, too, unless it has
 // MayFinish: then it has started and finished, like a migration.

@@ -48,15 +48,15 @@ type Policy struct {
 // Each call has new contexts, and those of the call before have ended. The channel of Done stays
 // open until the task is not called again.
 //
-// With Warmup, each call has that time to call Started, and the context of an earlier call does not
-// count for it. Tasks that wait for the task wait during the backoff as well, and the program is not
+// With Warmup, each call has that time to call Started. Started with the context of an earlier call
+// does nothing. Tasks that wait for the task wait during the backoff as well. The program is not
 // Ready from the failure until the task has started again. A task that has exceeded its Warmup is
 // told to stop, and called again when it has returned. If it does not return within the group's
 // Grace, it is abandoned and stops the group.
 //
 // When the group begins to stop, a wait ends at once and the task is over, without a failure. A task
-// that has failed by then, or was told to stop, is not called again. During the Delay of a
-// Coordinator the group still runs, and its tasks are called again. Task.Shutdown ends a wait, too,
+// that fails later, or that was told to stop, is not called again, and its failure counts. During
+// the Delay of a Coordinator the group still runs, and its tasks are called again. Task.Shutdown ends a wait, too,
 // and returns nil.
 //
 // A failure after which the task was called again, or was about to be, is no failure of the program.

@@ -48,8 +48,8 @@
 //
 // # The start
 //
-// Ready is true from the start of Run, unless Coordinator.Warmup is set or a task has a warm-up: a
-// step with a warm-up starts when its function is called, and has started when it calls
+// Ready is true from the start of Run, unless Coordinator.Warmup is set or a task has a warm-up. A
+// step with a warm-up starts when its function is called. It has started when it calls
 // [group.Started]. The tasks of a group start oldest first. Those after a task with a warm-up are
 // not begun before it has started. If it has not started within its warm-up, its stacks are taken,
 // its context ends, and its group stops. If main has not, the program does. A stop ends the tasks

@@ -92,8 +92,8 @@ func (c *Coordinator) stepBegan(n *tree.Node) {
 	}
 }
 
-// stepEnded records the outcome of n. It leaves out steps that end without a failure before the stop, holds that
-// are released before they were told to stop, and tasks that never ran.
+// stepEnded records the outcome of n. It leaves out steps that end without a failure before the stop,
+// holds that are released before they were told to stop, and tasks that never ran.
 func (c *Coordinator) stepEnded(n *tree.Node) {
 	restarts, _ := n.Restarts()
 	neverRan := !n.Started() && restarts == 0

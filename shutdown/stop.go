@@ -39,9 +39,9 @@ const minGrace = 2 * time.Second
 const graceAfterHook = 1500 * time.Millisecond
 
 // Quiesce announces a stop, as a preStop hook does: Ready turns false and the delay begins, but the
-// program goes on, and so does its start. There is no delay if Ready was never true. The returned channel is closed when the delay is over, or when a stop is
-// requested. Further calls share the delay of the first. Before Run, Quiesce does nothing and the
-// channel is closed.
+// program goes on, and so does its start. There is no delay if Ready was never true. The returned
+// channel is closed when the delay is over, or when a stop is requested. Further calls share the
+// delay of the first. Before Run, Quiesce does nothing and the channel is closed.
 //
 // The grace period of a stop that follows begins with Quiesce, and the stop waits only for the rest
 // of the delay. It has at least 2 s, or Grace if that is less. If the stop follows after the grace

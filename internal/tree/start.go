@@ -9,8 +9,8 @@ import (
 
 // This file starts steps that have a warm-up: it is the mirror of stop.go. Such a step has a
 // deadline, as a step that stops has one, and fire handles both. If the step does not call Started
-// before its deadline, its stacks are taken and then its context ends, in this order: a step that
-// returns as soon as its context ends would no longer show what it has waited for.
+// before its deadline, its stacks are taken, and then its context ends. After the end of its context
+// the step may return, and its stacks would no longer show what it has waited for.
 //
 // A step that starts is still waiting for its turn to stop. If the turn comes, the stop replaces the
 // times of the start.

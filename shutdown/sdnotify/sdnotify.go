@@ -83,9 +83,9 @@ func Attach(c *shutdown.Coordinator) {
 	c.Observe = n.observe
 }
 
-// Ready tells systemd that the program has started and serves, if Coordinator.Warmup is not set:
-// [Attach] does it otherwise. systemctl start then returns, and
-// systemd starts the units that are ordered after this one.
+// Ready tells systemd that the program has started and serves. systemctl start then returns, and
+// systemd starts the units that are ordered after this one. Do not call Ready if Coordinator.Warmup
+// is set: [Attach] sends READY=1 then.
 //
 // ctx is the context of main or of a task. Ready waits until the socket accepts the message. If ctx
 // ends first, because the program stops, Ready returns the cause of ctx, which main may return.
