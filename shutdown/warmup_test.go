@@ -125,6 +125,12 @@ func TestTheLimitOfMainsStart(t *testing.T) {
 	}{
 		{"main hangs", func(*bubble) func(context.Context) error { return obey }, "main", shutdown.OutcomeFailed, 0},
 		{"main runs a group whose task hangs", func(*bubble) func(context.Context) error { return runsGroup(s, time.Hour) }, "main/task 2", shutdown.OutcomeFailed, 0},
+		{"main runs a group whose task waits to be called again", func(*bubble) func(context.Context) error {
+			return running(fails(errTask), group.Warmup(0), group.Restart(group.Policy{Initial: time.Minute, Max: time.Minute}))
+		}, "main/worker", shutdown.OutcomeFailed, 0},
+		{"a task that main runs does so", func(*bubble) func(context.Context) error {
+			return running(running(fails(errTask), group.Warmup(0), group.Restart(group.Policy{Initial: time.Minute, Max: time.Minute})), group.Warmup(0))
+		}, "main/worker/worker", shutdown.OutcomeFailed, 0},
 		{"main hangs and ignores its context", func(p *bubble) func(context.Context) error { return p.hangs }, "main", shutdown.OutcomeAbandoned, 24 * s},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,9 @@
 package tree
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // This file calls the function of a step again after it has failed. A node is one run of a step, so
 // a new node takes the place of the old one. It has contexts and a profiler label of its own, and
@@ -32,6 +35,7 @@ func (t *Tree) Again(n *Node, now time.Duration, err error) *Node {
 	if m.More.Warmup != 0 {
 		t.Host.StartBegan(m)
 		m.starting = true
+		t.again = append(t.again, m)
 	}
 	if n.starting { // after StartBegan, so that the program does not become ready in between
 		n.starting = false
@@ -44,6 +48,13 @@ func (t *Tree) Again(n *Node, now time.Duration, err error) *Node {
 	}
 	t.endWaiting(n, now)
 	return m
+}
+
+// removeAgain removes n, which does not wait to be called again any more.
+func (t *Tree) removeAgain(n *Node) {
+	if i := slices.Index(t.again, n); i >= 0 {
+		t.again = slices.Delete(t.again, i, i+1)
+	}
 }
 
 // StopAlone begins to stop the step n because of cause, while the list around it goes on. n has to

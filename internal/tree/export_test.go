@@ -17,9 +17,10 @@ var Canceled, Expired = canceled, expired
 // Waits is waitsFor.
 func Waits(n, s *Node) bool { return n.waitsFor(s) }
 
-// Idle reports whether no step runs, no direct stop is in progress, and no call waits for the lock.
+// Idle reports whether no step runs or waits to be called again, no direct stop is in progress, and
+// no call waits for the lock.
 func (t *Tree) Idle() bool {
-	return len(t.running) == 0 && len(t.directStops) == 0 && len(t.calls) == 0 && len(t.ends) == 0 && len(t.after) == 0
+	return len(t.running) == 0 && len(t.again) == 0 && len(t.directStops) == 0 && len(t.calls) == 0 && len(t.ends) == 0 && len(t.after) == 0
 }
 
 // Running returns the running steps.

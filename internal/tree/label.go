@@ -103,6 +103,9 @@ var labelLetters = map[Kind]string{Main: "m", Hold: "h"}
 func (t *Tree) Enter(n *Node, values *Values) {
 	n.env = t.newEnv(n, values, labelLetters[n.Kind])
 	n.started = true
+	if n.starting {
+		t.removeAgain(n)
+	}
 	t.enter(n)
 	t.beginStart(n)
 }

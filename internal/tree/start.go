@@ -63,6 +63,7 @@ func (t *Tree) Started(n *Node, now time.Duration) {
 // endStart ends the start of n. ok says that n has called Started, or has started and finished.
 func (t *Tree) endStart(n *Node, now time.Duration, ok bool) {
 	n.starting = false
+	t.removeAgain(n)
 	t.Host.StartEnded(n, now, ok)
 	if n.state == waiting {
 		n.deadline, n.End = 0, 0 // they will be those of its stop
@@ -131,15 +132,18 @@ func (t *Tree) NotStarted(n *Node, now time.Duration, returned bool) Result {
 	return Result{Err: Errors.NotStarted(strings.Join(names, "/"), now-n.Start, n.Stack(), returned)}
 }
 
-// startsWithin returns the step whose start the step n waits for, in a group that n runs, or nil.
+// startsWithin returns the step whose start the step n waits for, in a group that n runs, or nil. That
+// step may be one that waits to be called again, and then it has no goroutines.
 func (t *Tree) startsWithin(n *Node) *Node {
-	i := slices.IndexFunc(t.running, func(s *Node) bool {
-		return s.starting && s.parent != nil && s.parent.container() == n && s.parent.Kind == Group
-	})
-	if i < 0 {
-		return nil
+	for _, steps := range [][]*Node{t.running, t.again} {
+		i := slices.IndexFunc(steps, func(s *Node) bool {
+			return s.starting && s.parent != nil && s.parent.container() == n && s.parent.Kind == Group
+		})
+		if i >= 0 {
+			return steps[i]
+		}
 	}
-	return t.running[i]
+	return nil
 }
 
 // family returns the steps whose stacks explain n: while n starts, the step that hangs, then n and
@@ -150,7 +154,7 @@ func (t *Tree) family(n *Node) []*Node {
 		return all
 	}
 	hangs := n
-	for m := t.startsWithin(n); m != nil; m = t.startsWithin(m) {
+	for m := t.startsWithin(n); m != nil && m.env != nil; m = t.startsWithin(m) {
 		hangs = m
 	}
 	if hangs != n {

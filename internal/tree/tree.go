@@ -112,6 +112,7 @@ type Tree struct {
 	limit       time.Duration // the end of the whole program
 	forced      *Ending       // the end of contexts after a second signal; nil before it
 	running     []*Node       // the steps whose functions run, and holds
+	again       []*Node       // the steps with a warm-up that wait to be called again
 	directStops []*Node       // the nodes with a direct stop in progress
 	last        *Node         // the handler that was called last
 	timer       *time.Timer
