@@ -134,7 +134,7 @@ func (c *composeFile) load() (*types.Project, map[string]map[string]string, erro
 	return project, commands, err
 }
 
-// uses is told of each extends and include of the file.
+// uses is called for each extends and include of the file.
 func (c *composeFile) uses(event string, data map[string]any) {
 	var files []string
 	switch event {
