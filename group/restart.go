@@ -56,8 +56,8 @@ type Policy struct {
 //
 // When the group begins to stop, a wait ends at once and the task is over, without a failure. A task
 // that fails later, or that was told to stop, is not called again, and its failure counts. During
-// the Delay of a Coordinator the group still runs, and its tasks are called again. Task.Shutdown ends a wait, too,
-// and returns nil.
+// the Delay of a Coordinator the group still runs, and its tasks are called again. Task.Shutdown
+// ends a wait, too, and returns nil.
 //
 // A failure after which the task was called again, or was about to be, is no failure of the program.
 // The Coordinator logs it, and the line of the task in the report has the number of restarts and the
