@@ -74,11 +74,7 @@ func (d *drain) begin(limit time.Duration) {
 	d.once.Do(func() {
 		d.limit = limit
 		d.s.tell()
-		if limit == 0 && !d.closed.Load() {
-			d.s.window.open(d.work())
-		} else {
-			d.s.window.open(nil)
-		}
+		d.s.window.open(d.work(), limit == 0 && !d.closed.Load())
 		go func() {
 			known.Begin()
 			defer known.End()

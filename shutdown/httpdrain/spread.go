@@ -41,16 +41,16 @@ func newWindow(s *server) *window {
 // is at most a quarter of the budget.
 const lastPart = time.Second
 
-// open gives each connection its moment, and starts to tell them. If work is nil, the server was not
+// open gives each connection its moment, and starts to tell them. If stops is false, the server was not
 // told to stop, but has failed for example: then all are told at once.
-func (w *window) open(work context.Context) {
+func (w *window) open(work context.Context, stops bool) {
 	if w == nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.began = time.Now()
-	if work != nil {
+	if stops {
 		w.measure(work)
 	}
 	// Each kind is spread evenly by itself. So a kind whose connections leave before their moments
