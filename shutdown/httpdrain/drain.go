@@ -59,7 +59,7 @@ type drain struct {
 	callbacksDone  atomic.Bool
 	returned       chan struct{}
 	leaving        bool      // an HTTP/1 connection was open at the last scan
-	moved          time.Time // when an HTTP/1 connection, or none, was open last
+	moved          time.Time // when an HTTP/1 connection, or none, was open last; at first when the drain began
 
 	buf      []*link   // for scan
 	nextScan time.Time // not before that, unless no connection is left
@@ -85,6 +85,7 @@ func (d *drain) begin(limit time.Duration) {
 
 func (d *drain) run() error {
 	d.began, d.returned = time.Now(), make(chan struct{})
+	d.moved = d.began
 	defer close(d.returned)
 	d.checkDeadline()
 	d.s.listeners.stop(min(defaultLinger, d.maxWait))
