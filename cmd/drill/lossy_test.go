@@ -22,6 +22,7 @@ type lossy struct {
 	lose     int // that many
 	executed int // of them are executed
 	clients  int // that keep their connections
+	dialing  int // clients that dial anew for each request
 
 	mu       sync.Mutex
 	now      string // the phase
@@ -34,6 +35,9 @@ type lossy struct {
 	lost     int
 	seen     int // losses that the client has seen
 	release  chan struct{}
+	holding  bool // connections that come now are answered once closed is closed
+	held     int  // so many are
+	closed   chan struct{}
 }
 
 // lossyServer has the values of a lossy server, separated by commas.
@@ -43,8 +47,8 @@ const lossyServer = "LASTCALL_DRILL_TEST_LOSSY"
 const settle = 700 * time.Millisecond
 
 func serveLossy(spec string) {
-	s := &lossy{now: beforeSignal.String(), release: make(chan struct{})}
-	if _, err := fmt.Sscanf(spec, "%d,%d,%d,%q,%q", &s.lose, &s.executed, &s.clients, &s.kind, &s.phase); err != nil {
+	s := &lossy{now: beforeSignal.String(), release: make(chan struct{}), closed: make(chan struct{})}
+	if _, err := fmt.Sscanf(spec, "%d,%d,%d,%d,%q,%q", &s.lose, &s.executed, &s.clients, &s.dialing, &s.kind, &s.phase); err != nil {
 		panic(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
@@ -60,7 +64,7 @@ func serveLossy(spec string) {
 	s.inPhase(delay)
 	s.await(func() bool { return s.served >= s.clients })
 	s.inPhase(closes)
-	l.Close()
+	s.closeListener(l)
 	if s.phase == closes.String() {
 		s.loseHeld()
 	}
@@ -77,6 +81,16 @@ func serveLossy(spec string) {
 		s.await(func() bool { return s.open == 0 })
 	}
 	os.Exit(0)
+}
+
+// closeListener closes l when no client can be about to dial: the close would reset its connection.
+func (s *lossy) closeListener(l net.Listener) {
+	if s.phase != closes.String() {
+		s.set(func() { s.holding = true })
+		s.await(func() bool { return s.held >= s.dialing })
+	}
+	l.Close()
+	close(s.closed)
 }
 
 func (s *lossy) set(f func()) {
@@ -137,12 +151,13 @@ func (s *lossy) accept(l net.Listener) {
 			return
 		}
 		s.mu.Lock()
+		held := s.holding
 		s.accepted++
 		s.open++
 		may := s.losing || s.phase != closes.String() // be lost
 		s.mu.Unlock()
 		go func() {
-			s.serve(c.(*net.TCPConn), may)
+			s.serve(c.(*net.TCPConn), may, held)
 			c.Close()
 			s.mu.Lock()
 			s.open--
@@ -151,7 +166,7 @@ func (s *lossy) accept(l net.Listener) {
 	}
 }
 
-func (s *lossy) serve(c *net.TCPConn, may bool) {
+func (s *lossy) serve(c *net.TCPConn, may, held bool) {
 	r := bufio.NewReader(c)
 	for first := true; ; first = false {
 		req, err := http.ReadRequest(r)
@@ -163,6 +178,10 @@ func (s *lossy) serve(c *net.TCPConn, may bool) {
 			return
 		}
 		time.Sleep(s.pause())
+		if first && held {
+			s.set(func() { s.held++ })
+			<-s.closed
+		}
 		victim, executed, leaving := s.next(string(body), may, first)
 		if executed {
 			fmt.Println(string(body))

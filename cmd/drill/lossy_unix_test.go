@@ -51,7 +51,7 @@ func TestAServerThatClosesItsFiles(t *testing.T) {
 }
 
 func drillLossy(ctx context.Context, dir string, p phase, k kind, lose, executed int, command ...string) error {
-	clients, fresh := 8, 0
+	clients, fresh := 8, 0 // fresh ones dial anew for each request
 	switch p {
 	case beforeSignal, delay:
 		fresh = 2
@@ -73,7 +73,7 @@ func drillLossy(ctx context.Context, dir string, p phase, k kind, lose, executed
 		return err
 	}
 	s := cfg.commandSubject()
-	s.env = []string{fmt.Sprintf("%s=%d,%d,%d,%q,%q", lossyServer, lose, executed, clients, k, p)}
+	s.env = []string{fmt.Sprintf("%s=%d,%d,%d,%d,%q,%q", lossyServer, lose, executed, clients, fresh, k, p)}
 	r, err := (&session{cfg: cfg, mode: direct, subject: s, dir: dir, progress: newProgress(io.Discard)}).hold(ctx)
 	if err != nil {
 		return err
