@@ -47,6 +47,7 @@ type config struct {
 	requests              int
 	timeout, polled       time.Duration
 	startLimit, stopLimit time.Duration
+	signal                stopSignal
 }
 
 // perProcessor returns a number of clients that fits the machine, on which the servers run too.
@@ -83,11 +84,12 @@ func (c *config) flags() *flag.FlagSet {
 	fs.IntVar(&c.silent, "silent", 4, "`n` connections that never say anything")
 	fs.DurationVar(&c.think, "think", 10*time.Millisecond, "mean pause of the clients that do pause")
 
-	fs.DurationVar(&c.load, "load", 2*time.Second, "`time` under load before the first SIGTERM")
-	fs.IntVar(&c.requests, "requests", 0, "at least `n` requests are answered; in mode direct, before SIGTERM")
+	fs.DurationVar(&c.load, "load", 2*time.Second, "`time` under load before the first signal")
+	fs.IntVar(&c.requests, "requests", 0, "at least `n` requests are answered; in mode direct, before the signal")
 	fs.DurationVar(&c.timeout, "timeout", 10*time.Second, "the `time` after which an answer counts as lost")
 	fs.DurationVar(&c.startLimit, "start", 30*time.Second, "the most `time` that the server may take to be ready")
-	fs.DurationVar(&c.stopLimit, "limit", 30*time.Second, "the most `time` from SIGTERM to the exit; then the server is killed")
+	fs.Var(&c.signal, "signal", "`name` of the signal that stops the server")
+	fs.DurationVar(&c.stopLimit, "limit", 30*time.Second, "the most `time` from the signal to the exit; then the server is killed")
 	fs.DurationVar(&c.polled, "poll", 100*time.Millisecond, "the `time` between two checks of -ready-url; after two failures a server is taken out")
 	return fs
 }
@@ -130,7 +132,7 @@ func parseConfig(args []string, out io.Writer) (*config, error) {
 const usage = `usage: drill [flags] [-- command args...]
        drill -while command -url URL [flags]
 
-Starts the command, puts load on it, sends SIGTERM, and reports which requests were
+Starts the command, puts load on it, sends SIGTERM or -signal, and reports which requests were
 lost: written to an established connection, without a complete answer. In args and URLs {{.Port}}, {{.AdminPort}} and
 {{.Dir}} differ between instances; they are also in $PORT, $ADMIN_PORT and $DRILL_DIR.
 

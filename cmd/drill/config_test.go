@@ -21,6 +21,7 @@ func TestConfigErrorsNameTheFlag(t *testing.T) {
 		{"-clients -1", "-clients -1: want more"},
 		{"-runs 0", "-runs 0: want more"},
 		{"-limit 0s", "-limit 0s: want more"},
+		{"-signal NOPE -- x", "there is no signal SIGNOPE"},
 		{"-load never", `invalid value "never" for flag -load`},
 		{"-clients 0 -new 0 -h2 0 -- x", "there is no load"},
 		{"-url http://127.0.0.1/", "there is no server to stop"},

@@ -157,6 +157,16 @@ func TestBadEnds(t *testing.T) {
 	}
 }
 
+// TestASignalOfItsOwn stops a server that SIGTERM would end at once.
+func TestASignalOfItsOwn(t *testing.T) {
+	t.Setenv(testServer, "quits")
+	code, out, errs := held(t, "-signal", "quit", "-runs", "1", "-load", "200ms", "-clients", "4", "-new", "0", "-h2", "0",
+		"-idle", "0", "-silent", "0", "-start", "2m", "-limit", "2m", "--", os.Args[0])
+	if want := "exit status 0"; code != 0 || !strings.Contains(out, want) || !strings.Contains(errs, "SIGQUIT to server") {
+		t.Errorf("exit status %d, want 0 and %q:\n%s%s", code, want, out, errs)
+	}
+}
+
 func TestDrillsThatCannotBeHeld(t *testing.T) {
 	t.Setenv(testServer, "polite")
 	self := os.Args[0]

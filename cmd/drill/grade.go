@@ -34,7 +34,7 @@ func (r *Result) grade() {
 	for _, st := range r.Stops {
 		switch {
 		case st.Killed:
-			add("F", "%s did not end on SIGTERM and was killed after %v", st.Instance, round((st.Exit - st.Signal).duration()))
+			add("F", "%s did not end on %v and was killed after %v", st.Instance, st.With, round((st.Exit - st.Signal).duration()))
 		case !st.Good:
 			add("F", "%s ended with %s", st.Instance, st.Status)
 		}

@@ -20,7 +20,7 @@ const (
 	buckets      = 160 // over the whole width
 )
 
-// A scale is what several pictures have in common. Its times count from the first SIGTERM.
+// A scale is what several pictures have in common. Its times count from the first signal.
 type scale struct {
 	from, to                 time.Duration
 	answered, inFlight, lost float64 // the highest values
@@ -64,7 +64,7 @@ func wholeScale(r *Result) scale {
 	return s
 }
 
-// zero is the first SIGTERM.
+// zero is the time of the first signal.
 func (r *Result) zero() time.Duration {
 	if len(r.Stops) == 0 {
 		return 0
@@ -139,9 +139,9 @@ func (r *Result) drawMarks(b *strings.Builder, s scale, bottom float64) {
 
 // drawTicks names round times.
 func drawTicks(b *strings.Builder, s scale, y float64) {
-	unit, name := time.Second, "s after SIGTERM"
+	unit, name := time.Second, "s after the signal"
 	if s.to-s.from < 2*time.Second {
-		unit, name = time.Millisecond, "ms after SIGTERM"
+		unit, name = time.Millisecond, "ms after the signal"
 	}
 	for _, v := range ticks(float64(s.from)/float64(unit), float64(s.to)/float64(unit)) {
 		x := s.x(time.Duration(v * float64(unit)))
@@ -169,7 +169,7 @@ func ticks(low, high float64) (all []float64) {
 	return all
 }
 
-// samples are counts in buckets of one width. Their times count from the first SIGTERM.
+// samples are counts in buckets of one width. Their times count from the first signal.
 type samples struct {
 	from, width              time.Duration
 	answered, inFlight, lost []int
@@ -177,7 +177,7 @@ type samples struct {
 
 func (r *Result) sample(s scale) *samples {
 	from, width := s.from, max((s.to-s.from)/buckets, time.Millisecond)
-	// A bucket begins at the first SIGTERM, so that its effects are not drawn before it.
+	// A bucket begins at the first signal, so that its effects are not drawn before it.
 	if early := -from % width; early > 0 {
 		from -= width - early
 	}
@@ -231,7 +231,7 @@ func (s *samples) bucket(at time.Duration) int {
 
 // A mark is an instant with a name.
 type mark struct {
-	at   time.Duration // from the first SIGTERM
+	at   time.Duration // from the first signal
 	text string
 }
 
@@ -256,7 +256,7 @@ func (r *Result) marks(s scale) []mark {
 			add(&st.Exit, "command ends")
 			continue
 		}
-		add(&st.Signal, "SIGTERM")
+		add(&st.Signal, st.With.String())
 		add(st.NotReady, "not ready")
 		add(st.Closed, "listener closed")
 		add(&st.Exit, "exit")

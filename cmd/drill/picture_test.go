@@ -129,7 +129,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	html := string(content)
-	wants := []string{"&lt;server&gt;", "1 request was lost: 1 EOF", "drill-0000000001", "SIGTERM", "ms after SIGTERM", "<td>no\n", "Connections were closed although the server still had to serve."}
+	wants := []string{"&lt;server&gt;", "1 request was lost: 1 EOF", "drill-0000000001", "SIGTERM", "ms after the signal", "<td>no\n", "Connections were closed although the server still had to serve."}
 	for _, g := range legend {
 		wants = append(wants, g.Means)
 	}

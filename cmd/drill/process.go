@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -234,10 +233,10 @@ func hostPort(s string) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// terminate sends SIGTERM, waits, and sends SIGKILL after limit. killed reports whether it sent
+// terminate sends the signal, waits, and sends SIGKILL after limit. killed reports whether it sent
 // SIGKILL.
-func (i *instance) terminate(limit time.Duration) (killed bool, err error) {
-	err = i.cmd.Process.Signal(syscall.SIGTERM)
+func (i *instance) terminate(with stopSignal, limit time.Duration) (killed bool, err error) {
+	err = i.cmd.Process.Signal(with.number())
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return false, err
 	}
@@ -287,10 +286,10 @@ func (i *instance) kill() {
 }
 
 // status describes how the process ended, and whether that counts as success: with status 0, by
-// SIGTERM, or with the number by which shells and virtual machines report SIGTERM. Lost requests
+// the signal, or with the number by which shells and virtual machines report it. Lost requests
 // are counted elsewhere.
-func (i *instance) status() (text string, good bool) {
-	state := i.cmd.ProcessState
-	terminated := state.ExitCode() == 128+int(syscall.SIGTERM) || state.String() == "signal: terminated"
+func (i *instance) status(with stopSignal) (text string, good bool) {
+	state, sig := i.cmd.ProcessState, with.number()
+	terminated := state.ExitCode() == 128+int(sig) || state.String() == "signal: "+sig.String()
 	return state.String(), state.Success() || terminated
 }

@@ -49,7 +49,7 @@ type Result struct {
 	Latency    Latency `json:"latency"`
 	Strain     Strain  `json:"drill"`
 	Stops      []Stop  `json:"stops"`
-	// Held are the connections that had no request on them when SIGTERM came.
+	// Held are the connections that had no request on them when the signal came.
 	Held   []Held `json:"held,omitempty"`
 	Losses []Loss `json:"losses,omitempty"`
 
@@ -83,10 +83,11 @@ type Latency struct {
 	Max millis `json:"max_ms"`
 }
 
-// A Stop is the end of one process, from SIGTERM on.
+// A Stop is the end of one process, from the signal on.
 type Stop struct {
-	Instance string  `json:"instance"`
-	Signal   millis  `json:"signal_ms"`
+	Instance string     `json:"instance"`
+	With     stopSignal `json:"signal"`
+	Signal   millis     `json:"signal_ms"`
 	NotReady *millis `json:"not_ready_ms"` // the first readiness check that failed; nil: none
 	Closed   *millis `json:"closed_ms"`    // the first connection that was refused; nil: none before the exit
 	Exit     millis  `json:"exit_ms"`
@@ -107,7 +108,7 @@ type Stop struct {
 	known    bool   // which requests this server has got
 }
 
-// Held tells when connections without a request were closed, after SIGTERM.
+// Held tells when connections without a request were closed, after the signal.
 type Held struct {
 	Instance string `json:"instance"`
 	Silent   bool   `json:"silent"` // they had never had a request

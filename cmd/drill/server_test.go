@@ -13,6 +13,7 @@ import (
 // testServer names what serveTest does on SIGTERM:
 //
 //	polite  says Connection: close, and ends when the last connection has gone
+//	quits   the same on SIGQUIT
 //	fails   ends at once with status 3
 //	deaf    nothing
 const testServer = "LASTCALL_DRILL_TEST_SERVER"
@@ -44,11 +45,15 @@ func serveTest(kind string) {
 		}
 	}
 	term := make(chan os.Signal, 1)
-	signal.Notify(term, syscall.SIGTERM)
+	if kind == "quits" {
+		signal.Notify(term, syscall.SIGQUIT)
+	} else {
+		signal.Notify(term, syscall.SIGTERM)
+	}
 	go func() { fmt.Fprintln(os.Stderr, srv.ListenAndServe()) }()
 	for range term {
 		switch kind {
-		case "polite":
+		case "polite", "quits":
 			stopping.Store(true)
 			<-gone
 			os.Exit(0)

@@ -204,15 +204,15 @@ func (s *session) wait(ctx context.Context, d time.Duration, n int64) error {
 	return nil
 }
 
-// stop sends SIGTERM to an instance and records the time of each event.
+// stop sends the signal to an instance and records the time of each event.
 func (s *session) stop(ctx context.Context, n int) error {
 	i, t := s.instances[n], s.watched[n]
-	st := Stop{Instance: i.name}
+	st := Stop{Instance: i.name, With: s.cfg.signal}
 	// The time is taken before the signal is sent, so that no effect can come before it.
 	t.leaving.Store(s.mode == direct)
 	signalled := time.Now()
 	st.Signal = s.since(signalled)
-	s.progress.stage("SIGTERM to " + i.name)
+	s.progress.stage(fmt.Sprintf("%v to %s", st.With, i.name))
 
 	s.stopped.Store(i)
 	var looks sync.WaitGroup
@@ -220,7 +220,7 @@ func (s *session) stop(ctx context.Context, n int) error {
 	if i.ready != "" {
 		looks.Go(func() { st.NotReady = s.firstNotReady(ctx, i) })
 	}
-	killed, err := i.terminate(s.cfg.stopLimit)
+	killed, err := i.terminate(st.With, s.cfg.stopLimit)
 	looks.Wait()
 	if err != nil {
 		return err
@@ -230,7 +230,7 @@ func (s *session) stop(ctx context.Context, n int) error {
 	}
 	st.Exit = s.since(i.died)
 	st.Killed = killed
-	st.Status, st.Good = i.status()
+	st.Status, st.Good = i.status(st.With)
 	s.result.Stops = append(s.result.Stops, st)
 	s.progress.stage(fmt.Sprintf("%s ended after %v", i.name, round(i.died.Sub(signalled))))
 	return ctx.Err()

@@ -5,8 +5,17 @@ package main
 import (
 	"net"
 	"os/exec"
+	"syscall"
 	"time"
 )
+
+// signalNumber knows SIGTERM alone: there is no drill on these systems.
+func signalNumber(name string) syscall.Signal {
+	if name == stopSignal("").String() {
+		return syscall.SIGTERM
+	}
+	return 0
+}
 
 func ownGroup(*exec.Cmd) {}
 

@@ -9,7 +9,12 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// signalNumber returns 0 for a name that no signal has.
+func signalNumber(name string) syscall.Signal { return unix.SignalNum(name) }
 
 // ownGroup starts cmd as the leader of a process group: a Ctrl-C on the terminal is for
 // the drill alone, and a server that is started by a shell can be ended with it.

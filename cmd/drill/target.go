@@ -21,7 +21,7 @@ type target struct {
 
 	// gone reports whether the process behind the target has ended, or is ending.
 	gone func() bool
-	// leaving is set just before the SIGTERM of a drill without another server: clients that are
+	// leaving is set just before the signal of a drill without another server: clients that are
 	// told to leave do not come back.
 	leaving atomic.Bool
 	// down is set where a load balancer would take the target out.

@@ -111,7 +111,7 @@ func lostText(r *Result) string {
 	return fmt.Sprintf("%s (%s)", count(r.Lost), kindsText(r.Kinds))
 }
 
-// text tells the times from SIGTERM on.
+// text tells the times from the signal on.
 func (st Stop) text() string {
 	var parts []string
 	add := func(what string, at *millis) {
