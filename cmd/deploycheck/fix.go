@@ -41,7 +41,13 @@ func writePatch(w io.Writer, r *report) error {
 			return err
 		}
 		after := apply(string(before), edits[file])
+		if after == string(before) {
+			return fmt.Errorf("-fix: %s: the values are not at the places that the parser gave: change them by hand", file)
+		}
 		name := filepath.ToSlash(file)
+		if strings.Contains(name, " ") {
+			name += "\t" // ends the name, as in patches of diff and git
+		}
 		if _, err := io.WriteString(w, udiff.Unified("a/"+name, "b/"+name, string(before), after)); err != nil {
 			return err
 		}
@@ -114,6 +120,7 @@ func apply(text string, edits []finding.Edit) string {
 	edits = slices.CompactFunc(edits, func(a, b finding.Edit) bool {
 		return a.Place.Line == b.Place.Line && a.Place.Column == b.Place.Column
 	})
+	text, mark := strings.CutPrefix(text, "\ufeff") // no parser counts the byte order mark
 	lines := strings.SplitAfter(text, "\n")
 	for _, e := range edits {
 		if e.Place.Line > len(lines) {
@@ -123,6 +130,9 @@ func apply(text string, edits []finding.Edit) string {
 		if column := e.Place.Column - 1; column <= len(line) {
 			lines[e.Place.Line-1] = edited(string(line[:column]), string(line[column:]), e)
 		}
+	}
+	if mark {
+		lines[0] = "\ufeff" + lines[0]
 	}
 	return strings.Join(lines, "")
 }
@@ -135,6 +145,9 @@ func edited(before, after string, e finding.Edit) string {
 			return before + after // the file has changed meanwhile
 		}
 		return before + e.Value + rest
+	}
+	if !strings.HasPrefix(strings.TrimLeft(after, `"'`), e.Place.Text) {
+		return before + after
 	}
 	inJSON := strings.HasPrefix(after, `"`)
 	field := e.Field + ": " + e.Value

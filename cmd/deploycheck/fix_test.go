@@ -30,8 +30,11 @@ func TestFix(t *testing.T) {
 			"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  spec: &s\n    terminationGracePeriodSeconds: 9\n    containers: [{name: a}]\n- {apiVersion: v1, kind: Pod, spec: *s}\n",
 			"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  spec: &s\n    terminationGracePeriodSeconds: 42\n    containers: [{name: a}]\n- {apiVersion: v1, kind: Pod, spec: *s}\n",
 		},
-		"enough":                   {block + "  terminationGracePeriodSeconds: 42\n  containers: [{name: app}]\n", ""},
-		"a value of another place": {"apiVersion: v1\nkind: Pod\nmetadata: {labels: &g {g: 1}}\nspec:\n  <<: {terminationGracePeriodSeconds: 9}\n  containers: [{name: a}]\n", ""},
+		"after a byte order mark":   {"\ufeff{apiVersion: v1, kind: Pod, spec: {containers: [{name: a}]}}\n", "\ufeff{apiVersion: v1, kind: Pod, spec: {terminationGracePeriodSeconds: 42, containers: [{name: a}]}}\n"},
+		"a value that is null":      {block + "  terminationGracePeriodSeconds:\n  containers: [{name: app}]\n", ""},
+		"containers by a merge key": {"apiVersion: v1\nkind: Pod\nspec:\n  <<: {containers: [{name: app}]}\n", ""},
+		"enough":                    {block + "  terminationGracePeriodSeconds: 42\n  containers: [{name: app}]\n", ""},
+		"a value of another place":  {"apiVersion: v1\nkind: Pod\nmetadata: {labels: &g {g: 1}}\nspec:\n  <<: {terminationGracePeriodSeconds: 9}\n  containers: [{name: a}]\n", ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -45,6 +48,9 @@ func TestFix(t *testing.T) {
 					t.Errorf("patch\n%s\nwant none", patch)
 				}
 				return
+			}
+			if !strings.Contains(patch, "+++ b/dir/a b.yaml\t\n") { // patch takes a name with a blank only before a tab
+				t.Errorf("patch\n%s\nwant a tab after the name", patch)
 			}
 			applied(t, patch, "dir/a b.yaml", tt.after)
 			if status, out, _ := command(t, map[string]string{"a.yaml": tt.after}, "", "-strict", "-drain", "40s", "a.yaml"); status != exitOK {

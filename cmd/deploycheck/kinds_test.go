@@ -25,6 +25,12 @@ var mixed = map[string]string{
 	"all/datasource.yml":   "apiVersion: 1\ndatasources: []\n",
 	"all/README.md":        "services: nothing\n",
 	"all/settings.toml":    "kill_timeout = 3\n",
+	"all/dockerfile.go":    "package all\n",
+	"all/procfile.go":      "package all\n",
+	"all/Dockerfile.md":    "# Dockerfile\n\nIt has two stages.\n",
+	"all/products.json":    `[{"name": "shoe", "image": "shoe.png", "price": 3}]`,
+	"all/values.yaml":      "services: {app: {image: a, replicas: 2}}\n",
+	"all/pipeline.yml":     "spec: {inputs: {stage: {default: test}}}\n---\njob: {script: [a]}\n",
 	"all/.git/compose.yml": "services: [",
 }
 
@@ -55,6 +61,12 @@ func TestADirectoryWithAllKinds(t *testing.T) {
 		"all/tsconfig.json":  "-",
 		"all/playbook.yml":   "-",
 		"all/datasource.yml": "-",
+		"all/dockerfile.go":  "-",
+		"all/procfile.go":    "-",
+		"all/Dockerfile.md":  "-",
+		"all/products.json":  "-",
+		"all/values.yaml":    "-",
+		"all/pipeline.yml":   "-",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
@@ -159,6 +171,11 @@ func TestFixInOtherKinds(t *testing.T) {
 		"Compose, a variable":              {"compose.yaml", "services:\n  a:\n    image: a\n    stop_grace_period: ${GRACE_OF_A:-5s}\n", "", ""},
 		"Compose, a default":               {"compose.yaml", "services:\n  a:\n    image: a\n", "services:\n  a:\n    stop_grace_period: 27s\n    image: a\n", ""},
 		"Compose, a default beside build":  {"compose.yaml", "services:\n  a: {build: .}\n", "services:\n  a: {stop_grace_period: 27s, build: .}\n", ""},
+		"Compose, a value that is null":    {"compose.yaml", "services:\n  a:\n    image: a\n    stop_grace_period:\n", "", ""},
+		"ECS, a value that is null":        {"task.json", `{"containerDefinitions": [{"name": "a", "stopTimeout": null}]}`, "", "-drain 40s"},
+		"ECS, a list":                      {"task.json", `[{"name": "a", "image": "b", "stopTimeout": 5}]`, `[{"name": "a", "image": "b", "stopTimeout": 27}]`, ""},
+		"ECS, a default in a list":         {"task.json", `[{"name": "a", "image": "b", "cpu": 1}]`, `[{"stopTimeout": 42, "name": "a", "image": "b", "cpu": 1}]`, "-drain 40s"},
+		"Nomad, a value that is null":      {"job.json", `{"TaskGroups": [{"Tasks": [{"Driver": "exec", "Name": "a", "KillTimeout": null}]}]}`, "", ""},
 		"Compose, a default in JSON":       {"compose.json", `{"services": {"a": {"image": "a"}}}`, `{"services": {"a": {"stop_grace_period": "27s", "image": "a"}}}`, ""},
 		"Compose, an image by a merge key": {"compose.yaml", "x-a: &a {image: a}\nservices:\n  a:\n    <<: *a\n", "", ""},
 		"Compose, an image by an alias":    {"compose.yaml", "x-a: &a {image: a}\nservices:\n  a: *a\n", "", ""},

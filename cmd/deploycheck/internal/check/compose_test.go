@@ -45,11 +45,34 @@ func TestCompose(t *testing.T) {
 			data:   "services: {web: {image: a, stop_grace_period: 3s}}",
 			beside: map[string]string{"compose.test.yaml": "services: {web: {stop_grace_period: 30s}}"}, want: "web 3s grace-too-short",
 		},
+		"an override file that resets it": {
+			data:   "services: {web: {image: a, stop_grace_period: 30s}}",
+			beside: map[string]string{"compose.override.yaml": "services: {web: {stop_grace_period: !reset null}}"}, want: "web 10s grace-default grace-too-short",
+		},
+		"the files of COMPOSE_FILE": {
+			data:   "services: {web: {image: a, stop_grace_period: 3s}}",
+			beside: map[string]string{".env": "COMPOSE_FILE=compose.yaml:prod/compose.yaml\nCOMPOSE_PATH_SEPARATOR=:\n", "prod/compose.yaml": "services: {web: {stop_grace_period: 30s}}", "compose.override.yaml": "services: {web: {stop_grace_period: 4s}}"}, want: "web 30s",
+		},
+		"a file that is not in COMPOSE_FILE": {
+			data:   "services: {web: {image: a, stop_grace_period: 3s}}",
+			beside: map[string]string{".env": "COMPOSE_FILE=other.yaml\n", "other.yaml": "services: {web: {image: a, stop_grace_period: 30s}}"}, want: "web 3s grace-too-short",
+		},
 		"a part, with the first file before it": {
 			name: "compose.prod.yaml", data: "services: {web: {stop_grace_period: 30s}}",
 			beside: map[string]string{"compose.yaml": "services: {web: {image: a, stop_grace_period: 3s}}"}, want: "web 30s",
 		},
-		"a part without a first file": {name: "compose.prod.yaml", data: "services: {web: {stop_grace_period: 30s}}", want: "unreadable: neither an image nor a build"},
+		"a part without a first file": {name: "compose.prod.yaml", data: "services: {web: {stop_grace_period: 30s}}", want: "- - not-rendered"},
+		"a part that no other file completes": {
+			name: "compose.prod.yaml", data: "services: {web: {image: a, depends_on: [db]}}",
+			beside: map[string]string{"compose.yaml": "services: {web: {image: a}}"}, want: "- - not-rendered",
+		},
+		"a part that the first file completes": {
+			name: "compose.prod.yaml", data: "services: {web: {image: a, stop_grace_period: 30s, depends_on: [db]}}",
+			beside: map[string]string{"compose.yaml": "services: {db: {image: b}}"}, budget: func(b *check.Budget) { b.Container = "web" }, want: "web 30s",
+		},
+		"a service that does not exist": {data: "services: {web: {image: a, depends_on: [db]}}", want: "unreadable: undefined service"},
+		"a part without services":       {name: "compose.prod.yaml", data: "# services\n", want: ""},
+		"no services":                   {data: "# services\n", want: "unreadable: empty compose file"},
 		"extends": {
 			data: "services: {base: {image: a, stop_grace_period: 30s}, web: {extends: {service: base}, build: .}}", want: "web 30s container-passed-over",
 		},

@@ -37,6 +37,8 @@ func TestDockerfile(t *testing.T) {
 		"nothing to run":                              {data: "FROM scratch\nCOPY a /a\n", want: "- - grace-default"},
 		"comments, directives and continuation lines": {data: "# syntax=docker/dockerfile:1\n# escape=\\\nFROM a\nCMD [\"/app\", \\\n# comment\n  \"-x\"]\n", want: "- - grace-default"},
 		"another name":                                {name: "app.Dockerfile", data: "FROM a\nCMD /app\n", want: "- - grace-default shell-pid1"},
+		"a template":                                  {data: "FROM {{ .Base }}\nCMD [\"/app\"]\n", want: "- - not-rendered"},
+		"a template with a statement":                 {name: "Dockerfile.j2", data: "{% if x %}\nFROM a\n{% endif %}\n", want: "- - not-rendered"},
 		"an unknown instruction":                      {data: "FROM a\nSTOPSIGNEL INT\n", want: "unreadable: line 2: unknown instruction: STOPSIGNEL"},
 		"no FROM":                                     {data: "CMD [\"/app\"]\n", want: "unreadable: line 1: no build stage"},
 		"an empty file":                               {data: "# nothing\n", want: "unreadable: file with no instructions"},

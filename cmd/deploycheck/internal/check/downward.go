@@ -11,7 +11,9 @@ import (
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
-// The fields of the downward API: for variables, for files, and the resources of a container.
+// The fields of the downward API: for variables, for files, and the resources of a container
+// (validEnvDownwardAPIFieldPathExpressions and its neighbours in pkg/apis/core/validation/validation.go of
+// Kubernetes).
 var (
 	downwardVariables = []string{
 		"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",

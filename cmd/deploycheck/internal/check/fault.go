@@ -11,7 +11,7 @@ func FileError(err *manifest.Error) Result {
 	if err.API {
 		r.Add(finding.UnknownAPI, err.Err.Error(), "correct apiVersion and kind: the API server does not know this object")
 	} else {
-		r.Add(finding.Unreadable, err.Err.Error(), "correct it: neither this document nor the rest of the file was checked")
+		r.Add(finding.Unreadable, err.Err.Error(), "correct the file: this document and the rest of the file were not checked")
 	}
 	r.Findings[0].Place = err.Place
 	return r

@@ -21,6 +21,8 @@ const (
 	kubeProxy = time.Second
 )
 
+// arithmetic compares the times. The kubelet waits for two seconds at least, but not in each case
+// (minimumGracePeriodInSeconds in pkg/kubelet/kuberuntime of Kubernetes).
 func (s *subject) arithmetic() {
 	grace := s.program.Grace
 	if grace.Field == "" {
@@ -29,7 +31,10 @@ func (s *subject) arithmetic() {
 	defer s.at(grace.Field)()
 	defer s.offer(grace)
 	name := lastPart(grace.Field)
-	from := setIn(name, grace.From)
+	from := ""
+	if grace.IsSet() {
+		from = setIn(name, grace.From)
+	}
 	write := func(d time.Duration) string {
 		switch {
 		case grace.Write == nil:
@@ -91,7 +96,8 @@ func (s *subject) edit(grace manifest.Setting[time.Duration], d time.Duration) *
 		return e
 	}
 	e.Field = lastPart(grace.Field)
-	if e.Place = s.workload.Before(grace.Beside); e.Place.Column == 0 {
+	hasKey := s.workload.KeyPlace(grace.Field).Line > 0 // without a value, such as null
+	if e.Place = s.workload.KeyPlace(grace.Beside); e.Place.Column == 0 || hasKey {
 		return nil
 	}
 	return e
@@ -126,10 +132,10 @@ func (s *subject) waits() {
 			"remove the hook, set the program's delay to 0, or use the program's own handshake as the hook")
 	case s.workload.IsJob() || s.container == nil || wait >= propagation || s.Mode == Foreign: // such a hook may wait for longer
 	case len(s.workload.Services) > 0 && wait <= kubeProxy:
-		s.Add(finding.ServiceWaitShort, fmt.Sprintf("it is behind %s and serves for %s after the pod's deletion: kube-proxy may send requests for longer, and they are lost", serviceList(s.workload.Services), Seconds(wait)),
+		s.Add(finding.ServiceWaitShort, fmt.Sprintf("the program is behind %s, and serves for %s after the pod's deletion: kube-proxy may send requests for longer, and they are lost", serviceList(s.workload.Services), Seconds(wait)),
 			fmt.Sprintf("a delay of %s; 15 s to 30 s behind a cloud's load balancer", Seconds(propagation)))
 	case s.serves():
-		s.Add(finding.WaitShort, fmt.Sprintf("it serves for %s after the pod's deletion, and proxies may send requests for longer", Seconds(wait)),
+		s.Add(finding.WaitShort, fmt.Sprintf("the program serves for %s after the pod's deletion, and proxies may send requests for longer", Seconds(wait)),
 			fmt.Sprintf("a delay of %s, if requests come through a Service; 15 s to 30 s behind a cloud's load balancer", Seconds(propagation)))
 	}
 	if s.container != nil {
@@ -146,7 +152,7 @@ func (s *subject) tooEarly() {
 	if len(s.workload.Services) == 0 || s.workload.IsJob() || s.container.ReadinessProbe != nil || s.container.StartupProbe != nil {
 		return
 	}
-	s.Add(finding.ServiceTooEarly, fmt.Sprintf("it is behind %s and has no readinessProbe: it gets requests as soon as its process runs, and a rolling update then deletes an old pod", serviceList(s.workload.Services)),
+	s.Add(finding.ServiceTooEarly, fmt.Sprintf("the program is behind %s, and has no readinessProbe: it gets requests as soon as its process runs, and a rolling update then deletes an old pod", serviceList(s.workload.Services)),
 		"a readinessProbe that asks the program whether it has started, such as GET /readyz")
 }
 

@@ -104,6 +104,9 @@ func match(got, want string) bool {
 
 func testPlaces(t *testing.T, name string, places map[string]place) {
 	t.Helper()
+	if len(places) < 8 {
+		t.Errorf("%d cases, want at least 8", len(places))
+	}
 	for title, p := range places {
 		t.Run(title, func(t *testing.T) {
 			results := p.results(t, name)

@@ -11,7 +11,9 @@ import (
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
-// neighbours adds notes on how the other containers affect the program's stop.
+// neighbours adds notes on how the other containers affect the program's stop. The kubelet stops the native
+// sidecars last, and gives each two seconds at least (minimumGracePeriodInSeconds in pkg/kubelet/kuberuntime of
+// Kubernetes).
 func (s *subject) neighbours() {
 	programs := s.workload.Programs
 	var others []string // in the order in which they stop: last started, first stopped

@@ -24,10 +24,13 @@ func TestNomad(t *testing.T) {
 			data: docker(enough), budget: onlySIGINT, want: "app 27s sigterm-unheard",
 		},
 		"the docker driver with KillSignal": {data: docker(enough + `, "KillSignal": "SIGINT"`), budget: onlySIGINT, want: "app 27s"},
-		"a signal that does not exist":      {data: nomadJob(enough + `, "KillSignal": "SIGSTOPP"`), want: "app 27s stop-signal"},
-		"ShutdownDelay and a delay":         {data: nomadJob(enough + `, "ShutdownDelay": 5000000000`), want: "app 27s double-wait"},
-		"ShutdownDelay without a delay":     {data: nomadJob(enough + `, "ShutdownDelay": 5000000000`), budget: noDelay, want: "app 27s"},
-		"a batch job":                       {data: strings.Replace(nomadJob(enough), `"ID"`, `"Type": "batch", "ID"`, 1), want: "app 27s job-delay"},
+		"the podman driver ignores KillSignal": {
+			data: strings.Replace(nomadJob(enough+`, "KillSignal": "SIGINT"`), "exec", "podman", 1), budget: onlySIGINT, want: "app 27s sigterm-unheard",
+		},
+		"a signal that does not exist":  {data: nomadJob(enough + `, "KillSignal": "SIGSTOPP"`), want: "app 27s stop-signal"},
+		"ShutdownDelay and a delay":     {data: nomadJob(enough + `, "ShutdownDelay": 5000000000`), want: "app 27s double-wait"},
+		"ShutdownDelay without a delay": {data: nomadJob(enough + `, "ShutdownDelay": 5000000000`), budget: noDelay, want: "app 27s"},
+		"a batch job":                   {data: strings.Replace(nomadJob(enough), `"ID"`, `"Type": "batch", "ID"`, 1), want: "app 27s job-delay"},
 		"a shell": {
 			data: group(`{"Name": "app", "Driver": "exec", "Config": {"command": "/bin/sh", "args": ["-c", "app"]}, ` + enough + `}`), want: "app 27s shell-pid1",
 		},

@@ -34,7 +34,7 @@ func (s *subject) beforeFix() string {
 func (s *subject) graceDefault(name, fix string) {
 	grace := s.program.Grace
 	if grace.Write == nil {
-		s.Add(finding.GraceDefault, fmt.Sprintf("the grace period of %s is always %s", s.workload.Kind, Seconds(grace.Value)), "nothing, it cannot be set")
+		s.Add(finding.GraceDefault, fmt.Sprintf("the grace period is always %s", Seconds(grace.Value)), "nothing, it cannot be set")
 		return
 	}
 	s.Add(finding.GraceDefault, fmt.Sprintf("%s is not set: the default is %s", name, Seconds(grace.Value)), "set it: "+fix)
@@ -71,6 +71,6 @@ func (r *Result) passedOver(w *manifest.Workload) {
 		}
 	}
 	if len(others) > 0 {
-		r.Add(finding.ContainerPassed, fmt.Sprintf("not checked: %s (the file marks other programs as the ones of this project)", list(others)), "nothing, if this is right; otherwise name the program with -container")
+		r.Add(finding.ContainerPassed, fmt.Sprintf("not checked: %s, since the file marks other programs as the project's own", list(others)), "nothing, if this is right; otherwise name the program with -container")
 	}
 }

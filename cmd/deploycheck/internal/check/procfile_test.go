@@ -21,6 +21,7 @@ func TestProcfile(t *testing.T) {
 		"a name twice":                 {data: "web: app\nweb: other\n", want: "web 30s duplicate-field grace-default"},
 		"no colon":                     {data: "web: app\nworker app\n", want: "unreadable: line 2"},
 		"no command":                   {data: "web:\n", want: "unreadable: line 1"},
+		"a template":                   {data: "web: app\n{% if worker %}\n", want: "- - not-rendered"},
 		"another name":                 {name: "Procfile.dev", data: "web: app\n", want: "web 30s grace-default"},
 	})
 }

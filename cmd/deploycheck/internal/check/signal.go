@@ -25,8 +25,8 @@ func (s *subject) signal(stop manifest.Setting[string]) {
 	defer s.at(stop.Field)()
 	handles := slices.Contains(s.budget.Signals, stop.Value)
 	is := lastPart(stop.Field) + " is"
-	if stop.Field == "ExecStop" { // a command
-		is = "ExecStop sends"
+	if stop.Field == "ExecStop" || stop.Field == "SendSIGHUP" { // a command, and a switch
+		is = stop.Field + " sends"
 	}
 	_, exists := manifest.SignalName(stop.Value)
 	switch {

@@ -22,14 +22,14 @@ import (
 // composeGrace is the default of stop_grace_period (compose-spec, 05-services.md, October 2026).
 const composeGrace = 10 * time.Second
 
-// composePart is in the error of compose-go about a service that another file completes.
-const composePart = "neither an image nor a build"
+// composePart matches the errors of compose-go about a file that another one completes.
+var composePart = regexp.MustCompile(`neither an image nor a build|undefined (service|network|volume|config|secret)`)
+
+// composeEmpty is in the error of compose-go about a file without services.
+const composeEmpty = "empty compose file"
 
 // composeRequired matches the error of compose-go about ${NAME:?message}.
 var composeRequired = regexp.MustCompile(`required variable (\w+) is missing a value`)
-
-// composeTemplate matches what only a template has: an action or a statement where YAML has no such text.
-var composeTemplate = regexp.MustCompile(action.String() + `|(?m)^[ \t]*\{%`)
 
 // compose-go logs a warning for each variable that is not set.
 func init() { logrus.SetOutput(io.Discard) }
@@ -45,10 +45,11 @@ func isCompose(name string, data []byte) bool {
 	if hasKind.Match(data) {
 		return false
 	}
-	if composeName.MatchString(strings.ToLower(filepath.Base(name))) {
+	base := strings.ToLower(filepath.Base(name))
+	if composeName.MatchString(base) {
 		return true
 	}
-	if !hasServices.Match(data) {
+	if !hasServices.Match(data) || strings.HasPrefix(base, "values") { // the values of a chart may be similar
 		return false
 	}
 	var o struct {
@@ -58,10 +59,8 @@ func isCompose(name string, data []byte) bool {
 		return false
 	}
 	for _, s := range o.Services {
-		for _, key := range []string{"image", "build", "extends"} {
-			if s[key] != nil {
-				return true
-			}
+		if _, ok := s["image"].(string); ok || s["build"] != nil || s["extends"] != nil {
+			return true
 		}
 	}
 	return false
@@ -76,29 +75,31 @@ func compose(name string, data []byte) File {
 		f.Skipped = append(f.Skipped, "override of "+first)
 		return f
 	}
-	fail := func(err error) File {
-		if composeTemplate.Match(data) {
-			f.source(place{nodes: places(nil)}, "Compose", filepath.Base(name), "this is a template: nothing in it was checked", "render it, and check the result: deploycheck -kind compose - reads standard input")
-		} else {
-			f.Errs = append(f.Errs, &Error{File: name, Err: err})
-		}
-		return f
-	}
 	if err := c.open(data); err != nil {
-		return fail(err)
+		f.unreadable("Compose", data, err)
+		return f
 	}
 	w := Workload{File: name, Document: 1, Kind: "Compose", Lookup: c.place, Key: c.key}
 	project, commands, err := c.load()
-	if err != nil && strings.Contains(err.Error(), composePart) && c.addFirst() {
+	if err != nil && composePart.MatchString(err.Error()) && c.addFirst() {
 		project, commands, err = c.load()
 	}
 	f.parts = c.parts
-	if err != nil && strings.Contains(err.Error(), composePart) {
-		err = fmt.Errorf("%w (if it is a part of another file, check both: docker compose -f compose.yaml -f %s config | deploycheck -)", err, filepath.Base(name))
+	if isPart := name != Stdin && !slices.Contains(composeNames, filepath.Base(name)); err != nil && isPart {
+		switch text := err.Error(); {
+		case strings.Contains(text, composeEmpty):
+			f.Skipped = append(f.Skipped, "empty Compose file")
+			return f
+		case composePart.MatchString(text):
+			f.source(place{tree: treeOf(nil)}, "Compose", filepath.Base(name), fmt.Sprintf("a part of other Compose files, not checked: %v", c.plain(err)),
+				"check the files together: docker compose -f compose.yaml -f "+filepath.Base(name)+" config | deploycheck -")
+			return f
+		}
 	}
 	if err != nil {
-		if composeTemplate.Match(data) || !w.composeFault(err) {
-			return fail(c.plain(err))
+		if anyTemplate.Match(data) || !w.composeFault(err) {
+			f.unreadable("Compose", data, c.plain(err))
+			return f
 		}
 		w.Name = filepath.Base(c.dir)
 		f.Workloads = append(f.Workloads, w)
@@ -131,7 +132,7 @@ func composeProgram(s *types.ServiceConfig, commands map[string]string) Program 
 	p := Program{
 		Name: s.Name, Path: path, Own: s.Build != nil,
 		Grace: composeGraceOf(s, path+".stop_grace_period"),
-		// docker stop sends the image's STOPSIGNAL, or SIGTERM.
+		// docker stop sends the image's STOPSIGNAL, or SIGTERM (docs.docker.com, docker container stop, 2026).
 		Signal: Setting[string]{Value: "SIGTERM", Field: path + ".stop_signal"},
 	}
 	if s.StopSignal != "" {

@@ -36,6 +36,10 @@ func TestPartsOfComposeFiles(t *testing.T) {
 			map[string]string{"compose.yaml": base, "compose.prod.yaml": extends("compose.yaml")},
 			map[string]string{"compose.yaml": "checked", "compose.prod.yaml": "checked"},
 		},
+		"COMPOSE_FILE": {
+			map[string]string{"compose.yaml": base, "compose.prod.yaml": base, "compose.test.yaml": base, ".env": "COMPOSE_PATH_SEPARATOR=:\nCOMPOSE_FILE=compose.yaml:compose.prod.yaml\n"},
+			map[string]string{"compose.yaml": "checked", "compose.prod.yaml": "part of compose.yaml", "compose.test.yaml": "checked"},
+		},
 		"two that use each other": {
 			map[string]string{"a.yml": "services: {web: {extends: {file: b.yml, service: base}}, base: {image: a}}\n", "b.yml": "services: {web: {extends: {file: a.yml, service: base}}, base: {image: a}}\n"},
 			map[string]string{"a.yml": "checked", "b.yml": "checked"},

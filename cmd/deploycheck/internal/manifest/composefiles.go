@@ -1,7 +1,7 @@
 package manifest
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -81,8 +81,32 @@ func (c *composeFile) open(data []byte) (err error) {
 			return err
 		}
 		c.env = c.env.Merge(own)
+		c.listed(own)
 	}
 	return nil
+}
+
+// listed takes the files of COMPOSE_FILE in .env, if this is one of them: docker compose merges them in order,
+// and no override file (docs.docker.com, Compose, "Pre-defined environment variables", 2026). In a directory
+// the first one stands for all.
+func (c *composeFile) listed(env map[string]string) {
+	var paths []string
+	for path := range strings.SplitSeq(env["COMPOSE_FILE"], cmp.Or(env["COMPOSE_PATH_SEPARATOR"], string(os.PathListSeparator))) {
+		paths = append(paths, c.absolute(path))
+	}
+	own := slices.Index(paths, c.files[0].Filename)
+	if c.name == Stdin || own < 0 {
+		return
+	}
+	if own == 0 {
+		c.parts = paths[1:]
+	}
+	files := make([]types.ConfigFile, len(paths))
+	for i, path := range paths {
+		files[i].Filename = path
+	}
+	files[own] = c.files[0]
+	c.files, c.own = files, own
 }
 
 // addFirst puts the folder's first Compose file before this one, which is only a part: docker compose
@@ -189,10 +213,14 @@ func dropParts(files []File) {
 // from returns the file that sets the field, if that is not the file that is being read. Compose merges
 // the files in order, and the last one that has the field decides.
 func (c *composeFile) from(field string) string {
-	if d := c.decides(field); !d.own {
-		return filepath.Join(filepath.Dir(c.name), filepath.Base(d.file)) // they lie beside each other
+	d := c.decides(field)
+	if d.own {
+		return ""
 	}
-	return ""
+	if rel, err := filepath.Rel(c.dir, d.file); err == nil {
+		return filepath.Join(filepath.Dir(c.name), rel)
+	}
+	return d.file
 }
 
 // place returns the place of a field. It has none if another file, or a later document of this one, sets
@@ -221,19 +249,7 @@ func (c *composeFile) key(field string) finding.Place {
 	if !d.own || d.document > 1 || len(all) == 0 {
 		return finding.Place{}
 	}
-	n, p := all[0], finding.Place{}
-	for part := range strings.SplitSeq(field, ".") {
-		i := 0
-		for n.Kind == yaml.MappingNode && i < len(n.Content) && n.Content[i].Value != part {
-			i += 2
-		}
-		if n.Kind != yaml.MappingNode || i >= len(n.Content) {
-			return finding.Place{}
-		}
-		p = finding.Place{Line: n.Content[i].Line, Column: n.Content[i].Column}
-		n = n.Content[i+1]
-	}
-	return p
+	return keyOf(all[0], field)
 }
 
 // A composeSource is the place that decides the value of a field.
@@ -259,18 +275,6 @@ func (c *composeFile) decides(field string) composeSource {
 		}
 	}
 	return composeSource{own: true, document: 1}
-}
-
-func yamlNodes(data []byte) (all []*yaml.Node) {
-	for d := yaml.NewDecoder(bytes.NewReader(data)); ; {
-		var n yaml.Node
-		if err := d.Decode(&n); err != nil { // the end, or what compose-go reports
-			return all
-		}
-		if len(n.Content) > 0 {
-			all = append(all, n.Content[0])
-		}
-	}
 }
 
 // sets reports whether the value has the field, or takes it from another value: by an alias, a merge key or

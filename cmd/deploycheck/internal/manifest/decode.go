@@ -57,17 +57,21 @@ var workloads = map[[2]string]func(*Workload, json.RawMessage){
 // entry of Skipped.
 func kubernetes(name string, data []byte) File {
 	f := File{Name: name}
+	if isValues(name) {
+		f.Skipped = append(f.Skipped, "values of a chart")
+		return f
+	}
 	docs, err := documents(name, data)
 	if f.template(data, err == nil) {
 		return f
 	}
-	nodes := places(data)
+	tree := treeOf(data)
 	patched := patchedBy(name)
 	for i, doc := range docs {
-		f.object(place{document: i + 1, nodes: nodes, patched: patched}, doc)
+		f.object(place{document: i + 1, tree: tree, patched: patched}, doc)
 	}
 	if err != nil {
-		f.fail(place{document: len(docs) + 1, nodes: nodes}, false, err)
+		f.fail(place{document: len(docs) + 1, tree: tree}, false, err)
 	}
 	return f
 }
@@ -78,13 +82,17 @@ type place struct {
 	path     string          // within the document, such as items[2]; may be empty
 	lists    int             // the number of lists around it
 	items    metav1.TypeMeta // the type of the items of the innermost list
-	nodes    lookup
+	tree     tree
 	patched  string // the folder of the kustomization that uses the file as a patch
 }
 
-// lookup returns the function that finds a field of this object.
+// lookup returns the function that finds a field of this object, or the nearest one around it.
 func (p place) lookup() func(field string) finding.Place {
-	return func(field string) finding.Place { return p.nodes(p.document, join(p.path, field)) }
+	return func(field string) finding.Place { return placeOf(find(p.tree(p.document), join(p.path, field))) }
+}
+
+func (p place) key(field string) finding.Place {
+	return keyOf(p.tree(p.document), join(p.path, field))
 }
 
 // join joins two paths of fields, each of which may be empty.
@@ -105,6 +113,9 @@ func (f *File) fail(at place, api bool, err error) {
 // errNoObject is the reason why a document is not read. A document of that kind in a directory may be
 // a file of another tool.
 var errNoObject = errors.New("this is not a Kubernetes object")
+
+// errNoType is the reason why an object without apiVersion or kind is not read.
+var errNoType = errors.New("an object needs both")
 
 // foreign is the kind of an object of another tool.
 const foreign = "non-Kubernetes"
@@ -154,7 +165,7 @@ func (f *File) object(at place, doc document) {
 	case isWorkload && placeholders.MatchString(looseName(h.Metadata)):
 		f.source(at, h.Kind, looseName(h.Metadata), "its name has a placeholder: this is a template, and was not checked", "fill it in, and check the result")
 	case isWorkload:
-		w := Workload{File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata), Lookup: at.lookup()}
+		w := Workload{File: f.Name, Document: at.document, Kind: h.Kind, Name: looseName(h.Metadata), Lookup: at.lookup(), Key: at.key}
 		for _, text := range doc.duplicates {
 			w.Faults = append(w.Faults, duplicate("", text))
 		}
@@ -165,7 +176,7 @@ func (f *File) object(at place, doc document) {
 	case h.isForeign() && at.lists == 0:
 		f.Skipped = append(f.Skipped, foreign)
 	case h.APIVersion == "" || h.Kind == "":
-		f.fail(at, true, fmt.Errorf("apiVersion is %q and kind is %q: an object needs both", h.APIVersion, h.Kind))
+		f.fail(at, true, fmt.Errorf("apiVersion is %q and kind is %q: %w", h.APIVersion, h.Kind, errNoType))
 	default:
 		if err := checkKind(h.APIVersion, h.Kind); err != nil {
 			f.fail(at, true, err)
@@ -211,7 +222,7 @@ func (f *File) list(at place, doc document, items metav1.TypeMeta) {
 		return
 	}
 	for i, item := range list.Items {
-		inner := place{document: at.document, path: join(at.path, fmt.Sprintf("items[%d]", i)), lists: at.lists + 1, items: items, nodes: at.nodes}
+		inner := place{document: at.document, path: join(at.path, fmt.Sprintf("items[%d]", i)), lists: at.lists + 1, items: items, tree: at.tree}
 		f.object(inner, document{raw: item})
 	}
 }

@@ -31,14 +31,19 @@ func namedDockerfile(base string) bool {
 	return false
 }
 
-// isDockerfile recognises a Dockerfile by its name, or on standard input by its first instruction.
+// isDockerfile recognises a Dockerfile by its name. With a longer name, such as Dockerfile.dev or dockerfile.go,
+// and on standard input the first instruction decides. Actions of a template may come before it.
 func isDockerfile(name string, data []byte) bool {
-	if name != Stdin {
-		return namedDockerfile(strings.ToLower(filepath.Base(name)))
+	base := strings.ToLower(filepath.Base(name))
+	switch {
+	case base == "dockerfile" || base == "containerfile":
+		return true
+	case name != Stdin && !namedDockerfile(base):
+		return false
 	}
-	for line := range bytes.Lines(data) {
+	for line := range bytes.Lines(bytes.TrimPrefix(data, []byte("\ufeff"))) {
 		line = bytes.TrimSpace(line)
-		if len(line) > 0 && line[0] != '#' {
+		if len(line) > 0 && line[0] != '#' && line[0] != '{' {
 			first := strings.ToUpper(string(bytes.Fields(line)[0]))
 			return first == "FROM" || first == "ARG"
 		}
@@ -51,7 +56,7 @@ func dockerfile(name string, data []byte) File {
 	f := File{Name: name}
 	stages, metaArgs, err := parseDockerfile(data)
 	if err != nil {
-		f.Errs = append(f.Errs, &Error{File: name, Err: err})
+		f.unreadable("Dockerfile", data, err)
 		return f
 	}
 	lines := map[string]int{}
@@ -70,6 +75,7 @@ func dockerfile(name string, data []byte) File {
 	for _, stage := range line(stages) {
 		i.stage(stage)
 	}
+	// Without STOPSIGNAL the signal is SIGTERM (Dockerfile reference, STOPSIGNAL, BuildKit 0.31).
 	p := Program{Own: true, Only: true, Signal: Setting[string]{Value: "SIGTERM", Field: "STOPSIGNAL"}, Command: i.command(), Env: i.env}
 	if i.stopSignal != nil {
 		p.Signal = signal("STOPSIGNAL", *i.stopSignal)

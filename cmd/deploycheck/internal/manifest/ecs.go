@@ -1,8 +1,10 @@
 package manifest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -39,13 +41,15 @@ func isECS(_ string, data []byte) bool {
 		}
 		return strings.Contains(string(data), `"containerDefinitions"`) // a broken one, or a template
 	}
-	var list []struct {
-		Name, Image  *string
-		EntryPoint   json.RawMessage
-		PortMappings json.RawMessage
+	var list []map[string]json.RawMessage
+	if json.Unmarshal(data, &list) != nil || len(list) == 0 || list[0]["name"] == nil || list[0]["image"] == nil {
+		return false
 	}
-	return json.Unmarshal(data, &list) == nil && len(list) > 0 && list[0].Name != nil && list[0].Image != nil
+	return slices.ContainsFunc(ecsMarks, func(name string) bool { return list[0][name] != nil })
 }
+
+// ecsMarks tell a list of container definitions from another list of things that have a name and an image.
+var ecsMarks = []string{"command", "cpu", "entryPoint", "environment", "essential", "logConfiguration", "memory", "memoryReservation", "portMappings", "stopTimeout"}
 
 // An ecsTask has the parts of a task definition that matter. A strictJSON has checked the types.
 type ecsTask struct {
@@ -80,7 +84,7 @@ func ecs(name string, data []byte) File {
 		f.Errs = append(f.Errs, &Error{File: name, Err: asTemplate(err, data)})
 		return f
 	}
-	w := Workload{File: name, Document: 1, Kind: "ECS", Lookup: root.place, Key: root.key}
+	w := Workload{File: name, Document: 1, Kind: "ECS", Name: filepath.Base(name)}
 	path := ""
 	task := root.member("taskDefinition")
 	switch {
@@ -92,6 +96,7 @@ func ecs(name string, data []byte) File {
 	default:
 		task = root
 	}
+	w.Lookup, w.Key = root.place, root.key
 	s := strictJSON{workload: &w, name: ecsName, fix: "correct its name, which is case-sensitive, or move it: the AWS CLI rejects the task definition"}
 	s.check(task, reflect.TypeFor[types.TaskDefinition](), path)
 	w.withoutTags(path)
@@ -103,7 +108,7 @@ func ecs(name string, data []byte) File {
 		f.Workloads = append(f.Workloads, w)
 		return f
 	}
-	w.Name = t.Family
+	w.Name = cmp.Or(t.Family, w.Name)
 	w.ecsCompatibilities(t.Requires, join(path, "requiresCompatibilities"))
 	for i := range t.All {
 		w.Programs = append(w.Programs, w.ecsProgram(&t, i, join(path, fmt.Sprintf("containerDefinitions[%d]", i))))
@@ -141,7 +146,8 @@ func (w *Workload) ecsProgram(t *ecsTask, i int, path string) Program {
 	p := Program{
 		Name: c.Name, Path: path,
 		Grace: w.ecsGrace(t, c, path+".stopTimeout"),
-		// The agent stops a container as docker stop does: with the image's STOPSIGNAL, or SIGTERM.
+		// The agent sends the image's STOPSIGNAL, or SIGTERM (documentation of StopTask,
+		// aws-sdk-go-v2/service/ecs 1.105).
 		Signal:  Setting[string]{Value: "SIGTERM", Field: "STOPSIGNAL of the image"},
 		Command: argv(path+".command", c.LinuxParameters.Init, c.EntryPoint, c.Command),
 	}

@@ -49,7 +49,7 @@ func fly(name string, data []byte) File {
 			line, _ := syntax.Position()
 			err = fmt.Errorf("line %d: %w", line, err)
 		}
-		f.Errs = append(f.Errs, &Error{File: name, Err: err})
+		f.unreadable("Fly", data, err)
 		return f
 	}
 	if len(o) == 0 {
@@ -91,7 +91,10 @@ func fly(name string, data []byte) File {
 		}
 		w.Programs = append(w.Programs, p)
 	}
-	if len(w.Programs) == 0 {
+	switch {
+	case w.Has(finding.WrongType):
+		w.Programs = nil // flyctl rejects the file
+	case len(w.Programs) == 0:
 		base.Only = true
 		w.Programs = append(w.Programs, base)
 	}

@@ -178,7 +178,7 @@ func (n *jsonNode) key(path string) (p finding.Place) {
 		}
 		for _, m := range n.members {
 			if strings.EqualFold(m.key, part) {
-				next, p = m.value, finding.Place{Line: m.line, Column: m.column}
+				next, p = m.value, finding.Place{Line: m.line, Column: m.column, Text: m.key}
 			}
 		}
 		if next == nil {

@@ -63,20 +63,17 @@ type Workload struct {
 	// Lookup finds a field in the file. It is nil if the reader knows no places.
 	Lookup func(field string) finding.Place
 	// Key finds the key of a field that the file has, so that another field can be written before it.
-	// It is nil if Lookup finds the keys.
+	// It is nil if the reader knows no keys.
 	Key func(field string) finding.Place
 }
 
-// Before returns the place where a new field can be written before the field. It has no column if there is
-// none.
-func (w *Workload) Before(field string) finding.Place {
-	switch {
-	case field == "":
+// KeyPlace returns the place of the key of a field, if the file has the field at this place. Its text is the
+// key. It has no column if nothing can be written before it.
+func (w *Workload) KeyPlace(field string) finding.Place {
+	if field == "" || w.Key == nil {
 		return finding.Place{}
-	case w.Key != nil:
-		return w.Key(field)
 	}
-	return w.Place(field)
+	return w.Key(field)
 }
 
 // Place returns the place of a field, or of the nearest field around it that the file has.

@@ -36,8 +36,12 @@ var nomadStop = []string{"KillTimeout", "KillSignal", "ShutdownDelay"}
 
 var nomadContainers = []string{"docker", "podman"}
 
+// ignoresSignal is the driver that always leaves the signal to the container (StopTask in driver.go of
+// nomad-driver-podman, July 2026).
+const ignoresSignal = "podman"
+
 // hclJob matches the beginning of a job in HCL.
-var hclJob = regexp.MustCompile(`(?m)^\s*job\s+"?[^\s"]+"?\s*\{`)
+var hclJob = regexp.MustCompile(`(?m)^\s*job\s+("[^"\n]*"|[^\s"]+)\s*\{`)
 
 // isHCL reports whether this is a job in HCL.
 func isHCL(data []byte) bool { return !isObject(data) && hclJob.Match(data) }
@@ -80,7 +84,7 @@ func nomad(name string, data []byte) File {
 		if name == Stdin {
 			from, base = "web.nomad", "job"
 		}
-		f.source(place{nodes: places(nil)}, "Nomad", base, "this is a job in HCL: nothing in it was checked", "convert it, and check the result: nomad job run -output "+from+" | deploycheck -")
+		f.source(place{tree: treeOf(nil)}, "Nomad", base, "this is a job in HCL: nothing in it was checked", "convert it, and check the result: nomad job run -output "+from+" | deploycheck -")
 		return f
 	}
 	root, err := jsonTree(data)
@@ -181,7 +185,7 @@ func nomadTask(task *api.Task, path string) Program {
 	} else {
 		p.Signal.Fixed = true
 	}
-	if task.KillSignal != "" {
+	if task.KillSignal != "" && task.Driver != ignoresSignal {
 		p.Signal = signal(path+".KillSignal", task.KillSignal)
 	}
 	init, _ := task.Config["init"].(bool)

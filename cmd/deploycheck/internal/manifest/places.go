@@ -12,28 +12,53 @@ import (
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 )
 
-// A lookup finds a field of a document, or the nearest one around it.
-type lookup func(document int, field string) finding.Place
+// A tree returns a document of a YAML or JSON file, or an empty node.
+type tree func(document int) *yaml.Node
 
-// places returns a lookup in a YAML or JSON file. It parses the file again when it is first called,
-// since most files have no findings, and the parser that Kubernetes uses has no places.
-func places(data []byte) lookup {
-	documents := sync.OnceValue(func() (all []*yaml.Node) {
-		for d := yaml.NewDecoder(bytes.NewReader(data)); ; {
-			var n yaml.Node
-			if err := d.Decode(&n); err != nil { // the end, or what the other parser reports
-				return all
-			}
-			all = append(all, &n)
+// treeOf parses the file again when the tree is first used, since most files have no findings, and the parser
+// that Kubernetes uses has no places.
+func treeOf(data []byte) tree {
+	documents := sync.OnceValue(func() []*yaml.Node { return yamlNodes(data) })
+	return func(document int) *yaml.Node {
+		if all := documents(); document >= 1 && document <= len(all) {
+			return all[document-1]
 		}
-	})
-	return func(document int, field string) finding.Place {
-		all := documents()
-		if document < 1 || document > len(all) || len(all[document-1].Content) == 0 {
+		return &yaml.Node{}
+	}
+}
+
+// yamlNodes returns the content of each document, up to the first error. That of an empty document is empty.
+func yamlNodes(data []byte) (all []*yaml.Node) {
+	for d := yaml.NewDecoder(bytes.NewReader(data)); ; {
+		var n yaml.Node
+		if err := d.Decode(&n); err != nil { // the end, or what the other parser reports
+			return all
+		}
+		all = append(all, append(n.Content, &yaml.Node{})[0])
+	}
+}
+
+// keyOf returns the place of the key that the path ends with. It has none if an alias or a merge key is on
+// the way: the value belongs to another place, too.
+func keyOf(n *yaml.Node, path string) (p finding.Place) {
+	for part := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {
+		if strings.HasPrefix(part, "[") {
+			if n = child(n, part); n == nil {
+				return finding.Place{}
+			}
+			continue
+		}
+		i := 0
+		for n.Kind == yaml.MappingNode && i < len(n.Content) && n.Content[i].Value != part {
+			i += 2
+		}
+		if n.Kind != yaml.MappingNode || i >= len(n.Content) {
 			return finding.Place{}
 		}
-		return placeOf(find(all[document-1].Content[0], field))
+		p = finding.Place{Line: n.Content[i].Line, Column: n.Content[i].Column, Text: part}
+		n = n.Content[i+1]
 	}
+	return p
 }
 
 func placeOf(n *yaml.Node) finding.Place {

@@ -65,7 +65,8 @@ func (w *Workload) container(c *corev1.Container, path string) Program {
 	return p
 }
 
-// grace is the effective grace period of the pod. The API server replaces a negative one by 1 s.
+// grace is the effective grace period of the pod. The API server replaces a negative one by 1 s
+// (kubernetes#115606).
 func (w *Workload) grace() Setting[time.Duration] {
 	field := w.PodPath() + ".terminationGracePeriodSeconds"
 	g := Setting[time.Duration]{

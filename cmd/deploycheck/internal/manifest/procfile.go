@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -18,8 +19,19 @@ func namedProcfile(base string) bool {
 	return base == "procfile" || strings.HasPrefix(base, "procfile.")
 }
 
-func isProcfile(name string, _ []byte) bool {
-	return namedProcfile(strings.ToLower(filepath.Base(name)))
+// isProcfile recognises a Procfile by its name. With a longer name, such as Procfile.dev or procfile.go, the
+// first line decides.
+func isProcfile(name string, data []byte) bool {
+	base := strings.ToLower(filepath.Base(name))
+	if base == "procfile" || !namedProcfile(base) {
+		return base == "procfile"
+	}
+	for line := range bytes.Lines(data) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return processType.Match(line)
+		}
+	}
+	return false
 }
 
 // processType matches a line of a Procfile (devcenter.heroku.com, procfile, 2025).
@@ -39,7 +51,7 @@ func procfile(name string, data []byte) File {
 		}
 		m := processType.FindStringSubmatch(line)
 		if m == nil {
-			f.Errs = append(f.Errs, &Error{File: name, Err: fmt.Errorf("line %d: want a process type, a colon and a command, such as web: /app", number)})
+			f.unreadable("Procfile", data, fmt.Errorf("line %d: want a process type, a colon and a command, such as web: /app", number))
 			return f
 		}
 		process := m[1]

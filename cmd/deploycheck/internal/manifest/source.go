@@ -73,7 +73,11 @@ func isFile(path string) bool {
 
 func readFile(path, kind string) File {
 	data, err := os.ReadFile(path)
-	return decode(path, kind, data, err)
+	f := decode(path, kind, data, err)
+	if err == nil && len(f.Errs) > 0 && isOther(path, kind, data) && !isManifest(strings.ToLower(filepath.Base(path))) {
+		return failed(path, errors.New("the kind of this file is not known by its name and content: name it with -kind"))
+	}
+	return f
 }
 
 // found reads a file that was found in a directory. It skips the files of other tools, such as lists in
@@ -81,18 +85,28 @@ func readFile(path, kind string) File {
 func found(path, kind string) File {
 	data, err := os.ReadFile(path)
 	f := decode(path, kind, data, err)
-	if err != nil || len(f.Errs) == 0 || kind != "" || readerOf(path, kind, data).kind != kubernetesKind || manifestLike.Match(data) {
+	if err != nil || len(f.Errs) == 0 || !isOther(path, kind, data) {
 		return f
 	}
-	numbered := bytes.Contains(data, []byte("apiVersion"))
-	if numbered || strings.EqualFold(filepath.Ext(path), ".json") || errors.Is(f.Errs[0], errNoObject) {
+	first := f.Errs[0]
+	switch {
+	case !isManifest(strings.ToLower(filepath.Base(path))), strings.EqualFold(filepath.Ext(path), ".json"),
+		bytes.Contains(data, []byte("apiVersion")), errors.Is(first, errNoObject), errors.Is(first, errNoType) && !podLike.Match(data):
 		return File{Name: path, Skipped: []string{foreign}}
 	}
 	return f
 }
 
+// isOther reports whether no reader recognised the file, and it does not look like a manifest.
+func isOther(path, kind string, data []byte) bool {
+	return kind == "" && readerOf(path, kind, data).kind == kubernetesKind && !manifestLike.Match(data)
+}
+
 // manifestLike matches text that may be a manifest. Other tools number their apiVersion.
 var manifestLike = regexp.MustCompile(`apiVersion"?\s*:\s*"?[^\s"0-9]`)
+
+// podLike matches text that may be a manifest without its apiVersion.
+var podLike = regexp.MustCompile(`(?m)^kind\s*:|\bcontainers\s*:`)
 
 func decode(name, kind string, data []byte, err error) File {
 	if err != nil {

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -46,6 +47,10 @@ func systemd(name string, data []byte) File {
 		f.Skipped = append(f.Skipped, "D-Bus service")
 		return f
 	}
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")) {
+		f.Skipped = append(f.Skipped, "service in XML, such as Avahi's")
+		return f
+	}
 	if isDropIn(name) { // the unit is checked with it
 		f.Skipped = append(f.Skipped, "drop-in of "+strings.TrimSuffix(filepath.Base(filepath.Dir(name)), ".d"))
 		return f
@@ -55,11 +60,14 @@ func systemd(name string, data []byte) File {
 		u.Name = "unit"
 	}
 	if err := u.read(name, data); err != nil {
-		f.Errs = append(f.Errs, &Error{File: name, Err: err})
+		f.unreadable("Systemd", data, err)
 		return f
 	}
 	u.Lookup = u.place
 	u.program()
+	if i := slices.IndexFunc(u.Faults, func(f finding.Finding) bool { return f.Code == finding.NotRendered }); i >= 0 {
+		u.Faults, u.Programs = u.Faults[i:i+1], nil
+	}
 	f.Workloads = append(f.Workloads, u.Workload)
 	return f
 }
@@ -145,6 +153,8 @@ func (u *unitFile) scalar(want string, valid func(value string) bool, keys ...st
 		case valid(s.value):
 			last, ok = s, true
 			u.chosen[s.key] = s
+		case placeholders.MatchString(s.value):
+			u.Faults = append(u.Faults, placeholderFault(s.key, s.value))
 		default:
 			u.faultAt(finding.WrongType, s, fmt.Sprintf("%s=%s is not %s: systemd ignores the line", s.key, s.value, want), "correct it, or remove the line")
 		}
@@ -180,6 +190,9 @@ func (u *unitFile) program() {
 		also := signal("RestartKillSignal", s.value)
 		also.From = u.from(s)
 		p.Also = append(p.Also, also)
+	}
+	if s, ok := u.scalar("yes or no", isBoolean, "SendSIGHUP"); ok && !isFalse(s.value) { // right after KillSignal
+		p.Also = append(p.Also, Setting[string]{Value: "SIGHUP", Text: "SIGHUP", Field: "SendSIGHUP", From: u.from(s)})
 	}
 	if command, ok := u.last("ExecStart"); ok && mode != "control-group" { // all processes get the signal in a control group
 		p.Command = Setting[[]string]{Value: execWords(command.value), Text: command.value, Field: "ExecStart"}
@@ -235,19 +248,17 @@ func isFalse(value string) bool {
 	return slices.Contains([]string{"0", "no", "n", "false", "f", "off"}, strings.ToLower(value))
 }
 
+// killMode reads KillMode. An empty value is the default (config_parse_kill_mode in
+// src/core/load-fragment.c, systemd 258).
 func (u *unitFile) killMode() string {
-	s, ok := u.last("KillMode")
-	switch {
-	case !ok:
-		return killModes[0]
-	case !slices.Contains(killModes, s.value):
-		u.faultAt(finding.WrongType, s, "KillMode="+s.value+" does not exist: systemd ignores it", "write control-group, mixed or process")
-		return killModes[0]
-	case s.value == "none":
+	s, _ := u.scalar("control-group, mixed, process or none", isKillMode, "KillMode")
+	if s.value == "none" {
 		u.faultAt(finding.KillMode, s, "KillMode=none: systemd sends no signal, so the program is not told to stop, and is left running", "remove KillMode, or write KillMode=mixed")
 	}
-	return s.value
+	return cmp.Or(s.value, killModes[0])
 }
+
+func isKillMode(value string) bool { return value == "" || slices.Contains(killModes, value) }
 
 // notify adds a note on Type=notify: with package sdnotify TimeoutStopSec is no fixed limit.
 func (u *unitFile) notify() {
@@ -258,17 +269,29 @@ func (u *unitFile) notify() {
 
 // restart finds an exit status of a clean stop that makes systemd start the program again.
 func (u *unitFile) restart() {
-	s, ok := u.last("RestartForceExitStatus")
-	if ok && slices.Contains(strings.Fields(s.value), "0") {
-		u.faultAt(finding.RestartAfterStop, s, "RestartForceExitStatus has 0, the status of a clean stop: systemd starts the program again, unless systemctl stopped it", "remove 0")
+	for _, s := range u.values("RestartForceExitStatus") { // each line adds to the list
+		if status := cleanStatus(s.value); status != "" {
+			u.faultAt(finding.RestartAfterStop, s, "RestartForceExitStatus has "+status+", the status of a clean stop: systemd starts the program again, unless systemctl stopped it", "remove it")
+		}
 	}
+}
+
+// cleanStatus returns the exit status 0 or its name (systemd.exec(5), "Process Exit Codes"), if one of them is
+// in the list.
+func cleanStatus(list string) string {
+	for _, status := range strings.Fields(list) {
+		if status == "0" || status == "SUCCESS" {
+			return status
+		}
+	}
+	return ""
 }
 
 // sections are those of a service unit (systemd.service(5), systemd 258).
 var sections = []string{"Unit", "Service", "Install"}
 
 // stopKeys are the keys of [Service] that matter here and are long enough to be misspelt.
-var stopKeys = []string{"TimeoutStopSec", "TimeoutSec", "KillMode", "KillSignal", "RestartKillSignal", "SendSIGKILL", "ExecStart", "ExecStop", "Environment", "RestartForceExitStatus"}
+var stopKeys = []string{"TimeoutStopSec", "TimeoutSec", "KillMode", "KillSignal", "RestartKillSignal", "SendSIGKILL", "SendSIGHUP", "ExecStart", "ExecStop", "Environment", "RestartForceExitStatus"}
 
 // otherKeys are near to one of stopKeys, and exist (systemd.service(5), systemd.exec(5), systemd 258).
 var otherKeys = []string{"TimeoutStartSec", "TimeoutAbortSec", "RestartSec", "ExecStopPost", "ExecReload", "ExecStartPre", "ExecStartPost"}
@@ -314,14 +337,4 @@ func killSignal(argv []string) (name string, ok bool) {
 		}
 	}
 	return name, true
-}
-
-// execWords splits a command, without the prefixes that systemd has for it (systemd.service(5)). With |
-// a shell runs it.
-func execWords(value string) []string {
-	line := strings.TrimLeft(value, "@-:+!|")
-	if strings.Contains(value[:len(value)-len(line)], "|") {
-		return []string{"sh", "-c", line}
-	}
-	return splitWords(line)
 }

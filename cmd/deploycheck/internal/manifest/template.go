@@ -31,13 +31,27 @@ func (f *File) template(data []byte, isYAML bool) bool {
 	if chart == "" && (isYAML || !action.Match(data)) {
 		return false
 	}
-	f.source(place{nodes: places(nil)}, "Template", filepath.Base(f.Name), "this is a template: nothing in it was checked", renderChart(chart))
+	f.source(place{tree: treeOf(nil)}, "Template", filepath.Base(f.Name), "this is a template: nothing in it was checked", renderChart(chart))
 	return true
 }
 
 // action matches an action of a template at a place where YAML has no text: at the beginning of a line,
 // or as a value without quotes.
 var action = regexp.MustCompile(`(?m)(^|: +|- +)[ \t]*\{\{`)
+
+// anyTemplate matches what only a template has, in files that are not YAML either: an action as a value, or a
+// statement.
+var anyTemplate = regexp.MustCompile(action.String() + `|(?m)^[ \t]*(\{%|\w+[ \t]*=[ \t]*\{\{|FROM[ \t]+\{\{)`)
+
+// unreadable adds the error of the parser, or the file as a template if it looks like one.
+func (f *File) unreadable(kind string, data []byte, err error) {
+	if !anyTemplate.Match(data) {
+		f.Errs = append(f.Errs, &Error{File: f.Name, Err: err})
+		return
+	}
+	f.source(place{tree: treeOf(nil)}, kind, filepath.Base(f.Name), "this is a template: nothing in it was checked",
+		"render it, and check the result: deploycheck -kind "+strings.ToLower(kind)+" - reads standard input")
+}
 
 func renderChart(chart string) string {
 	if chart == "" {
@@ -69,6 +83,12 @@ func ofChart(dir string) bool {
 	return err == nil
 }
 
+// isValues reports whether the file has the values of a chart beside it.
+func isValues(name string) bool {
+	_, err := os.Stat(filepath.Join(filepath.Dir(name), "Chart.yaml"))
+	return err == nil && strings.HasPrefix(filepath.Base(name), "values")
+}
+
 // isChart reports whether the file describes a chart.
 func isChart(name string) bool { return filepath.Base(name) == "Chart.yaml" }
 
@@ -82,7 +102,7 @@ func (f *File) chart(at place, raw json.RawMessage) {
 }
 
 // placeholders matches the placeholders of template languages in a value.
-var placeholders = regexp.MustCompile(`\{\{|\$[{(A-Za-z_]|\(\(|\[\[|<%|^<.*>$`)
+var placeholders = regexp.MustCompile(`\{\{|\$[{(A-Za-z_]|\(\(|\[\[|<%|^<.*>$|^@\w+@$`)
 
 // unrendered returns the placeholder that is the value of the field, which is an error in the type.
 func unrendered(raw json.RawMessage, field string) (value string, ok bool) {

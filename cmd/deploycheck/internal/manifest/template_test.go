@@ -30,6 +30,7 @@ func TestSources(t *testing.T) {
 		"a template":                      {map[string]string{"a.yaml": helm}, []string{"a.yaml Template/a.yaml helm template CHART"}},
 		"braces in a string":              {map[string]string{"a.yaml": strings.Replace(whole, "image: app", `image: app, args: ["{{.Name}}"]`, 1)}, []string{"a.yaml Deployment/web manifest"}},
 		"a chart":                         {map[string]string{"c/Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.0.0\n", "c/templates/web.yaml": helm, "c/charts/x/templates/x.yaml": helm}, []string{"c/Chart.yaml Chart/shop helm template DIR/c"}},
+		"the values of a chart":           {map[string]string{"c/Chart.yaml": "apiVersion: v2\nname: shop\n", "c/values.yaml": "kind: CronJob\n", "c/values-prod.yaml": "apiVersion: v1\n"}, []string{"c/Chart.yaml Chart/shop helm template DIR/c"}},
 		"templates that are no chart's":   {map[string]string{"c/templates/web.yaml": whole}, []string{"c/templates/web.yaml Deployment/web manifest"}},
 		"a kustomization with patches":    {map[string]string{"kustomization.yaml": "kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\npatches: [{patch: x}]\n"}, []string{"kustomization.yaml Kustomization/ kustomize build DIR"}},
 		"a kustomization without a kind":  {map[string]string{"Kustomization": "components: [../a]\n"}, []string{"Kustomization Kustomization/ kustomize build DIR"}},

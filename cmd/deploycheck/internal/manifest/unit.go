@@ -176,3 +176,13 @@ func splitWords(line string) []string {
 	}
 	return all
 }
+
+// execWords splits a command, without the prefixes that systemd has for it (systemd.service(5)). With |
+// a shell runs it.
+func execWords(value string) []string {
+	line := strings.TrimLeft(value, "@-:+!|")
+	if strings.Contains(value[:len(value)-len(line)], "|") {
+		return []string{"sh", "-c", line}
+	}
+	return splitWords(line)
+}
