@@ -126,7 +126,8 @@ func parseOptions(args []string, stdin io.Reader, help io.Writer) (*options, err
 	}
 	o.budget = p.with(flags).budget()
 	o.budget.Grace = p.limit() // flags change what is required, not the program's grace period
-	o.budget.FromEnvironment = flags.Drain == nil && (or(p.Source, "") == "environment" || or(p.Source, "") == "default")
+	o.budget.FixedDrain = flags.Drain != nil
+	o.budget.FromEnvironment = !o.budget.FixedDrain && (or(p.Source, "") == "environment" || or(p.Source, "") == "default")
 	if flags.Delay != nil {
 		o.budget.DelayVariable = ""
 	}

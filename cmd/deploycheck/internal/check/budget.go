@@ -27,8 +27,10 @@ type Budget struct {
 	// follow from it.
 	FromEnvironment bool
 	// DelayVariable is the variable that sets the program's delay, if there is one. Where a
-	// manifest sets it, Delay and Drain follow from it.
+	// manifest sets it, Delay follows from it, and Drain unless it is fixed.
 	DelayVariable string
+	// FixedDrain is true if Drain is known in itself, and does not follow from Grace.
+	FixedDrain bool
 	// Delay is how long the program keeps serving after the request to stop. Then it takes
 	// Drain to stop its tasks, and Cleanup to run its handlers.
 	Delay, Drain, Cleanup time.Duration
@@ -60,6 +62,12 @@ func OwnGrace(total, sleep time.Duration) time.Duration {
 func (s *subject) inEnvironment() Budget {
 	b := s.budget
 	delay, delaySet := s.delay()
+	if b.FixedDrain {
+		if delaySet {
+			b.Delay = delay
+		}
+		return b
+	}
 	own := b.Grace
 	if total, ok := s.seconds(graceVariable); b.FromEnvironment && ok {
 		sleep, _ := s.seconds(sleepVariable)

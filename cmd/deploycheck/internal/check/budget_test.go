@@ -30,6 +30,7 @@ func TestTheEnvironmentOfTheManifest(t *testing.T) {
 		"the delay":                              {literal("DELAY", "1s"), ofPlan, 1, 24, 0, false},
 		"the delay in seconds":                   {literal("DELAY", "1.5"), fixed, 1.5, 23.5, 0, false},
 		"a delay of more than half":              {literal("DELAY", "20s"), ofPlan, 12.5, 12.5, 0, false},
+		"the delay, and a drain that is fixed":   {literal(graceVar, "30") + ", " + literal("DELAY", "30s"), func(b *check.Budget) { fixed(b); b.FixedDrain = true }, 30, 20, 0, false},
 		"no delay":                               {literal("DELAY", "0s"), ofPlan, 0, 25, 0, false},
 		"an empty delay":                         {literal("DELAY", ""), ofPlan, 5, 20, 0, false},
 		"an invalid delay":                       {literal("DELAY", "5 s"), ofPlan, 5, 20, 0, true},

@@ -70,7 +70,7 @@ func isCompose(name string, data []byte) bool {
 // and the variables of the environment, and with the services of all profiles.
 func compose(name string, data []byte) File {
 	f := File{Name: name}
-	c := composeFile{name: name}
+	c := composeFile{name: name, trees: map[string][]*yaml.Node{}}
 	if first := c.partOf(); first != "" {
 		f.Skipped = append(f.Skipped, "override of "+first)
 		return f

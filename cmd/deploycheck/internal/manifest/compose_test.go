@@ -1,8 +1,11 @@
 package manifest_test
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -66,6 +69,30 @@ func TestPartsOfComposeFiles(t *testing.T) {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// The time grows with the number of services, and not with its square: a second or two. The bound allows for the
+// race detector on a machine under load.
+func TestAComposeFileWithManyServices(t *testing.T) {
+	var data strings.Builder
+	data.WriteString("services:\n")
+	for i := range 1000 {
+		fmt.Fprintf(&data, "  s%d:\n    build: .\n    ports: [\"80:80\"]\n    environment: {A: \"1\"}\n", i)
+	}
+	const bound = 2 * time.Minute
+	start := time.Now()
+	f := manifest.Decode("compose.yaml", "", []byte(data.String()))
+	if len(f.Workloads) != 1 || len(f.Workloads[0].Programs) != 1000 {
+		t.Fatalf("%+v, want 1000 programs", f)
+	}
+	for _, p := range f.Workloads[0].Programs {
+		if f.Workloads[0].Place(p.Path).Line == 0 {
+			t.Errorf("%s has no place", p.Path)
+		}
+	}
+	if took := time.Since(start); took > bound {
+		t.Errorf("took %v, want at most %v", took, bound)
 	}
 }
 

@@ -30,7 +30,8 @@ type composeFile struct {
 	files []types.ConfigFile
 	own   int // the index of the file that is being read
 	env   types.Mapping
-	parts []string // the files that the services extend, and those that are included
+	parts []string                // the files that the services extend, and those that are included
+	trees map[string][]*yaml.Node // the documents of the files that were asked for, by name
 }
 
 // partOf returns the file that the override file belongs to, if this is one.
@@ -227,7 +228,7 @@ func (c *composeFile) from(field string) string {
 // the field.
 func (c *composeFile) place(field string) finding.Place {
 	d := c.decides(field)
-	all := yamlNodes(c.files[c.own].Content)
+	all := c.tree(c.own)
 	if !d.own || d.document > 1 || len(all) == 0 {
 		return finding.Place{}
 	}
@@ -245,7 +246,7 @@ func (c *composeFile) place(field string) finding.Place {
 // key returns the place of the key of a field that the file itself has.
 func (c *composeFile) key(field string) finding.Place {
 	d := c.decides(field)
-	all := yamlNodes(c.files[c.own].Content)
+	all := c.tree(c.own)
 	if !d.own || d.document > 1 || len(all) == 0 {
 		return finding.Place{}
 	}
@@ -263,11 +264,7 @@ type composeSource struct {
 // that is being read.
 func (c *composeFile) decides(field string) composeSource {
 	for i := len(c.files) - 1; i >= 0; i-- {
-		data := c.files[i].Content
-		if data == nil {
-			data, _ = os.ReadFile(c.files[i].Filename) // compose-go has read it already
-		}
-		all := yamlNodes(data)
+		all := c.tree(i)
 		for j := len(all) - 1; j >= 0; j-- {
 			if sets(all[j], field) {
 				return composeSource{c.files[i].Filename, i == c.own, j + 1}
@@ -275,6 +272,21 @@ func (c *composeFile) decides(field string) composeSource {
 		}
 	}
 	return composeSource{own: true, document: 1}
+}
+
+// tree returns the documents of a file. A file may have many services, so it is parsed once.
+func (c *composeFile) tree(i int) []*yaml.Node {
+	file := &c.files[i]
+	all, ok := c.trees[file.Filename]
+	if !ok {
+		data := file.Content
+		if data == nil {
+			data, _ = os.ReadFile(file.Filename) // compose-go has read it already
+		}
+		all = yamlNodes(data)
+		c.trees[file.Filename] = all
+	}
+	return all
 }
 
 // sets reports whether the value has the field, or takes it from another value: by an alias, a merge key or
