@@ -50,9 +50,10 @@ type StepBegan struct {
 	Budget     time.Duration // the time from Start after which it is abandoned
 }
 
-// StepEnded is emitted when a step has ended, was abandoned, or was skipped. If a step fails before
-// a stop is requested, there is an event, but the report has the step only if it is a task with
-// group.MayFail. Before t0 the event's Start is 0.
+// StepEnded is emitted when a step has ended, was abandoned, or was skipped. Before a stop is
+// requested, it is emitted only for a step that fails, and for a task that ends before it has started.
+// Of these the report has only the failures of tasks with group.MayFail. Before t0 the event's Start
+// is 0.
 type StepEnded struct {
 	Step
 	excused bool // its Status has the text of an excused error

@@ -93,7 +93,8 @@ func (c *Coordinator) stepBegan(n *tree.Node) {
 }
 
 // stepEnded records the outcome of n. It leaves out steps that end without a failure before the stop,
-// holds that are released before they were told to stop, and tasks that never ran.
+// holds that are released before they were told to stop, and tasks that never ran. But if a task ends
+// before it has started, the program may be ready now, and only this event says so.
 func (c *Coordinator) stepEnded(n *tree.Node) {
 	restarts, _ := n.Restarts()
 	neverRan := !n.Started() && restarts == 0
@@ -101,7 +102,7 @@ func (c *Coordinator) stepEnded(n *tree.Node) {
 	switch {
 	case n.Record > 0:
 		s = &c.steps[n.Record-1]
-	case n.Outcome == tree.OK && (!c.recording() || n.Kind == tree.Hold || neverRan):
+	case n.Outcome == tree.OK && (!c.recording() && !n.NeverStarted() || n.Kind == tree.Hold || neverRan):
 		return
 	case c.recording():
 		s = c.record(n)
@@ -119,7 +120,7 @@ func (c *Coordinator) stepEnded(n *tree.Node) {
 	if n.Outcome != tree.OK {
 		c.explain(s, n)
 	}
-	if c.phase <= active && n.MayFail() && !n.HasCloser() {
+	if c.phase <= active && n.Outcome != tree.OK && n.MayFail() && !n.HasCloser() {
 		c.keepEarly(*s, n.Start)
 	}
 	if n.Outcome != tree.OK || n.Excused() != "" || c.out.wantsAll() {

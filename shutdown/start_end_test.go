@@ -3,6 +3,7 @@ package shutdown_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -52,6 +53,51 @@ func TestATaskThatNeverStartedHasNoWarmed(t *testing.T) {
 			t.Errorf("the log says that a step has started:\n%s", p.log)
 		}
 	})
+}
+
+// main has called Started, so the program is ready when the worker has ended. Nothing else says so.
+func TestATaskThatIsShutDownInItsStartHasAnEvent(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		task func(context.Context) error
+		opts []group.Option
+		at   time.Duration
+	}{
+		{"while it runs", obey, []group.Option{group.Warmup(0)}, 5 * s},
+		{"and answers a second later", func(ctx context.Context) error { <-ctx.Done(); time.Sleep(s); return nil }, []group.Option{group.Warmup(0)}, 6 * s},
+		{"with MayFail", obey, []group.Option{group.Warmup(0), group.MayFail()}, 5 * s},
+		{"while it waits to be called again", fails(errTask), []group.Option{group.Warmup(0), group.Restart(group.Policy{Initial: time.Minute})}, 5 * s},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(p *bubble) {
+				p.Warmup = time.Minute
+				var events journal
+				p.Observe = func(e shutdown.Event) {
+					switch e := e.(type) {
+					case shutdown.Warmed:
+						events.add(fmt.Sprint(p.now(), " ", e.Name, " has started, ready: ", p.Ready()))
+					case shutdown.StepEnded:
+						if e.Name == "worker" {
+							events.add(fmt.Sprint(p.now(), " ", e.Name, " is ", e.Outcome, " at ", e.Start, ", ready: ", p.Ready()))
+						}
+					}
+				}
+				p.at(time.Minute, func() { p.Stop(nil) })
+				r := p.runs(func(ctx context.Context) error {
+					var g group.Group
+					worker := g.Go("worker", tt.task, tt.opts...)
+					g.Go("other", obey)
+					p.at(s, func() { group.Started(ctx) })
+					p.at(5*s, func() { _ = worker.Shutdown(context.Background()) })
+					return g.Run(ctx)
+				})
+				events.want(t, "1s main has started, ready: false", fmt.Sprintf("%v worker is ok at 0s, ready: true", tt.at))
+				if r.Err() != nil || hasStep(r, "worker") || !hasStep(r, "other") {
+					t.Errorf("Err = %v; want nil, and a line for the other task alone:\n%v", r.Err(), r)
+				}
+			})
+		})
+	}
 }
 
 // A pair is told to stop when its execute has returned nil.

@@ -75,6 +75,7 @@ type flags struct {
 	started        bool // its function was called, or is about to be
 	starting       bool // it has a warm-up, and has not called Started
 	startFailed    bool // it was told to stop only because its start has failed
+	neverStarted   bool // it ended before it had started
 	told           bool // it was told to stop
 	deadlinePassed bool // the deadline has passed, and the work context has ended
 	waited         bool // at the deadline, the step waited for something that it stops itself
@@ -150,6 +151,9 @@ func (n *Node) AskedToStop() bool { return n.told && !n.startFailed }
 
 // StartFailed reports whether n was told to stop only because its start has failed.
 func (n *Node) StartFailed() bool { return n.startFailed }
+
+// NeverStarted reports whether n has a warm-up, and ended before it had started.
+func (n *Node) NeverStarted() bool { return n.neverStarted }
 
 // MayFail reports whether a failure of n is its own, and not one of the list.
 func (n *Node) MayFail() bool { return n.More != nil && n.More.MayFail }

@@ -46,3 +46,35 @@ func TestAProgramThatStartsIsNotReady(t *testing.T) {
 		<-done
 	})
 }
+
+// The start of the cache is the last, and it ends without Started.
+func TestAProgramIsReadyWhenItsLastStartWasShutDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger := zerolog.Nop()
+		c := &shutdown.Coordinator{Warmup: 10 * s, Signals: []os.Signal{}, Logger: &logger}
+		var g group.Group
+		cache := g.Go("cache", func(ctx context.Context) error { <-ctx.Done(); return nil }, group.Warmup(0))
+		g.Go("other", func(ctx context.Context) error { <-ctx.Done(); return nil })
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			c.Run(context.Background(), func(ctx context.Context) error {
+				group.Started(ctx)
+				return g.Run(ctx)
+			})
+		}()
+		for _, want := range []string{"503 starting\n", "200 ready\n"} {
+			synctest.Wait()
+			w := httptest.NewRecorder()
+			kube.Handler(c).ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+			if got := w.Result().Status[:3] + " " + w.Body.String(); got != want {
+				t.Errorf("/readyz says %q, want %q", got, want)
+			}
+			if err := cache.Shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+		c.Stop(nil)
+		<-done
+	})
+}

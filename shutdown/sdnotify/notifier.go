@@ -24,7 +24,7 @@ func (n *notifier) observe(e shutdown.Event) {
 		defer n.next(e) // deferred, so that a panic in it does not prevent the message
 	}
 	switch e := e.(type) {
-	case shutdown.Warmed, shutdown.StepEnded: // a start that has failed may have been the last
+	case shutdown.Warmed, shutdown.StepEnded: // a task that ends without Started may have been the last to start
 		n.sendReady()
 	case shutdown.Quiesced:
 		send(status("not ready: a stop was announced"))

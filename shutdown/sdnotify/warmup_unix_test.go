@@ -75,14 +75,17 @@ func startsAndStops(c *shutdown.Coordinator) func(context.Context) error {
 	}
 }
 
-// The start of the cache is the last, and it fails, so no Warmed follows.
-func TestReadyIsSentWhenTheLastStartHasFailed(t *testing.T) {
+// The start of the cache is the last, and it ends without Started, so no Warmed follows.
+func TestReadyIsSentWhenTheLastStartEndsWithoutStarted(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		cache func(context.Context) error
+		limit time.Duration
+		shut  bool
 	}{
-		{"by an error", func(context.Context) error { return errors.New("no cache") }},
-		{"at its limit", func(ctx context.Context) error { <-ctx.Done(); return nil }},
+		{"by an error", func(context.Context) error { return errors.New("no cache") }, 0, false},
+		{"at its limit", func(ctx context.Context) error { <-ctx.Done(); return nil }, 100 * time.Millisecond, false},
+		{"by Task.Shutdown", func(ctx context.Context) error { <-ctx.Done(); return nil }, 0, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := listen(t)
@@ -104,11 +107,15 @@ func TestReadyIsSentWhenTheLastStartHasFailed(t *testing.T) {
 			}
 			c.Run(context.Background(), func(ctx context.Context) error {
 				var g group.Group
-				g.Go("cache", func(cacheCtx context.Context) error {
+				var cache *group.Task
+				cache = g.Go("cache", func(cacheCtx context.Context) error {
 					group.Started(ctx)
 					<-warmed
+					if tt.shut {
+						go func() { _ = cache.Shutdown(context.Background()) }()
+					}
 					return tt.cache(cacheCtx)
-				}, group.Warmup(100*time.Millisecond), group.MayFail())
+				}, group.Warmup(tt.limit), group.MayFail())
 				g.Go("other", func(ctx context.Context) error { <-ctx.Done(); return nil })
 				return g.Run(ctx)
 			})
