@@ -32,6 +32,8 @@ const (
 	siteKey    = attribute.Key("lastcall.step.site")
 	statusKey  = attribute.Key("lastcall.step.status")
 	waitsKey   = attribute.Key("lastcall.step.waits_for")
+	againKey   = attribute.Key("lastcall.step.restarts")
+	lastErrKey = attribute.Key("lastcall.step.last_error")
 )
 
 // perFlush is the number of the drain's spans between two flushes. A batch processor drops the spans
@@ -171,6 +173,9 @@ func (s *spans) step(ctx context.Context, tracer trace.Tracer, step *shutdown.St
 	if step.WaitsFor != "" {
 		attrs = append(attrs, waitsKey.String(step.WaitsFor))
 	}
+	if step.Restarts > 0 {
+		attrs = append(attrs, againKey.Int(step.Restarts), lastErrKey.String(textOf(step.LastErr)))
+	}
 	if step.Outcome != shutdown.OutcomeOK {
 		attrs = append(attrs, semconv.ErrorTypeKey.String(step.Outcome.String()))
 	}
@@ -219,15 +224,20 @@ func record(ctx context.Context, p *sdkmetric.MeterProvider, r *shutdown.Report)
 		metric.WithDescription("Rest of the grace period at the export of telemetry."))
 	step, err3 := meter.Float64Histogram("lastcall.step.duration", metric.WithUnit("s"),
 		metric.WithDescription("Time that a step of the stop took."), metric.WithExplicitBucketBoundaries(buckets...))
-	if err := errors.Join(err1, err2, err3); err != nil {
+	restarts, err4 := meter.Int64Counter("lastcall.step.restarts", metric.WithUnit("{restart}"),
+		metric.WithDescription("How often a step was called again after a failure, before the stop."))
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	took.Record(ctx, r.Took.Seconds())
 	left.Record(ctx, max(0, r.Grace-r.Took).Seconds())
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		step.Record(ctx, s.Took.Seconds(), metric.WithAttributes(
-			kindKey.String(s.Kind.String()), outcomeKey.String(s.Outcome.String())))
+		attrs := metric.WithAttributes(kindKey.String(s.Kind.String()), outcomeKey.String(s.Outcome.String()))
+		step.Record(ctx, s.Took.Seconds(), attrs)
+		if s.Restarts > 0 {
+			restarts.Add(ctx, int64(s.Restarts), attrs)
+		}
 	}
 	return nil
 }
