@@ -120,7 +120,7 @@ func (c *Coordinator) stepEnded(n *tree.Node) {
 	if n.Outcome != tree.OK {
 		c.explain(s, n)
 	}
-	if c.phase <= active && n.Outcome != tree.OK && n.MayFail() && !n.HasCloser() {
+	if c.phase <= active && n.MayFail() && !n.HasCloser() {
 		c.keepEarly(*s, n.Start)
 	}
 	if n.Outcome != tree.OK || n.Excused() != "" || c.out.wantsAll() {

@@ -22,6 +22,9 @@ func (w *world) begins(sn *seen, work context.Context) {
 		left = time.Until(d)
 	}
 	w.note(func() {
+		if sn.isCalled(w.now()) {
+			w.obs.problems = append(w.obs.problems, sn.Name+" was called again, and it had not failed")
+		}
 		sn.calls++
 		sn.begin, sn.ctxErr, sn.left, sn.deadline, sn.work = w.now(), err, left, d, work
 		if sn.kind == shutdown.KindHandler {
@@ -37,7 +40,10 @@ func (w *world) waits(sn *seen, ctx context.Context) {
 		return
 	}
 	var alone <-chan time.Time
-	if sn.Alone > 0 {
+	switch {
+	case sn.fallsAlone():
+		alone = time.After(sn.Again.Lasts)
+	case sn.Alone > 0:
 		alone = time.After(sn.Alone)
 	}
 	select {
@@ -163,6 +169,9 @@ func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 		w.heldUp(stimulus{cause: ifelse(bad || late, sn.err, nil), why: mainReturned}, max(0, until-w.now()))
 	case sn.kind == shutdown.KindTask && sn.started && !sn.told:
 		w.stimulus(stimulus{cause: ifelse(bad, err, nil), fault: bad, why: taskEnded, of: sn.Name, maybe: closed})
+	case sn.Again != nil && bad && !sn.told:
+		w.note(sn.mayBeCalledAgain)
+	case sn.MayFail:
 	case sn.kind == shutdown.KindTask && !sn.started && (bad || late):
 		w.fails(sn, stimulus{cause: sn.err, maybe: shut || late || sn.in != nil || sn.Inner != nil})
 	}

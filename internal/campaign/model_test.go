@@ -96,6 +96,7 @@ func judgeOne(o *observation, new bool) []string {
 	m.checkLeft()
 	m.checkNew()
 	m.checkStarts()
+	m.checkRestarts()
 	return m.findings
 }
 
@@ -400,6 +401,8 @@ func (m *model) outcome(t *told) shutdown.Outcome {
 	switch {
 	case sn.calls == 0:
 		return outcomeSkipped
+	case sn.waits:
+		return outcomeOK
 	case !sn.over || sn.end > t.end:
 		return outcomeAbandoned
 	case sn.end < t.end:

@@ -18,6 +18,7 @@ type program struct {
 	Group   *strange // the context of main's group
 	Pool    bool     // main's group is Concurrent
 	Warms   bool     // main or tasks have a Warmup, that of main is the Coordinator's
+	Fails   bool     // tasks have MayFail or Restart
 	Tasks   []*actor // of main's group; without any there is none
 	Holds   []*actor // begun by main
 	Stack   []*entry // in the order of registration
@@ -45,6 +46,8 @@ type actor struct {
 	Timeout time.Duration
 	Reserve time.Duration
 	Mild    bool          // of a task: MayFinish
+	MayFail bool          // of a task
+	Again   *again        // of a task: Restart
 	Warm    time.Duration // of main and tasks: Warmup; negative: without a limit
 	Up      time.Duration // when it calls Started, after its beginning; 0: it does not
 	Pair    bool          // of a task: two functions; the second does everything when the task is told to stop, the first may return alone
@@ -215,7 +218,10 @@ func (a *actor) String() string {
 	case closes, unregisters, hands, shuts, runs, shutsInner, makes:
 		text += fmt.Sprintf(", way %d, code %d, within %v", a.Way, a.Code, a.Within)
 	}
-	text += ifelse(a.Mild, ", MayFinish", "") + ifelse(a.Pair, ", a pair", "") + ifelse(a.Bare, ", bare", "")
+	if r := a.Again; r != nil {
+		text += fmt.Sprintf(", Restart %+v, the first %d calls fail after %v", r.Policy, r.Tries, r.Lasts)
+	}
+	text += ifelse(a.Mild, ", MayFinish", "") + ifelse(a.MayFail, ", MayFail", "") + ifelse(a.Pair, ", a pair", "") + ifelse(a.Bare, ", bare", "")
 	if a.Warm != 0 {
 		text += fmt.Sprintf(", Warmup %v, started after %v", a.warmup(), a.Up)
 	}

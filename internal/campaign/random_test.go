@@ -92,6 +92,9 @@ func (g *generator) program() *program {
 	if g.chance(20) || *starts && g.depth == 0 {
 		g.warmups(p)
 	}
+	if g.chance(30) {
+		g.failures(p)
+	}
 	return p
 }
 

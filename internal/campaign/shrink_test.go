@@ -184,6 +184,11 @@ func (v *variation) actor(a *actor) {
 	v.change(a.Way != 0, func() { a.Way = 0 })
 	v.strange(&a.Ctx)
 	v.change(a.Mild, func() { a.Mild = false })
+	v.change(a.MayFail, func() { a.MayFail = false })
+	v.change(a.Again != nil, func() { a.Again = nil })
+	if a.Again != nil {
+		v.change(a.Again.Tries > 0, func() { a.Again.Tries-- })
+	}
 	v.change(a.Pair, func() { a.Pair = false })
 	v.change(a.Inner != nil, func() { a.Inner = nil })
 	if a.Inner != nil {

@@ -91,7 +91,7 @@ func (w *world) starts(sn *seen, ctx context.Context) {
 				}
 			})
 			switch {
-			case !failed:
+			case !failed || sn.MayFail:
 			case sn.kind == shutdown.KindMain:
 				w.stimulus(stimulus{cause: errNotStarted, fault: true})
 			default:
@@ -157,7 +157,7 @@ func (m *model) startedAt(sn *seen) time.Duration {
 	case sn.calls == 0:
 		return never
 	case sn.Warm == 0:
-		return sn.begin
+		return sn.firstBegin()
 	case sn.upAt > 0:
 		at = sn.upAt
 	}
@@ -179,7 +179,7 @@ func (m *model) groupStartedAt(of *seen) time.Duration {
 		}
 		tasks++
 		begun = begun || sn.calls > 0
-		if sn.bad() && sn.shuts == nil && m.startedAt(sn) == never {
+		if sn.bad() && !sn.MayFail && sn.shuts == nil && m.startedAt(sn) == never {
 			return never // the group stops
 		}
 		at = max(at, m.waitedFor(sn))
@@ -204,6 +204,8 @@ func (m *model) waitedFor(sn *seen) time.Duration {
 		return 0
 	case sn.calls > 0 && sn.over:
 		return min(m.startedAt(sn), sn.end)
+	case sn.calls > 0 && sn.MayFail && m.given(sn):
+		return min(m.startedAt(sn), m.ends[sn.Name].at)
 	}
 	return m.startedAt(sn)
 }
@@ -257,12 +259,12 @@ func (m *model) checkTasksBegin(of *seen) {
 		want := max(turn, sn.at)
 		waits := turn > max(of.runsAt, sn.at)
 		switch {
-		case m.vague(sn), sn.begin == m.stop: // at the instant of the stop each order is possible
+		case m.vague(sn), sn.firstBegin() == m.stop: // at the instant of the stop each order is possible
 			return
-		case sn.calls > 0 && sn.begin != want:
-			m.found("start", "%s began at %v, want %v", sn.Name, sn.begin, want)
-		case sn.calls > 0 && waits && sn.begin > m.stop:
-			m.found("start", "%s began at %v, the stop at %v", sn.Name, sn.begin, m.stop)
+		case sn.calls > 0 && sn.firstBegin() != want:
+			m.found("start", "%s began at %v, want %v", sn.Name, sn.firstBegin(), want)
+		case sn.calls > 0 && waits && sn.firstBegin() > m.stop:
+			m.found("start", "%s began at %v, the stop at %v", sn.Name, sn.firstBegin(), m.stop)
 		case sn.calls == 0 && sn.shuts == nil && want < m.stop && want < m.mayStop(of) && !m.over(of, want):
 			m.found("start", "%s never began, and its turn came at %v", sn.Name, want)
 		}

@@ -205,6 +205,8 @@ type seen struct {
 	aloneErr error           // what it returned
 	ended    *contextEnd     // how its context ended, nil if it did not see that
 	leak     bool
+	tries    []*try // the calls of a task with Restart
+	waits    bool   // it has failed, and is to be called again
 }
 
 // A contextEnd is the end of a context while its step ran.
@@ -439,9 +441,11 @@ func (w *world) concludes() {
 		w.final.closings = copies(w.obs.closings)
 		for _, sn := range w.obs.seen {
 			c := *sn
-			c.shuts, c.takings = copies(sn.shuts), copies(sn.takings)
+			c.shuts, c.takings, c.tries = copies(sn.shuts), copies(sn.takings), copies(sn.tries)
 			w.final.seen = append(w.final.seen, &c)
 		}
+		w.final.stimuli = slices.Clone(w.obs.stimuli)
+		w.final.keepsFailures()
 		w.remap()
 	})
 }
@@ -596,7 +600,7 @@ func (w *world) main(ctx context.Context) error {
 func (w *world) addTask(g *group.Group, a *actor, in *seen) {
 	sn := w.know(a, shutdown.KindTask)
 	sn.in = in
-	opts := []group.Option{group.Timeout(a.Timeout), group.Reserve(a.Reserve)}
+	opts := append(a.policy(), group.Timeout(a.Timeout), group.Reserve(a.Reserve))
 	if a.Mild {
 		opts = append(opts, group.MayFinish())
 	}
@@ -659,7 +663,7 @@ func (w *world) leaves(sn *seen) (err error, early bool) {
 			}
 		}
 	})
-	if early && sn.aloneErr != nil {
+	if early && sn.aloneErr != nil && !sn.MayFail {
 		w.fails(sn, stimulus{cause: sn.aloneErr, maybe: sn.in != nil})
 	}
 	return err, early
@@ -700,6 +704,9 @@ func (w *world) told(sn *seen) func(context.Context) error {
 			defer w.hears(sn, ctx)()
 		}
 		w.waits(sn, ctx)
+		if sn.fallsAlone() && !sn.told {
+			return w.falls(sn, func(h how, err error) error { return w.ends(sn, work, h, err) })
+		}
 		return w.performs(sn, work, nil)
 	}
 }
