@@ -121,6 +121,26 @@ func TestAPairThatHasStartedAndFinishedHasWarmed(t *testing.T) {
 	})
 }
 
+// Its interrupt still runs when it is the pair's turn to stop.
+func TestAPairThatFinishesWhileItStopsHasNoWarmed(t *testing.T) {
+	inBubble(t, func(p *bubble) {
+		p.Observe = func(e shutdown.Event) {
+			if w, ok := e.(shutdown.Warmed); ok {
+				t.Errorf("event %+v, want none: it was told to stop before it had finished", w)
+			}
+		}
+		p.at(5*s, func() { p.Stop(nil) })
+		r := p.runs(func(ctx context.Context) error {
+			var g group.Group
+			g.Add("migration", p.takes(4*s), p.takes(3*s), group.Warmup(0), group.MayFinish())
+			return g.Run(ctx)
+		})
+		if got := step(t, r, "migration"); r.Err() != nil || got.Took != 2*s {
+			t.Errorf("Err = %v, migration took %v; want nil, 2s", r.Err(), got.Took)
+		}
+	})
+}
+
 // The cache fails an hour before the stop, and takes longer for that than the stop takes.
 func TestTheLastLineDoesNotNameAFailureFromBeforeTheStop(t *testing.T) {
 	inBubble(t, func(p *bubble) {

@@ -44,7 +44,9 @@ func (m *model) checkEvents() {
 	var order []string
 	for _, s := range m.report.Steps {
 		r := row{s.Name, s.Start, s.Took, s.Outcome, s.Err}
-		if ended[r]--; ended[r] < 0 {
+		if sn := m.byName[s.Name]; sn != nil && sn.MayFail && m.began+s.Start+s.Took <= m.stop && ended[r] == 0 {
+			m.checkEarly(s)
+		} else if ended[r]--; ended[r] < 0 {
 			m.found("events", "the report has %+v, and no event was like it", r)
 		}
 		if slices.Contains(begun, s.Name) {
@@ -60,6 +62,17 @@ func (m *model) checkEvents() {
 		m.found("events", "the steps were begun in the order %q, and are in the report in the order %q", begun, order)
 	}
 	m.checkWaiting()
+}
+
+// checkEarly looks for the event of a failure before the stop.
+func (m *model) checkEarly(s shutdown.Step) {
+	at := m.began + s.Start + s.Took
+	if s.Outcome == outcomeOK || !slices.ContainsFunc(m.events, func(n noted) bool {
+		e, ok := n.Event.(shutdown.StepEnded)
+		return ok && n.at == at && e.Name == s.Name && e.Took == s.Took && e.Outcome == s.Outcome && e.Err == s.Err
+	}) {
+		m.found("events", "the report has %+v, and at %v no event was like it", s, at)
+	}
 }
 
 // beganAfterTheStop reports whether there must be an event for the beginning of a step that ended.
@@ -225,7 +238,7 @@ func (m *model) checkOrder() {
 		switch {
 		case t.Kind == shutdown.KindMain, t.Kind == shutdown.KindHold:
 			main = max(main, t.end)
-		case t.Kind == shutdown.KindTask && !t.seen.started && t.seen.told && t.seen.shuts == nil && t.seen.alone == 0:
+		case t.Kind == shutdown.KindTask && !t.seen.started && t.seen.told && t.seen.shuts == nil && t.seen.alone == 0 && !t.seen.failedToStart():
 			tasks[t.seen.group()] = append(tasks[t.seen.group()], span{order: t.seen.order, begin: t.begin, first: t.begin, end: t.end, name: t.Name})
 		}
 	}

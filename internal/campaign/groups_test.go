@@ -39,6 +39,9 @@ func (m *model) checkGroupStop() {
 	want, guarantee := m.delayEnd, "group"
 	var newest *seen // of the tasks that must be told then
 	for _, sn := range m.seen {
+		if sn.endsAlone() {
+			continue
+		}
 		alone := false // it has ended without an error after t0
 		if sn.ofMain() && m.new && (sn.over || sn.alone > 0) {
 			yes, known := m.begun(ifelse(sn.alone > 0, sn.alone, sn.end))
@@ -69,14 +72,14 @@ func (m *model) checkGroupStop() {
 		if !sn.ofMain() || sn.calls == 0 {
 			continue
 		}
-		if sn.told && sn.toldAt < want && sn.shuts == nil && sn.alone == 0 {
+		if sn.told && sn.toldAt < want && sn.shuts == nil && sn.alone == 0 && !sn.failedToStart() {
 			m.found(guarantee, "%s was told at %v, want %v", sn.Name, sn.toldAt, want)
 		}
 		if sn.begin < want && (!sn.over || sn.end > want) {
 			newest = sn
 		}
 	}
-	if newest != nil && newest.shuts == nil && newest.alone == 0 && (newest.Alone == 0 || newest.begin+newest.Alone > want) && (!newest.told || newest.toldAt != want) {
+	if newest != nil && newest.shuts == nil && newest.alone == 0 && !newest.failedToStart() && !newest.fallsAlone() && (newest.Alone == 0 || newest.begin+newest.Alone > want) && (!newest.told || newest.toldAt != want) {
 		m.found(guarantee, "%s, the newest of it, was told at %v (%t), want %v", newest.Name, newest.toldAt, newest.told, want)
 	}
 }
@@ -103,16 +106,16 @@ func (m *model) checkGroupEnds() {
 func (m *model) checkGroupEnd(of *seen, tasks []*seen) {
 	first, last := time.Duration(-1), time.Duration(0) // when the first was told by the group; when the last was over
 	for _, sn := range tasks {
-		if sn.told && sn.shuts == nil && sn.alone == 0 && (first < 0 || sn.toldAt < first) {
+		if sn.told && sn.shuts == nil && sn.alone == 0 && !sn.failedToStart() && (first < 0 || sn.toldAt < first) {
 			first = sn.toldAt
 		}
-		last = ifelse(sn.over && last >= 0, max(last, sn.end), -1)
+		last = ifelse(sn.over && !sn.waits && last >= 0, max(last, sn.end), -1)
 	}
 	for _, sn := range tasks {
 		if sn.alone >= m.mayStop(of) {
 			continue // its turn will come
 		}
-		if sn.alone > 0 && sn.aloneErr == nil && sn.Mild && (!sn.told || sn.toldAt > sn.alone) && !m.over(sn, sn.alone) {
+		if sn.alone > 0 && ifelse(sn.aloneErr == nil, sn.Mild, sn.MayFail) && (!sn.told || sn.toldAt > sn.alone) && !m.over(sn, sn.alone) {
 			m.found("group", "%s, whose first function returned at %v, was told at %v (%t)", sn.Name, sn.alone, sn.toldAt, sn.told)
 		}
 	}
@@ -134,7 +137,7 @@ func (m *model) checkGroupEnd(of *seen, tasks []*seen) {
 			m.found("group", "%s was added at %v, and called; another task of %s was told at %v", sn.Name, sn.at, of.Name, first)
 		case over > first+m.p.Grace && m.returned > first+m.p.Grace && sn.begin <= first:
 			m.found("group", "%s was over at %v; a task of %s was told at %v", sn.Name, over, of.Name, first)
-		case pool && sn.shuts == nil && sn.alone == 0 && sn.begin < first && over > first && (sn.Alone == 0 || sn.begin+sn.Alone > first) && (!sn.told || sn.toldAt > first):
+		case pool && sn.shuts == nil && sn.alone == 0 && !sn.failedToStart() && !sn.fallsAlone() && sn.begin < first && over > first && (sn.Alone == 0 || sn.begin+sn.Alone > first) && (!sn.told || sn.toldAt > first):
 			m.found("group", "%s was told at %v (%t), its group of equals at %v", sn.Name, sn.toldAt, sn.told, first)
 		}
 	}

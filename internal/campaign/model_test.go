@@ -506,6 +506,10 @@ func (m *model) checkOnce() {
 			least = 0
 		case m.vague(sn):
 			least = 0
+		case sn.waits: // if its group stops before the program, it has no line
+			least = ifelse(sn.shuts == nil && sn.in == nil && m.aTaskStops(m.main(), sn) > m.stop, 1, 0)
+		case sn.MayFail && (sn.over && sn.end < m.stop && sn.bad() || m.gaveUpBefore(sn)):
+			least = ifelse(sn.shuts == nil, 1, 0)
 		case sn.over && sn.end < m.stop:
 			least, most = 0, 0
 		case m.new && sn.kind == shutdown.KindHold && sn.over && sn.end < m.delayEnd && !sn.bad():

@@ -4,7 +4,7 @@ import "slices"
 
 // allMutants are the faults that the campaign has to find, one by one.
 func allMutants() []mutant {
-	return slices.Concat(programMutants, groupMutants, startMutants, treeMutants)
+	return slices.Concat(programMutants, groupMutants, startMutants, failureMutants, treeMutants)
 }
 
 // programMutants are in the files that are about the program: its timeline, its report, its log.
@@ -284,6 +284,78 @@ var startMutants = []mutant{
 	{
 		name: "main need not start", breaks: "main with a Warmup that has not started in time stops the program",
 		in: "shutdown.owner.StartFailed", old: "o.c.request(now, cause{err: err}, false)", new: "_ = err",
+	},
+}
+
+// failureMutants are in Restart and MayFail.
+var failureMutants = []mutant{
+	{
+		name: "one restart too many", breaks: "a task that has failed more than Limit times Within is not called again",
+		in: "group.restarts.exhausted", old: "len(r.failures) >= r.Limit", new: "len(r.failures) > r.Limit",
+	},
+	{
+		name: "each failure counts for ever", breaks: "only the failures Within count for the limit",
+		in: "group.restarts.exhausted", old: "now-at > r.Within", new: "false",
+	},
+	{
+		name: "no backoff grows", breaks: "a backoff is at most twice as long as the one before",
+		in: "group.restarts.failed", old: "r.wait = 2 * wait", new: "r.wait = 4 * wait",
+	},
+	{
+		name: "a backoff begins with Max", breaks: "the first backoff is at most Initial",
+		in: "group.restarts.failed", old: "wait = r.wait", new: "wait = r.Max",
+	},
+	{
+		name: "a backoff is too short", breaks: "at least half of a backoff is waited",
+		in: "group.restarts.failed", old: "wait - rand.N(wait/2+1)", new: "wait / 4",
+	},
+	{
+		name: "a long run changes nothing", breaks: "after a run that has lasted Max, the backoff is Initial again",
+		in: "group.restarts.failed", old: "now-r.called >= r.Max", new: "false",
+	},
+	{
+		name: "a task is called again while its group stops", breaks: "what has ended is never called after the stop has begun",
+		in: "group.Group.restart", old: "r == nil || g.begun || n.AskedToStop()", new: "r == nil || n.AskedToStop()",
+	},
+	{
+		name: "a task that was told to stop is called again", breaks: "what was told to stop is never called again",
+		in: "group.Group.restart", old: "r == nil || g.begun || n.AskedToStop()", new: "r == nil || g.begun",
+	},
+	{
+		name: "no task is called again", breaks: "a task with Restart that fails is called again",
+		in: "group.owner.Returned", old: "err != nil && g.restart(n, now, err)", new: "false",
+	},
+	{
+		name: "a backoff lasts until the task has its turn to stop", breaks: "a backoff ends at the stop, at once",
+		in: "group.Group.begin", old: "g.waiting > 0", new: "false",
+	},
+	{
+		name: "Task.Shutdown does not end a backoff", breaks: "a task that was shut down is never called again",
+		in: "group.Task.Shutdown", old: "t.group.dropWaiting(n, tr.Now())", new: "_ = n",
+	},
+	{
+		name: "restarts are not counted", breaks: "the report has the number of restarts",
+		in: "internal/tree.Tree.Again", old: "more.Restarts++", new: "",
+	},
+	{
+		name: "the failure before a restart is lost", breaks: "the report has the last failure that was followed by a restart",
+		in: "internal/tree.Tree.Again", old: "more.back, more.result, more.LastErr = 0, Result{}, err", new: "more.back, more.result = 0, Result{}",
+	},
+	{
+		name: "a task that may fail stops its group", breaks: "the failure of a task with MayFail ends that task, not the group",
+		in: "group.owner.Returned", old: "err != nil && !n.MayFail()", new: "err != nil",
+	},
+	{
+		name: "a task that may fail stops its group when it does not start", breaks: "a start of a task with MayFail that fails ends that task, not the group",
+		in: "group.owner.StartFailed", old: "n.MayFail() || restartsLeft(n, now)", new: "restartsLeft(n, now)",
+	},
+	{
+		name: "a failure before the stop has no line", breaks: "a failure of a task with MayFail before t0 has a line in the report",
+		in: "shutdown.Coordinator.keepEarly", old: "c.early = append(c.early, s)", new: "",
+	},
+	{
+		name: "Run does not return the failures of tasks that may fail", breaks: "Run joins the failures of tasks with MayFail",
+		in: "internal/tree.directStop.add", old: "o.mayFail = append(o.mayFail, n)", new: "",
 	},
 }
 

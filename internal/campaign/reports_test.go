@@ -48,7 +48,9 @@ func (m *model) checkReports() {
 		}
 		if l.at > m.stop {
 			m.checkReport(l)
-		} else if l.at < m.stop && (len(l.as.Steps) > 0 || l.as.Cause != nil) {
+		} else if l.at < m.stop && (slices.ContainsFunc(l.as.Steps, func(s shutdown.Step) bool {
+			return s.Outcome == outcomeOK || !m.byName[s.Name].MayFail
+		}) || l.as.Cause != nil) {
 			m.found("report", "before the stop, at %v, it was %+v", l.at, l.as)
 		}
 		failed := slices.ContainsFunc(l.as.Steps, func(s shutdown.Step) bool { return s.Outcome != outcomeOK })

@@ -179,6 +179,8 @@ func (m *model) checkOnePlace(sn *seen) {
 		m.found("one place", "%s is %d times in the error of its group: %v", sn.Name, places, of.ranErr)
 	}
 	stop, taken := m.mayStop(of), false
+	// If a task, or one function of a pair, failed before the call, the group returns the error.
+	before := sn.aloneErr != nil && !slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.at <= sn.alone })
 	for _, c := range sn.shuts {
 		gaveUp, known := c.gaveUp(sn)
 		switch {
@@ -188,12 +190,10 @@ func (m *model) checkOnePlace(sn *seen) {
 			continue
 		}
 		taken = true
-		if places > 0 && c.at < stop && c.at < sn.end {
+		if places > 0 && !before && c.at < stop && c.at < sn.end {
 			m.found("one place", "the error of %s is the group's, and was returned: %+v", sn.Name, *c)
 		}
 	}
-	// If a task, or one function of a pair, failed before the call, the group returns the error.
-	before := sn.aloneErr != nil && !slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.at <= sn.alone })
 	if places == 0 && (!taken || before) {
 		m.found("one place", "the error %v of %s is lost: %v", sn.err, sn.Name, of.ranErr)
 	}
@@ -213,13 +213,27 @@ func tasksOf(err error) (names []string) {
 }
 
 // mayStop returns the earliest time at which the group that of runs may have begun to stop.
-func (m *model) mayStop(of *seen) time.Duration {
+func (m *model) mayStop(of *seen) time.Duration { return m.mayStopWithout(of, nil) }
+
+// mayStopWithout is mayStop without the end of one of its tasks.
+func (m *model) mayStopWithout(of, but *seen) time.Duration {
 	at := m.delayEnd
 	if of.kind == shutdown.KindTask {
 		at = ifelse(of.told, of.toldAt, of.ranAt)
 	}
+	return min(at, m.aTaskStops(of, but))
+}
+
+// aTaskStops returns the earliest time at which a task, other than but, may have stopped the group
+// that of runs.
+func (m *model) aTaskStops(of, but *seen) time.Duration {
+	at := never
 	for _, sn := range m.seen {
-		if sn.task != nil && (sn.over || sn.alone > 0) && (sn.bad() || m.isLate(sn) || !sn.Mild) && (sn.in == of || sn.in == nil && of.kind == shutdown.KindMain) {
+		switch {
+		case sn.task == nil || m.groupOf(sn) != of || sn == but || sn.endsAlone():
+		case sn.failedAt > 0:
+			at = min(at, sn.failedAt)
+		case (sn.over || sn.alone > 0) && (sn.bad() || m.isLate(sn) || !sn.Mild):
 			at = min(at, ifelse(sn.alone > 0, sn.alone, sn.end))
 		}
 	}

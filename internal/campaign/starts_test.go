@@ -115,7 +115,7 @@ func (w *world) endedTooEarly(sn *seen) bool {
 
 // wasShut reports whether somebody shut sn down before it had returned.
 func (sn *seen) wasShut() bool {
-	return slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.at <= sn.end })
+	return slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.at <= ifelse(sn.alone > 0, sn.alone, sn.end) })
 }
 
 // hasError reports whether err is the error of sn.
@@ -226,7 +226,11 @@ func (m *model) checkStarts() {
 			continue
 		}
 		at, events := m.startedAt(sn), 0
-		if at == never && sn.over && !sn.bad() && !sn.wasShut() && (!sn.told || sn.toldAt > sn.end) {
+		if sn.alone > 0 && m.mayStopWithout(m.groupOf(sn), sn) <= sn.end {
+			continue // its turn to stop may have come before its second function had returned
+		}
+		finished := !sn.told || sn.toldAt > sn.end || sn.alone > 0 && sn.aloneErr == nil && sn.Mild && sn.toldAt == sn.alone
+		if at == never && sn.over && !sn.bad() && !sn.wasShut() && finished {
 			at = sn.end // it has started and finished
 		}
 		for _, n := range m.events {

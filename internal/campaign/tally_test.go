@@ -27,6 +27,10 @@ type tally struct {
 	inStart  int            // stops in the middle of a start
 	hung     int            // starts that have exceeded their limit
 	never    int            // tasks that never began
+	again    int            // restarts
+	tooOften int            // tasks that have failed too often
+	dropped  int            // stops of a task that waits to be called again
+	early    int            // failures of tasks with MayFail before the stop
 	made     map[string]int // handlers that ran in scopes made by a kind of step
 }
 
@@ -38,6 +42,7 @@ func (t *tally) count(o *observation) {
 	}
 	for _, s := range o.report.Steps {
 		t.outcomes[s.Outcome]++
+		t.early += ifelse(s.Start < 0, 1, 0)
 	}
 	if o.report.Forced {
 		t.forced++
@@ -67,6 +72,9 @@ func (t *tally) count(o *observation) {
 		t.never += ifelse(sn.task != nil && sn.calls == 0 && o.p.Warms, 1, 0)
 		starting = starting || newModel(o, newCore).startsAt(sn, o.began)
 		t.taken += ifelse(sn.won, 1, 0)
+		t.again += max(0, len(sn.tries)-1)
+		t.tooOften += ifelse(sn.tries != nil && sn.tries[len(sn.tries)-1].err != nil && sn.exhausted(len(sn.tries)-1), 1, 0)
+		t.dropped += ifelse(sn.waits, 1, 0)
 		if maker := o.named(sn.maker); maker != nil && sn.home.at > o.start && sn.calls > 0 {
 			t.made[maker.kindName()]++
 		}
@@ -100,6 +108,8 @@ func (t *tally) missing() (what []string) {
 		"forced": t.forced, "ended": t.ended, "announced": t.quiet, "resumed": t.resumed, "reraised": t.reraised, "leaks": t.leaks,
 		"shut": t.shut, "closed": t.closed, "handed": t.handed, "unregistered": t.taken,
 		"stops in the middle of a start": t.inStart, "starts that hang": t.hung, "tasks that never begin": t.never,
+		"restarts": t.again, "tasks that fail too often": t.tooOften, "tasks that wait to be called again at the end": t.dropped,
+		"failures before the stop": t.early,
 		"programs within": t.inner, "programs without a Run": t.alone,
 	} {
 		if n == 0 {
@@ -120,6 +130,6 @@ func (t *tally) String() string {
 		parts = append(parts, fmt.Sprintf("%d %v", n, shutdown.Outcome(o)))
 	}
 	return fmt.Sprintf("%s; %d leaks; %d announced, %d resumed, %d forced, %d ended by a third signal, %d raised again; "+
-		"%d stopped in the middle of a start, %d starts hung, %d tasks never began; %d unregistered; ran in scopes made at run time by: %v; %d programs within steps, %d of those without a Run; errors: %d of Task.Shutdown, %d of a Close, %d of those released",
-		strings.Join(parts, ", "), t.leaks, t.quiet, t.resumed, t.forced, t.ended, t.reraised, t.inStart, t.hung, t.never, t.taken, t.made, t.inner, t.alone, t.shut, t.closed, t.handed)
+		"%d stopped in the middle of a start, %d starts hung, %d tasks never began; %d restarts, %d failed too often, %d waited at the end; %d failures before the stop; %d unregistered; ran in scopes made at run time by: %v; %d programs within steps, %d of those without a Run; errors: %d of Task.Shutdown, %d of a Close, %d of those released",
+		strings.Join(parts, ", "), t.leaks, t.quiet, t.resumed, t.forced, t.ended, t.reraised, t.inStart, t.hung, t.never, t.again, t.tooOften, t.dropped, t.early, t.taken, t.made, t.inner, t.alone, t.shut, t.closed, t.handed)
 }

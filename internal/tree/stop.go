@@ -274,7 +274,7 @@ func (t *Tree) proceed(n *Node, now time.Duration) {
 func (t *Tree) end(n *Node, now time.Duration, o Outcome, err error) {
 	t.exit(n)
 	if n.starting { // before Start changes, which still says when its start began
-		finished := o == OK && n.started && (!n.told || n.pair() && n.More.Cause == nil)
+		finished := o == OK && n.started && n.state == waiting && (!n.told || n.pair() && n.More.Cause == nil)
 		n.neverStarted = !finished
 		t.endStart(n, now, finished)
 	}
