@@ -5,9 +5,9 @@
 // stop, registrations. Its steps misbehave in every possible way. They are slow, ignore their
 // contexts, fail, panic, call Goexit or Exit, leave goroutines behind, and call methods of the
 // Coordinator. Tasks need time to start, are called again after a failure, or may fail. The program
-// runs in a synctest bubble, where an hour takes no time and every instant
-// is exact. Its steps record what they see. A model of the documentation's guarantees then checks
-// these records, the report and the events. The model shares no code with the implementation.
+// runs in a synctest bubble, where an hour takes no time and every instant is exact. Its steps record
+// what they see. A model of the documentation's guarantees then checks these records, the report and
+// the events. The model shares no code with the implementation.
 //
 // If a program breaks a guarantee, the campaign makes it smaller, element by element, and prints it
 // with its seed:

@@ -110,7 +110,7 @@ func (t *tally) missing() (what []string) {
 		"stops in the middle of a start": t.inStart, "starts that hang": t.hung, "tasks that never begin": t.never,
 		"restarts": t.again, "tasks that fail too often": t.tooOften, "tasks that wait to be called again at the end": t.dropped,
 		"failures before the stop": t.early,
-		"programs within": t.inner, "programs without a Run": t.alone,
+		"programs within":          t.inner, "programs without a Run": t.alone,
 	} {
 		if n == 0 {
 			what = append(what, name)
