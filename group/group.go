@@ -237,7 +237,7 @@ func (g *Group) Run(ctx context.Context) error {
 	if g.Grace < 0 {
 		panic(fmt.Sprintf("group: Grace %v is negative, in Run at %s", g.Grace, site.Caller(2)))
 	}
-	if !g.open(ctx, ctx.Done(), tree.ValuesOf(ctx), tree.From(ctx)) {
+	if !g.open(ctx, ctx.Done(), tree.ValuesOf(ctx), tree.From(ctx), tree.InRequest(ctx)) {
 		return ErrStopped
 	}
 	// There are two actors, however many tasks: one ends with the first task, the other with ctx.
@@ -256,7 +256,7 @@ func (g *Group) Run(ctx context.Context) error {
 }
 
 // open starts the tasks. It returns false if the group was run before.
-func (g *Group) open(ctx context.Context, done <-chan struct{}, values *tree.Values, outer *tree.Node) bool {
+func (g *Group) open(ctx context.Context, done <-chan struct{}, values *tree.Values, outer *tree.Node, inRequest bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ran {
@@ -264,6 +264,7 @@ func (g *Group) open(ctx context.Context, done <-chan struct{}, values *tree.Val
 	}
 	g.ran, g.ctx, g.done, g.values, g.outer, g.began = true, ctx, done, values, outer, make(chan struct{})
 	g.list.Concurrent, g.list.Owner = g.Concurrent, owner{g}
+	g.list.InRequest = inRequest
 	g.node.Kind, g.node.List = tree.Group, &g.list
 	var tr *tree.Tree
 	if outer != nil {

@@ -32,8 +32,9 @@ func (g *Group) startNext(now time.Duration) {
 }
 
 // started says that the step that runs the group has started, if none of its tasks is still to begin.
+// A group in a request says nothing of the step that serves the request.
 func (g *Group) started(now time.Duration) {
-	if len(g.pending) == 0 && !g.begun && g.outer != nil {
+	if len(g.pending) == 0 && !g.begun && g.outer != nil && !g.list.InRequest {
 		g.node.Tree().Started(g.outer, now)
 	}
 }

@@ -35,7 +35,7 @@ func (c *Coordinator) delayBefore() time.Duration {
 // StartBegan counts the warm-up of n.
 func (h host) StartBegan(n *tree.Node) {
 	c := h.c
-	if restarts, _ := n.Restarts(); c.main.Encloses(n) && !n.Starting() {
+	if restarts, _ := n.Restarts(); c.main.StartsWith(n) && !n.Starting() {
 		if c.wasReady && !c.wasWarned && restarts == 0 {
 			c.wasWarned = true
 			set := ""
@@ -54,7 +54,7 @@ func (h host) StartBegan(n *tree.Node) {
 // StartEnded ends the warm-up of n.
 func (h host) StartEnded(n *tree.Node, now time.Duration, ok bool) {
 	c := h.c
-	if c.main.Encloses(n) {
+	if c.main.StartsWith(n) {
 		c.starts--
 	}
 	if ok {

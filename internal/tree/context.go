@@ -15,6 +15,17 @@ type nodeKey struct{}
 // IsKey reports whether key is the key of the step that a context belongs to.
 func IsKey(key any) bool { return key == nodeKey{} }
 
+// requestKey is the context key of a request.
+type requestKey struct{}
+
+// Request returns a context of a request that the step of ctx serves. It belongs to that step. The
+// starts of a group that runs in a request are none of the step: see List.InRequest.
+func Request(ctx context.Context) context.Context { return context.WithValue(ctx, requestKey{}, true) }
+
+// InRequest reports whether ctx descends from that of a request. It calls methods of ctx, which may
+// be the user's code: no lock must be held.
+func InRequest(ctx context.Context) bool { return ctx.Value(requestKey{}) != nil }
+
 // From returns the step that ctx belongs to, nil if it belongs to none. It calls methods of ctx,
 // which may be the user's code: no lock must be held.
 func From(ctx context.Context) *Node {

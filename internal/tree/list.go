@@ -13,6 +13,7 @@ import (
 type List struct {
 	Concurrent bool  // its members stop at the same time
 	Owner      Owner // decides what the return of a member means; may be nil
+	InRequest  bool  // of a group: it runs in a request, so nothing around it waits for its start
 
 	outer       *Node         // the step that runs the group, if it is one
 	closed      bool          // it takes no more members

@@ -132,12 +132,21 @@ func (t *Tree) NotStarted(n *Node, now time.Duration, returned bool) Result {
 	return Result{Err: Errors.NotStarted(strings.Join(names, "/"), now-n.Start, n.Stack(), returned)}
 }
 
+// StartsWith reports whether the start of by is part of that of n: by is n, or runs in a group within
+// n, but not in a request.
+func (n *Node) StartsWith(by *Node) bool {
+	for by != nil && by != n && (by.List == nil || !by.List.InRequest) {
+		by = by.container()
+	}
+	return by == n
+}
+
 // startsWithin returns the step whose start the step n waits for, in a group that n runs, or nil. That
 // step may be one that waits to be called again, and then it has no goroutines.
 func (t *Tree) startsWithin(n *Node) *Node {
 	for _, steps := range [][]*Node{t.running, t.again} {
 		i := slices.IndexFunc(steps, func(s *Node) bool {
-			return s.starting && s.parent != nil && s.parent.container() == n && s.parent.Kind == Group
+			return s.starting && s.parent != nil && s.parent.container() == n && s.parent.Kind == Group && !s.parent.List.InRequest
 		})
 		if i >= 0 {
 			return steps[i]

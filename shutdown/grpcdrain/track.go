@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/stats"
 
+	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
@@ -117,7 +118,7 @@ func (t tracker) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Con
 	if p, ok := peer.FromContext(ctx); ok {
 		r.peer = p.Addr
 	}
-	ctx, r.cancel = context.WithCancelCause(r)
+	ctx, r.cancel = context.WithCancelCause(tree.Request(r))
 	return ctx
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -60,4 +61,25 @@ func TestHealthOfAProgramThatStarts(t *testing.T) {
 	if err := p.Wait().Err(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A handler runs a group whose task takes its time to start.
+func TestAWarmupInAnRPCDoesNotCountForReady(t *testing.T) {
+	bubble(t, "a group in a handler", func(t *testing.T) {
+		c := new(shutdown.Coordinator)
+		p := startFor(t, c, serve(&echo{unary: func(ctx context.Context, text string) (string, error) {
+			var g group.Group
+			g.Go("task", func(context.Context) error { time.Sleep(time.Second); return nil }, group.Warmup(0), group.MayFinish())
+			return text, g.Run(ctx)
+		}}))
+		answered := inFlight(p.client())
+		synctest.Wait()
+		if !c.Ready() {
+			t.Error("the program is not ready because of a task in an RPC")
+		}
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+		p.clean(0)
+	})
 }

@@ -242,7 +242,7 @@ func (s *server) install(ctx context.Context, l net.Listener) {
 func (s *server) installHooks(base func(net.Listener) context.Context) {
 	srv := s.srv
 	connCtx, connState := srv.ConnContext, srv.ConnState
-	srv.BaseContext = base
+	srv.BaseContext = func(l net.Listener) context.Context { return ofRequest(base(l)) }
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		l := s.linkOf(c)
 		if connCtx != nil {

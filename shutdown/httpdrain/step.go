@@ -17,6 +17,14 @@ func inStep(ctx context.Context) bool { return tree.From(ctx) != nil }
 // inProgram reports whether the step of ctx belongs to a Coordinator, which announces its stop.
 func inProgram(ctx context.Context) bool { return !tree.From(ctx).Tree().Alone() }
 
+// ofRequest marks the parent of the contexts of requests. net/http panics if it is nil.
+func ofRequest(base context.Context) context.Context {
+	if base == nil {
+		return nil
+	}
+	return tree.Request(base)
+}
+
 // describe has progress called for the progress lines of the step of ctx, with no lock held.
 func describe(ctx context.Context, progress func() string) { tree.Describe(ctx, progress) }
 
