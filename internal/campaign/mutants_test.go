@@ -255,7 +255,7 @@ var startMutants = []mutant{
 	},
 	{
 		name: "a task that returns early has started", breaks: "a task that ends without an error before it has started is an error",
-		in: "group.Group.checkStart", old: "return n.Tree().NotStarted(n, now, true)", new: "_ = now",
+		in: "group.Group.checkStart", old: "return n.Tree().NotStarted(n, now, true)", new: "return r",
 	},
 	{
 		name: "a task may not finish during its start", breaks: "one with MayFinish has then started and finished",
