@@ -314,11 +314,11 @@ var failureMutants = []mutant{
 		in: "group.restarts.failed", old: "now-r.called >= r.Max", new: "false",
 	},
 	{
-		name: "a task is called again while its group stops", breaks: "what has ended is never called after the stop has begun",
+		name: "a task is called again while its group stops", breaks: "a task is not called again once its group has begun to stop",
 		in: "group.Group.restart", old: "r == nil || g.begun || n.AskedToStop()", new: "r == nil || n.AskedToStop()",
 	},
 	{
-		name: "a task that was told to stop is called again", breaks: "what was told to stop is never called again",
+		name: "a task that was told to stop is called again", breaks: "a task that was told to stop is never called again",
 		in: "group.Group.restart", old: "r == nil || g.begun || n.AskedToStop()", new: "r == nil || g.begun",
 	},
 	{
