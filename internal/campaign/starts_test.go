@@ -202,10 +202,10 @@ func (m *model) waitedFor(sn *seen) time.Duration {
 	switch {
 	case sn.calls == 0 && sn.shuts != nil: // it was removed
 		return 0
+	case sn.calls > 0 && sn.MayFail && m.given(sn): // it may return later
+		return min(m.startedAt(sn), m.ends[sn.Name].at)
 	case sn.calls > 0 && sn.over:
 		return min(m.startedAt(sn), sn.end)
-	case sn.calls > 0 && sn.MayFail && m.given(sn):
-		return min(m.startedAt(sn), m.ends[sn.Name].at)
 	}
 	return m.startedAt(sn)
 }
