@@ -172,8 +172,11 @@ func (m *model) startedAt(sn *seen) time.Duration {
 
 // groupStartedAt returns when all tasks of the group that of runs had started or ended.
 func (m *model) groupStartedAt(of *seen) time.Duration {
-	at, tasks, begun := of.runsAt, 0, false
+	at, tasks, begun, stops := of.runsAt, 0, false, never
 	for _, sn := range m.seen {
+		if m.groupOf(sn) == of && m.endsItsGroup(sn) {
+			stops = min(stops, ifelse(sn.alone > 0, sn.alone, sn.end))
+		}
 		if sn.task == nil || m.groupOf(sn) != of || sn.at > at { // what is added before the group has started counts, too
 			continue
 		}
@@ -184,10 +187,22 @@ func (m *model) groupStartedAt(of *seen) time.Duration {
 		}
 		at = max(at, m.waitedFor(sn))
 	}
-	if !begun || tasks < len(ifelse(of.Inner != nil, of.innerTasks(), m.p.Tasks)) {
-		return never // it has not begun, or has no tasks
+	if !begun || at >= stops || tasks < len(ifelse(of.Inner != nil, of.innerTasks(), m.p.Tasks)) {
+		return never // it has not begun, was told to stop before, or has no tasks
 	}
 	return at
+}
+
+// endsItsGroup reports whether the group of sn stopped because sn has returned nil.
+func (m *model) endsItsGroup(sn *seen) bool {
+	if sn.task == nil || sn.Mild || sn.waits || sn.shuts != nil {
+		return false
+	}
+	at, returned := sn.end, sn.over && !sn.told && !sn.bad()
+	if sn.alone > 0 {
+		at, returned = sn.alone, sn.aloneErr == nil
+	}
+	return returned && !m.asked(at) && !m.quiet(at)
 }
 
 func (a *actor) innerTasks() []*actor {
@@ -281,76 +296,4 @@ func (m *model) checkTasksBegin(of *seen) {
 // startsAt reports whether the start of sn was under way at that time.
 func (m *model) startsAt(sn *seen, at time.Duration) bool {
 	return sn.Warm != 0 && sn.calls > 0 && sn.begin <= at && at < m.waitedFor(sn)
-}
-
-// countsForReady reports whether the program is not Ready while sn starts.
-func (m *model) countsForReady(sn *seen) bool {
-	return sn.Warm != 0 && sn.calls > 0 && (sn.kind == shutdown.KindMain || sn.task != nil)
-}
-
-// readyAt returns what Ready should be. It is not known at an instant at which it changes.
-func (m *model) readyAt(at time.Duration) (ready, known bool) {
-	main := m.main()
-	if main == nil || at <= main.begin || at == m.began || m.quietAt(at) {
-		return false, false
-	}
-	ready = at < m.began && !m.quiet(at)
-	for _, sn := range m.seen {
-		if !m.countsForReady(sn) || at < sn.begin {
-			continue
-		}
-		end := m.startedAt(sn)
-		if sn.over {
-			end = min(end, sn.end)
-		}
-		if e, ok := m.ends[ifelse(sn.kind == shutdown.KindMain, "main", sn.Name)]; ok { // it was abandoned
-			end = min(end, e.at)
-		}
-		if at == sn.begin || at == end {
-			return false, false
-		}
-		ready = ready && at > end
-	}
-	return ready, true
-}
-
-// announcedAt reports whether Quiesce was called at that instant. The event may come later.
-func (m *model) announcedAt(at time.Duration) bool {
-	return slices.ContainsFunc(m.announced, func(a announcing) bool { return a.at == at })
-}
-
-// quietAt reports whether an announcement was made, or undone, at that instant.
-func (m *model) quietAt(at time.Duration) bool {
-	return slices.ContainsFunc(m.events, func(n noted) bool {
-		switch n.Event.(type) {
-		case shutdown.Quiesced, shutdown.Resumed:
-			return n.at == at
-		}
-		return false
-	})
-}
-
-// wasReady reports whether the program has been Ready before its stop. It is not known if it may have
-// been so for an instant, between two starts.
-func (m *model) wasReady() (yes, known bool) {
-	if m.p.Main == nil || m.p.Main.Warm == 0 {
-		return true, true
-	}
-	known = true
-	for _, sn := range m.seen {
-		if !m.countsForReady(sn) {
-			continue
-		}
-		for _, at := range []time.Duration{m.startedAt(sn), ifelse(sn.over, sn.end, never)} {
-			if at >= m.began {
-				known = known && at > m.began
-				continue
-			}
-			if ready, known := m.readyAt(at + 1); ready && known {
-				return true, true
-			}
-			known = known && slices.ContainsFunc(m.seen, func(o *seen) bool { return m.countsForReady(o) && o.begin < at && m.startedAt(o) > at })
-		}
-	}
-	return false, known
 }
