@@ -251,7 +251,7 @@ var startMutants = []mutant{
 	},
 	{
 		name: "a stop goes on with the start", breaks: "what has not begun at the request to stop is never begun",
-		in: "group.owner.StartEnded", old: "g.refuse()", new: "",
+		in: "group.owner.StartEnded", old: "len(g.pending) > 0 && n.Tree().Host.Requested()", new: "false",
 	},
 	{
 		name: "a task that returns early has started", breaks: "a task that ends without an error before it has started is an error",

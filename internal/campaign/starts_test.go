@@ -172,37 +172,23 @@ func (m *model) startedAt(sn *seen) time.Duration {
 
 // groupStartedAt returns when all tasks of the group that of runs had started or ended.
 func (m *model) groupStartedAt(of *seen) time.Duration {
-	at, tasks, begun, stops := of.runsAt, 0, false, never
+	at, tasks, begun := of.runsAt, 0, false
 	for _, sn := range m.seen {
-		if m.groupOf(sn) == of && m.endsItsGroup(sn) {
-			stops = min(stops, ifelse(sn.alone > 0, sn.alone, sn.end))
-		}
 		if sn.task == nil || m.groupOf(sn) != of || sn.at > at { // what is added before the group has started counts, too
 			continue
 		}
 		tasks++
 		begun = begun || sn.calls > 0
-		if sn.bad() && !sn.MayFail && sn.shuts == nil && m.startedAt(sn) == never {
+		stops := sn.bad() && !sn.MayFail || sn.told && sn.alone == 0 && !sn.failedToStart()
+		if stops && sn.shuts == nil && m.startedAt(sn) == never {
 			return never // the group stops
 		}
 		at = max(at, m.waitedFor(sn))
 	}
-	if !begun || at >= stops || tasks < len(ifelse(of.Inner != nil, of.innerTasks(), m.p.Tasks)) {
-		return never // it has not begun, was told to stop before, or has no tasks
+	if !begun || tasks < len(ifelse(of.Inner != nil, of.innerTasks(), m.p.Tasks)) {
+		return never // it has not begun, or has no tasks
 	}
 	return at
-}
-
-// endsItsGroup reports whether the group of sn stopped because sn has returned nil.
-func (m *model) endsItsGroup(sn *seen) bool {
-	if sn.task == nil || sn.Mild || sn.waits || sn.shuts != nil {
-		return false
-	}
-	at, returned := sn.end, sn.over && !sn.told && !sn.bad()
-	if sn.alone > 0 {
-		at, returned = sn.alone, sn.aloneErr == nil
-	}
-	return returned && !m.asked(at) && !m.quiet(at)
 }
 
 func (a *actor) innerTasks() []*actor {
@@ -244,7 +230,8 @@ func (m *model) checkStarts() {
 		if sn.alone > 0 && m.mayStopWithout(m.groupOf(sn), sn) <= sn.end {
 			continue // its turn to stop may have come before its second function had returned
 		}
-		finished := !sn.told || sn.toldAt > sn.end || sn.alone > 0 && sn.aloneErr == nil && sn.Mild && sn.toldAt == sn.alone
+		asked, _ := m.begun(sn.alone)
+		finished := !sn.told || sn.toldAt > sn.end || sn.alone > 0 && sn.aloneErr == nil && (sn.Mild || asked) && sn.toldAt == sn.alone
 		if at == never && sn.over && !sn.bad() && !sn.wasShut() && finished {
 			at = sn.end // it has started and finished
 		}
