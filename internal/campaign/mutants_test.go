@@ -263,7 +263,7 @@ var startMutants = []mutant{
 	},
 	{
 		name: "the start of a task has no limit", breaks: "a task that has not started in time fails its group",
-		in: "internal/tree.Tree.startDue", old: "t.failStart(n, now)", new: "n.End = Never",
+		in: "internal/tree.Tree.failStart", old: "!n.starting || n.state != waiting || t.startIsUnlimited(n)", new: "n.starting {\n\t\tn.deadline, n.End = Never, Never\n\t}\n\tif true",
 	},
 	{
 		name: "the limit of a start fails the task also during a stop", breaks: "once a stop was requested a start has no limit of its own",
