@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/check"
+	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/manifest"
 )
 
 func TestECS(t *testing.T) {
@@ -51,6 +52,16 @@ func TestECS(t *testing.T) {
 		"a template":                        {data: `{"containerDefinitions": [{"name": "app", "memory": ${memory}}]}`, want: "unreadable: render it first"},
 		"text after the definition":         {data: `{"containerDefinitions": [{"name": "app"}]} {}`, want: "unreadable: text after the end"},
 	})
+}
+
+// A key in another case has another value, before the key and after it.
+func TestPlaceOfAKeyInItsCase(t *testing.T) {
+	for _, keys := range []string{`"stopTimeout": 5, "StopTimeout": 60`, `"StopTimeout": 60, "stopTimeout": 5`} {
+		f := manifest.Decode("task.json", "ecs", []byte(`{"containerDefinitions": [{"name": "app", `+keys+`}]}`))
+		if got := f.Workloads[0].Place("containerDefinitions[0].stopTimeout").Text; got != "5" {
+			t.Errorf("%s: text %q, want 5", keys, got)
+		}
+	}
 }
 
 func TestStrictJSONNamesTheLine(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -137,54 +138,53 @@ func (n *jsonNode) member(key string) *jsonNode {
 	return nil
 }
 
-// place follows a path such as TaskGroups[0].Tasks[1].KillTimeout as far as the values go.
+// child returns the value that a part of a path names, with its key and line. A key in the same case wins over
+// the others, and of equal ones the last.
+func (n *jsonNode) child(part string) (m jsonMember, ok bool) {
+	if index, isIndex := strings.CutPrefix(part, "["); isIndex {
+		i, err := strconv.Atoi(strings.TrimSuffix(index, "]"))
+		if err != nil || i < 0 || i >= len(n.items) {
+			return m, false
+		}
+		return jsonMember{line: n.items[i].line, value: n.items[i]}, true
+	}
+	for _, other := range n.members {
+		if strings.EqualFold(other.key, part) && (m.key != part || other.key == part) {
+			m = other
+		}
+	}
+	return m, m.value != nil
+}
+
+// parts splits a path such as TaskGroups[0].Tasks[1].KillTimeout.
+func parts(path string) iter.Seq[string] {
+	return strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".")
+}
+
+// place follows a path as far as the values go.
 func (n *jsonNode) place(path string) finding.Place {
 	line := n.line
-	for part := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {
-		var next *jsonNode
-		if index, ok := strings.CutPrefix(part, "["); ok {
-			i, err := strconv.Atoi(strings.TrimSuffix(index, "]"))
-			if err != nil || i < 0 || i >= len(n.items) {
-				break
-			}
-			next = n.items[i]
-			line = next.line
-		}
-		for i := len(n.members) - 1; i >= 0 && next == nil; i-- {
-			if strings.EqualFold(n.members[i].key, part) {
-				next, line = n.members[i].value, n.members[i].line
-			}
-		}
-		if next == nil {
+	for part := range parts(path) {
+		m, ok := n.child(part)
+		if !ok {
 			break
 		}
-		n = next
+		n, line = m.value, m.line
 	}
-	p := finding.Place{Line: line}
 	if n.column > 0 {
-		p = finding.Place{Line: n.line, Column: n.column, Text: n.text()}
+		return finding.Place{Line: n.line, Column: n.column, Text: n.text()}
 	}
-	return p
+	return finding.Place{Line: line}
 }
 
 // key returns the place of the key that the path ends with, if there is one.
 func (n *jsonNode) key(path string) (p finding.Place) {
-	for part := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {
-		var next *jsonNode
-		if index, ok := strings.CutPrefix(part, "["); ok {
-			if i, err := strconv.Atoi(strings.TrimSuffix(index, "]")); err == nil && i >= 0 && i < len(n.items) {
-				next = n.items[i]
-			}
-		}
-		for _, m := range n.members {
-			if strings.EqualFold(m.key, part) {
-				next, p = m.value, finding.Place{Line: m.line, Column: m.column, Text: m.key}
-			}
-		}
-		if next == nil {
+	for part := range parts(path) {
+		m, ok := n.child(part)
+		if !ok {
 			return finding.Place{}
 		}
-		n = next
+		n, p = m.value, finding.Place{Line: m.line, Column: m.column, Text: m.key}
 	}
 	return p
 }

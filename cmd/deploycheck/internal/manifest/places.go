@@ -41,7 +41,7 @@ func yamlNodes(data []byte) (all []*yaml.Node) {
 // keyOf returns the place of the key that the path ends with. It has none if an alias or a merge key is on
 // the way: the value belongs to another place, too.
 func keyOf(n *yaml.Node, path string) (p finding.Place) {
-	for part := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {
+	for part := range parts(path) {
 		if strings.HasPrefix(part, "[") {
 			if n = child(n, part); n == nil {
 				return finding.Place{}
@@ -83,7 +83,7 @@ func placeIn(number int, line, value string) finding.Place {
 // find follows a path such as spec.containers[0].lifecycle as far as the nodes go. Without an index it
 // takes the first element of a list, since some errors do not have the index.
 func find(n *yaml.Node, path string) *yaml.Node {
-	for part := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {
+	for part := range parts(path) {
 		for n.Kind == yaml.AliasNode {
 			n = n.Alias
 		}
