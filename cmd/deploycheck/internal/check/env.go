@@ -25,12 +25,14 @@ func (s *subject) environment() {
 		return
 	}
 	grace := s.Sums.Grace
-	defer s.at(s.lookup(graceVariable).Field)()
+	variable := s.lookup(graceVariable)
+	from := setIn("$"+graceVariable, variable.From)
+	defer s.at(variable.Field)()
 	switch {
 	case total > grace:
-		s.Add(finding.EnvGraceAbove, fmt.Sprintf("$%s is %s, the grace period is %s: the program plans with time that it does not have", graceVariable, Seconds(total), Seconds(grace)), "set both from one value")
+		s.Add(finding.EnvGraceAbove, fmt.Sprintf("$%s is %s, the grace period is %s: the program plans with time that it does not have%s", graceVariable, Seconds(total), Seconds(grace), from), "set both from one value")
 	case total < grace:
-		s.Add(finding.EnvGraceBelow, fmt.Sprintf("$%s is %s, the grace period is %s: the program does not use the rest", graceVariable, Seconds(total), Seconds(grace)), "set both from one value")
+		s.Add(finding.EnvGraceBelow, fmt.Sprintf("$%s is %s, the grace period is %s: the program does not use the rest%s", graceVariable, Seconds(total), Seconds(grace), from), "set both from one value")
 	}
 	value := "is " + Seconds(sleep)
 	switch {
@@ -96,10 +98,11 @@ func (s *subject) variable(name string) (d time.Duration, ok bool) {
 		return d, true
 	}
 	defer s.at(v.Field)()
+	from := setIn("$"+name, v.From)
 	if !v.Known {
-		s.Add(finding.EnvNotChecked, fmt.Sprintf("the value of $%s is not in the manifest: not compared", name), "write the value into the manifest, from the same template as the grace period")
+		s.Add(finding.EnvNotChecked, fmt.Sprintf("the value of $%s is not in the manifest: not compared%s", name, from), "write the value into the manifest, from the same template as the grace period")
 	} else {
-		s.Add(finding.EnvInvalid, fmt.Sprintf("$%s is %q, not a number of seconds above 0: the program refuses to start", name, v.Value), "write a number of seconds, or remove the variable")
+		s.Add(finding.EnvInvalid, fmt.Sprintf("$%s is %q, not a number of seconds above 0: the program refuses to start%s", name, v.Value, from), "write a number of seconds, or remove the variable")
 	}
 	return 0, false
 }

@@ -8,6 +8,43 @@ import (
 	"github.com/lastcall-go/lastcall/cmd/deploycheck/internal/finding"
 )
 
+// A finding about another setting names its file, too.
+func TestOtherSettingsOfAnotherFile(t *testing.T) {
+	const compose = "services: {web: {image: a, stop_grace_period: 30s}}\n"
+	override := func(fields string) map[string]string {
+		return map[string]string{"compose.override.yaml": "services: {web: {" + fields + "}}\n"}
+	}
+	dropIn := func(settings string) map[string]string {
+		return map[string]string{"app.service.d/10.conf": "[Service]\n" + settings + "\n"}
+	}
+	for title, tt := range map[string]struct {
+		name string
+		p    place
+		code finding.Code
+		want string
+	}{
+		"a command":               {"compose.yaml", place{data: compose, beside: override("command: sh -c app")}, finding.ShellPID1, "(command is set in "},
+		"an entrypoint":           {"compose.yaml", place{data: compose, beside: override("entrypoint: [/entry.sh]")}, finding.ShellScript, "(entrypoint is set in "},
+		"a signal":                {"compose.yaml", place{data: compose, beside: override("stop_signal: QUIT")}, finding.StopSignal, "(stop_signal is set in "},
+		"a variable":              {"compose.yaml", place{data: compose, beside: override("environment: {TERMINATION_GRACE_PERIOD_SECONDS: 60}")}, finding.EnvGraceAbove, "($TERMINATION_GRACE_PERIOD_SECONDS is set in "},
+		"a command of a drop-in":  {"app.service", place{data: service("KillMode=mixed"), beside: dropIn("ExecStart=\nExecStart=/bin/sh -c app")}, finding.ShellPID1, "(ExecStart is set in "},
+		"a variable of a drop-in": {"app.service", place{data: service(""), beside: dropIn("Environment=TERMINATION_GRACE_PERIOD_SECONDS=x")}, finding.EnvInvalid, "($TERMINATION_GRACE_PERIOD_SECONDS is set in "},
+	} {
+		t.Run(title, func(t *testing.T) {
+			results := tt.p.results(t, tt.name)
+			for _, f := range results[0].Findings {
+				if f.Code == tt.code {
+					if !strings.Contains(f.Message, tt.want) || f.Place.Line != 0 {
+						t.Errorf("line %d: %s\nwant no line and %q", f.Place.Line, f.Message, tt.want)
+					}
+					return
+				}
+			}
+			t.Errorf("no %s:%s", tt.code, messages(results))
+		})
+	}
+}
+
 // If another file sets the grace period, the finding names that file, and the file that is read gets
 // neither a line nor an edit.
 func TestGraceOfAnotherFile(t *testing.T) {

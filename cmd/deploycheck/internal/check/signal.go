@@ -65,15 +65,16 @@ func (s *subject) shell() {
 	argv := withoutInit(s.program.Command.Value)
 	args, isShell := withoutShell(argv)
 	script, isScript := shellScript(argv)
+	from := setIn(lastPart(s.program.Command.Field), s.program.Command.From)
 	switch {
 	case isScript && !replacesShell(script):
-		s.Add(finding.ShellPID1, fmt.Sprintf("%s is the first process, and does not forward the signal to the program (some shells, not all, replace themselves by a single command)", argv[0]),
+		s.Add(finding.ShellPID1, fmt.Sprintf("%s is the first process, and does not forward the signal to the program (some shells, not all, replace themselves by a single command)%s", argv[0], from),
 			"write exec before the program, or run it without a shell: [\"/app\", \"-flag\"]")
 	case isShell && !isScript && len(args) > 0:
-		s.Add(finding.ShellScript, fmt.Sprintf("%s %s: the signal does not reach the program unless the script starts it with exec", argv[0], strings.Join(args, " ")),
+		s.Add(finding.ShellScript, fmt.Sprintf("%s %s: the signal does not reach the program unless the script starts it with exec%s", argv[0], strings.Join(args, " "), from),
 			"make sure that the script starts the program with exec")
 	case s.container == nil && len(argv) > 0 && path.Ext(argv[0]) == ".sh":
-		s.Add(finding.ShellScript, fmt.Sprintf("%s is a script: the signal does not reach the program unless the script starts it with exec", argv[0]),
+		s.Add(finding.ShellScript, fmt.Sprintf("%s is a script: the signal does not reach the program unless the script starts it with exec%s", argv[0], from),
 			"make sure that the script starts the program with exec")
 	}
 }

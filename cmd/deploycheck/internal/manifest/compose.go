@@ -116,6 +116,10 @@ func compose(name string, data []byte) File {
 				}
 			}
 			p.Grace.From, p.Signal.From = c.from(p.Grace.Field), c.from(p.Signal.Field)
+			p.Command.From = c.from(p.Command.Field)
+			for i := range p.Env {
+				p.Env[i].From = c.from(p.Env[i].Field)
+			}
 			w.Programs = append(w.Programs, p)
 		}
 	}
@@ -141,7 +145,7 @@ func composeProgram(s *types.ServiceConfig, commands map[string]string) Program 
 	for _, key := range slices.Sorted(maps.Keys(commands)) {
 		p.composeCut(path+"."+key, commands[key])
 	}
-	p.Command = argv(path+".command", s.Init != nil && *s.Init, s.Entrypoint, s.Command)
+	p.Command = argv(path+".entrypoint", path+".command", s.Init != nil && *s.Init, s.Entrypoint, s.Command)
 	for _, hook := range s.PreStop {
 		p.Before = append(p.Before, hook.Command)
 	}

@@ -76,7 +76,7 @@ func dockerfile(name string, data []byte) File {
 		i.stage(stage)
 	}
 	// Without STOPSIGNAL the signal is SIGTERM (Dockerfile reference, STOPSIGNAL, BuildKit 0.31).
-	p := Program{Own: true, Only: true, Signal: Setting[string]{Value: "SIGTERM", Field: "STOPSIGNAL"}, Command: i.command(), Env: i.env}
+	p := Program{Own: true, Only: true, Signal: Setting[string]{Value: "SIGTERM", Field: "STOPSIGNAL"}, Command: argv("ENTRYPOINT", "CMD", false, i.entrypoint, i.cmd), Env: i.env}
 	if i.stopSignal != nil {
 		p.Signal = signal("STOPSIGNAL", *i.stopSignal)
 	}
@@ -212,12 +212,4 @@ func (i *image) argv(c instructions.ShellDependantCmdLine) []string {
 		return append(slices.Clone(i.shell), strings.Join(c.CmdLine, " "))
 	}
 	return c.CmdLine
-}
-
-func (i *image) command() Setting[[]string] {
-	field := "ENTRYPOINT"
-	if len(i.entrypoint) == 0 {
-		field = "CMD"
-	}
-	return argv(field, false, i.entrypoint, i.cmd)
 }

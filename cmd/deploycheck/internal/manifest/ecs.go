@@ -149,7 +149,7 @@ func (w *Workload) ecsProgram(t *ecsTask, i int, path string) Program {
 		// The agent sends the image's STOPSIGNAL, or SIGTERM (documentation of StopTask,
 		// aws-sdk-go-v2/service/ecs 1.105).
 		Signal:  Setting[string]{Value: "SIGTERM", Field: "STOPSIGNAL of the image"},
-		Command: argv(path+".command", c.LinuxParameters.Init, c.EntryPoint, c.Command),
+		Command: argv(path+".entryPoint", path+".command", c.LinuxParameters.Init, c.EntryPoint, c.Command),
 	}
 	for j, e := range c.Environment {
 		p.Env = append(p.Env, Variable{Name: e.Name, Value: e.Value, Known: true, Field: fmt.Sprintf("%s.environment[%d]", path, j)})
@@ -213,8 +213,11 @@ func (w *Workload) onlyEssential(all []ecsContainer) {
 // argv is the first process of a container: the entry point with its arguments. If only the arguments
 // are known, they are taken for the whole command, which is the case for images without an entry
 // point, and for those whose entry point is a script that ends in exec "$@".
-func argv(field string, init bool, entrypoint, command []string) Setting[[]string] {
+func argv(entrypointField, field string, init bool, entrypoint, command []string) Setting[[]string] {
 	words := append(entrypoint[:len(entrypoint):len(entrypoint)], command...)
+	if len(entrypoint) > 0 {
+		field = entrypointField
+	}
 	if len(words) == 0 {
 		return Setting[[]string]{Field: field}
 	}

@@ -71,7 +71,7 @@ func fly(name string, data []byte) File {
 	base := Program{
 		Grace:   w.flyGrace(o["kill_timeout"]),
 		Signal:  w.flySignal(o["kill_signal"]),
-		Command: argv("experimental", false, words(experimental["entrypoint"]), words(experimental["cmd"])),
+		Command: argv("experimental.entrypoint", "experimental.cmd", false, words(experimental["entrypoint"]), words(experimental["cmd"])),
 		Own:     true,
 	}
 	env := w.flyTable(o, "env")
@@ -87,7 +87,7 @@ func fly(name string, data []byte) File {
 			w.fault(finding.WrongType, p.Path, p.Path+": want a string, the command of the process group", `write, for example, web = "/app"`)
 		}
 		if parts, err := shellwords.Parse(command); err == nil && len(parts) > 0 { // Fly runs no shell
-			p.Command = argv(p.Path, false, nil, parts)
+			p.Command = argv("", p.Path, false, nil, parts)
 		}
 		w.Programs = append(w.Programs, p)
 	}

@@ -189,7 +189,7 @@ func nomadTask(task *api.Task, path string) Program {
 		p.Signal = signal(path+".KillSignal", task.KillSignal)
 	}
 	init, _ := task.Config["init"].(bool)
-	p.Command = argv(path+".Config.command", init, words(task.Config["entrypoint"]), append(words(task.Config["command"]), words(task.Config["args"])...))
+	p.Command = argv(path+".Config.entrypoint", path+".Config.command", init, words(task.Config["entrypoint"]), append(words(task.Config["command"]), words(task.Config["args"])...))
 	for name, value := range task.Env {
 		p.Env = append(p.Env, Variable{Name: name, Value: value, Known: !strings.Contains(value, "${"), Field: path + ".Env." + name})
 	}

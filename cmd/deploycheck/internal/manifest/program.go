@@ -79,6 +79,7 @@ type Variable struct {
 	Name, Value string
 	Known       bool   // Value is the value: it does not come from another object
 	Field       string // the path of the variable
+	From        string // the other file that has it, as in a Setting
 }
 
 // A Port is a port on which the program serves.

@@ -195,7 +195,7 @@ func (u *unitFile) program() {
 		p.Also = append(p.Also, Setting[string]{Value: "SIGHUP", Text: "SIGHUP", Field: "SendSIGHUP", From: u.from(s)})
 	}
 	if command, ok := u.last("ExecStart"); ok && mode != "control-group" { // all processes get the signal in a control group
-		p.Command = Setting[[]string]{Value: execWords(command.value), Text: command.value, Field: "ExecStart"}
+		p.Command = Setting[[]string]{Value: execWords(command.value), Text: command.value, Field: "ExecStart", From: u.from(command)}
 	}
 	for _, s := range u.values("ExecStop") {
 		argv := execWords(s.value)
@@ -210,7 +210,7 @@ func (u *unitFile) program() {
 	for _, s := range u.values("Environment") {
 		for _, word := range splitWords(s.value) {
 			if name, value, ok := strings.Cut(word, "="); ok {
-				p.Env = append(p.Env, Variable{Name: name, Value: value, Known: !strings.Contains(value, "%"), Field: "Environment"})
+				p.Env = append(p.Env, Variable{Name: name, Value: value, Known: !strings.Contains(value, "%"), Field: "Environment", From: u.from(s)})
 			}
 		}
 	}
