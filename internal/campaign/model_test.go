@@ -510,6 +510,8 @@ func (m *model) checkOnce() {
 			least = ifelse(sn.shuts == nil && sn.in == nil && m.aTaskStops(m.main(), sn) > m.stop, 1, 0)
 		case sn.MayFail && (sn.over && sn.end < m.stop && sn.bad() || m.gaveUpBefore(sn)):
 			least = ifelse(sn.shuts == nil, 1, 0)
+		case sn.MayFail && sn.over && sn.end < m.stop && sn.told: // perhaps late
+			least = 0
 		case sn.over && sn.end < m.stop:
 			least, most = 0, 0
 		case m.new && sn.kind == shutdown.KindHold && sn.over && sn.end < m.delayEnd && !sn.bad():
