@@ -307,7 +307,7 @@ var failureMutants = []mutant{
 	},
 	{
 		name: "a backoff is too short", breaks: "at least half of a backoff is waited",
-		in: "group.restarts.failed", old: "wait - rand.N(wait/2+1)", new: "wait / 4",
+		in: "group.restarts.failed", old: "wait - rand.N(wait/2+1)", new: "rand.N(wait/2 + 1)",
 	},
 	{
 		name: "a long run changes nothing", breaks: "after a run that has lasted Max, the backoff is Initial again",
