@@ -17,6 +17,8 @@ func TestFly(t *testing.T) {
 		"a kill_signal that does not exist": {data: "kill_timeout = 27\nkill_signal = \"TREM\"\n", want: "- 27s stop-signal"},
 		"in a table":                        {data: "app = \"a\"\n[env]\nkill_timeout = 30\n", want: "- 5s grace-misplaced grace-default grace-too-short"},
 		"in experimental":                   {data: "app = \"a\"\n[experimental]\nkill_timeout = 30\n", want: "- 30s"},
+		"kill_signal in experimental":       {data: "kill_timeout = 30\n[experimental]\nkill_signal = \"SIGTERM\"\n", budget: onlySIGTERM, want: "- 30s grace-misplaced stop-signal"},
+		"kill_timeout of a machine check":   {data: "kill_timeout = 30\n[[services]]\n[[services.machine_checks]]\nkill_timeout = \"5s\"\nkill_signal = \"SIGKILL\"\n", want: "- 30s"},
 		"misspelt":                          {data: "kill_timout = 30\n", want: "- 5s unknown-field grace-default grace-too-short"},
 		"processes":                         {data: "kill_timeout = 27\n[processes]\nweb = \"app\"\nworker = \"sh -c 'app worker'\"\n", want: "web 27s\nworker 27s shell-pid1"},
 		"a process that is no string":       {data: "kill_timeout = 27\n[processes]\nweb = 1\n", want: "- - wrong-type"},

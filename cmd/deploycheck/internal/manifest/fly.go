@@ -63,10 +63,9 @@ func fly(name string, data []byte) File {
 	}
 	w.flyMisplaced(o, "")
 	experimental := w.flyTable(o, "experimental")
-	for _, key := range []string{"kill_timeout", "kill_signal"} { // flyctl takes them from there, too
-		if _, ok := o[key]; !ok && experimental[key] != nil {
-			o[key] = experimental[key]
-		}
+	if _, ok := o["kill_timeout"]; !ok && experimental["kill_timeout"] != nil {
+		// flyctl takes this key, but not kill_signal (patchExperimental in internal/appconfig/patches.go, August 2026).
+		o["kill_timeout"] = experimental["kill_timeout"]
 	}
 	base := Program{
 		Grace:   w.flyGrace(o["kill_timeout"]),
@@ -164,7 +163,7 @@ func (w *Workload) flyMisplaced(table map[string]any, path string) {
 		field := join(path, key)
 		isKey := key == "kill_timeout" || key == "kill_signal"
 		switch {
-		case isKey && path != "" && path != "experimental" && !strings.Contains(path, "machine_checks"):
+		case isKey && path != "" && field != "experimental.kill_timeout" && !strings.Contains(path, "machine_checks"):
 			w.fault(finding.GraceMisplaced, field, field+" has no effect: it belongs to the table above it", "move it before the first table of the file")
 		case !isKey && (near(key, "kill_timeout") || near(key, "kill_signal")):
 			w.fault(finding.UnknownField, field, field+" is not a key of fly.toml: it has no effect", "write kill_timeout or kill_signal")
