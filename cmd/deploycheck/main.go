@@ -57,7 +57,6 @@ type report struct {
 	files     int
 	workloads int
 	sources   int // templates, charts, kustomizations and patches
-	known     int // workloads of a known kind
 	badInput  bool
 }
 
@@ -83,14 +82,10 @@ func (r *report) file(b check.Budget, f manifest.File) {
 	r.files++
 	for i := range f.Workloads {
 		w := &f.Workloads[i]
-		switch {
-		case w.Has(finding.NotRendered):
+		if w.Has(finding.NotRendered) {
 			r.sources++
-		case w.Has(finding.UnknownWorkload):
+		} else {
 			r.workloads++
-		default:
-			r.workloads++
-			r.known++
 		}
 		r.results = append(r.results, b.Workload(w)...)
 	}
@@ -123,16 +118,20 @@ func skipped(files []manifest.File) []string {
 
 // status returns the exit status. It writes an error if no finding explains the status.
 func (r *report) status(o *options, stderr io.Writer) int {
-	worst, checked := finding.Note, false
+	worst, absent, named := finding.Note, false, false
 	for i := range r.results {
-		worst = max(worst, r.results[i].Severity())
-		checked = checked || r.results[i].Mode != ""
+		result := &r.results[i]
+		worst = max(worst, result.Severity())
+		named = named || result.Mode != "" && result.Container == o.budget.Container
+		absent = absent || slices.ContainsFunc(result.Findings, func(f finding.Finding) bool {
+			return f.Code == finding.ContainerAbsent || f.Code == finding.ProgramAbsent
+		})
 	}
 	switch {
 	case r.badInput:
 		return exitBadInput
-	case o.budget.Container != "" && r.known > 0 && !checked && worst < finding.Error:
-		fmt.Fprintf(stderr, "deploycheck: no workload has a container named %s: nothing was checked\n", o.budget.Container)
+	case absent && !named && worst < finding.Error:
+		fmt.Fprintf(stderr, "deploycheck: no workload has a container named %s\n", o.budget.Container)
 		return exitBadInput
 	case r.sources > 0 && r.workloads == 0:
 		fmt.Fprintln(stderr, "deploycheck: nothing was checked: render the inputs first")
