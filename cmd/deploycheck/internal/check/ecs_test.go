@@ -49,7 +49,9 @@ func TestECS(t *testing.T) {
 		"a container without a name":        {data: `{"containerDefinitions": [{}]}`, want: "containerDefinitions[0] 30s wrong-type grace-default"},
 		"a launch type that does not exist": {data: `{"requiresCompatibilities": ["fargate"], "containerDefinitions": [{"name": "app", "stopTimeout": 27}]}`, want: "app 27s wrong-type"},
 		"no containers":                     {data: `{"containerDefinitions": []}`, want: "- - no-containers"},
-		"a template":                        {data: `{"containerDefinitions": [{"name": "app", "memory": ${memory}}]}`, want: "unreadable: render it first"},
+		"a template":                        {data: `{"containerDefinitions": [{"name": "app", "memory": ${memory}}]}`, want: "- - not-rendered"},
+		"a template with a loop":            {data: "{\"containerDefinitions\": [{% for c in all %}{\"name\": \"{{ c }}\"}{% endfor %}]}", want: "- - not-rendered"},
+		"a variable, and broken JSON":       {data: `{"containerDefinitions": [{"name": "${NAME}"]}`, want: "unreadable: line 1"},
 		"text after the definition":         {data: `{"containerDefinitions": [{"name": "app"}]} {}`, want: "unreadable: text after the end"},
 	})
 }

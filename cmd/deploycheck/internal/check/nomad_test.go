@@ -55,6 +55,7 @@ func TestNomad(t *testing.T) {
 		"a fault of another task": {
 			data: group(`{"Name": "log", "Driver": "exec", "KillTimeout": 60000000000}, {"Name": "app", "Driver": "exec", "Leader": true, ` + enough + `}`), want: "app 27s container-passed-over",
 		},
+		"a template":           {data: `{"Job": {"TaskGroups": [{"Count": {{ count }}}]}}`, want: "- - not-rendered"},
 		"no task groups":       {data: `{"Job": {"TaskGroups": []}}`, want: "unreadable: no task groups"},
 		"a group that is null": {data: `{"Job": {"TaskGroups": [null]}}`, want: "unreadable: TaskGroups[0] is null"},
 		"HCL":                  {name: "web.nomad", data: "job \"web\" {\n}\n", want: "- - not-rendered"},

@@ -81,7 +81,7 @@ func ecs(name string, data []byte) File {
 	f := File{Name: name}
 	root, err := jsonTree(data)
 	if err != nil {
-		f.Errs = append(f.Errs, &Error{File: name, Err: asTemplate(err, data)})
+		f.unreadable("ECS", data, err)
 		return f
 	}
 	w := Workload{File: name, Document: 1, Kind: "ECS", Name: filepath.Base(name)}

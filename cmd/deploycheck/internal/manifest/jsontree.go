@@ -246,11 +246,3 @@ func (n *jsonNode) plain() any {
 	}
 	return n.scalar
 }
-
-// asTemplate adds to the error of a file that looks like a template what to do about it.
-func asTemplate(err error, data []byte) error {
-	if bytes.Contains(data, []byte("{{")) || bytes.Contains(data, []byte("${")) {
-		return fmt.Errorf("%w (this looks like a template: render it first)", err)
-	}
-	return err
-}

@@ -89,7 +89,8 @@ func nomad(name string, data []byte) File {
 	}
 	root, err := jsonTree(data)
 	if err != nil {
-		return fail(asTemplate(err, data))
+		f.unreadable("Nomad", data, err)
+		return f
 	}
 	path, node := "", root
 	for _, m := range root.members {

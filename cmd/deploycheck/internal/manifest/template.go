@@ -43,9 +43,16 @@ var action = regexp.MustCompile(`(?m)(^|: +|- +)[ \t]*\{\{`)
 // statement.
 var anyTemplate = regexp.MustCompile(action.String() + `|(?m)^[ \t]*(\{%|\w+[ \t]*=[ \t]*\{\{|FROM[ \t]+\{\{)`)
 
+// jsonTemplate matches what only a template of JSON has: a value that begins with a placeholder.
+var jsonTemplate = regexp.MustCompile(`[:\[]\s*(\{\{|\$\{|<%)|\{%`)
+
 // unreadable adds the error of the parser, or the file as a template if it looks like one.
 func (f *File) unreadable(kind string, data []byte, err error) {
-	if !anyTemplate.Match(data) {
+	isTemplate := anyTemplate.Match(data)
+	if start := bytes.TrimSpace(data); len(start) > 0 && (start[0] == '{' || start[0] == '[') {
+		isTemplate = isTemplate || jsonTemplate.Match(data)
+	}
+	if !isTemplate {
 		f.Errs = append(f.Errs, &Error{File: f.Name, Err: err})
 		return
 	}
