@@ -30,6 +30,7 @@ var mixed = map[string]string{
 	"all/Dockerfile.md":    "# Dockerfile\n\nIt has two stages.\n",
 	"all/products.json":    `[{"name": "shoe", "image": "shoe.png", "price": 3}]`,
 	"all/values.yaml":      "services: {app: {image: a, replicas: 2}}\n",
+	"all/skaffold.yaml":    "apiVersion: skaffold/v4beta1\nkind: Config\nbuild: {}\n",
 	"all/pipeline.yml":     "spec: {inputs: {stage: {default: test}}}\n---\njob: {script: [a]}\n",
 	"all/.git/compose.yml": "services: [",
 }
@@ -67,6 +68,7 @@ func TestADirectoryWithAllKinds(t *testing.T) {
 		"all/products.json":  "-",
 		"all/values.yaml":    "-",
 		"all/pipeline.yml":   "-",
+		"all/skaffold.yaml":  "-",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)

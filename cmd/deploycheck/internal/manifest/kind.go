@@ -31,16 +31,20 @@ func checkKind(apiVersion, kind string) error {
 	if !found {
 		group = ""
 	}
-	switch {
-	case strings.Contains(group, "."):
+	if strings.Contains(group, ".") {
 		return nil
-	case !slices.Contains([]string{"", "apps", "batch", "extensions", "autoscaling", "policy"}, group):
-		return fmt.Errorf("there is no group %s: custom groups have a dot in their name", group)
 	}
+	isKnown := slices.Contains([]string{"", "apps", "batch", "extensions", "autoscaling", "policy"}, group)
 	for known := range workloads {
 		if strings.EqualFold(kind, known[1]) || strings.EqualFold(kind, known[1]+"s") || strings.EqualFold(kind, known[1]+"List") {
+			if !isKnown {
+				return fmt.Errorf("there is no group %s: custom groups have a dot in their name", group)
+			}
 			return fmt.Errorf("there is no kind %s in %s: want kind %s of %s", kind, apiVersion, known[1], known[0])
 		}
+	}
+	if !isKnown {
+		return nil // a file of another tool, such as skaffold.yaml
 	}
 	if revision := strings.TrimSuffix(kind, "List") == "ControllerRevision"; group == "batch" || group == "apps" && !revision {
 		return fmt.Errorf("there is no kind %s in %s", kind, apiVersion)
