@@ -21,8 +21,12 @@ func (d *drain) deadline() (at time.Time, ok bool) {
 	return at, true
 }
 
-// checkDeadline ends the contexts of the requests a little before the deadline, so that streams
-// can finish their responses. It returns when it has to be called again.
+// requestTime is how long requests have if the drain has this much time until its deadline. Their
+// contexts end before the deadline, so that handlers can still answer.
+func requestTime(left time.Duration) time.Duration { return left - margin(left) }
+
+// checkDeadline ends the contexts of the requests when their time is over. It returns when it has to
+// be called again.
 func (d *drain) checkDeadline() time.Time {
 	now := time.Now()
 	later := now.Add(time.Hour)
@@ -32,7 +36,7 @@ func (d *drain) checkDeadline() time.Time {
 		return later
 	}
 	all := max(0, deadline.Sub(d.began))
-	at := deadline.Add(-margin(all))
+	at := d.began.Add(requestTime(all))
 	d.maxWait, d.left = all/5, max(0, at.Sub(now))
 	if now.Before(at) {
 		d.s.endAt.Store(int64(at.Sub(d.s.base)))

@@ -103,10 +103,10 @@ func Linger(d time.Duration) Option {
 // response after its moment. Those that have had no such response get it at the end of the window.
 // A request whose handler does not call Draining is not affected.
 //
-// The window begins when the task's context ends. It leaves the last second before the task's
-// deadline, or a quarter of the task's budget if that is less, to the connections that are told last.
-// If that makes it shorter than d, the step's status and the server's ErrorLog say so. Spread reserves
-// no time for the task; group.Reserve does. A second signal ends the window: all connections are
+// The window begins when the task's context ends. It ends one second before the contexts of requests
+// end, so that the connections that are told last have that second. If a quarter of the task's budget
+// is less than a second, they have that quarter. If this makes the window shorter than d, the step's
+// status and the server's ErrorLog say so. Spread reserves no time for the task; group.Reserve does. A second signal ends the window: all connections are
 // told at once. The contexts of requests end a quarter of the task's minimum later. The task returns when the last
 // connection is closed, which may be earlier than the end of the window.
 //

@@ -37,21 +37,26 @@ func newWindow(s *server) *window {
 	return &window{s: s, changed: make(chan struct{}, 1), over: make(chan struct{})}
 }
 
-// lastPart is how much of the task's time Spread leaves to the connections that are told last. It
-// is at most a quarter of the budget.
+// lastPart is how long the requests of the connections that are told last have then. It is at most a
+// quarter of the budget.
 const lastPart = time.Second
 
-// open gives each connection its moment, and starts to tell them. If stops is false, the server was not
-// told to stop, but has failed for example: then all are told at once.
+// open gives each connection its moment, and starts to tell them. The window ends before work does. If
+// stops is false, the server was not told to stop, but has failed for example: then all are told at
+// once.
 func (w *window) open(work context.Context, stops bool) {
 	if w == nil {
 		return
+	}
+	left := never
+	if at, ok := work.Deadline(); ok { // with Attach, work is of the user's type: without the lock
+		left = max(0, time.Until(at))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.began = time.Now()
 	if stops {
-		w.measure(work)
+		w.measure(left)
 	}
 	// Each kind is spread evenly by itself. So a kind whose connections leave before their moments
 	// leaves no gaps between the others.
@@ -82,25 +87,19 @@ func (w *window) open(work context.Context, stops bool) {
 	})
 }
 
-// measure sets the length of the window, which has to end before work does.
-func (w *window) measure(work context.Context) {
-	s := w.s
+// measure sets the length of the window. The server has left until its deadline.
+func (w *window) measure(left time.Duration) {
+	s, have := w.s, requestTime(left)
+	w.length = min(s.spread, max(0, have-min(lastPart, budget(left)/4)))
 	sinceT0 := time.Since(s.base) - time.Duration(s.t0.Load())
-	w.length, w.idleAfter = s.spread, max(0, s.linger-sinceT0) // as in due
-	if at, ok := work.Deadline(); ok {
-		left := max(0, at.Sub(w.began))
-		w.length = min(w.length, max(0, left-min(lastPart, budget(left)/4)))
-		w.idleAfter = min(w.idleAfter, left/5)
-		if w.length < s.spread {
-			reduced := fmt.Sprintf("Spread reduced from %v to %v", s.spread, w.length.Round(time.Millisecond))
-			w.reduced = reduced
-			// The writer of the log may block.
-			go s.try(func() {
-				s.logf("httpdrain: %s: the server has %v until its deadline", reduced, left.Round(time.Millisecond))
-			})
-		}
+	w.idleAfter = min(max(0, s.linger-sinceT0), left/5, w.length) // as in due
+	if w.length == s.spread {
+		return
 	}
-	w.idleAfter = min(w.idleAfter, w.length)
+	reduced := fmt.Sprintf("Spread reduced from %v to %v", s.spread, w.length.Round(time.Millisecond))
+	w.reduced = reduced
+	// The writer of the log may block.
+	go s.try(func() { s.logf("httpdrain: %s: requests have %v", reduced, have.Round(time.Millisecond)) })
 }
 
 // place gives l its moment, at or after from. The multiples of the golden ratio, without their whole

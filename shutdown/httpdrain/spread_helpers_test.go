@@ -90,8 +90,8 @@ func (s *spreader) websocket(w http.ResponseWriter, r *http.Request) {
 	_ = c.Close()
 }
 
-// heeds is websocket, but closes the connection when the request's context ends. Its goodbye takes a
-// moment.
+// heeds is websocket, but closes the connection when the request's context ends. Its goodbye takes as
+// long as the query says.
 func (s *spreader) heeds(w http.ResponseWriter, r *http.Request) {
 	c, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -102,7 +102,11 @@ func (s *spreader) heeds(w http.ResponseWriter, r *http.Request) {
 	defer context.AfterFunc(r.Context(), func() { _ = c.Close() })()
 	_, _ = io.WriteString(c, "hijacked")
 	s.note(r)
-	time.Sleep(20 * time.Millisecond)
+	leave, err := time.ParseDuration(r.URL.Query().Get("leave"))
+	if err != nil {
+		s.t.Error(err)
+	}
+	time.Sleep(leave)
 	_, _ = io.WriteString(c, "1001")
 }
 

@@ -89,13 +89,13 @@ func TestSpreadBeginsAfterTheDelay(t *testing.T) {
 	}, httpdrain.Spread(2*time.Second))
 }
 
-// The window is at most the budget less the margin less min(1s, budget/4). If that makes it shorter,
+// The window is at most the time that requests have, less min(1s, budget/4). If that makes it shorter,
 // the step's status and the log say so.
 func TestSpreadIsShorterIfTheBudgetIs(t *testing.T) {
-	for _, tt := range []struct{ grace, want time.Duration }{
-		{10 * time.Second, 8500 * time.Millisecond},      // 10 s - 0.5 s - 1 s
-		{2 * time.Second, 1400 * time.Millisecond},       // 2 s - 0.1 s - 0.5 s
-		{400 * time.Millisecond, 275 * time.Millisecond}, // 400 ms - 25 ms - 100 ms
+	for _, tt := range []struct{ grace, requests, want time.Duration }{
+		{10 * time.Second, 9025 * time.Millisecond, 8025 * time.Millisecond},     // 9.5 s less a twentieth, less 1 s
+		{2 * time.Second, 1805 * time.Millisecond, 1305 * time.Millisecond},      // 1.9 s less a twentieth, less 0.5 s
+		{400 * time.Millisecond, 350 * time.Millisecond, 250 * time.Millisecond}, // 375 ms less 25 ms, less 100 ms
 	} {
 		spread(t, tt.grace.String(), &shutdown.Coordinator{Grace: tt.grace}, func(s *spreader) {
 			const n = 200
@@ -107,7 +107,7 @@ func TestSpreadIsShorterIfTheBudgetIs(t *testing.T) {
 			if got := s.Report().Steps[0].Status; !strings.HasSuffix(got, want) {
 				t.Errorf("status = %q, want %q in it", got, want)
 			}
-			if !strings.Contains(s.log.String(), "httpdrain: "+want) {
+			if want = "httpdrain: " + want + ": requests have " + tt.requests.String(); !strings.Contains(s.log.String(), want) {
 				t.Errorf("log = %q, want %q in it", s.log.String(), want)
 			}
 		}, httpdrain.Spread(time.Hour))
@@ -119,7 +119,27 @@ func TestSpreadIsShorterIfTheBudgetIs(t *testing.T) {
 		if got, want := s.Report().Steps[0].Status, "1 hijacked connection closed, 1 connection gone"; got != want || s.log.Len() > 0 {
 			t.Errorf("status = %q, want %q; log = %q, want none", got, want, s.log.String())
 		}
-	}, httpdrain.Spread(8500*time.Millisecond))
+	}, httpdrain.Spread(8025*time.Millisecond))
+}
+
+// The connections that are told last have min(1s, budget/4) to leave before their contexts end.
+func TestSpreadLeavesTimeToTheLast(t *testing.T) {
+	for _, tt := range []struct{ grace, leave time.Duration }{
+		{10 * time.Second, 990 * time.Millisecond},
+		{2 * time.Second, 490 * time.Millisecond},
+	} {
+		spread(t, tt.grace.String(), &shutdown.Coordinator{Grace: tt.grace}, func(s *spreader) {
+			const n = 200
+			ends := s.open(n, "/heeds?leave="+tt.leave.String())
+			s.requestStop()
+			s.Clean()
+			for range n {
+				if end := <-ends; end != "hijacked1001" {
+					t.Errorf("a connection ended with %q, want 1001", end)
+				}
+			}
+		}, httpdrain.Spread(time.Hour))
+	}
 }
 
 // An idle connection is closed at the later of Linger and its moment.
@@ -232,7 +252,7 @@ func TestSpreadEndsAtTheSecondSignal(t *testing.T) {
 		}
 	}, httpdrain.Spread(8*time.Second))
 	spread(t, "with a handler that heeds its context", &shutdown.Coordinator{}, func(s *spreader) {
-		ends := s.open(1, "/heeds")
+		ends := s.open(1, "/heeds?leave=20ms")
 		s.requestStop()
 		s.Signal(syscall.SIGTERM)
 		if r := s.Wait(); r.Err() != nil {

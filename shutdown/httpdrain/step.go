@@ -28,11 +28,10 @@ func ofRequest(base context.Context) context.Context {
 // describe has progress called for the progress lines of the step of ctx, with no lock held.
 func describe(ctx context.Context, progress func() string) { tree.Describe(ctx, progress) }
 
-// serves adds the server to the plan of the Coordinator, if there is one. A drain ends the contexts of
-// requests the margin before its deadline.
+// serves adds the server to the plan of the Coordinator, if there is one.
 func serves(ctx context.Context) {
 	if inProgram(ctx) {
-		notify.Serves(shutdown.FromContext(ctx), tree.From(ctx), func(d time.Duration) time.Duration { return d - margin(d) })
+		notify.Serves(shutdown.FromContext(ctx), tree.From(ctx), requestTime)
 	}
 }
 
