@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,37 +107,50 @@ func (a *attached) serveListener(l net.Listener) context.Context {
 	return own.requests
 }
 
-// begin makes the listener that serves l. It returns nil if the server is stopped.
+// begin makes the listener that serves l. It returns nil if the server is stopped. It calls methods of
+// l and users, which are of the user's types and may call stop. So it does not hold the lock then.
 func (a *attached) begin(l net.Listener, users context.Context) (*listener, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.stopped {
-		return nil, nil
-	}
-	if !a.begun && a.failed == nil {
-		if a.failed = a.wrapHandler(); a.failed == nil {
-			a.begun = true
-			a.unwatch = a.watch(shutdown.FromContext(users))
-		}
-	}
-	if a.failed != nil {
-		return nil, a.failed
-	}
 	own, err := a.newListener(l)
 	if err != nil {
 		return nil, err
 	}
 	var cancel context.CancelCauseFunc
 	own.requests, cancel = requestBase(users, users)
-	a.cancels = append(a.cancels, cancel)
-	a.listeners.add(own)
+	if ok, err := a.add(own, shutdown.FromContext(users), cancel); !ok {
+		cancel(context.Canceled)
+		return nil, err
+	}
 	return own, nil
 }
 
-func (a *attached) cancelAll(cause error) {
+// add adds a listener that begins, and reports whether it did. With the first listener the server is
+// served: it watches c.
+func (a *attached) add(l *listener, c *shutdown.Coordinator, cancel context.CancelCauseFunc) (bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, cancel := range a.cancels {
+	if a.stopped {
+		return false, nil
+	}
+	if !a.begun && a.failed == nil {
+		if a.failed = a.wrapHandler(); a.failed == nil {
+			a.begun = true
+			a.unwatch = a.watch(c)
+		}
+	}
+	if a.failed != nil {
+		return false, a.failed
+	}
+	a.cancels = append(a.cancels, cancel)
+	a.listeners.add(l)
+	return true, nil
+}
+
+// cancelAll ends the contexts of requests, which calls methods of the user's contexts.
+func (a *attached) cancelAll(cause error) {
+	a.mu.Lock()
+	cancels := slices.Clone(a.cancels)
+	a.mu.Unlock()
+	for _, cancel := range cancels {
 		cancel(cause)
 	}
 }

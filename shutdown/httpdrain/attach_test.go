@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -209,6 +210,37 @@ func TestAttachAtTheDeadline(t *testing.T) {
 		t.Errorf("Serve: %v, want net.ErrClosed or http.ErrServerClosed", err)
 	}
 	c.closed()
+}
+
+// A calledListener calls f when it is asked for its address for the first time.
+type calledListener struct {
+	net.Listener
+	once sync.Once
+	f    func()
+}
+
+func (l *calledListener) Addr() net.Addr { l.once.Do(l.f); return l.Listener.Addr() }
+
+// The listener's methods may call stop.
+func TestStopFromTheListenerOfAttach(t *testing.T) {
+	srv := &http.Server{Handler: hello}
+	shut := make(chan struct{})
+	srv.RegisterOnShutdown(func() { close(shut) })
+	stop, stopped := httpdrain.Attach(srv), make(chan error, 1)
+	l := &calledListener{Listener: listen(t), f: func() {
+		go func() { stopped <- stop(t.Context()) }()
+		select {
+		case <-shut:
+		case <-time.After(patience):
+			t.Error("stop does not return while the server asks its listener for the address")
+		}
+	}}
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("Serve: %v, want http.ErrServerClosed", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("stop: %v", err)
+	}
 }
 
 // A server belongs to Attach or to a task.
