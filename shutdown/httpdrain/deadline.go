@@ -104,8 +104,7 @@ func (d *drain) atDeadline(why error) error {
 
 // failure is the error of the task, or nil if nothing was cut short and more is empty.
 func (d *drain) failure(more ...string) error {
-	unserved := counted(int(d.s.unserved.Load()), unservedOne, unservedMany)
-	return d.s.failure(append([]string{unserved}, more...)...)
+	return d.s.failure(append([]string{d.s.notServed()}, more...)...)
 }
 
 // goOn goes on with the drain, for at most limit.

@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +15,6 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/internal/emulated"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 	"github.com/lastcall-go/lastcall/shutdown/shutdowntest"
@@ -105,38 +102,6 @@ func (s *served) request(c *http.Client, overTLS bool, n int) <-chan result {
 	return results
 }
 
-// An idle connection stays open, and its next request is answered.
-func TestIdleConnectionLingers(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		tls  bool
-	}{{"plain", false}, {"TLS", true}} {
-		t.Run(tt.name, func(t *testing.T) {
-			srv := &http.Server{Handler: hello}
-			if tt.tls {
-				srv.TLSConfig = serverTLS()
-			}
-			s := start(t, srv, httpdrain.Linger(patience))
-			c := s.dial()
-			if tt.tls {
-				c = talk(t, tls.Client(c.conn, clientTLS("http/1.1")))
-			}
-			c.get("/")
-			if res, _ := c.answer(); res.Close {
-				t.Fatal("Connection: close before the stop")
-			}
-			s.stop()
-			s.until("the stop", func(httpdrain.Stats) bool { return s.refuses() })
-			c.get("/")
-			if res, body := c.answer(); !res.Close || body != "hello" {
-				t.Errorf("close = %v, body = %q, want true, hello", res.Close, body)
-			}
-			c.closed()
-			s.drained()
-		})
-	}
-}
-
 // A connection that has had only OPTIONS * requests is drained like any HTTP/1 connection.
 func TestOptionsStar(t *testing.T) {
 	s := start(t, &http.Server{Handler: hello}, httpdrain.Linger(patience))
@@ -186,75 +151,6 @@ func TestHTTP2PrefaceToHTTP1Server(t *testing.T) {
 	})
 }
 
-func TestIdleConnectionIsClosedAfterLinger(t *testing.T) {
-	const linger = 100 * time.Millisecond
-	s := start(t, &http.Server{Handler: hello}, httpdrain.Linger(linger))
-	c := s.dial()
-	c.get("/")
-	c.answer()
-	s.until("idle", func(st httpdrain.Stats) bool { return st.Idle == 1 })
-	if took := s.drained(); took < linger {
-		t.Errorf("drained in %v, want at least %v", took, linger)
-	}
-	c.closed()
-}
-
-func TestLingerIsAtMostAFifthOfTheBudget(t *testing.T) {
-	s := startIn(t, &group.Group{Grace: time.Second}, listen(t), &http.Server{Handler: hello}, httpdrain.Linger(patience))
-	c := s.dial()
-	c.get("/")
-	c.answer()
-	s.until("idle", func(st httpdrain.Stats) bool { return st.Idle == 1 })
-	s.drained() // with a longer linger the task would be late or abandoned
-	c.closed()
-}
-
-func TestSilentConnections(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		tls  bool
-		send string
-	}{
-		{"nothing sent", false, ""},
-		{"half a header", false, "GET / HTTP/1.1\r\nHost: te"},
-		{"no ClientHello", true, ""},
-		{"half a ClientHello", true, "\x16\x03\x01\x02\x00\x01"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			srv := &http.Server{Handler: hello}
-			if tt.tls {
-				srv.TLSConfig = serverTLS()
-			}
-			s := start(t, srv)
-			c := s.dial()
-			c.send(tt.send)
-			want := httpdrain.Stats{New: 1}
-			if tt.send != "" {
-				want = httpdrain.Stats{Active: 1}
-			}
-			s.until("the connection", func(st httpdrain.Stats) bool { return st == want })
-			if took := s.drained(); took > patience/2 {
-				t.Errorf("drained in %v", took)
-			}
-			c.closed()
-		})
-	}
-}
-
-// All silent connections are closed at the same time.
-func TestThousandSilentConnections(t *testing.T) {
-	s := start(t, &http.Server{Handler: hello})
-	conns := make([]*client, 1000)
-	for i := range conns {
-		conns[i] = s.dial()
-	}
-	s.until("1000 connections", func(st httpdrain.Stats) bool { return st.New == len(conns) })
-	s.drained()
-	for _, c := range conns {
-		c.closed()
-	}
-}
-
 // An HTTP/2 connection that is established during the drain is closed. http.Server.Shutdown
 // never returns in this case.
 func TestHTTP2ConnectionDuringTheDrain(t *testing.T) {
@@ -287,70 +183,6 @@ func TestHTTP2PeerThatStays(t *testing.T) {
 		t.Errorf("no GOAWAY in %q", b)
 	}
 	s.drained()
-}
-
-// Connections in the kernel's accept queue are served before the listener is closed.
-func TestAcceptQueueIsServed(t *testing.T) {
-	if !looksIntoKernel {
-		t.Skip("not on this platform: no call takes a connection from the queue without waiting")
-	}
-	const n = 50
-	tl := listen(t)
-	clients := make([]*client, n)
-	for i := range clients {
-		clients[i] = dial(t, "tcp", tl.Addr().String())
-		clients[i].get("/")
-	}
-	// The context has ended before the first Accept, so all connections are in the queue.
-	srv := &http.Server{Handler: hello}
-	var g group.Group
-	g.Go("http", httpdrain.Serve(srv, httpdrain.Listener(tl)))
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	result := make(chan error, 1)
-	go func() { result <- g.Run(ctx) }()
-	for _, c := range clients {
-		if _, body := c.answer(); body != "hello" {
-			t.Errorf("body = %q", body)
-		}
-	}
-	if err := <-result; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestUnixSocket(t *testing.T) {
-	emulated.SkipUnder(t, "wine", "it has no Unix sockets")
-	dir, err := os.MkdirTemp("", "drain") // t.TempDir may be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	path := filepath.Join(dir, "s")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := newGate(t)
-	s := startOn(t, l, &http.Server{Handler: g})
-	c := dial(t, "unix", path)
-	c.get("/")
-	g.wait(t)
-	silent := dial(t, "unix", path)
-	g.releaseAfter(s.stop)
-	if res, body := c.answer(); body != "held" || !res.Close {
-		t.Errorf("body = %q, close = %v", body, res.Close)
-	}
-	s.drained()
-	silent.closed()
-	if exists(path) {
-		t.Error("the socket file still exists")
-	}
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // A stream that waits for Draining ends when the server is told to stop, one that waits for its

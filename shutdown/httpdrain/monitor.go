@@ -105,10 +105,17 @@ func (s *server) status() string {
 		counted(st.Gone, "connection gone", "connections gone"),
 		counted(st.Untold, "connection still to be told", "connections still to be told"),
 		s.window.status(),
-		counted(int(s.unserved.Load()), unservedOne, unservedMany),
+		s.notServed(),
 		undrained,
 		left,
 	)
+}
+
+// notServed says how many connections the server has closed without a response. With Wrap, the user's
+// listener may hold them back; without it, the server's goroutine may, in the user's ConnContext.
+func (s *server) notServed() string {
+	return counted(int(s.unserved.Load()), "connection not served, since the server has not accepted it in time",
+		"connections not served, since the server has not accepted them in time")
 }
 
 // counted returns "3 things", "1 thing", or "" for 0.

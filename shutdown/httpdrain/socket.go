@@ -178,8 +178,3 @@ func (k *socket) abort() (n int) {
 	k.changed.Broadcast()
 	return n
 }
-
-const (
-	unservedOne  = "connection not served, since the listener of Wrap has not accepted it"
-	unservedMany = "connections not served, since the listener of Wrap has not accepted them"
-)
