@@ -2,16 +2,12 @@ package httpdrain
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/lastcall-go/lastcall/group"
-	"github.com/lastcall-go/lastcall/internal/site"
 )
 
 // &linkKey is the context key of a request's connection. Each request looks it up through the
@@ -286,47 +282,3 @@ func (w *response) EnableFullDuplex() error {
 	}
 	return errReturned
 }
-
-// Readiness returns a handler that responds 200 while c is ready, and 503 otherwise: before the
-// program runs, and from the announcement of a stop on, when load balancers should send no more
-// requests. Usually c is a *shutdown.Coordinator. Readiness panics if c is nil.
-func Readiness(c interface{ Ready() bool }) http.Handler {
-	if c == nil {
-		panic("httpdrain: Readiness was given nil, at " + site.Caller(2))
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		if !c.Ready() {
-			http.Error(w, "stopping", http.StatusServiceUnavailable)
-			return
-		}
-		_, _ = io.WriteString(w, "ready\n")
-	})
-}
-
-// Draining returns a channel that is closed when the server is told to stop, which is at the end
-// of the delay, or at the moment that [Spread] gives to the request's connection. ctx is the context
-// of a request. A stream or a long poll should end its response then, so that its client reconnects to
-// another server. The context of a request that was hijacked will do as well: a WebSocket's handler
-// should close its connection then. For any other context the channel is nil, so that a receive from
-// it blocks for ever.
-func Draining(ctx context.Context) <-chan struct{} {
-	l, ok := ctx.Value(&linkKey).(*link)
-	if !ok {
-		return nil
-	}
-	if !l.asks.Load() {
-		l.asks.Store(true)
-	}
-	return l.told
-}
-
-// A servedError is the error of a second run of a server. It wraps group.ErrStopped, so that
-// group.Restart does not try again.
-type servedError struct{}
-
-func (servedError) Error() string {
-	return "another task serves this server, or has served it; each task needs a server of its own, made in the task if that is called again"
-}
-
-func (servedError) Unwrap() error { return group.ErrStopped }

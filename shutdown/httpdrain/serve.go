@@ -209,6 +209,16 @@ func (s *server) wrapHandler() error {
 	return nil
 }
 
+// A servedError is the error of a second run of a server. It wraps group.ErrStopped, so that
+// group.Restart does not try again.
+type servedError struct{}
+
+func (servedError) Error() string {
+	return "another task serves this server, or has served it; each task needs a server of its own, made in the task if that is called again"
+}
+
+func (servedError) Unwrap() error { return group.ErrStopped }
+
 func (s *server) restoreHandler() {
 	handlerMu.Lock()
 	defer handlerMu.Unlock()
