@@ -19,6 +19,8 @@ import (
 // RegisterOnShutdown. Both are done by http.Server.Shutdown, which with a context that has
 // ended does not poll. It also closes idle connections, without waiting for their Close.
 func (d *drain) callShutdown() {
+	d.shutdownCalled = true
+	d.s.shutDown.Store(true)
 	if d.closed.Load() {
 		d.callbacksDone.Store(true)
 		return

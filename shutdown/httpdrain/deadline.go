@@ -74,13 +74,12 @@ func (d *drain) atDeadline(why error) error {
 	}
 	if d.s.ended.Load() == nil { // after a second signal
 		d.s.endRequests(why)
-		d.wait(rest / 4)
+		d.goOn(rest / 4)
 	}
 	d.s.unserved.Add(int64(d.s.listeners.abort()))
 	d.s.closeAll()
 	go d.s.try(func() { _ = d.s.srv.Close() }) // it closes the connections again, one after the other
 	if !d.shutdownCalled {
-		d.s.shutDown.Store(true)
 		d.callShutdown()
 	}
 	limit := rest / 2
@@ -88,7 +87,7 @@ func (d *drain) atDeadline(why error) error {
 		limit = max(limit, all-time.Since(d.began))
 	}
 	running, listening, accepting := "", "", ""
-	if !d.wait(limit) {
+	if !d.goOn(limit) {
 		if !d.callbacksDone.Load() || !d.s.isEmpty() {
 			running = "handlers or callbacks still running"
 		}
@@ -107,14 +106,14 @@ func (d *drain) failure(more ...string) error {
 	return d.s.failure(append([]string{d.s.notServed()}, more...)...)
 }
 
-// goOn goes on with the drain, for at most limit.
-func (d *drain) goOn(limit time.Duration) {
+// goOn goes on with the drain, for at most limit. It reports whether the drain is done.
+func (d *drain) goOn(limit time.Duration) bool {
 	timer := time.NewTimer(never)
 	defer timer.Stop()
 	for end := time.Now().Add(limit); ; {
 		next := end
 		if d.scan(&next); d.done() || !time.Now().Before(end) {
-			return
+			return d.done()
 		}
 		timer.Reset(time.Until(next))
 		select {
@@ -122,18 +121,4 @@ func (d *drain) goOn(limit time.Duration) {
 		case <-timer.C:
 		}
 	}
-}
-
-// wait waits until the drain is done, for at most limit. It reports whether it is done.
-func (d *drain) wait(limit time.Duration) bool {
-	timeout := time.NewTimer(limit)
-	defer timeout.Stop()
-	for !d.done() {
-		select {
-		case <-d.s.woken:
-		case <-timeout.C:
-			return d.done()
-		}
-	}
-	return true
 }

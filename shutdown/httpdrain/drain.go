@@ -152,8 +152,6 @@ func (d *drain) scan(next *time.Time) {
 		safe = safe && reached(d.moved.Add(min(defaultLinger, d.maxWait)), now, next)
 	}
 	if safe && !d.shutdownCalled {
-		d.shutdownCalled = true
-		d.s.shutDown.Store(true)
 		d.callShutdown()
 		*next = now // afterGoaway begins here
 	}

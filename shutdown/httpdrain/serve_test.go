@@ -154,11 +154,11 @@ func TestMisuse(t *testing.T) {
 		call func()
 		want string
 	}{
-		{"Serve", func() { httpdrain.Serve(nil) }, "httpdrain: Serve was given a nil server, at httpdrain/hooks_test.go:"},
-		{"Listener", func() { httpdrain.Listener(nil) }, "httpdrain: Listener was given nil, at httpdrain/hooks_test.go:"},
-		{"Linger", func() { httpdrain.Linger(-1) }, "httpdrain: Linger(-1ns) is negative, at httpdrain/hooks_test.go:"},
-		{"Watch", func() { httpdrain.Watch(nil) }, "httpdrain: Watch was given nil, at httpdrain/hooks_test.go:"},
-		{"Readiness", func() { httpdrain.Readiness(nil) }, "httpdrain: Readiness was given nil, at httpdrain/hooks_test.go:"},
+		{"Serve", func() { httpdrain.Serve(nil) }, "httpdrain: Serve was given a nil server, at httpdrain/serve_test.go:"},
+		{"Listener", func() { httpdrain.Listener(nil) }, "httpdrain: Listener was given nil, at httpdrain/serve_test.go:"},
+		{"Linger", func() { httpdrain.Linger(-1) }, "httpdrain: Linger(-1ns) is negative, at httpdrain/serve_test.go:"},
+		{"Watch", func() { httpdrain.Watch(nil) }, "httpdrain: Watch was given nil, at httpdrain/serve_test.go:"},
+		{"Readiness", func() { httpdrain.Readiness(nil) }, "httpdrain: Readiness was given nil, at httpdrain/serve_test.go:"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			defer func() {
