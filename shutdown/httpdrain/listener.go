@@ -58,9 +58,6 @@ func (s *server) listen() (*listener, error) {
 		}
 	}
 	l, err := s.newListener(inner)
-	if err == nil && l.socket != nil {
-		l.socket.own = s.options.listener == nil
-	}
 	if err == nil && s.tls && doesTLS(l.Listener) {
 		s.tls = false // the listener does it; http.Server.Serve accepts a TLSConfig there, too
 		if files {

@@ -10,11 +10,9 @@ import (
 
 // takeReady accepts the connections in the accept queue without waiting, and returns their
 // descriptors. more means that it has run out of descriptors, and that there may be more
-// connections. The Accept of package net cannot do this: with a deadline in the past it does not
-// try, and with one in the future it waits.
-//
-// If the queue of the server's own socket is empty, takeReady shuts it down.
-func takeReady(l net.Listener, own bool) (fds []int, more bool) {
+// connections. spare is one more descriptor for connsOf, or -1. The Accept of package net cannot do
+// this: with a deadline in the past it does not try, and with one in the future it waits.
+func takeReady(l net.Listener) (fds []int, spare int, more bool) {
 	var raw syscall.RawConn
 	var err error
 	switch l := l.(type) {
@@ -23,13 +21,14 @@ func takeReady(l net.Listener, own bool) (fds []int, more bool) {
 	case *net.UnixListener:
 		raw, err = l.SyscallConn()
 	default:
-		return nil, false
+		return nil, -1, false
 	}
 	if err != nil {
-		return nil, false
+		return nil, -1, false
 	}
-	_ = raw.Control(func(fd uintptr) { fds, more = acceptAll(int(fd), own) })
-	return fds, more
+	spare = -1
+	_ = raw.Control(func(fd uintptr) { fds, spare, more = acceptAll(int(fd)) })
+	return fds, spare, more
 }
 
 // maxReady bounds the loop in case connections come as fast as they are accepted. No accept
@@ -37,17 +36,16 @@ func takeReady(l net.Listener, own bool) (fds []int, more bool) {
 const maxReady = 1 << 16
 
 // acceptAll accepts until the queue is empty, or an error occurs.
-func acceptAll(fd int, own bool) (fds []int, more bool) {
+func acceptAll(fd int) (fds []int, spare int, more bool) {
 	// The descriptor is non-blocking already, unless somebody has called File().Fd() on it.
 	if syscall.SetNonblock(fd, true) != nil {
-		return nil, false
+		return nil, -1, false
 	}
-	// net.FileConn duplicates the descriptor, and so needs a second one for a moment.
-	spare, err := descriptor(func() (int, error) { return syscall.Dup(fd) })
+	// It is no duplicate of fd, which would keep the socket open.
+	spare, err := descriptor(func() (int, error) { return syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0) })
 	if err != nil {
-		return nil, outOfDescriptors(err)
+		return nil, -1, outOfDescriptors(err)
 	}
-	defer syscall.Close(spare)
 	for len(fds) < maxReady {
 		c, err := descriptor(func() (int, error) { c, _, err := syscall.Accept(fd); return c, err })
 		switch err {
@@ -55,16 +53,10 @@ func acceptAll(fd int, own bool) (fds []int, more bool) {
 			fds = append(fds, c)
 		case syscall.EINTR, syscall.ECONNABORTED: // ECONNABORTED: the client has gone
 		default:
-			if more = outOfDescriptors(err); !more && own {
-				// On Linux this refuses connections from now on; elsewhere it does nothing. Close refuses
-				// them later: it waits for the end of an Accept on another goroutine. A socket of the
-				// user's may be that of another process, too, which it would stop as well.
-				_ = syscall.Shutdown(fd, syscall.SHUT_RDWR)
-			}
-			return fds, more
+			return fds, spare, outOfDescriptors(err)
 		}
 	}
-	return fds, false
+	return fds, spare, false
 }
 
 // descriptor makes a descriptor that child processes do not inherit.
@@ -79,8 +71,12 @@ func descriptor(f func() (int, error)) (fd int, err error) {
 
 func outOfDescriptors(err error) bool { return err == syscall.EMFILE || err == syscall.ENFILE }
 
-// connsOf makes connections from descriptors, and closes these.
-func connsOf(fds []int) []net.Conn {
+// connsOf makes connections from descriptors, and closes these. net.FileConn duplicates a descriptor, and
+// so needs a second one for a moment: the spare one.
+func connsOf(fds []int, spare int) []net.Conn {
+	if spare >= 0 {
+		_ = syscall.Close(spare)
+	}
 	conns := make([]net.Conn, 0, len(fds))
 	for _, fd := range fds {
 		f := os.NewFile(uintptr(fd), "")

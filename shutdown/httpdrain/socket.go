@@ -15,15 +15,16 @@ import (
 type socket struct {
 	net.Listener // a *net.TCPListener or a *net.UnixListener
 	s            *server
-	own          bool // the server has opened it: no other process has it
 
-	mu      sync.Mutex
-	changed sync.Cond // queued, emptied or over
-	queued  []net.Conn
-	emptied bool      // nothing follows the connections in queued
-	over    bool      // Accept fails
-	held    int       // connections that Accept has returned and the server has not got yet
-	last    time.Time // when Accept has returned the last one
+	mu        sync.Mutex
+	changed   sync.Cond // any of the following fields
+	accepting int       // calls of Accept that wait in package net
+	taking    bool      // Accept returns only the connections in queued
+	queued    []net.Conn
+	emptied   bool      // nothing follows the connections in queued
+	over      bool      // Accept fails
+	held      int       // connections that Accept has returned and the server has not got yet
+	last      time.Time // when Accept has returned the last one
 }
 
 // heldAtMost is how long the drain waits for a connection that the listener of Wrap does not pass
@@ -52,19 +53,15 @@ func (k *socket) Close() error { return nil }
 func (k *socket) shut() { _ = k.Listener.Close() }
 
 func (k *socket) Accept() (net.Conn, error) {
-	if !k.s.isTold() {
-		c, err := k.Listener.Accept()
-		if err == nil {
-			k.mu.Lock()
-			defer k.mu.Unlock()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.taking {
+		if c, err := k.accept(); err == nil {
 			return k.give(c), nil
-		}
-		if !k.s.isTold() {
+		} else if !k.taking {
 			return nil, err
 		}
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	for !k.isOver(time.Now()) {
 		if len(k.queued) > 0 {
 			c := k.queued[0]
@@ -74,6 +71,17 @@ func (k *socket) Accept() (net.Conn, error) {
 		k.changed.Wait()
 	}
 	return nil, &net.OpError{Op: "accept", Net: k.Addr().Network(), Addr: k.Addr(), Err: net.ErrClosed}
+}
+
+// accept waits for a connection. It is called with the lock held, and releases it meanwhile.
+func (k *socket) accept() (net.Conn, error) {
+	k.accepting++
+	k.mu.Unlock()
+	c, err := k.Listener.Accept()
+	k.mu.Lock()
+	k.accepting--
+	k.changed.Broadcast()
+	return c, err
 }
 
 // give returns c for Accept. It is called with the lock held.
@@ -110,14 +118,15 @@ func (k *socket) isOver(now time.Time) bool {
 // empty. If the process runs out of descriptors before that, it goes on for at most wait: each
 // response now closes its connection, which frees a descriptor.
 func (k *socket) takeQueue(wait time.Duration) {
-	k.unblock()
-	for until := time.Now().Add(wait); ; time.Sleep(minPause) {
-		fds, more := takeReady(k.Listener, k.own)
+	until := time.Now().Add(wait)
+	k.endAccept(until)
+	for ; ; time.Sleep(minPause) {
+		fds, spare, more := takeReady(k.Listener)
 		emptied := !more || !time.Now().Before(until)
 		if emptied {
 			k.shut() // before anything else: connections that come in between are reset
 		}
-		conns := connsOf(fds)
+		conns := connsOf(fds, spare)
 		k.mu.Lock()
 		k.queued, k.emptied = append(k.queued, conns...), emptied
 		k.changed.Broadcast()
@@ -128,13 +137,23 @@ func (k *socket) takeQueue(wait time.Duration) {
 	}
 }
 
-// unblock makes an Accept return that waits for a connection.
-func (k *socket) unblock() {
+// endAccept makes each Accept return that waits in package net, and waits until it has. While one is
+// there, a close of the socket takes effect only when its goroutine runs again. On a busy machine,
+// dozens of connections come before that, and are reset.
+func (k *socket) endAccept(until time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.taking = true
 	switch inner := k.Listener.(type) {
 	case *net.TCPListener:
 		_ = inner.SetDeadline(past)
 	case *net.UnixListener:
 		_ = inner.SetDeadline(past)
+	}
+	// The deadline has no effect if somebody has made the descriptor blocking.
+	defer time.AfterFunc(time.Until(until), k.changed.Broadcast).Stop()
+	for k.accepting > 0 && time.Now().Before(until) {
+		k.changed.Wait()
 	}
 }
 
