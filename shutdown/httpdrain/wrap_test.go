@@ -176,13 +176,14 @@ func TestLimitOfWrap(t *testing.T) {
 		waiting.get("/")
 		g.wait(t)
 		s.stop()
+		c.closed()
+		g.release() // the drain need not wait for the handler
 		err := s.result()
 		for _, want := range []string{"1 request cut short", "1 connection not served, since the server has not accepted it in time"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("the task's error = %v, want %q in it", err, want)
 			}
 		}
-		g.release()
 		waiting.closed()
 	})
 }
