@@ -15,7 +15,7 @@ const repository = 'https://github.com/lastcall-go/lastcall'
 // in its node_modules. The first page of a folder is README.md on GitHub, and index.md here.
 const copy = path.join(site, '.pages')
 rmSync(copy, { recursive: true, force: true })
-cpSync(docs, copy, { recursive: true })
+cpSync(docs, copy, { recursive: true, filter: (f) => path.basename(f) !== 'node_modules' })
 for (const f of readdirSync(copy, { recursive: true })) {
   if (path.basename(f) === 'README.md') renameSync(path.join(copy, f), path.join(copy, path.dirname(f), 'index.md'))
 }
@@ -57,6 +57,12 @@ function languages(md) {
   })
 }
 
+// In code, such as {{.Port}}, braces are not an expression of Vue.
+function braces(md) {
+  const inline = md.renderer.rules.code_inline
+  md.renderer.rules.code_inline = (...args) => inline(...args).replace('<code', '<code v-pre')
+}
+
 // A page in the list beside the text has its first heading as its name.
 function page(file) {
   const [, text] = readFileSync(path.join(docs, file), 'utf8').match(/^# (.*)$/m)
@@ -79,7 +85,7 @@ export default defineConfig({
   markdown: {
     html: false, // GitHub leaves most of it out
     anchor: { slugify: (text) => new GithubSlugger().slug(text) },
-    config: (md) => md.use(links).use(languages),
+    config: (md) => md.use(links).use(languages).use(braces),
   },
   themeConfig: {
     search: { provider: 'local' },
@@ -92,6 +98,7 @@ export default defineConfig({
       { text: 'Background', items: [
         { ...page('lastcallvet/README.md'), collapsed: true, items: folder('lastcallvet') },
         { ...page('decisions/README.md'), collapsed: true, items: folder('decisions') },
+        page('drill-results/README.md'),
         page('unreached.md'),
       ] },
     ],
