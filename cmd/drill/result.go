@@ -88,10 +88,10 @@ type Stop struct {
 	Instance string     `json:"instance"`
 	With     stopSignal `json:"signal"`
 	Signal   millis     `json:"signal_ms"`
-	NotReady *millis `json:"not_ready_ms"` // the first readiness check that failed; nil: none
-	Closed   *millis `json:"closed_ms"`    // the first connection that was refused; nil: none before the exit
-	Exit     millis  `json:"exit_ms"`
-	Again    *millis `json:"started_again_ms,omitempty"`
+	NotReady *millis    `json:"not_ready_ms"` // the first readiness check that failed; nil: none
+	Closed   *millis    `json:"closed_ms"`    // the first connection that was refused; nil: none before the exit
+	Exit     millis     `json:"exit_ms"`
+	Again    *millis    `json:"started_again_ms,omitempty"`
 	// LastAnswer is the last response of this instance. It is nil if there was none after the
 	// signal, and behind a proxy, where nobody knows which instance answered.
 	LastAnswer *millis `json:"last_answer_ms"`
