@@ -200,6 +200,16 @@ func TestWhereAnotherIsBetter(t *testing.T) {
 	}
 }
 
+func TestAnFHasItsReason(t *testing.T) {
+	r := &Results{}
+	m := measurement("1", "F", "C")
+	m.Outcome["direct"] = Outcome{Grade: "F", Reasons: []string{"server ended with exit status 1", "2 requests were lost"}}
+	r.add(&Entry{Dir: "gin"}, m)
+	if got, want := failures(sorted(r)), "- The F of `gin` (alone): server ended with exit status 1.\n"; got != want {
+		t.Errorf("failures() = %q, want %q", got, want)
+	}
+}
+
 func TestChoose(t *testing.T) {
 	chosen, err := choose("nginx,gin")
 	if err != nil || len(chosen) != 2 || chosen[0].Dir != "nginx" || chosen[1].Dir != "gin" {

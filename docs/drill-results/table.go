@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -28,7 +29,7 @@ func render(r *Results) string {
 	entries := sorted(r)
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s\n", gradeTable(entries))
-	fmt.Fprintf(&b, "%s\n%s%s\n", spread(r), comparison(entries), strained(entries))
+	fmt.Fprintf(&b, "%s\n%s%s%s\n", spread(r), comparison(entries), failures(entries), strained(entries))
 	fmt.Fprintf(&b, "### Losses by phase\n\n%s\n", lossTable(entries))
 	fmt.Fprintf(&b, "### Versions and commands\n\n%s", commandTable(entries))
 	fmt.Fprintf(&b, "\nThe last measurement was made on %s/%s with %d processors and %s. For every server the drill ran with these flags:\n\n```sh\ndrill %s\n```\n",
@@ -49,14 +50,14 @@ func sorted(r *Results) []*Entry {
 func (e *Entry) last(mode string) Outcome { return e.Measured[0].Outcome[mode] }
 
 func gradeTable(entries []*Entry) string {
-	rows := [][]string{{"server", "alone", "runs", "lost", "executed", "exit after", "rolling", "runs", "lost", "executed", "measured before"}}
+	rows := [][]string{{"server", "alone", "lost", "executed", "exit after", "rolling", "lost", "executed", "measured before"}}
 	for _, e := range entries {
 		row := []string{link(e)}
 		for n, mode := range modes {
 			o := e.last(mode)
-			row = append(row, "**"+o.Grade+"**", strings.Join(o.Grades, ""), each(o.Lost), each(o.Executed))
+			row = append(row, fmt.Sprintf("**%s** %s", o.Grade, strings.Join(o.Grades, "")), span(o.Lost, strconv.Itoa), span(o.Executed, strconv.Itoa))
 			if n == 0 {
-				row = append(row, span(o.Exit))
+				row = append(row, span(o.Exit, seconds)+" s")
 			}
 		}
 		before := "–"
@@ -132,6 +133,19 @@ func comparison(entries []*Entry) string {
 	return b.String()
 }
 
+// failures gives the reason of each F, which is the first that the drill names.
+func failures(entries []*Entry) string {
+	var b strings.Builder
+	for _, e := range entries {
+		for _, mode := range modes {
+			if o := e.last(mode); o.Grade == "F" {
+				fmt.Fprintf(&b, "- The F of %s (%s): %s.\n", code(e.Dir), modeNames[mode], o.Reasons[0])
+			}
+		}
+	}
+	return b.String()
+}
+
 // strained names the servers in whose runs the machine was busy. The grades count all the same.
 func strained(entries []*Entry) string {
 	var busy []string
@@ -191,14 +205,16 @@ func link(e *Entry) string { return fmt.Sprintf("[%s](servers/%s)", e.Name, e.Di
 
 func each(counts []int) string { return strings.Trim(fmt.Sprint(counts), "[]") }
 
-// span is the shortest and the longest time, in seconds.
-func span(ms []float64) string {
-	low, high := seconds(slices.Min(ms)), seconds(slices.Max(ms))
+// span has the lowest and the highest value of all runs.
+func span[T int | float64](values []T, text func(T) string) string {
+	low, high := text(slices.Min(values)), text(slices.Max(values))
 	if low == high {
-		return low + " s"
+		return low
 	}
-	return low + "–" + high + " s"
+	return low + "–" + high
 }
+
+// seconds takes milliseconds.
 
 func seconds(ms float64) string { return fmt.Sprintf("%.1f", math.Round(ms/100)/10) }
 
