@@ -106,6 +106,15 @@ var faults = []fault{
 	{name: "a skipped step is ok", breaks: "outcome", see: outcome(outcomeSkipped, outcomeOK)},
 	{name: "a step that panicked has failed", breaks: "outcome", see: outcome(outcomePanicked, outcomeFailed)},
 	{name: "stacks are missing", breaks: "stuck", see: stepped(func(s *shutdown.Step) bool { had := s.Stack != ""; s.Stack = ""; return had })},
+	{name: "restarts are missing", breaks: "restart", see: stepped(func(s *shutdown.Step) bool { had := s.Restarts > 0; s.Restarts = 0; return had })},
+	{name: "a backoff ends late", breaks: "restart", see: stepped(func(s *shutdown.Step) bool {
+		waited := s.Restarts > 0 && s.Took == 0
+		s.Start += ifelse(waited, ms, 0)
+		return waited
+	})},
+	{name: "a failure before the stop is missing", breaks: "once", see: func(o *observation) {
+		o.report.Steps = slices.DeleteFunc(o.report.Steps, func(s shutdown.Step) bool { return s.Kind == shutdown.KindTask && s.Start < 0 })
+	}},
 	{name: "leaks are missing", breaks: "leak", see: func(o *observation) { o.report.Leaks = nil }},
 	{name: "a leak is made up", breaks: "leak", see: func(o *observation) {
 		if i := slices.IndexFunc(o.report.Steps, isHandler); i >= 0 {
