@@ -41,7 +41,7 @@ func (w *world) waits(sn *seen, ctx context.Context) {
 	}
 	var alone <-chan time.Time
 	switch {
-	case sn.fallsAlone():
+	case sn.failsByItself():
 		alone = time.After(sn.Again.Lasts)
 	case sn.Alone > 0:
 		alone = time.After(sn.Alone)

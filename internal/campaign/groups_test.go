@@ -79,7 +79,7 @@ func (m *model) checkGroupStop() {
 			newest = sn
 		}
 	}
-	if newest != nil && newest.shuts == nil && newest.alone == 0 && !newest.failedToStart() && !newest.fallsAlone() && (newest.Alone == 0 || newest.begin+newest.Alone > want) && (!newest.told || newest.toldAt != want) {
+	if newest != nil && newest.shuts == nil && newest.alone == 0 && !newest.failedToStart() && !newest.leaves(want) && (!newest.told || newest.toldAt != want) {
 		m.found(guarantee, "%s, the newest of it, was told at %v (%t), want %v", newest.Name, newest.toldAt, newest.told, want)
 	}
 }
@@ -137,10 +137,18 @@ func (m *model) checkGroupEnd(of *seen, tasks []*seen) {
 			m.found("group", "%s was added at %v, and called; another task of %s was told at %v", sn.Name, sn.at, of.Name, first)
 		case over > first+m.p.Grace && m.returned > first+m.p.Grace && sn.begin <= first:
 			m.found("group", "%s was over at %v; a task of %s was told at %v", sn.Name, over, of.Name, first)
-		case pool && sn.shuts == nil && sn.alone == 0 && !sn.failedToStart() && !sn.fallsAlone() && sn.begin < first && over > first && (sn.Alone == 0 || sn.begin+sn.Alone > first) && (!sn.told || sn.toldAt > first):
+		case pool && sn.shuts == nil && sn.alone == 0 && !sn.failedToStart() && sn.begin < first && over > first && !sn.leaves(first) && (!sn.told || sn.toldAt > first):
 			m.found("group", "%s was told at %v (%t), its group of equals at %v", sn.Name, sn.toldAt, sn.told, first)
 		}
 	}
+}
+
+// leaves reports whether sn, in its last call, had ceased by then to wait for the request to stop.
+func (sn *seen) leaves(at time.Duration) bool {
+	if sn.failsByItself() {
+		return sn.begin+sn.Again.Lasts <= at
+	}
+	return sn.Alone != 0 && sn.begin+sn.Alone <= at
 }
 
 // ofMain reports whether sn is a task of main's group.

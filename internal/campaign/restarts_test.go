@@ -92,11 +92,11 @@ func (sn *seen) isCalled(now time.Duration) (twice bool) {
 	return twice
 }
 
-// fallsAlone reports whether this call of sn fails by itself.
-func (sn *seen) fallsAlone() bool { return sn.Again != nil && len(sn.tries) <= sn.Again.Tries }
+// failsByItself reports whether this call of sn fails by itself.
+func (sn *seen) failsByItself() bool { return sn.Again != nil && len(sn.tries) <= sn.Again.Tries }
 
-// falls fails in one of three ways.
-func (w *world) falls(sn *seen, end func(how, error) error) error {
+// failsOnce fails in one of three ways.
+func (w *world) failsOnce(sn *seen, end func(how, error) error) error {
 	switch n := len(sn.tries) + sn.Way; {
 	case w.isReleased():
 		return nil
@@ -118,8 +118,8 @@ func (sn *seen) mayBeCalledAgain() {
 	sn.waits, sn.err, sn.how = true, nil, byReturn
 }
 
-// keepsFailures gives the records of tasks that were not called again their failures back.
-func (o *observation) keepsFailures() {
+// restoresFailures gives the records of tasks that were not called again their failures back.
+func (o *observation) restoresFailures() {
 	for _, sn := range o.seen {
 		if !sn.waits || slices.ContainsFunc(o.events, func(n noted) bool {
 			e, ok := n.Event.(shutdown.Restarted)

@@ -445,7 +445,7 @@ func (w *world) concludes() {
 			w.final.seen = append(w.final.seen, &c)
 		}
 		w.final.stimuli = slices.Clone(w.obs.stimuli)
-		w.final.keepsFailures()
+		w.final.restoresFailures()
 		w.remap()
 	})
 }
@@ -704,8 +704,8 @@ func (w *world) told(sn *seen) func(context.Context) error {
 			defer w.hears(sn, ctx)()
 		}
 		w.waits(sn, ctx)
-		if sn.fallsAlone() && !sn.told {
-			return w.falls(sn, func(h how, err error) error { return w.ends(sn, work, h, err) })
+		if sn.failsByItself() && !sn.told {
+			return w.failsOnce(sn, func(h how, err error) error { return w.ends(sn, work, h, err) })
 		}
 		return w.performs(sn, work, nil)
 	}
