@@ -205,6 +205,15 @@ func (u *unitFile) program() {
 			p.Also = append(p.Also, also)
 			continue
 		}
+		if d, ok := containerStop(argv); ok {
+			if d < p.Grace.Value {
+				p.Grace = Setting[time.Duration]{
+					Value: d, Text: strings.Join(argv, " "), Field: "ExecStop", From: u.from(s), Write: p.Grace.Write,
+					Most: d, AtMost: "a longer time in ExecStop: " + filepath.Base(argv[0]) + " stop -t SECONDS",
+				}
+			}
+			continue
+		}
 		p.Before = append(p.Before, argv)
 	}
 	for _, s := range u.values("Environment") {

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/unit"
 )
@@ -175,6 +177,37 @@ func splitWords(line string) []string {
 		all = append(all, word.String())
 	}
 	return all
+}
+
+// containerStop returns the time that a command gives to a container, if it is docker stop or podman stop. The
+// default is 10 s, and a negative time is forever (docs.docker.com, docker container stop, 2026; podman-stop(1),
+// Podman 5.4).
+func containerStop(argv []string) (d time.Duration, ok bool) {
+	if len(argv) < 3 || !slices.Contains([]string{"docker", "podman"}, filepath.Base(argv[0])) {
+		return 0, false
+	}
+	if argv = argv[1:]; argv[0] == "container" {
+		argv = argv[1:]
+	}
+	if argv[0] != "stop" {
+		return 0, false
+	}
+	d = 10 * time.Second
+	for i, word := range argv {
+		for _, flag := range []string{"--timeout", "--time", "-t"} {
+			value, isFlag := strings.CutPrefix(word, flag)
+			if value = strings.TrimPrefix(value, "="); isFlag && value == "" && i+1 < len(argv) {
+				value = argv[i+1]
+			}
+			if n, err := strconv.Atoi(value); isFlag && err == nil {
+				if d = Seconds(int64(n)); n < 0 {
+					d = Forever
+				}
+				break
+			}
+		}
+	}
+	return d, true
 }
 
 // execWords splits a command, without the prefixes that systemd has for it (systemd.service(5)). With |
