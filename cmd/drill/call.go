@@ -9,13 +9,11 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
 // A caller makes requests whose connections it manages itself.
 type caller struct {
-	do    func(ctx context.Context, t *target, id string) (kind, error)
+	do    func(ctx context.Context, t *target, q *request) (kind, error)
 	close func()
 }
 
@@ -31,12 +29,12 @@ func (l *load) calls(j *journal, c client, turn int, with caller) {
 			l.inFlight.Add(1)
 		}
 		var err error
-		q.kind, err = with.do(ctx, t, q.id())
+		q.kind, err = with.do(ctx, t, &q)
 		if !c.long() {
 			l.inFlight.Add(-1)
 		}
 		switch {
-		case c.long() && l.over():
+		case c.long() && l.over() && !q.told():
 			return // it was the drill that ended it
 		case q.kind == refused && l.ends(t):
 			t.turnedAway.Add(1)
@@ -70,8 +68,8 @@ func newHTTP2(timeout time.Duration, encrypted bool) *http.Client {
 // REFUSED_STREAM is sent again by net/http: HTTP/2 guarantees that it was not processed.
 func newHTTP2Caller(timeout time.Duration, encrypted bool) caller {
 	c := newHTTP2(timeout, encrypted)
-	return caller{func(ctx context.Context, t *target, id string) (kind, error) {
-		return roundTrip(c, t.request(ctx, id))
+	return caller{func(ctx context.Context, t *target, q *request) (kind, error) {
+		return roundTrip(c, t.request(ctx, q.id()))
 	}, c.CloseIdleConnections}
 }
 
@@ -98,12 +96,12 @@ func newStreamCaller() caller {
 	tr := &http.Transport{TLSClientConfig: insecure(), MaxIdleConnsPerHost: -1, Protocols: new(http.Protocols)}
 	tr.Protocols.SetHTTP1(true)
 	c := &http.Client{Transport: tr, CheckRedirect: noRedirect}
-	return caller{func(ctx context.Context, t *target, id string) (kind, error) {
+	return caller{func(ctx context.Context, t *target, q *request) (kind, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.stream, nil)
 		if err != nil {
 			return otherwise, err
 		}
-		req.Header = t.headers(id)
+		req.Header = t.headers(q.id())
 		return roundTrip(c, req)
 	}, c.CloseIdleConnections}
 }
@@ -116,8 +114,8 @@ const (
 
 func newGRPCCaller(timeout time.Duration, encrypted bool) caller {
 	c := newHTTP2(timeout, encrypted)
-	return caller{func(ctx context.Context, t *target, id string) (kind, error) {
-		return callGRPC(ctx, c, t, t.grpc, id, grpcOK)
+	return caller{func(ctx context.Context, t *target, q *request) (kind, error) {
+		return callGRPC(ctx, c, t, t.grpc, q.id(), grpcOK)
 	}, c.CloseIdleConnections}
 }
 
@@ -125,8 +123,8 @@ func newGRPCCaller(timeout time.Duration, encrypted bool) caller {
 // client that it goes away, which is all that it can do with a stream that has no end.
 func newGRPCStreamCaller(encrypted bool) caller {
 	c := newHTTP2(0, encrypted)
-	return caller{func(ctx context.Context, t *target, id string) (kind, error) {
-		return callGRPC(ctx, c, t, t.grpcStream, id, grpcOK, grpcUnavailable)
+	return caller{func(ctx context.Context, t *target, q *request) (kind, error) {
+		return callGRPC(ctx, c, t, t.grpcStream, q.id(), grpcOK, grpcUnavailable)
 	}, c.CloseIdleConnections}
 }
 
@@ -162,35 +160,4 @@ func callGRPC(ctx context.Context, c *http.Client, t *target, url, id string, go
 		return failed, fmt.Errorf("status %s without a gRPC status", res.Status)
 	}
 	return failed, fmt.Errorf("gRPC status %s: %s", status, text)
-}
-
-// newWebSocketCaller reads until the server closes the connection, which it has to announce with a close frame.
-func newWebSocketCaller() caller {
-	tr := &http.Transport{TLSClientConfig: insecure(), Protocols: new(http.Protocols)}
-	tr.Protocols.SetHTTP1(true)
-	c := &http.Client{Transport: tr, CheckRedirect: noRedirect}
-	return caller{func(ctx context.Context, t *target, id string) (kind, error) {
-		ws, res, err := websocket.Dial(ctx, t.ws, &websocket.DialOptions{HTTPClient: c, HTTPHeader: t.headers(id)})
-		if err != nil && res != nil {
-			return failed, err
-		}
-		if err != nil {
-			return kindOf(err, false), err
-		}
-		defer ws.CloseNow()
-		ws.SetReadLimit(-1)
-		if t.hello != "" {
-			if err := ws.Write(ctx, websocket.MessageText, []byte(strings.ReplaceAll(t.hello, idPlaceholder, id))); err != nil {
-				return kindOf(err, true), err
-			}
-		}
-		for {
-			if _, _, err := ws.Read(ctx); err != nil {
-				if websocket.CloseStatus(err) >= 0 {
-					return answered, nil
-				}
-				return kindOf(err, true), err
-			}
-		}
-	}, c.CloseIdleConnections}
 }

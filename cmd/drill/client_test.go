@@ -198,7 +198,7 @@ func TestAllProtocols(t *testing.T) {
 		c.Close()
 
 		caller := newHTTP2Caller(longEnough, target.tls)
-		if k, err := caller.do(t.Context(), target, idPlaceholder); (k == answered) != test.h2 {
+		if k, err := caller.do(t.Context(), target, &request{}); (k == answered) != test.h2 {
 			t.Errorf("%s with HTTP/2: %v, %v, want an answer: %t", test.url, k, err, test.h2)
 		}
 		caller.close()

@@ -42,6 +42,7 @@ type config struct {
 	ready, executed       string // templates
 	clients, fresh, h2    int
 	streams, idle, silent int
+	webSockets            int
 	think                 time.Duration // mean
 	load                  time.Duration
 	requests              int
@@ -80,6 +81,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.IntVar(&c.fresh, "new", perProcessor(2), "`n` clients that connect anew for each request")
 	fs.IntVar(&c.h2, "h2", perProcessor(4), "`n` clients that share an HTTP/2 connection, if the server offers that; also of -grpc-url")
 	fs.IntVar(&c.streams, "streams", 4, "`n` streams of each kind that has a URL")
+	fs.IntVar(&c.webSockets, "websockets", 500, "`n` WebSockets, if there is -ws-url; fewer if the drill may not open as many files")
 	fs.IntVar(&c.idle, "idle", 4, "`n` connections that say nothing after one request")
 	fs.IntVar(&c.silent, "silent", 4, "`n` connections that never say anything")
 	fs.DurationVar(&c.think, "think", 10*time.Millisecond, "mean pause of the clients that do pause")

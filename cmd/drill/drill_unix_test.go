@@ -56,7 +56,7 @@ func drillControl(t *testing.T, m mode) *Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	control, err := controlSubject()
+	control, err := controlSubject(false)
 	if err != nil {
 		t.Fatal(err)
 	}

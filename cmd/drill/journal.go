@@ -85,6 +85,7 @@ type request struct {
 	gone       bool  // a loss, and the server's process had ended when it was seen
 	executed   bool  // a loss whose id the server has left in its -executed files
 	text       string
+	farewell   *farewell // nil: not a WebSocket, or one that was never open
 }
 
 // dialled tells when a connection was opened.

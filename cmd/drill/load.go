@@ -26,6 +26,8 @@ type load struct {
 	strain  *strain
 	calm    func() // ends the measurement of strain
 	dial    func(context.Context, *target, time.Duration) (*conn, error)
+	sockets int          // WebSockets to open
+	open    atomic.Int64 // of them
 
 	// These counters are for the progress line.
 	answered, lost, inFlight atomic.Int64
@@ -57,7 +59,7 @@ func (l *load) begin(h2 bool) {
 		l.beginAll(grpcStream, l.cfg.streams, newGRPCStreamCaller(t.tls))
 	}
 	if t.ws != "" {
-		l.beginAll(webSocket, l.cfg.streams, newWebSocketCaller())
+		l.beginAll(webSocket, l.sockets, newWebSocketCaller(l))
 	}
 }
 

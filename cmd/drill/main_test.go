@@ -22,5 +22,8 @@ func TestMain(m *testing.M) {
 	if kind := os.Getenv(protocolServer); kind != "" {
 		serveProtocol(kind)
 	}
+	if spec := os.Getenv(leavingServer); spec != "" {
+		serveLeaving(spec)
+	}
 	goleak.VerifyTestMain(m)
 }

@@ -34,6 +34,7 @@ type view struct {
 	ID         string
 	Reasons    []string
 	Bottleneck string
+	Leaving    []row
 	Picture    template.HTML // of the worst run
 	Whole      template.HTML
 	Rows       []row
@@ -101,6 +102,9 @@ func (s *section) complete(number int) {
 		v.ID = fmt.Sprintf("r%d-%d", number+1, n+1)
 		v.Worst, v.Reasons, v.Rows, v.Bottleneck = r, r.Reasons, r.rows(), v.bottleneck()
 		v.Picture, v.Whole = r.picture(scale), r.picture(wholeScale(r))
+		for _, l := range r.WebSockets {
+			v.Leaving = append(v.Leaving, row{l.name(), l.text(r.Mode)})
+		}
 		v.First = r.Losses[:min(losses, len(r.Losses))]
 	}
 	widest := 1

@@ -12,7 +12,7 @@ import (
 // The sizes of a picture, in units of its own: the page scales it. They are chosen so that the text is
 // readable on a phone.
 const (
-	pictureWidth = 440.0
+	pictureWidth = 360.0
 	panelGap     = 17.0 // with the title of the panel below
 	rowHeight    = 12.0 // of the names of marks
 	axisHeight   = 20.0
@@ -24,6 +24,7 @@ const (
 type scale struct {
 	from, to                 time.Duration
 	answered, inFlight, lost float64 // the highest values
+	leaving                  float64 // likewise, in 100 ms; 0: there were no WebSockets
 	rows                     int     // of names of marks
 }
 
@@ -33,6 +34,8 @@ func (s *scale) include(r *Result) {
 	s.answered = max(s.answered, float64(slices.Max(sam.answered))/sam.width.Seconds())
 	s.inFlight = max(s.inFlight, float64(slices.Max(sam.inFlight)))
 	s.lost = max(s.lost, float64(slices.Max(sam.lost)))
+	sam, leaving := r.sampleLeaving(*s)
+	s.leaving = max(s.leaving, float64(slices.Max(leaving))*sam.rate(leaveEvery))
 	rows := layOut(r.marks(*s), *s)
 	s.rows = max(s.rows, slices.Max(append(rows, 0))+1)
 }
@@ -84,56 +87,67 @@ func (s scale) x(at time.Duration) float64 {
 	return pictureWidth * float64(at-s.from) / float64(s.to-s.from)
 }
 
-// picture draws a part of a run: requests per second, in flight and lost, one below the other, with a
-// mark for each event of the stops. Its colours are those of the page.
+// picture draws a part of a run: what was answered, in flight and lost, and the WebSockets that left, one
+// below the other, with a mark for each event of the stops. Its colours are those of the page.
 func (r *Result) picture(s scale) template.HTML {
 	sam := r.sample(s)
-	panels := []struct {
-		title, class string
-		counts       []int
-		factor, top  float64
-		height       float64
-	}{
-		{"answered per second", "good", sam.answered, 1 / sam.width.Seconds(), s.answered, 52},
-		{"in flight", "busy", sam.inFlight, 1, s.inFlight, 22},
-		{"lost", "bad", sam.lost, 1, s.lost, 26},
+	panels := []panel{
+		{"answered per second", "good", sam, sam.answered, sam.rate(time.Second), s.answered, 52},
+		{"in flight", "busy", sam, sam.inFlight, 1, s.inFlight, 22},
+		{"lost", "bad", sam, sam.lost, 1, s.lost, 26},
 	}
-	var b strings.Builder
+	if s.leaving > 0 {
+		sam, counts := r.sampleLeaving(s)
+		panels = append(panels, panel{"WebSockets leaving in 100 ms", "busy", sam, counts, sam.rate(leaveEvery), s.leaving, 44})
+	}
+	var b, text strings.Builder // the text covers the lines
 	y := rowHeight*float64(s.rows) + panelGap
 	for _, p := range panels {
 		top := max(p.top, 1)
-		fmt.Fprintf(&b, `<text x="0" y="%.1f">%s, up to %s</text>`, y-5, p.title, count(int(math.Round(p.top))))
+		fmt.Fprintf(&text, `<text x="0" y="%.1f">%s, up to %s</text>`, y-5, p.title, count(int(math.Round(p.top))))
 		fmt.Fprintf(&b, `<path class="edge" d="M0 %.1fH%.0f"/>`, y+p.height, pictureWidth)
-		fmt.Fprintf(&b, `<path class="%s" d="%s"/>`, p.class, outline(sam, s, p.counts, p.factor/top*p.height, y+p.height))
+		fmt.Fprintf(&b, `<path class="%s" d="%s"/>`, p.class, outline(p.samples, s, p.counts, p.factor/top*p.height, y+p.height))
+		if p.top == s.leaving {
+			r.drawMeans(&b, s, y+p.height, p.height/top)
+		}
 		y += p.height + panelGap
 	}
 	bottom := y - panelGap
-	r.drawMarks(&b, s, bottom)
+	r.drawMarks(&b, &text, s, bottom)
 	drawTicks(&b, s, bottom)
-	return template.HTML(fmt.Sprintf(`<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="requests per second, in flight and lost, over time">%s</svg>`,
-		pictureWidth, bottom+axisHeight, &b))
+	return template.HTML(fmt.Sprintf(`<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="what was answered, in flight and lost, over time">%s%s</svg>`,
+		pictureWidth, bottom+axisHeight, &b, &text))
 }
 
-// outline is the path of a bar for each bucket that is not empty.
+// A panel is one of the graphs of a picture.
+type panel struct {
+	title, class string
+	samples      *samples
+	counts       []int
+	factor, top  float64 // of the counts; the highest value
+	height       float64
+}
+
+// outline is the path of a bar for each bucket that is not empty. A low bar can still be seen.
 func outline(sam *samples, s scale, counts []int, factor, base float64) string {
 	var b strings.Builder
 	for n, c := range counts {
 		from := sam.from + time.Duration(n)*sam.width
 		x, next := max(0, s.x(from)), min(pictureWidth, s.x(from+sam.width))
 		if c > 0 && next > x {
-			fmt.Fprintf(&b, "M%.1f %.1fV%.1fH%.1fV%.1f", x, base, base-float64(c)*factor, next, base)
+			fmt.Fprintf(&b, "M%.1f %.1fV%.1fH%.1fV%.1f", x, base, base-max(1, float64(c)*factor), next, base)
 		}
 	}
 	return b.String()
 }
 
 // drawMarks draws a line through all panels for each mark, and its name at the top.
-func (r *Result) drawMarks(b *strings.Builder, s scale, bottom float64) {
+func (r *Result) drawMarks(b, text *strings.Builder, s scale, bottom float64) {
 	marks := r.marks(s)
 	for n, row := range layOut(marks, s) {
 		x, y := s.x(marks[n].at), rowHeight*float64(row+1)
 		fmt.Fprintf(b, `<path class="mark" d="M%.1f %.1fV%.1f"/>`, x, y-rowHeight+3, bottom)
-		fmt.Fprintf(b, `<text x="%.1f" y="%.1f">%s</text>`, x+3, y-1, marks[n].text)
+		fmt.Fprintf(text, `<text x="%.1f" y="%.1f">%s</text>`, x+3, y-1, marks[n].text)
 	}
 }
 
@@ -224,6 +238,9 @@ func (s *samples) follow(changes []change) {
 		}
 	}
 }
+
+// rate is the factor from a count in a bucket to one in a time.
+func (s *samples) rate(in time.Duration) float64 { return in.Seconds() / s.width.Seconds() }
 
 func (s *samples) bucket(at time.Duration) int {
 	return int(math.Floor(float64(at-s.from) / float64(s.width)))

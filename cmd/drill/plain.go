@@ -9,16 +9,20 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // plainEnv makes this program the control instead of the drill.
 const plainEnv = "LASTCALL_DRILL_PLAIN"
 
 // plain is the control: an http.Server that stops as its documentation says, with Shutdown and a time
-// limit. It does not use this library. It returns the exit status.
+// limit, and with RegisterOnShutdown for its WebSockets. It does not use this library. It returns the
+// exit status.
 func plain(args []string) int {
 	fs := flag.NewFlagSet("plain", flag.ContinueOnError)
 	addr := fs.String("addr", "127.0.0.1:8080", "`host:port` to serve on")
@@ -43,7 +47,12 @@ func servePlain(addr, executed string) error {
 	defer stop()
 
 	var stopping atomic.Bool
-	srv := &http.Server{Addr: addr, Handler: plainRoutes(record, &stopping), Protocols: new(http.Protocols)}
+	var hub plainHub
+	hub.leaving, hub.leave = context.WithCancel(context.Background())
+	mux := plainRoutes(record, &stopping)
+	mux.Handle("GET /ws", &hub)
+	srv := &http.Server{Addr: addr, Handler: mux, Protocols: new(http.Protocols)}
+	srv.RegisterOnShutdown(hub.leave)
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetUnencryptedHTTP2(true)
 	served := make(chan error, 1)
@@ -57,13 +66,14 @@ func servePlain(addr, executed string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err = srv.Shutdown(ctx)
+	hub.wait(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil // the other requests are cut off, as in many programs
 	}
 	return err
 }
 
-func plainRoutes(record io.Writer, stopping *atomic.Bool) http.Handler {
+func plainRoutes(record io.Writer, stopping *atomic.Bool) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
@@ -91,4 +101,35 @@ func plainRoutes(record io.Writer, stopping *atomic.Bool) http.Handler {
 		}
 	})
 	return mux
+}
+
+// A plainHub has WebSockets that all leave when leaving ends.
+type plainHub struct {
+	leaving context.Context
+	leave   func()
+	open    sync.WaitGroup
+}
+
+func (h *plainHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.open.Add(1)
+	defer h.open.Done()
+	ws, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer ws.CloseNow()
+	defer context.AfterFunc(h.leaving, func() { _ = ws.Close(websocket.StatusGoingAway, "the server is stopping") })()
+	for err == nil {
+		_, _, err = ws.Read(context.Background())
+	}
+}
+
+// wait returns when all WebSockets have gone, or when ctx ends.
+func (h *plainHub) wait(ctx context.Context) {
+	gone := make(chan struct{})
+	go func() { h.open.Wait(); close(gone) }()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+	}
 }

@@ -29,7 +29,7 @@ func (s *session) preflight(ctx context.Context, t *target) (h2 bool, err error)
 		}
 	}
 	if t.ws != "" {
-		if err := firstCall(ctxLong, "ws-url", t, newWebSocketCaller()); err != nil {
+		if err := firstCall(ctxLong, "ws-url", t, newWebSocketCaller(&load{cfg: s.cfg})); err != nil {
 			return false, err
 		}
 	}
@@ -53,7 +53,7 @@ func (s *session) preflight(ctx context.Context, t *target) (h2 bool, err error)
 	}
 	client := newHTTP2Caller(2*time.Second, t.tls)
 	defer client.close()
-	if k, _ := client.do(ctx, t, idPlaceholder); k != answered {
+	if k, _ := client.do(ctx, t, &request{}); k != answered {
 		s.result.note("no HTTP/2: the server does not offer it")
 		return false, nil
 	}
@@ -64,7 +64,7 @@ const longPreflight = 500 * time.Millisecond
 
 func firstCall(ctx context.Context, flag string, t *target, with caller) error {
 	defer with.close()
-	if k, err := with.do(ctx, t, idPlaceholder); k != answered && ctx.Err() == nil {
+	if k, err := with.do(ctx, t, &request{}); k != answered && ctx.Err() == nil {
 		return fmt.Errorf("-%s fails before any load: %w", flag, err)
 	}
 	return nil

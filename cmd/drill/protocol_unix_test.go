@@ -33,7 +33,7 @@ func TestProtocols(t *testing.T) {
 	} {
 		for run := range 5 {
 			wg.Go(func() {
-				args := append([]string{"-streams", fmt.Sprint(protocolStreams), "-h2", "4", "-silent", "0", "-load", "50ms", "-start", "2m", "-limit", "2m", "-timeout", "2m"}, test.args...)
+				args := append([]string{"-streams", fmt.Sprint(protocolStreams), "-websockets", fmt.Sprint(protocolStreams), "-h2", "4", "-silent", "0", "-load", "50ms", "-start", "2m", "-limit", "2m", "-timeout", "2m"}, test.args...)
 				if err := drillProtocol(t.Context(), t.TempDir(), test.server, args, test.want, test.client); err != nil {
 					t.Errorf("%s, run %d: %v", test.server, run+1, err)
 				}

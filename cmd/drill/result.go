@@ -52,6 +52,8 @@ type Result struct {
 	// Held are the connections that had no request on them when the signal came.
 	Held   []Held `json:"held,omitempty"`
 	Losses []Loss `json:"losses,omitempty"`
+	// WebSockets has an entry for each stop, if there were any.
+	WebSockets []Leaving `json:"websockets,omitempty"`
 
 	requests []request
 	lost     []*request // of requests
@@ -136,6 +138,7 @@ func (r *Result) complete(s *session) error {
 	r.measure()
 	r.Strain = s.load.strain.summary()
 	for n := range r.Stops {
+		r.leave(n)
 		if s.mode == during {
 			break // it is the command that stopped, and not a server
 		}
@@ -238,7 +241,7 @@ func (st *Stop) measure(requests []request, target int, known bool) {
 	var cutOff millis
 	for n := range requests {
 		q := &requests[n]
-		end := millis(q.end)
+		end := millis(q.left())
 		// An answer can be read a little after the process that wrote it has ended.
 		if end < st.Signal || millis(q.start) > st.Exit || known && int(q.target) != target {
 			continue

@@ -59,6 +59,7 @@ func (s *session) hold(ctx context.Context) (*Result, error) {
 	s.result.Began = s.load.start
 	s.progress.follow(fmt.Sprintf("%s, %s", s.subject.name, s.mode), s.load)
 	s.watch(loadCtx)
+	s.fitWebSockets()
 	s.load.begin(h2)
 	if s.mode == direct || s.mode == rolling {
 		for _, t := range targets {
@@ -151,6 +152,12 @@ func (s *session) drill(ctx context.Context) error {
 	if s.mode == during {
 		return s.drillWhile(ctx)
 	}
+	if s.load.sockets > 0 {
+		s.progress.stage("open WebSockets")
+	}
+	if err := s.awaitWebSockets(ctx); err != nil {
+		return err
+	}
 	s.progress.stage("load")
 	first := int64(s.cfg.requests)
 	if s.mode != direct {
@@ -176,6 +183,9 @@ func (s *session) drill(ctx context.Context) error {
 		if err := s.wait(ctx, 5*s.cfg.polled+s.cfg.load/4, 0); err != nil {
 			return err
 		}
+		if err := s.awaitWebSockets(ctx); err != nil {
+			return err
+		}
 	}
 	return s.wait(ctx, 0, int64(s.cfg.requests))
 }
@@ -189,16 +199,23 @@ func (s *session) wait(ctx context.Context, d time.Duration, n int64) error {
 			return context.Cause(ctx)
 		case <-time.After(5 * time.Millisecond):
 		}
-		for _, i := range s.instances {
-			select {
-			case <-i.ended:
-				return i.endedEarly()
-			default:
-			}
+		if err := s.endedEarly(); err != nil {
+			return err
 		}
 		// A server that has not answered by now will not answer later.
 		if time.Since(began) > d+s.cfg.timeout && s.load.answered.Load() == 0 {
 			return errors.New("no request was answered")
+		}
+	}
+	return nil
+}
+
+func (s *session) endedEarly() error {
+	for _, i := range s.instances {
+		select {
+		case <-i.ended:
+			return i.endedEarly()
+		default:
 		}
 	}
 	return nil

@@ -22,7 +22,7 @@ func (c *config) subjects() ([]*subject, error) {
 	}
 	var all []*subject
 	if c.control {
-		s, err := controlSubject()
+		s, err := controlSubject(c.ws != "")
 		if err != nil {
 			return nil, err
 		}
@@ -43,16 +43,20 @@ func (c *config) commandSubject() *subject {
 }
 
 // controlSubject is this program again, as the plain server of plain.go.
-func controlSubject() (*subject, error) {
+func controlSubject(webSockets bool) (*subject, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return &subject{
+	s := &subject{
 		wire: wire{url: "http://127.0.0.1:{{.Port}}/", stream: "http://127.0.0.1:{{.Port}}/stream", method: "POST", body: "{{.ID}}"},
 		name: "control (net/http)", control: true,
 		args:  []string{self, "-addr", "127.0.0.1:{{.Port}}", "-executed", "{{.Dir}}/executed"},
 		env:   []string{plainEnv + "=1"},
 		ready: "http://127.0.0.1:{{.Port}}/readyz", executed: "{{.Dir}}/executed",
-	}, nil
+	}
+	if webSockets {
+		s.ws = "ws://127.0.0.1:{{.Port}}/ws"
+	}
+	return s, nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -42,15 +43,17 @@ func quiet(c *net.TCPConn) bool {
 	return err == nil && look == syscall.EAGAIN
 }
 
-// highFile is above the files of most servers, and below the limit of files, which is 1024 on most systems.
-func highFile() int {
-	const high = 1000
+// fileLimit is how many files this process may have open.
+func fileLimit() int {
 	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) == nil && uint64(limit.Cur) <= high {
-		return int(limit.Cur) - 1
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || uint64(limit.Cur) > math.MaxInt32 {
+		return math.MaxInt32
 	}
-	return high
+	return int(limit.Cur)
 }
+
+// highFile is above the files of most servers, and below the limit of files, which is 1024 on most systems.
+func highFile() int { return min(1000, fileLimit()-1) }
 
 // newLifeline passes two pipes to cmd that nobody writes to. They end with the process, and one of them
 // before any connection: a process that ends closes its files in the order of their numbers, from the

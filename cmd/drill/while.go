@@ -40,6 +40,9 @@ func (s *session) sharedTarget() (*target, error) {
 
 // drillWhile runs the command under load. The load goes on for as long after the command as before it.
 func (s *session) drillWhile(ctx context.Context) error {
+	if err := s.awaitWebSockets(ctx); err != nil {
+		return err
+	}
 	s.progress.stage("load")
 	if err := s.wait(ctx, s.cfg.load, int64(s.cfg.requests)); err != nil {
 		return err
