@@ -14,8 +14,8 @@ const leaveEvery = 100 * time.Millisecond
 // fewIntervals is how many intervals WebSockets have to take before their mean says anything.
 const fewIntervals = 10
 
-// Leaving tells how the WebSockets of one server left after SIGTERM. A WebSocket leaves when its close
-// frame arrives or, without one, when its connection ends. Times count from SIGTERM.
+// Leaving tells how the WebSockets of one server left after the signal. A WebSocket leaves when its close
+// frame arrives or, without one, when its connection ends. Times count from the signal.
 type Leaving struct {
 	Instance string         `json:"instance"`
 	Count    int            `json:"count"`

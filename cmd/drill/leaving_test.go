@@ -114,7 +114,8 @@ func TestLeaving(t *testing.T) {
 	}{
 		{"no WebSockets", Result{Stops: one, requests: []request{{end: at(600)}, {client: webSocket, kind: refused, end: at(600)}}}, nil, ""},
 		{
-			"evenly over ten seconds", Result{Stops: one, requests: append(even(1000, at(10)), webSocketThatLeft(0, 0, at(10_990), 1001))},
+			"evenly over ten seconds",
+			Result{Stops: one, requests: append(even(1000, at(10)), webSocketThatLeft(0, 0, at(10_990), 1001))},
 			[]Leaving{{
 				Instance: "server", Count: 1001, Statuses: map[string]int{"1001": 1001}, First: 500 * ms, Last: 10_490 * ms, BeforeExit: 1010 * ms,
 				Ended: 10_495 * ms, Busiest: 11, Mean: 10.02, Times: new(1.098), Each: append(slicesOf(99, 10), 11),
@@ -122,7 +123,8 @@ func TestLeaving(t *testing.T) {
 			"1 001 left +500ms to +10.5s, at most 11 in 100 ms, 1.1 times the mean of 10.0; 1 001 told with 1001; 0 not told; the last 1.01s before the exit",
 		},
 		{
-			"at once, some without a close frame", Result{Stops: one, requests: append(even(4, at(1)), webSocketThatLeft(0, 0, at(12_200), 0), webSocketThatLeft(0, 0, at(12_200), 1012))},
+			"at once, some without a close frame",
+			Result{Stops: one, requests: append(even(4, at(1)), webSocketThatLeft(0, 0, at(12_200), 0), webSocketThatLeft(0, 0, at(12_200), 1012))},
 			[]Leaving{{
 				Instance: "server", Count: 6, Untold: 1, Statuses: map[string]int{"1001": 4, "1012": 1}, First: 500 * ms, Last: 11_700 * ms, BeforeExit: -200 * ms,
 				Ended: 11_705 * ms, Busiest: 4, Mean: 0.0536, Times: new(74.67), Each: append(append([]int{4}, slicesOf(111, 0)...), 2),
@@ -130,7 +132,8 @@ func TestLeaving(t *testing.T) {
 			"6 left +500ms to +11.7s, at most 4 in 100 ms, 74.7 times the mean of 0.1; 4 told with 1001; 1 told with 1012; 1 not told; the last 200ms after the exit",
 		},
 		{
-			"within a second", Result{Stops: one, requests: even(3, at(1))},
+			"within a second",
+			Result{Stops: one, requests: even(3, at(1))},
 			[]Leaving{{
 				Instance: "server", Count: 3, Statuses: map[string]int{"1001": 3}, First: 500 * ms, Last: 502 * ms, BeforeExit: 10_998 * ms,
 				Ended: 507 * ms, Busiest: 3, Mean: 3, Each: []int{3},
@@ -145,7 +148,8 @@ func TestLeaving(t *testing.T) {
 			}}, nil, "",
 		},
 		{
-			"while a command runs", Result{Mode: during, Stops: []Stop{{Instance: "command", Signal: 500 * ms, Exit: 600 * ms}}, requests: []request{
+			"while a command runs",
+			Result{Mode: during, Stops: []Stop{{Instance: "command", Signal: 500 * ms, Exit: 600 * ms}}, requests: []request{
 				webSocketThatLeft(0, at(700), at(800), 1001),
 			}},
 			[]Leaving{{

@@ -31,9 +31,9 @@ type Strain struct {
 func (s Strain) String() string {
 	switch {
 	case s.Share > maxShare:
-		return fmt.Sprintf("The drill was the bottleneck, with %.0f %% of %d processors: its losses count, its latencies do not. Use fewer -clients.", 100*s.Share, runtime.NumCPU())
+		return fmt.Sprintf("The drill was the bottleneck, with %.0f %% of %d processors: its losses count, its times do not. Use fewer -clients.", 100*s.Share, runtime.NumCPU())
 	case s.Bottleneck:
-		return fmt.Sprintf("The machine was the bottleneck: pauses of the drill were up to %v too long (p99). Its losses count, its latencies do not.", round(s.Late.duration()))
+		return fmt.Sprintf("The machine was the bottleneck: pauses of the drill were up to %v too long (p99). Its losses count, its times do not.", round(s.Late.duration()))
 	}
 	return ""
 }

@@ -91,7 +91,9 @@ func (r *Result) rows() []row {
 	for _, c := range r.Clients {
 		rows = append(rows, row{c.Client, fmt.Sprintf("%s sent, %s lost", count(c.Sent), count(c.Lost))})
 	}
-	rows = append(rows, row{"latency", fmt.Sprintf("p50 %v, p99 %v, max %v", round(r.Latency.P50.duration()), round(r.Latency.P99.duration()), round(r.Latency.Max.duration()))})
+	if r.Latency.Max > 0 {
+		rows = append(rows, row{"latency", fmt.Sprintf("p50 %v, p99 %v, max %v", round(r.Latency.P50.duration()), round(r.Latency.P99.duration()), round(r.Latency.Max.duration()))})
+	}
 	for _, st := range r.Stops {
 		rows = append(rows, row{st.Instance, st.text()})
 	}
