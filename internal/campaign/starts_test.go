@@ -227,12 +227,12 @@ func (m *model) checkStarts() {
 			continue
 		}
 		at, events := m.startedAt(sn), 0
-		if sn.alone > 0 && m.mayStopWithout(m.groupOf(sn), sn) <= sn.end {
-			continue // its turn to stop may have come before its second function had returned
-		}
 		asked, _ := m.begun(sn.alone)
 		finished := !sn.told || sn.toldAt > sn.end || sn.alone > 0 && sn.aloneErr == nil && (sn.Mild || asked) && sn.toldAt == sn.alone
 		if at == never && sn.over && !sn.bad() && !sn.wasShut() && finished {
+			if m.mayStopWithout(m.groupOf(sn), sn) <= sn.end {
+				continue // it may have been told to stop before it had returned
+			}
 			at = sn.end // it has started and finished
 		}
 		for _, n := range m.events {
