@@ -201,7 +201,7 @@ func (a *actor) innerTasks() []*actor {
 // waitedFor returns until when the tasks after sn wait for it: until it has started or ended.
 func (m *model) waitedFor(sn *seen) time.Duration {
 	switch {
-	case sn.calls == 0 && sn.shuts != nil: // it was removed
+	case sn.calls == 0 && slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.err != group.ErrStopped }): // it was removed, not refused
 		return 0
 	case sn.calls > 0 && sn.MayFail && m.given(sn): // it may return later
 		return min(m.startedAt(sn), m.ends[sn.Name].at)
