@@ -192,9 +192,9 @@ type drainError struct {
 func (e *drainError) Error() string { return "httpdrain: " + e.text }
 func (e *drainError) Unwrap() error { return e.cause }
 
-// failure returns the error of the drain: what it has cut short, and the texts in more.
+// failure returns the error of the drain: what it has cut short and not served, and the texts in more.
 func (s *server) failure(more ...string) error {
-	text := strings.Join(slices.DeleteFunc(append([]string{s.cutShort()}, more...), func(p string) bool { return p == "" }), "; ")
+	text := join("; ", append([]string{s.cutShort(), s.notServed()}, more...)...)
 	if text == "" {
 		return nil
 	}
@@ -213,7 +213,7 @@ const mostNamed = 10
 // oldest.
 func (s *server) cutShort() string {
 	requests, hijacked := s.account.counts()
-	total := list(
+	total := join(", ",
 		counted(requests, "request cut short", "requests cut short"),
 		counted(hijacked, "hijacked connection cut short", "hijacked connections cut short"),
 	)

@@ -21,21 +21,20 @@ import (
 //	g.Add("metrics", func(context.Context) error { return web.ListenAndServe(srv, flags, log) }, stop)
 //
 // From then on the server drains as with [Serve]: from the announcement of a stop on, responses say
-// "Connection: close", and stop is the drain, which ends at the deadline of its context. The options
-// are those of Serve, except Listener, Wrap and TLSFiles.
+// "Connection: close", and stop drains the server, at most until the deadline of its context. The
+// options are those of Serve, except Listener, Wrap and TLSFiles.
 //
-// The listener belongs to the program that serves. If it is from package net, its accept queue is drained. If
-// it is another, such as that of ServeTLS, the connections in its accept queue are lost, and the step's
-// status says so. stop closes it, and the
-// server's own Serve then returns an error that wraps net.ErrClosed, or
-// http.ErrServerClosed.
+// The listener belongs to the program that serves. If it is from package net, its accept queue is
+// drained. If it is another, such as that of ServeTLS, the connections in its accept queue are
+// lost, and the step's status says so. stop closes it, and the server's own Serve then returns an
+// error that wraps net.ErrClosed, or http.ErrServerClosed.
 //
 // Attach sets the fields BaseContext, ConnContext and ConnState to functions that call yours, and
 // the field Handler when the server is served. If something replaces BaseContext after Attach, or
 // has another task serve the server, stop is the server's own Shutdown. The contexts of requests
-// derive from your BaseContext. If that is derived from main's context, the request to stop does not
-// end them. The announcement is that of the Coordinator which BaseContext belongs to, otherwise of the
-// current one.
+// derive from your BaseContext. If that is derived from main's context, the request to stop does
+// not end them. The announcement is that of the Coordinator which BaseContext belongs to, otherwise
+// of the current one.
 //
 // stop returns nil if every request was answered, and otherwise an error like that of Serve. Its
 // second call fails at once.
@@ -77,9 +76,9 @@ type attached struct {
 }
 
 // serveListener is the server's BaseContext. net/http calls it for each listener before it accepts
-// from it. This is the only moment at which the drain can put a listener of its own between the two:
-// serveListener serves it, until the stop, when it closes the listener. Then it returns, and the Serve
-// that has called it finds the listener closed.
+// from it. This is the only moment at which the drain can put a listener of its own between the
+// two: serveListener serves it, until the stop, when it closes the listener. Then it returns, and
+// the Serve that has called it finds the listener closed.
 func (a *attached) serveListener(l net.Listener) context.Context {
 	if own, ok := l.(*listener); ok {
 		return own.requests
@@ -106,8 +105,9 @@ func (a *attached) serveListener(l net.Listener) context.Context {
 	return own.requests
 }
 
-// begin makes the listener that serves l. It returns nil if the server is stopped. It calls methods of
-// l and users, which are of the user's types and may call stop. So it does not hold the lock then.
+// begin makes the listener that serves l. It returns nil if the server is stopped. It calls methods
+// of l and users, which are of the user's types and may call stop. So it does not hold the lock
+// then.
 func (a *attached) begin(l net.Listener, users context.Context) (*listener, error) {
 	own, err := a.newListener(l)
 	if err != nil {

@@ -98,12 +98,7 @@ func (d *drain) atDeadline(why error) error {
 			accepting = "the listener's Accept has not returned"
 		}
 	}
-	return d.failure(running, listening, accepting)
-}
-
-// failure is the error of the task, or nil if nothing was cut short and more is empty.
-func (d *drain) failure(more ...string) error {
-	return d.s.failure(append([]string{d.s.notServed()}, more...)...)
+	return d.s.failure(running, listening, accepting)
 }
 
 // goOn goes on with the drain, for at most limit. It reports whether the drain is done.

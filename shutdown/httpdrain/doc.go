@@ -23,11 +23,11 @@
 // ones are idle, otherwise right after the last response.
 //
 // A client that keeps its connection alive may send a request at the moment in which the server
-// closes that connection. The request is lost, and a client does not repeat it unless its method
-// is idempotent. [http.Server.Shutdown] loses requests in this way. Only a close announced by
-// "Connection: close" is free of this race. So from t0 on, every response says "Connection:
-// close". A response of a request that was in flight at t0 says it, too, if its header is written
-// after t0. Idle connections stay open for [Linger] from t0 on, so that their clients can send one more
+// closes that connection. The request is lost, and a client does not repeat it unless its method is
+// idempotent. [http.Server.Shutdown] loses requests in this way. Only a close announced by
+// "Connection: close" is free of this race. So from t0 on, every response says "Connection: close".
+// A response of a request that was in flight at t0 says it, too, if its header is written after t0.
+// Idle connections stay open for [Linger] from t0 on, so that their clients can send one more
 // request and learn of the close from its response. Under load this costs no time: each connection
 // gets a request before Linger ends, and is closed with its response.
 //
@@ -40,9 +40,9 @@
 // The contexts of requests end a little before the deadline of the task, so that handlers can still
 // answer. The time between the two is the margin of the task's step. A request that is in its
 // handler when its context ends is cut short, whatever it answers then. So is a request whose
-// connection is closed at the deadline. The task fails with an error that wraps [shutdown.ErrGrace], and the
-// outcome of its step is late. The error names up to ten of these requests, with the pattern of
-// http.ServeMux or else the path, the state, and the age:
+// connection is closed at the deadline. The task fails with an error that wraps
+// [shutdown.ErrGrace], and the outcome of its step is late. The error names up to ten of these
+// requests, with the pattern of http.ServeMux or else the path, the state, and the age:
 //
 //	httpdrain: 2 requests cut short: POST /orders, body not received, 24.1s; GET /report/{id}, answered, 23.2s
 //
@@ -104,14 +104,14 @@
 // # Streams and WebSockets
 //
 // A streaming handler learns from [Draining] that it should finish. If it waits for the end of its
-// request's context instead, the request is cut short. That context has the values of the task's context, so that
-// [shutdown.FromContext] and [group.WorkContext] work in handlers.
+// request's context instead, the request is cut short. That context has the values of the task's
+// context, so that [shutdown.FromContext] and [group.WorkContext] work in handlers.
 //
 // A hijacked connection, such as a WebSocket, belongs to the application. Its handler also learns
 // of the stop from Draining. The handler then closes the connection itself, a WebSocket with close
 // code 1001. The drain waits for that. A function given to RegisterOnShutdown is called once, when
-// no HTTP/1 connection is idle any more. It cannot close connections that are hijacked later, by requests in
-// flight.
+// no HTTP/1 connection is idle any more. It cannot close connections that are hijacked later, by
+// requests in flight.
 //
 // With thousands of such clients, [Spread] gives each connection a moment of its own, at which
 // Draining tells its handlers. So the clients do not all reconnect at the same moment.

@@ -59,7 +59,7 @@ type drain struct {
 	callbacksDone  atomic.Bool
 	returned       chan struct{}
 	leaving        bool      // an HTTP/1 connection was open at the last scan
-	moved          time.Time // when an HTTP/1 connection, or none, was open last; at first when the drain began
+	moved          time.Time // when a scan has last found an HTTP/1 connection, or no connection at all
 
 	buf      []*link   // for scan
 	nextScan time.Time // not before that, unless no connection is left
@@ -100,7 +100,7 @@ func (d *drain) run() error {
 	for {
 		next := d.checkDeadline()
 		if d.scan(&next); d.done() {
-			return d.failure()
+			return d.s.failure()
 		}
 		timer.Reset(time.Until(next))
 		select {

@@ -95,7 +95,7 @@ func (s *server) status() string {
 			cutShort += fmt.Sprintf(" after %v", rounded(end-time.Duration(s.toldAt.Load())))
 		}
 	}
-	return list(
+	return join(", ",
 		inFlight,
 		counted(st.New+st.Active+st.Idle, "connection open", "connections open"),
 		counted(st.Hijacked, "hijacked connection open", "hijacked connections open"),
@@ -129,7 +129,7 @@ func counted(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// list joins the parts that are not empty.
-func list(parts ...string) string {
-	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ", ")
+// join joins the parts that are not empty.
+func join(sep string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), sep)
 }

@@ -56,11 +56,11 @@ func Listener(l net.Listener) Option {
 //	httpdrain.Wrap(func(l net.Listener) net.Listener { return tls.NewListener(l, config) })
 //
 // When the server is told to stop, the connections in the socket's accept queue go through f's
-// listener to the server, and none is lost. When the server has got all of them, the socket's Accept
-// fails, and f's listener is closed. The server waits for at most 500 ms after the last one, since f's
-// listener may pass some to another server. The socket's Close does nothing: the server closes the socket itself. If f's
-// listener makes connections wait, as LimitListener does, those that still wait at the deadline are
-// closed and counted in the task's error.
+// listener to the server, and none is lost. When the server has got all of them, the socket's
+// Accept fails, and f's listener is closed. The server waits for at most 500 ms after the last one,
+// since f's listener may pass some to another server. The socket's Close does nothing: the server
+// closes the socket itself. If f's listener makes connections wait, as LimitListener does, those
+// that still wait at the deadline are closed and counted in the task's error.
 //
 // The listener and the connections that f gets are not of the types of package net. The connections
 // have the methods of a *net.TCPConn, and a method NetConn that returns it. If f's listener does the
@@ -75,14 +75,14 @@ func Wrap(f func(net.Listener) net.Listener) Option {
 	return option(func(o *options) { o.wrap = append(o.wrap, f) })
 }
 
-// Linger sets how long an idle HTTP/1 connection stays open after the stop was announced, at least
-// until the server is told to stop.
-// The next request on the connection is answered with "Connection: close". If the connection were
-// closed at once, a request that is already on its way would be lost.
+// Linger sets how long an idle HTTP/1 connection stays open after the stop was announced. It is closed
+// when that time is over and the server was told to stop. The next request on the connection is answered
+// with "Connection: close". If the connection were closed at once, a request that is already on its way
+// would be lost.
 //
-// The time counts from the announcement of the stop, so that a delay longer than Linger leaves nothing
-// to wait for: an idle connection has then had that time already, and its client has not used it. For a
-// connection that becomes idle later, the time counts from then on.
+// A delay longer than Linger leaves nothing to wait for: a connection that was idle all that time is
+// closed when the server is told to stop. For a connection that becomes idle later, the time counts
+// from then on.
 //
 // Five times the pause between two requests of one client is enough. Linger costs no time where
 // clients send requests all the time. A Linger of more than a fifth of the task's budget is
@@ -103,11 +103,12 @@ func Linger(d time.Duration) Option {
 // response after its moment. Those that have had no such response get it at the end of the window.
 // A request whose handler does not call Draining is not affected.
 //
-// The window begins when the task's context ends. It ends one second before the contexts of requests
-// end, so that the connections that are told last have that second. If a quarter of the task's budget
-// is less than a second, they have that quarter. If this makes the window shorter than d, the step's
-// status and the server's ErrorLog say so. Spread reserves no time for the task; group.Reserve does. A second signal ends the window: all connections are
-// told at once. The contexts of requests end a quarter of the task's minimum later. The task returns when the last
+// The window begins when the task's context ends. It ends one second before the contexts of
+// requests end, so that the connections that are told last have that second. If a quarter of the
+// task's budget is less than a second, they have that quarter. If this makes the window shorter
+// than d, the step's status and the server's ErrorLog say so. Spread reserves no time for the task;
+// group.Reserve does. A second signal ends the window: all connections are told at once. The
+// contexts of requests end a quarter of the task's minimum later. The task returns when the last
 // connection is closed, which may be earlier than the end of the window.
 //
 // The functions given to RegisterOnShutdown are called when HTTP/2 connections may get GOAWAY and

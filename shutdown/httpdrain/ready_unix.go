@@ -71,8 +71,8 @@ func descriptor(f func() (int, error)) (fd int, err error) {
 
 func outOfDescriptors(err error) bool { return err == syscall.EMFILE || err == syscall.ENFILE }
 
-// connsOf makes connections from descriptors, and closes these. net.FileConn duplicates a descriptor, and
-// so needs a second one for a moment: the spare one.
+// connsOf makes connections from descriptors, and closes these. net.FileConn duplicates a
+// descriptor, and so needs a second one for a moment: the spare one.
 func connsOf(fds []int, spare int) []net.Conn {
 	if spare >= 0 {
 		_ = syscall.Close(spare)

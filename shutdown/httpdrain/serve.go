@@ -171,8 +171,9 @@ func run(ctx context.Context, srv *http.Server, o options) error {
 	return errors.Join(err, <-d.result)
 }
 
-// open wraps the server's handler and makes the listener. If it fails, it restores the server, so that
-// the task can be run again, and closes a listener of the user's, so that no client waits there.
+// open wraps the server's handler and makes the listener. If it fails, it restores the server, so
+// that the task can be run again, and closes a listener of the user's, so that no client waits
+// there.
 func (s *server) open() (l *listener, err error) {
 	if err = s.wrapHandler(); err == nil {
 		if l, err = s.listen(); err != nil {

@@ -41,9 +41,9 @@ func newWindow(s *server) *window {
 // quarter of the budget.
 const lastPart = time.Second
 
-// open gives each connection its moment, and starts to tell them. The window ends before work does. If
-// stops is false, the server was not told to stop, but has failed for example: then all are told at
-// once.
+// open gives each connection its moment, and starts to tell them. The window ends before work does.
+// If stops is false, the server was not told to stop, but has failed for example: then all are told
+// at once.
 func (w *window) open(work context.Context, stops bool) {
 	if w == nil {
 		return
