@@ -130,6 +130,8 @@ func (d *drain) scan(next *time.Time) {
 		return
 	}
 	safe, leaving := true, false
+	// In this order: no connection follows those in d.buf if net/http does not call Accept any more.
+	served := d.s.listeners.areServed()
 	d.buf = d.s.connections(d.buf[:0])
 	for _, l := range d.buf {
 		if d.claimExpired(l, now) {
@@ -141,7 +143,7 @@ func (d *drain) scan(next *time.Time) {
 		safe = safe && d.safe(l, now, next)
 		leaving = leaving || l.seen.isHTTP1()
 	}
-	if !d.s.listeners.areServed() {
+	if !served {
 		// Shutdown waits until Accept has failed, and what Accept returns meanwhile is lost. The Accept
 		// of Wrap's listener may wait for the end of a connection. But if only HTTP/2 and hijacked ones
 		// have been open for a while, they may need Shutdown to end.
