@@ -32,12 +32,15 @@ type Leaving struct {
 	// Times is Busiest divided by Mean; nil if all left within a second.
 	Times *float64 `json:"busiest_by_mean"`
 	Each  []int    `json:"each_100ms"` // from First on
+	// Late is by how much a pause of the drill was at most too long in this time. What arrives during
+	// such a pause is counted at its end.
+	Late millis `json:"drill_late_ms"`
 
 	signal millis // from the start of the run
 }
 
 // leave summarizes the WebSockets of a server that was stopped.
-func (r *Result) leave(stop int) {
+func (r *Result) leave(stop int, s *strain) {
 	st := r.Stops[stop]
 	l := Leaving{Instance: st.Instance, Statuses: map[string]int{}, signal: st.Signal}
 	var all []time.Duration
@@ -60,6 +63,7 @@ func (r *Result) leave(stop int) {
 	slices.Sort(all)
 	l.measure(all)
 	l.BeforeExit = st.Exit - st.Signal - l.Last
+	l.Late = millis(s.latest((st.Signal + l.First).duration(), (st.Signal + l.Last).duration()))
 	r.WebSockets = append(r.WebSockets, l)
 }
 
@@ -91,34 +95,47 @@ func (l *Leaving) measure(all []time.Duration) {
 	}
 }
 
-func (l Leaving) name() string { return l.Instance + " WebSockets" }
+// rows are what the terminal and the page show.
+func (l Leaving) rows(m mode) []row {
+	return []row{{l.Instance + " WebSockets", l.text(m)}, {"busiest 100 ms", l.busiest()}}
+}
 
 func (l Leaving) text(m mode) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s left +%v to +%v, at most %s in 100 ms", count(l.Count), round(l.First.duration()), round(l.Last.duration()), count(l.Busiest))
-	if l.Times != nil {
-		fmt.Fprintf(&b, ", %.1f times the mean of %.1f", *l.Times, l.Mean)
-	}
+	fmt.Fprintf(&b, "%s left +%v to +%v", count(l.Count), round(l.First.duration()), round(l.Last.duration()))
 	for _, status := range byCount(l.Statuses) {
-		fmt.Fprintf(&b, "; %s told with %s", count(l.Statuses[status]), status)
+		fmt.Fprintf(&b, ", %s told with %s", count(l.Statuses[status]), status)
 	}
-	fmt.Fprintf(&b, "; %s not told", count(l.Untold))
+	fmt.Fprintf(&b, ", %s not told", count(l.Untold))
 	if m == during {
 		return b.String() // the exit is that of the command
 	}
 	if before := l.BeforeExit.duration(); before >= 0 {
-		fmt.Fprintf(&b, "; the last %v before the exit", round(before))
+		fmt.Fprintf(&b, ", the last %v before the exit", round(before))
 	} else {
-		fmt.Fprintf(&b, "; the last %v after the exit", round(-before))
+		fmt.Fprintf(&b, ", the last %v after the exit", round(-before))
 	}
 	return b.String()
 }
 
-// bars draws Each in one line.
-func (l Leaving) bars() string {
+func (l Leaving) busiest() string {
+	text := count(l.Busiest) + " left"
+	if l.Times == nil {
+		return text
+	}
+	text += fmt.Sprintf(", %.1f times the mean of %.1f", *l.Times, l.Mean)
+	if l.Late.duration() > maxLate {
+		text += fmt.Sprintf(" (pauses of the drill were up to %v too long, so the server may have been more even)", round(l.Late.duration()))
+	}
+	return text
+}
+
+// bars draws Each in one line. Its name tells the interval of a bar.
+func (l Leaving) bars() row {
 	const columns = 60
+	intervals := (len(l.Each) + columns - 1) / columns
 	var sums []int
-	for part := range slices.Chunk(l.Each, (len(l.Each)+columns-1)/columns) {
+	for part := range slices.Chunk(l.Each, intervals) {
 		sums = append(sums, sum(part))
 	}
 	heights, highest := []rune(" ▁▂▃▄▅▆▇█"), slices.Max(sums)
@@ -126,7 +143,7 @@ func (l Leaving) bars() string {
 	for _, c := range sums {
 		b.WriteRune(heights[(c*(len(heights)-1)+highest-1)/highest])
 	}
-	return b.String()
+	return row{fmt.Sprintf("in each %d ms", (time.Duration(intervals) * leaveEvery).Milliseconds()), b.String()}
 }
 
 // sampleLeaving counts the WebSockets that leave, in buckets of 100 ms or a multiple of it.

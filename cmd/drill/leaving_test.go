@@ -107,20 +107,22 @@ func TestLeaving(t *testing.T) {
 	}
 	one := []Stop{{Instance: "server", Signal: 500 * ms, Exit: 12_000 * ms}}
 	for _, test := range []struct {
-		name string
-		r    Result
-		want []Leaving
-		text string
+		name   string
+		r      Result
+		want   []Leaving
+		text   string
+		pauses []ownPause
 	}{
-		{"no WebSockets", Result{Stops: one, requests: []request{{end: at(600)}, {client: webSocket, kind: refused, end: at(600)}}}, nil, ""},
+		{"no WebSockets", Result{Stops: one, requests: []request{{end: at(600)}, {client: webSocket, kind: refused, end: at(600)}}}, nil, "", nil},
 		{
 			"evenly over ten seconds",
 			Result{Stops: one, requests: append(even(1000, at(10)), webSocketThatLeft(0, 0, at(10_990), 1001))},
 			[]Leaving{{
 				Instance: "server", Count: 1001, Statuses: map[string]int{"1001": 1001}, First: 500 * ms, Last: 10_490 * ms, BeforeExit: 1010 * ms,
-				Ended: 10_495 * ms, Busiest: 11, Mean: 10.02, Times: new(1.098), Each: append(slicesOf(99, 10), 11),
+				Ended: 10_495 * ms, Busiest: 11, Mean: 10.02, Times: new(1.098), Each: append(slicesOf(99, 10), 11), Late: 25 * ms,
 			}},
-			"1 001 left +500ms to +10.5s, at most 11 in 100 ms, 1.1 times the mean of 10.0; 1 001 told with 1001; 0 not told; the last 1.01s before the exit",
+			"server WebSockets: 1 001 left +500ms to +10.5s, 1 001 told with 1001, 0 not told, the last 1.01s before the exit\nbusiest 100 ms: 11 left, 1.1 times the mean of 10.0 (pauses of the drill were up to 25ms too long, so the server may have been more even)\n",
+			[]ownPause{{at(999), at(30)}, {at(1000), at(20)}, {at(11_010), at(25)}, {at(11_040), at(49)}},
 		},
 		{
 			"at once, some without a close frame",
@@ -129,7 +131,8 @@ func TestLeaving(t *testing.T) {
 				Instance: "server", Count: 6, Untold: 1, Statuses: map[string]int{"1001": 4, "1012": 1}, First: 500 * ms, Last: 11_700 * ms, BeforeExit: -200 * ms,
 				Ended: 11_705 * ms, Busiest: 4, Mean: 0.0536, Times: new(74.67), Each: append(append([]int{4}, slicesOf(111, 0)...), 2),
 			}},
-			"6 left +500ms to +11.7s, at most 4 in 100 ms, 74.7 times the mean of 0.1; 4 told with 1001; 1 told with 1012; 1 not told; the last 200ms after the exit",
+			"server WebSockets: 6 left +500ms to +11.7s, 4 told with 1001, 1 told with 1012, 1 not told, the last 200ms after the exit\nbusiest 100 ms: 4 left, 74.7 times the mean of 0.1\n",
+			nil,
 		},
 		{
 			"within a second",
@@ -138,14 +141,15 @@ func TestLeaving(t *testing.T) {
 				Instance: "server", Count: 3, Statuses: map[string]int{"1001": 3}, First: 500 * ms, Last: 502 * ms, BeforeExit: 10_998 * ms,
 				Ended: 507 * ms, Busiest: 3, Mean: 3, Each: []int{3},
 			}},
-			"3 left +500ms to +502ms, at most 3 in 100 ms; 3 told with 1001; 0 not told; the last 11s before the exit",
+			"server WebSockets: 3 left +500ms to +502ms, 3 told with 1001, 0 not told, the last 11s before the exit\nbusiest 100 ms: 3 left\n",
+			nil,
 		},
 		{
 			"only those of the process that was stopped", Result{Mode: rolling, Stops: one, requests: []request{
 				webSocketThatLeft(0, 0, at(400), 1001),             // before the signal
 				webSocketThatLeft(0, at(12_100), at(13_000), 1001), // of a server that was started again
 				webSocketThatLeft(1, 0, at(600), 1001),             // of another server
-			}}, nil, "",
+			}}, nil, "", nil,
 		},
 		{
 			"while a command runs",
@@ -156,15 +160,20 @@ func TestLeaving(t *testing.T) {
 				Instance: "command", Count: 1, Statuses: map[string]int{"1001": 1}, First: 300 * ms, Last: 300 * ms, BeforeExit: -200 * ms,
 				Ended: 305 * ms, Busiest: 1, Mean: 1, Each: []int{1},
 			}},
-			"1 left +300ms to +300ms, at most 1 in 100 ms; 1 told with 1001; 0 not told",
+			"command WebSockets: 1 left +300ms to +300ms, 1 told with 1001, 0 not told\nbusiest 100 ms: 1 left\n",
+			nil,
 		},
 	} {
-		test.r.leave(0)
+		test.r.leave(0, &strain{pauses: test.pauses})
 		if diff := cmp.Diff(test.want, test.r.WebSockets, cmpopts.IgnoreUnexported(Leaving{}), cmpopts.EquateApprox(0.001, 0)); diff != "" {
 			t.Errorf("%s: want -, got +:\n%s", test.name, diff)
 		}
 		for _, l := range test.r.WebSockets {
-			if got := l.text(test.r.Mode); got != test.text {
+			var got string
+			for _, row := range l.rows(test.r.Mode) {
+				got += row.Name + ": " + row.Value + "\n"
+			}
+			if got != test.text {
 				t.Errorf("%s: text\n%s, want\n%s", test.name, got, test.text)
 			}
 		}
@@ -182,12 +191,12 @@ func slicesOf(n, value int) []int {
 func TestBars(t *testing.T) {
 	for _, test := range []struct {
 		each []int
-		want string
+		want row
 	}{
-		{[]int{500}, "█"},
-		{[]int{8, 4, 0, 1}, "█▄ ▁"},
-		{slicesOf(120, 3), strings.Repeat("█", 60)},
-		{append(slicesOf(60, 4), 1), strings.Repeat("█", 30) + "▁"},
+		{[]int{500}, row{"in each 100 ms", "█"}},
+		{[]int{8, 4, 0, 1}, row{"in each 100 ms", "█▄ ▁"}},
+		{slicesOf(120, 3), row{"in each 200 ms", strings.Repeat("█", 60)}},
+		{append(slicesOf(60, 4), 1), row{"in each 200 ms", strings.Repeat("█", 30) + "▁"}},
 	} {
 		if got := (Leaving{Each: test.each}).bars(); got != test.want {
 			t.Errorf("bars of %v: %q, want %q", test.each, got, test.want)

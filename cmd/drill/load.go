@@ -24,10 +24,10 @@ type load struct {
 	closers []func() // of connections that clients share
 	numbers atomic.Int64
 	strain  *strain
-	calm    func() // ends the measurement of strain
+	calm    func() // tells strain that the first signal is sent
 	dial    func(context.Context, *target, time.Duration) (*conn, error)
 	sockets int          // WebSockets to open
-	open    atomic.Int64 // of them
+	open    atomic.Int64 // WebSockets that are open
 
 	// These counters are for the progress line.
 	answered, lost, inFlight atomic.Int64
@@ -41,7 +41,7 @@ func newLoad(ctx context.Context, cfg *config, targets []*target) *load {
 func (l *load) begin(h2 bool) {
 	var ctx context.Context
 	ctx, l.calm = context.WithCancel(l.ctx)
-	l.strain = newStrain(ctx)
+	l.strain = newStrain(l.ctx, ctx, l.now)
 	t := l.targets[0]
 	if t.first != nil {
 		l.beginHTTP1()

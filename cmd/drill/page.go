@@ -103,7 +103,7 @@ func (s *section) complete(number int) {
 		v.Worst, v.Reasons, v.Rows, v.Bottleneck = r, r.Reasons, r.rows(), v.bottleneck()
 		v.Picture, v.Whole = r.picture(scale), r.picture(wholeScale(r))
 		for _, l := range r.WebSockets {
-			v.Leaving = append(v.Leaving, row{l.name(), l.text(r.Mode)})
+			v.Leaving = append(v.Leaving, l.rows(r.Mode)...)
 		}
 		v.First = r.Losses[:min(losses, len(r.Losses))]
 	}

@@ -107,12 +107,12 @@ func (r *Result) picture(s scale) template.HTML {
 		fmt.Fprintf(&text, `<text x="0" y="%.1f">%s, up to %s</text>`, y-5, p.title, count(int(math.Round(p.top))))
 		fmt.Fprintf(&b, `<path class="edge" d="M0 %.1fH%.0f"/>`, y+p.height, pictureWidth)
 		fmt.Fprintf(&b, `<path class="%s" d="%s"/>`, p.class, outline(p.samples, s, p.counts, p.factor/top*p.height, y+p.height))
-		if p.top == s.leaving {
-			r.drawMeans(&b, s, y+p.height, p.height/top)
-		}
 		y += p.height + panelGap
 	}
 	bottom := y - panelGap
+	if s.leaving > 0 {
+		r.drawMeans(&b, s, bottom, panels[len(panels)-1].height/max(s.leaving, 1))
+	}
 	r.drawMarks(&b, &text, s, bottom)
 	drawTicks(&b, s, bottom)
 	return template.HTML(fmt.Sprintf(`<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="what was answered, in flight and lost, over time">%s%s</svg>`,

@@ -138,7 +138,7 @@ func (r *Result) complete(s *session) error {
 	r.measure()
 	r.Strain = s.load.strain.summary()
 	for n := range r.Stops {
-		r.leave(n)
+		r.leave(n, s.load.strain)
 		if s.mode == during {
 			break // it is the command that stopped, and not a server
 		}
@@ -238,7 +238,7 @@ func (st *Stop) measure(requests []request, target int, known bool) {
 	if st.Closed != nil {
 		st.idle = max(st.idle, *st.Closed)
 	}
-	var cutOff millis
+	var last, cutOff millis
 	for n := range requests {
 		q := &requests[n]
 		end := millis(q.left())
@@ -248,7 +248,7 @@ func (st *Stop) measure(requests []request, target int, known bool) {
 		}
 		switch {
 		case !q.lost() && known:
-			st.LastAnswer = new(end)
+			last = max(last, end)
 			if q.dial != nil {
 				st.served = max(st.served, millis(q.dial.from))
 			}
@@ -256,8 +256,9 @@ func (st *Stop) measure(requests []request, target int, known bool) {
 			cutOff = max(cutOff, min(end, st.Exit))
 		}
 	}
-	if st.LastAnswer != nil {
-		st.idle = max(st.idle, *st.LastAnswer)
+	if last > 0 {
+		st.LastAnswer = new(last)
+		st.idle = max(st.idle, last)
 	}
 	st.Lag = max(0, st.Exit-max(st.idle, cutOff))
 }

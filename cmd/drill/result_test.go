@@ -170,6 +170,11 @@ func TestLag(t *testing.T) {
 		{start: 310, end: 320},              // of the process that was started after it
 	}
 	stream := []request{answers[1], {start: 40, end: 290, client: stream, kind: cut}, {start: 40, end: 299, target: 1, client: stream, kind: cut}}
+	// The first was told last.
+	webSockets := []request{
+		{end: 170, client: webSocket, farewell: &farewell{status: 1001, told: 165, ended: 170}},
+		{end: 250, client: webSocket, farewell: &farewell{status: 1001, told: 140, ended: 250}},
+	}
 	for _, test := range []struct {
 		name   string
 		closed millis
@@ -183,6 +188,7 @@ func TestLag(t *testing.T) {
 		{"from the signal", 0, true, answers[:1], 0, 200},
 		{"behind a proxy nobody knows who answers", 120, false, answers, 0, 180},
 		{"a stream is served until it is cut", 120, true, stream, 150, 10},
+		{"a WebSocket is answered when its close frame arrives", 120, true, webSockets, 165, 135},
 		{"whose it was is not known behind a proxy", 120, false, stream, 0, 1},
 	} {
 		st := Stop{Signal: 100, Exit: 300}

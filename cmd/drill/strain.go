@@ -11,12 +11,15 @@ import (
 // A strain tells how busy the drill itself was. What it measures then says more about the drill, and
 // about the machine, than about the server.
 type strain struct {
-	ctx  context.Context
-	late []time.Duration
-	used time.Duration // of the processors, by this process
-	took time.Duration
-	done chan struct{}
+	pauses []ownPause
+	loaded int           // of pauses, those before the first signal
+	used   time.Duration // of the processors, by this process, before the first signal
+	took   time.Duration // until the first signal
+	done   chan struct{}
 }
+
+// An ownPause is one of the drill's own, of strainEvery. Its end counts from the start of the run.
+type ownPause struct{ end, late time.Duration }
 
 // Strain is the summary of a strain.
 type Strain struct {
@@ -31,7 +34,7 @@ type Strain struct {
 func (s Strain) String() string {
 	switch {
 	case s.Share > maxShare:
-		return fmt.Sprintf("The drill was the bottleneck, with %.0f %% of %d processors: its losses count, its times do not. Use fewer -clients.", 100*s.Share, runtime.NumCPU())
+		return fmt.Sprintf("The drill was the bottleneck, with %.0f %% of %d processors: its losses count, its times do not. Use fewer -clients or -websockets.", 100*s.Share, runtime.NumCPU())
 	case s.Bottleneck:
 		return fmt.Sprintf("The machine was the bottleneck: pauses of the drill were up to %v too long (p99). Its losses count, its times do not.", round(s.Late.duration()))
 	}
@@ -44,37 +47,55 @@ const (
 	maxShare    = 0.75                  // a server on the same machine needs a part of it too
 )
 
-// newStrain measures until ctx ends.
-func newStrain(ctx context.Context) *strain {
-	s := &strain{ctx: ctx, done: make(chan struct{})}
-	go s.measure()
+// newStrain measures until ctx ends. signalled ends when the first signal is sent, or with ctx. The
+// summary counts what was before it.
+func newStrain(ctx, signalled context.Context, now func() time.Duration) *strain {
+	s := &strain{done: make(chan struct{})}
+	go s.measure(ctx.Done(), signalled.Done(), now)
 	return s
 }
 
-func (s *strain) measure() {
+func (s *strain) measure(over, signalled <-chan struct{}, now func() time.Duration) {
 	defer close(s.done)
-	began, used := time.Now(), processorTime()
+	began, used := now(), processorTime()
 	tick := time.NewTimer(strainEvery)
 	defer tick.Stop()
-	for {
-		due := time.Now().Add(strainEvery)
+	for over != nil || signalled != nil {
+		due := now() + strainEvery
 		tick.Reset(strainEvery)
 		select {
 		case <-tick.C:
-			s.late = append(s.late, max(0, time.Since(due)))
-		case <-s.ctx.Done():
-			s.used, s.took = processorTime()-used, time.Since(began)
-			return
+			end := now()
+			s.pauses = append(s.pauses, ownPause{end, max(0, end-due)})
+		case <-signalled:
+			signalled = nil
+			s.loaded, s.used, s.took = len(s.pauses), processorTime()-used, now()-began
+		case <-over:
+			over = nil
 		}
 	}
 }
 
 func (s *strain) summary() Strain {
-	slices.Sort(s.late)
-	sum := Strain{Late: quantile(s.late, 0.99)}
+	var late []time.Duration
+	for _, p := range s.pauses[:s.loaded] {
+		late = append(late, p.late)
+	}
+	slices.Sort(late)
+	sum := Strain{Late: quantile(late, 0.99)}
 	if s.took > 0 {
 		sum.Share = float64(s.used) / float64(s.took) / float64(runtime.NumCPU())
 	}
 	sum.Bottleneck = sum.Late.duration() > maxLate || sum.Share > maxShare
 	return sum
+}
+
+// latest is by how much a pause between two times was at most too long.
+func (s *strain) latest(from, to time.Duration) (late time.Duration) {
+	for _, p := range s.pauses {
+		if p.end >= from && p.end-p.late <= to {
+			late = max(late, p.late)
+		}
+	}
+	return late
 }

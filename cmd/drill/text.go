@@ -101,7 +101,7 @@ func (r *Result) rows() []row {
 		rows = append(rows, row{h.name(), h.text()})
 	}
 	for _, l := range r.WebSockets {
-		rows = append(rows, row{l.name(), l.text(r.Mode)}, row{"in each 100 ms", l.bars()})
+		rows = append(append(rows, l.rows(r.Mode)...), l.bars())
 	}
 	if len(r.Losses) > 0 {
 		rows = append(rows, row{"first loss", r.Losses[0].text()})
