@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -114,5 +115,30 @@ func TestFewerWebSocketsThanAskedFor(t *testing.T) {
 		if s.load.sockets != test.want || !strings.Contains(strings.Join(s.result.Notes, ""), test.note) {
 			t.Errorf("%d WebSockets of %d, notes %q; want %d and %q", s.load.sockets, test.asked, s.result.Notes, test.want, test.note)
 		}
+	}
+}
+
+const fewFiles = "LASTCALL_DRILL_TEST_FEW_FILES"
+
+// TestFewFiles starts a process where no file may have the number 1000.
+func TestFewFiles(t *testing.T) {
+	if os.Getenv(fewFiles) == "" {
+		cmd := exec.Command("sh", "-c", `ulimit -n 300 && exec "$0" -test.run '^TestFewFiles$'`, os.Args[0])
+		cmd.Env = append(os.Environ(), fewFiles+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v:\n%s", err, out)
+		}
+		return
+	}
+	cmd := exec.Command("true")
+	line, err := newLifeline(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer line.close()
+	err = cmd.Run()
+	line.passed()
+	if err != nil || !line.cut() {
+		t.Errorf("a process with a lifeline: %v, has ended: %t; want nil and true", err, line.cut())
 	}
 }

@@ -53,7 +53,8 @@ func fileLimit() int {
 }
 
 // highFile is above the files of most servers, and below the limit of files, which is 1024 on most systems.
-func highFile() int { return min(1000, fileLimit()-1) }
+// To start a process, package syscall needs a few files above it.
+func highFile() int { return min(1000, fileLimit()-10) }
 
 // newLifeline passes two pipes to cmd that nobody writes to. They end with the process, and one of them
 // before any connection: a process that ends closes its files in the order of their numbers, from the
