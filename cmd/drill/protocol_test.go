@@ -60,6 +60,7 @@ func serveProtocol(kind string) {
 	await(func() bool { return p.open.Load() >= protocolStreams })
 	switch kind {
 	case "grpc exits", "ws exits":
+		time.Sleep(settle) // the first answers of the streams are on their way
 		os.Exit(0)
 	case "grpc fails":
 		p.toFail.Store(2)

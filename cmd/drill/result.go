@@ -136,7 +136,7 @@ func (r *Result) complete(s *session) error {
 	r.collect()
 	r.count()
 	r.measure()
-	r.Strain = s.load.strain.summary()
+	r.Strain = s.load.strain.summary(s.cfg.think)
 	for n := range r.Stops {
 		r.leave(n, s.load.strain)
 		if s.mode == during {

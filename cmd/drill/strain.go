@@ -25,7 +25,9 @@ type ownPause struct{ end, late time.Duration }
 type Strain struct {
 	// Late is the time by which 99 of 100 pauses of the drill were at most too long.
 	Late millis `json:"late_p99_ms"`
-	// Share is the part of the machine's processors that the drill used.
+	// Mean is the time by which pauses were too long on average.
+	Mean millis `json:"late_mean_ms"`
+	// Share is the part that the drill used of the processors that it may use.
 	Share      float64 `json:"processors_share"`
 	Bottleneck bool    `json:"bottleneck"`
 }
@@ -34,17 +36,22 @@ type Strain struct {
 func (s Strain) String() string {
 	switch {
 	case s.Share > maxShare:
-		return fmt.Sprintf("The drill was the bottleneck, with %.0f %% of %d processors: its losses count, its times do not. Use fewer -clients or -websockets.", 100*s.Share, runtime.NumCPU())
+		return fmt.Sprintf("The drill was the bottleneck, with %.0f %% of %d processors: its losses count, its times do not. Use fewer -clients or -websockets.", 100*s.Share, runtime.GOMAXPROCS(0))
 	case s.Bottleneck:
-		return fmt.Sprintf("The machine was the bottleneck: pauses of the drill were up to %v too long (p99). Its losses count, its times do not.", round(s.Late.duration()))
+		return fmt.Sprintf("The machine was the bottleneck: pauses of the drill were up to %v too long (p99), and %v on average. Its losses count, its times and its rate do not.", round(s.Late.duration()), round(s.Mean.duration()))
 	}
 	return ""
 }
 
 const (
 	strainEvery = 5 * time.Millisecond
-	maxLate     = 20 * time.Millisecond // several times what a client waits for its answer
+	maxLate     = 20 * time.Millisecond // the p99 of the latency is too high by about as much
 	maxShare    = 0.75                  // a server on the same machine needs a part of it too
+
+	// A client whose pauses are too long sends fewer requests. The mean also shows a single long stall,
+	// which the p99 does not.
+	maxSlower = 0.2                  // of -think
+	minSlower = 2 * time.Millisecond // timers are not more exact
 )
 
 // newStrain measures until ctx ends. signalled ends when the first signal is sent, or with ctx. The
@@ -76,17 +83,22 @@ func (s *strain) measure(over, signalled <-chan struct{}, now func() time.Durati
 	}
 }
 
-func (s *strain) summary() Strain {
+// summary is for clients whose mean pause is think.
+func (s *strain) summary(think time.Duration) Strain {
 	var late []time.Duration
+	var total time.Duration
 	for _, p := range s.pauses[:s.loaded] {
 		late = append(late, p.late)
+		total += p.late
 	}
 	slices.Sort(late)
-	sum := Strain{Late: quantile(late, 0.99)}
+	sum := Strain{Late: quantile(late, 0.99), Mean: millis(total / time.Duration(max(1, len(late))))}
 	if s.took > 0 {
-		sum.Share = float64(s.used) / float64(s.took) / float64(runtime.NumCPU())
+		// A container may use fewer processors than the machine has.
+		sum.Share = float64(s.used) / float64(s.took) / float64(runtime.GOMAXPROCS(0))
 	}
-	sum.Bottleneck = sum.Late.duration() > maxLate || sum.Share > maxShare
+	slower := max(minSlower, time.Duration(maxSlower*float64(think)))
+	sum.Bottleneck = sum.Late.duration() > maxLate || sum.Mean.duration() > slower || sum.Share > maxShare
 	return sum
 }
 
