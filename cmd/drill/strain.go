@@ -45,7 +45,7 @@ func (s Strain) String() string {
 
 const (
 	strainEvery = 5 * time.Millisecond
-	maxLate     = 20 * time.Millisecond // the p99 of the latency is too high by about as much
+	maxLate     = 20 * time.Millisecond // the p99 of the latency is too high by at least about as much
 	maxShare    = 0.75                  // a server on the same machine needs a part of it too
 
 	// A client whose pauses are too long sends fewer requests. The mean also shows a single long stall,

@@ -18,13 +18,19 @@ func IsKey(key any) bool { return key == nodeKey{} }
 // requestKey is the context key of a request.
 type requestKey struct{}
 
-// Request returns a context of a request that the step of ctx serves. It belongs to that step. The
-// starts of a group that runs in a request are none of the step: see List.InRequest.
-func Request(ctx context.Context) context.Context { return context.WithValue(ctx, requestKey{}, true) }
+// Request returns a context of a request that the step of ctx serves. It belongs to that step. A group
+// that runs in a request does not count for the start of the step: see List.InRequest.
+func Request(ctx context.Context) context.Context {
+	return context.WithValue(ctx, requestKey{}, From(ctx))
+}
 
-// InRequest reports whether ctx descends from that of a request. It calls methods of ctx, which may
-// be the user's code: no lock must be held.
-func InRequest(ctx context.Context) bool { return ctx.Value(requestKey{}) != nil }
+// InRequest reports whether ctx descends from that of a request, and belongs to the step that serves
+// it. A task of a group that runs in the request is another step. InRequest calls methods of ctx, which
+// may be the user's code: no lock must be held.
+func InRequest(ctx context.Context) bool {
+	n, ok := ctx.Value(requestKey{}).(*Node)
+	return ok && n == From(ctx)
+}
 
 // From returns the step that ctx belongs to, nil if it belongs to none. It calls methods of ctx,
 // which may be the user's code: no lock must be held.

@@ -5,7 +5,7 @@ package httpdrain
 import "net"
 
 // takeReady returns nothing: here no call accepts without waiting.
-func takeReady(net.Listener) (fds []int, spare int, more bool) { return nil, 0, false }
+func takeReady(net.Listener) (fds []int, spare int, more bool) { return nil, -1, false }
 
 func connsOf([]int, int) []net.Conn { return nil }
 

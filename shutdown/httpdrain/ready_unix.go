@@ -41,10 +41,12 @@ func acceptAll(fd int) (fds []int, spare int, more bool) {
 	if syscall.SetNonblock(fd, true) != nil {
 		return nil, -1, false
 	}
-	// It is no duplicate of fd, which would keep the socket open.
+	// spare is no duplicate of fd: that would keep the socket open. A sandbox may forbid Unix sockets
+	// (RestrictAddressFamilies of systemd). Then there is no spare one, which is needed only if
+	// descriptors run out.
 	spare, err := descriptor(func() (int, error) { return syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0) })
-	if err != nil {
-		return nil, -1, outOfDescriptors(err)
+	if outOfDescriptors(err) {
+		return nil, -1, true
 	}
 	for len(fds) < maxReady {
 		c, err := descriptor(func() (int, error) { c, _, err := syscall.Accept(fd); return c, err })

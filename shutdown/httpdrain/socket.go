@@ -17,7 +17,7 @@ type socket struct {
 	s            *server
 
 	mu        sync.Mutex
-	changed   sync.Cond // any of the following fields
+	changed   sync.Cond // accepting, queued, emptied or over
 	accepting int       // calls of Accept that wait in package net
 	taking    bool      // Accept returns only the connections in queued
 	queued    []net.Conn
@@ -50,7 +50,17 @@ func isSocket(l net.Listener) bool {
 // which one stops before the accept queue is empty. The listener for net/http calls shut.
 func (k *socket) Close() error { return nil }
 
-func (k *socket) shut() { _ = k.Listener.Close() }
+// shut closes the socket. An Accept that endAccept could not end holds up the Close of package net.
+func (k *socket) shut() {
+	k.mu.Lock()
+	accepts := k.accepting > 0 && k.taking
+	k.mu.Unlock()
+	if accepts {
+		go k.Listener.Close()
+		return
+	}
+	_ = k.Listener.Close()
+}
 
 func (k *socket) Accept() (net.Conn, error) {
 	k.mu.Lock()
@@ -137,9 +147,9 @@ func (k *socket) takeQueue(wait time.Duration) {
 	}
 }
 
-// endAccept makes each Accept return that waits in package net, and waits until it has. While one is
-// there, a close of the socket takes effect only when its goroutine runs again. On a busy machine,
-// dozens of connections come before that, and are reset.
+// endAccept ends the calls of Accept in package net, and waits until they have returned. Until then, a
+// close of the socket takes effect only when their goroutines run again. On a busy machine, dozens of
+// connections come before that, and are reset.
 func (k *socket) endAccept(until time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -151,7 +161,11 @@ func (k *socket) endAccept(until time.Time) {
 		_ = inner.SetDeadline(past)
 	}
 	// The deadline has no effect if somebody has made the descriptor blocking.
-	defer time.AfterFunc(time.Until(until), k.changed.Broadcast).Stop()
+	defer time.AfterFunc(time.Until(until), func() {
+		k.mu.Lock() // so that it does not come between the check and Wait
+		defer k.mu.Unlock()
+		k.changed.Broadcast()
+	}).Stop()
 	for k.accepting > 0 && time.Now().Before(until) {
 		k.changed.Wait()
 	}

@@ -3,21 +3,34 @@ package httpdrain
 import (
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 // A busyListener has an Accept that returns only when the test says so, like that of package net on a
-// busy machine.
+// busy machine. Close waits for it, as in package net.
 type busyListener struct {
 	net.Listener
 	release, closed chan struct{}
+	accepts         sync.WaitGroup
 }
 
-func (l *busyListener) Accept() (net.Conn, error) { <-l.release; return nil, net.ErrClosed }
-func (l *busyListener) Close() error              { close(l.closed); return nil }
-func (l *busyListener) Addr() net.Addr            { return new(net.TCPAddr) }
+func (l *busyListener) Accept() (net.Conn, error) {
+	l.accepts.Add(1)
+	defer l.accepts.Done()
+	<-l.release
+	return nil, net.ErrClosed
+}
+
+func (l *busyListener) Close() error {
+	close(l.closed)
+	l.accepts.Wait()
+	return nil
+}
+
+func (l *busyListener) Addr() net.Addr { return new(net.TCPAddr) }
 
 func (l *busyListener) isClosed() bool {
 	select {
@@ -45,7 +58,8 @@ func TestSocketIsClosedWhenAcceptHasReturned(t *testing.T) {
 					}()
 				}
 				synctest.Wait()
-				go k.takeQueue(time.Second)
+				taken := make(chan struct{})
+				go func() { k.takeQueue(time.Second); close(taken) }()
 				for range calls - 1 {
 					l.release <- struct{}{}
 				}
@@ -63,10 +77,20 @@ func TestSocketIsClosedWhenAcceptHasReturned(t *testing.T) {
 				if !l.isClosed() {
 					t.Error("not closed")
 				}
+				<-taken // also while Close waits
 				if !returns {
 					l.release <- struct{}{}
 				}
 			})
 		})
+	}
+}
+
+// The limit of the wait may come at any moment of it.
+func TestEndAcceptReturnsAtItsLimit(t *testing.T) {
+	for n := range 30_000 {
+		k := newSocket(&busyListener{}, newServer(&http.Server{}, options{}))
+		k.accepting = 1
+		k.endAccept(time.Now().Add(time.Duration(n%400) * 25 * time.Nanosecond))
 	}
 }

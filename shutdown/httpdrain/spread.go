@@ -37,8 +37,8 @@ func newWindow(s *server) *window {
 	return &window{s: s, changed: make(chan struct{}, 1), over: make(chan struct{})}
 }
 
-// lastPart is how long the requests of the connections that are told last have then. It is at most a
-// quarter of the budget.
+// lastPart is the time from the end of the window to the end of the requests' contexts. It is at most
+// a quarter of the budget.
 const lastPart = time.Second
 
 // open gives each connection its moment, and starts to tell them. The window ends before work does.

@@ -28,6 +28,8 @@
 //	step      lastcall.step.site               the file and line at which it was registered
 //	step      lastcall.step.status             the status that it has set, if there is one
 //	step      lastcall.step.waits_for          what it waited for, if it did not return by its deadline
+//	step      lastcall.step.restarts           how often it was called again after a failure, if it was
+//	step      lastcall.step.last_error         the last of these failures
 //	step      error.type                       the outcome, if it is not ok
 //
 // A step that is not ok has an event "exception" with the type and the text of its error. If the
@@ -39,10 +41,11 @@
 //
 // # Metrics
 //
-//	name                          instrument   unit   attributes
-//	lastcall.shutdown.duration    histogram    s      none
-//	lastcall.shutdown.time_left   gauge        s      none
-//	lastcall.step.duration        histogram    s      lastcall.step.kind, lastcall.step.outcome
+//	name                          instrument   unit       attributes
+//	lastcall.shutdown.duration    histogram    s          none
+//	lastcall.shutdown.time_left   gauge        s          none
+//	lastcall.step.duration        histogram    s          lastcall.step.kind, lastcall.step.outcome
+//	lastcall.step.restarts        counter      {restart}  lastcall.step.kind, lastcall.step.outcome
 //
 // lastcall.shutdown.duration is the time since t0, and lastcall.shutdown.time_left the rest of the
 // grace period: if it gets close to 0, the grace period is too short. Both are measured when the
