@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,21 +49,21 @@ func TestWhatCallbacksLeaveRunning(t *testing.T) {
 		l := shutdowntest.Listen(t)
 		srv := &http.Server{Handler: hello}
 		release := make(chan struct{})
-		returned := false
+		var returned atomic.Bool // nothing orders it and the end of the drain for the race detector
 		srv.RegisterOnShutdown(func() {
 			for range 7 {
 				go waits(release)
 			}
 			time.Sleep(4500 * time.Millisecond)
-			returned = true
+			returned.Store(true)
 		})
 		p := shutdowntest.Start(t, &shutdown.Coordinator{Grace: 20 * time.Second}, httpdrain.Serve(srv, httpdrain.Listener(l)))
 		p.Stop(nil)
 		report := p.Wait()
 		close(release)
 		main := report.Steps[0]
-		if !returned || main.Took < 5*time.Second || main.Took > 7*time.Second || main.Err != nil {
-			t.Errorf("returned %t; the server took %v, and returned %v", returned, main.Took, main.Err)
+		if !returned.Load() || main.Took < 5*time.Second || main.Took > 7*time.Second || main.Err != nil {
+			t.Errorf("returned %t; the server took %v, and returned %v", returned.Load(), main.Took, main.Err)
 		}
 		if want := "callbacks have left 7 goroutines: httpdrain_test.waits"; !strings.Contains(main.Status, want) {
 			t.Errorf("the status is %q, want %q", main.Status, want)

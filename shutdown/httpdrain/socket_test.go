@@ -88,7 +88,7 @@ func TestSocketIsClosedWhenAcceptHasReturned(t *testing.T) {
 
 // The limit of the wait may come at any moment of it.
 func TestEndAcceptReturnsAtItsLimit(t *testing.T) {
-	for n := range 30_000 {
+	for n := range 4_000 {
 		k := newSocket(&busyListener{}, newServer(&http.Server{}, options{}))
 		k.accepting = 1
 		k.endAccept(time.Now().Add(time.Duration(n%400) * 25 * time.Nanosecond))
