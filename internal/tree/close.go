@@ -106,3 +106,9 @@ func (n *Node) hasTurn() bool {
 func (n *Node) HasCloser() bool {
 	return n.direct != nil && !n.direct.joined || n.taskStop != nil && !n.taskStop.joined
 }
+
+func (t *Tree) removeDirectStop(n *Node) {
+	if i := slices.Index(t.directStops, n); i >= 0 {
+		t.directStops = slices.Delete(t.directStops, i, i+1)
+	}
+}

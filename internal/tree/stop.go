@@ -76,12 +76,6 @@ func (n *Node) waitsAtDeadline(now time.Duration) {
 	}
 }
 
-func (t *Tree) removeDirectStop(n *Node) {
-	if i := slices.Index(t.directStops, n); i >= 0 {
-		t.directStops = slices.Delete(t.directStops, i, i+1)
-	}
-}
-
 // begin begins to stop n. A list advances, a step that runs is told, and a handler is called.
 func (t *Tree) begin(n *Node, now time.Duration) {
 	n.state, n.Start = stopping, now
