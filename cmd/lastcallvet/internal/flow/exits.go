@@ -318,3 +318,27 @@ func (in *Info) sumEffects(fn *ssa.Function, s *Summary) {
 		}
 	}
 }
+
+// EndsProgram reports whether the program ends when fn returns. Then fn is main, a
+// command's Run, or a function that one of these calls last.
+func (in *Info) EndsProgram(fn *ssa.Function) bool { return in.endsProgram(fn, 0) }
+
+func (in *Info) endsProgram(fn *ssa.Function, depth int) bool {
+	if IsMain(fn) {
+		return true
+	}
+	if depth > 5 {
+		return false
+	}
+	if h := in.handlers[fn]; h != "" {
+		return strings.HasPrefix(h, "github.com/spf13/cobra.Command.Run") || strings.HasPrefix(h, "github.com/urfave/cli.Command.Action") || h == "github.com/urfave/cli.App.Action"
+	}
+	for _, f := range in.Funcs {
+		for _, c := range in.Calls(f) {
+			if c.Fn == fn && !c.Go() && !c.Defer() && in.goesOn(f, c.Instr) && in.endsProgram(f, depth+1) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -173,82 +173,6 @@ func hasRef(refs []Ref, r Ref) bool {
 	return false
 }
 
-// waitNames are methods that may wait for another goroutine.
-var waitNames = map[string]bool{
-	"Wait": true, "Run": true, "Stop": true, "Shutdown": true, "Join": true, "Close": true, "Start": true, "Serve": true,
-	"Lock": true, "RLock": true, "Sleep": true, "Do": true, "Get": true, "Acquire": true, "AwaitTerminated": true,
-}
-
-// quiet lists packages whose functions never wait for another goroutine of the
-// program.
-var quiet = map[string]bool{
-	"log": true, "log/slog": true, "fmt": true, "errors": true, "os": true, "strings": true, "strconv": true, "context": true, "io": true,
-	"go.uber.org/zap": true, "github.com/rs/zerolog": true, "github.com/rs/zerolog/log": true,
-	"github.com/sirupsen/logrus": true, "k8s.io/klog": true, "github.com/go-logr/logr": true,
-	"github.com/golang/glog": true, "github.com/pkg/errors": true, "os/signal": true,
-}
-
-// mayBlock reports whether an instruction may wait for another goroutine. If that is
-// not known, it is true.
-func (in *Info) mayBlock(instr ssa.Instruction) bool {
-	switch x := instr.(type) {
-	case *ssa.UnOp:
-		return x.Op.String() == "<-"
-	case *ssa.Select:
-		return true
-	case *ssa.Send:
-		return true
-	case *ssa.Go, *ssa.MakeClosure:
-		return false
-	case ssa.CallInstruction:
-		return in.callMayBlock(in.call(x))
-	}
-	return false
-}
-
-func (in *Info) callMayBlock(c Call) bool {
-	if _, ok := c.Instr.Common().Value.(*ssa.Builtin); ok {
-		return false
-	}
-	if in.cancels(c) {
-		return false
-	}
-	if c.Name == "golang.org/x/sync/errgroup.Group.Wait" || c.Name == "sync.WaitGroup.Wait" {
-		return true
-	}
-	if c.Fn == nil && c.Obj == nil {
-		return true
-	}
-	if s := in.Summary(c); s != nil {
-		return s.Blocks
-	}
-	if c.Fn != nil { // not summarized yet
-		return false
-	}
-	if c.Obj.Pkg() != nil && quiet[unversioned(c.Obj.Pkg().Path())] {
-		return false
-	}
-	name := c.Obj.Name()
-	if c.Obj.Pkg() == nil { // error.Error
-		return false
-	}
-	if name == "Close" && !c.Iface() && c.Obj.Pkg() != nil {
-		// The Close of a library's type, a database: it does not wait for our goroutines.
-		return false
-	}
-	return waitNames[name] || strings.HasPrefix(name, "Wait") || strings.HasPrefix(name, "Await")
-}
-
-// cancels reports whether a call calls a cancel function.
-func (in *Info) cancels(c Call) bool {
-	t := c.Instr.Common().Value.Type()
-	switch typeName(t) {
-	case "context.CancelFunc", "context.CancelCauseFunc":
-		return true
-	}
-	return false
-}
-
 // EndsWithServe finds the call of fn that serves, where fn starts a goroutine
 // that shuts the same server down, and does not wait for anything after it.
 func (in *Info) EndsWithServe(fn *ssa.Function) (serve, shut Call, ok bool) {
@@ -345,30 +269,6 @@ func (in *Info) goesOn(fn *ssa.Function, at ssa.Instruction) bool {
 	return true
 }
 
-// EndsProgram reports whether the program ends when fn returns. Then fn is main, a
-// command's Run, or a function that one of these calls last.
-func (in *Info) EndsProgram(fn *ssa.Function) bool { return in.endsProgram(fn, 0) }
-
-func (in *Info) endsProgram(fn *ssa.Function, depth int) bool {
-	if IsMain(fn) {
-		return true
-	}
-	if depth > 5 {
-		return false
-	}
-	if h := in.handlers[fn]; h != "" {
-		return strings.HasPrefix(h, "github.com/spf13/cobra.Command.Run") || strings.HasPrefix(h, "github.com/urfave/cli.Command.Action") || h == "github.com/urfave/cli.App.Action"
-	}
-	for _, f := range in.Funcs {
-		for _, c := range in.Calls(f) {
-			if c.Fn == fn && !c.Go() && !c.Defer() && in.goesOn(f, c.Instr) && in.endsProgram(f, depth+1) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // sumPackage finds exported functions that are thin wrappers of http.ListenAndServe.
 // They do not know what they serve. Their callers do.
 func (in *Info) sumPackage(fn *ssa.Function, s *Summary) {
@@ -418,50 +318,6 @@ func (in *Info) isParam(fn *ssa.Function, v ssa.Value) bool {
 	}
 	p, ok := in.Resolve(v).(*ssa.Parameter)
 	return ok && p.Parent() == fn
-}
-
-const gracefulStop = "google.golang.org/grpc.Server.GracefulStop"
-
-// GracefulAlone reports whether a call waits for gRPC's GracefulStop without a limit.
-func (in *Info) GracefulAlone(c Call) bool {
-	if c.Name != gracefulStop {
-		s := in.Summary(c)
-		return s != nil && s.Graceful != "" && c.Obj != nil && !in.stopsGRPC() && !in.BoundedOutside(c)
-	}
-	return !in.stopsGRPC() && !in.BoundedOutside(c)
-}
-
-// stopsGRPC reports whether any function of the package calls Stop of a gRPC server.
-// Its author knows that GracefulStop may not return.
-func (in *Info) stopsGRPC() bool {
-	for _, fn := range in.Funcs {
-		for _, c := range in.Calls(fn) {
-			if c.Name == "google.golang.org/grpc.Server.Stop" {
-				return true
-			}
-		}
-		for instr := range Instrs(fn) {
-			if mc, ok := instr.(*ssa.MakeClosure); ok {
-				if f, ok := mc.Fn.(*ssa.Function); ok && f.Name() == "Stop$bound" {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// sumGraceful finds exported functions of a library that leave the limit of a stop
-// to their callers.
-func (in *Info) sumGraceful(fn *ssa.Function, s *Summary) {
-	if !in.LeavesToCaller(fn) {
-		return
-	}
-	for _, c := range in.Calls(fn) {
-		if !c.Go() && in.GracefulAlone(c) {
-			s.Graceful = "grpc.Server.GracefulStop"
-		}
-	}
 }
 
 // LeavesToCaller reports whether fn may have unknown callers, which may have a timer.
