@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-var rounds = flag.Int("rounds", 1, "the number of runs of each mode in TestNoRequestIsLost")
+var rounds = flag.Int("rounds", 2, "the number of runs of each mode in TestNoRequestIsLost")
 
 // TestNoRequestIsLost tests the guarantee of package httpdrain with this server: in no run may one
 // of 20 000 requests be lost.
