@@ -154,6 +154,9 @@ func (w *world) ends(sn *seen, work context.Context, h how, err error) error {
 	var notStarted error
 	w.note(func() {
 		closed, shut = sn.closed, sn.shuts != nil
+		if sn.hears != nil && sn.hears.Err() != nil && !sn.told { // the goroutine that records it has not run yet
+			sn.told, sn.toldAt = true, w.now()
+		}
 		if h == byReturn && err == nil && w.endedTooEarly(sn) {
 			notStarted = errNotStarted
 		}

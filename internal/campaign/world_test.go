@@ -192,6 +192,7 @@ type seen struct {
 	failedAt time.Duration // when it exceeded the limit of its start; 0: it has not
 	told     bool
 	toldAt   time.Duration
+	hears    context.Context // its end tells the actor to stop
 	over     bool
 	end      time.Duration
 	how      how
@@ -690,6 +691,7 @@ func (w *world) grouped(sn *seen) func(context.Context) error {
 
 // hears records when an actor is told to stop that does not wait for this.
 func (w *world) hears(sn *seen, ctx context.Context) (stop func() bool) {
+	w.note(func() { sn.hears = ctx })
 	return context.AfterFunc(ctx, func() { w.note(func() { sn.told, sn.toldAt = true, w.now() }) })
 }
 
