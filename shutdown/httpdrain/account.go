@@ -124,6 +124,18 @@ func (l *link) finish(rec *request) {
 	}
 }
 
+// unfinish takes back that rec is finished. The link is locked.
+func (l *link) unfinish(rec *request) {
+	if !rec.done {
+		return
+	}
+	rec.done = false
+	l.s.finished.Add(-1)
+	if rec.hurried {
+		l.s.hurried.Add(-1)
+	}
+}
+
 // finishHijacked counts a hijacked connection that was not cut short.
 func (l *link) finishHijacked() {
 	l.mu.Lock()
@@ -159,6 +171,10 @@ func (l *link) cutAll() {
 	default:
 		for rec := range l.streams {
 			l.cut(rec, cut{state: overHTTP2})
+		}
+		if len(l.streams) == 0 && l.writes.Load() > 0 { // it waits for the client
+			l.unfinish(&l.last)
+			l.cut(&l.last, cut{state: inResponse})
 		}
 	}
 }

@@ -34,6 +34,8 @@ const (
 // isHTTP1 reports whether the connection ends by itself.
 func (at state) isHTTP1() bool { return at < h2idle }
 
+func (at state) isHTTP2() bool { return at == h2idle || at == h2active }
+
 // A link is the server's record of a connection.
 type link struct {
 	s         *server
@@ -46,11 +48,13 @@ type link struct {
 
 	heldBy atomic.Pointer[socket] // nil once the server has got the connection
 
-	state    atomic.Uint32
-	handlers atomic.Int32 // running handlers, for HTTP/2 and hijacked connections only
-	closed   atomic.Bool
-	lateIdle atomic.Bool   // it has become idle after the announcement
-	body     atomic.Uint32 // of the request in progress, with HTTP/1 and without TLS
+	state     atomic.Uint32
+	handlers  atomic.Int32 // running handlers, for HTTP/2 and hijacked connections only
+	closed    atomic.Bool
+	lingering atomic.Bool   // see lingers
+	lateIdle  atomic.Bool   // it has become idle after the announcement
+	body      atomic.Uint32 // of the request in progress, with HTTP/1 and without TLS
+	writes    atomic.Int32  // to the socket, in progress, with HTTP/2 only
 
 	mu      sync.Mutex
 	last    request               // of HTTP/1: the request that has begun last; of HTTP/2: the one that has ended last
@@ -66,6 +70,7 @@ type link struct {
 
 	// These fields belong to the drain's goroutine.
 	seen  state
+	left  int       // bytes that the client had not acknowledged, see sends
 	due   time.Time // when to close the connection if it is still in the state seen; zero: never
 	asked chan bool // receives the result of unread, if that was called on another goroutine
 }
@@ -202,6 +207,9 @@ func (l *link) read(n int, err error) (int, error) {
 
 // closing closes c. It is the only notice of the end of a hijacked connection.
 func (l *link) closing(c net.Conn) error {
+	if l.lingers(c) {
+		return nil
+	}
 	err := c.Close()
 	l.passed() // if the server has not got it: the listener of Wrap has refused it
 	if l.current() == hijacked {

@@ -30,7 +30,7 @@ func requestTime(left time.Duration) time.Duration { return left - margin(left) 
 func (d *drain) checkDeadline() time.Time {
 	now := time.Now()
 	later := now.Add(time.Hour)
-	d.maxWait, d.left = never, never
+	d.maxWait, d.left, d.leftToSend = never, never, never
 	deadline, ok := d.deadline()
 	if !ok {
 		return later
@@ -38,6 +38,7 @@ func (d *drain) checkDeadline() time.Time {
 	all := max(0, deadline.Sub(d.began))
 	at := d.began.Add(requestTime(all))
 	d.maxWait, d.left = all/5, max(0, at.Sub(now))
+	d.leftToSend = max(0, at.Add(margin(all)/2).Sub(now))
 	if now.Before(at) {
 		d.s.endAt.Store(int64(at.Sub(d.s.base)))
 		return at

@@ -71,6 +71,10 @@
 // opened a connection for each request, one connection was reset in 116 stops. A delay in which
 // clients go elsewhere avoids the loss.
 //
+// Over HTTP/2 a connection may be idle while the kernel still has the end of a response for a slow
+// client. On Linux the drain waits for that as long as the client acknowledges more of it each second.
+// Elsewhere, and for connections that are no sockets, net/http closes the connection after a second.
+//
 // For a proxy that speaks HTTP/2 to the server, only the delay helps. GOAWAY names the last
 // stream that is served, and some proxies (haproxy) do not repeat the streams after it. Make the
 // delay long enough for the proxy to see that the server is not ready.

@@ -23,6 +23,8 @@ const (
 	// afterGoaway is from HTTP/2's GOAWAY, or from the end of the last stream after it, to
 	// the close. A client that obeys GOAWAY closes earlier. net/http waits for 1 s.
 	afterGoaway = 250 * time.Millisecond
+	// afterSent is how long a client of HTTP/2 may take to acknowledge a part of what was sent to it.
+	afterSent = time.Second
 	// unreadPause is how soon the drain checks a connection again that has sent bytes which
 	// net/http has not read yet.
 	unreadPause = 10 * time.Millisecond
@@ -55,6 +57,7 @@ type drain struct {
 	began          time.Time
 	maxWait        time.Duration // for a connection that is in no handler
 	left           time.Duration // until the contexts of the requests end
+	leftToSend     time.Duration // until the last responses have to be sent
 	shutdownCalled bool          // callbacks run, and HTTP/2 connections get GOAWAY
 	callbacksDone  atomic.Bool
 	returned       chan struct{}
@@ -175,6 +178,10 @@ func (d *drain) claimExpired(l *link, now time.Time) (expired bool) {
 		l.due = time.Time{}
 		return false
 	}
+	if wait := d.lastResponse(l); wait > 0 {
+		l.due = now.Add(wait)
+		return false
+	}
 	if d.unread(l) { // the client has sent a request; this process is slow
 		l.due = now.Add(unreadPause)
 		return false
@@ -240,7 +247,8 @@ func (d *drain) due(l *link, now time.Time) time.Time {
 		if !d.shutdownCalled && !l.goaway.Load() {
 			return time.Time{}
 		}
-		wait = afterGoaway
+		// The end of the last response may still have to be sent, also when no time is left.
+		return now.Add(min(afterGoaway, d.maxWait, d.leftToSend))
 	default:
 		return time.Time{}
 	}

@@ -210,8 +210,8 @@ func TestStreams(t *testing.T) {
 			if overTLS {
 				srv.TLSConfig, scheme = serverTLS(), "https://"
 			}
-			// The contexts end 200 ms before the deadline.
-			s := startIn(t, &group.Group{Grace: 4 * time.Second}, listen(t), srv)
+			// The contexts end 400 ms before the deadline.
+			s := startIn(t, &group.Group{Grace: 8 * time.Second}, listen(t), srv)
 			c := newClient(t, protocols(http1, http2))
 			bodies := make(map[string]io.Reader)
 			for _, path := range []string{"/polite", "/context"} {

@@ -16,6 +16,9 @@ func (c *tcpConn) Read(b []byte) (int, error) {
 	c.link.awaits(b)
 	return c.link.read(c.TCPConn.Read(b))
 }
+
+func (c *tcpConn) Write(b []byte) (int, error) { return c.link.write(c.TCPConn, b) }
+
 func (c *tcpConn) Close() error { return c.link.closing(c.TCPConn) }
 
 func (c *tcpConn) SetReadDeadline(t time.Time) error {
@@ -37,6 +40,9 @@ func (c *unixConn) Read(b []byte) (int, error) {
 	c.link.awaits(b)
 	return c.link.read(c.UnixConn.Read(b))
 }
+
+func (c *unixConn) Write(b []byte) (int, error) { return c.link.write(c.UnixConn, b) }
+
 func (c *unixConn) Close() error { return c.link.closing(c.UnixConn) }
 
 func (c *unixConn) SetReadDeadline(t time.Time) error {
