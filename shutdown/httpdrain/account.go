@@ -172,7 +172,7 @@ func (l *link) cutAll() {
 		for rec := range l.streams {
 			l.cut(rec, cut{state: overHTTP2})
 		}
-		if len(l.streams) == 0 && l.writes.Load() > 0 { // it waits for the client
+		if l.isWriting() {
 			l.unfinish(&l.last)
 			l.cut(&l.last, cut{state: inResponse})
 		}

@@ -34,8 +34,6 @@ const (
 // isHTTP1 reports whether the connection ends by itself.
 func (at state) isHTTP1() bool { return at < h2idle }
 
-func (at state) isHTTP2() bool { return at == h2idle || at == h2active }
-
 // A link is the server's record of a connection.
 type link struct {
 	s         *server
@@ -54,7 +52,7 @@ type link struct {
 	lingering atomic.Bool   // see lingers
 	lateIdle  atomic.Bool   // it has become idle after the announcement
 	body      atomic.Uint32 // of the request in progress, with HTTP/1 and without TLS
-	writes    atomic.Int32  // to the socket, in progress, with HTTP/2 only
+	writes    atomic.Int32  // to the socket, in progress; not of HTTP/1
 
 	mu      sync.Mutex
 	last    request               // of HTTP/1: the request that has begun last; of HTTP/2: the one that has ended last
@@ -69,10 +67,11 @@ type link struct {
 	wrote bool       // the handler has written the header, or is about to
 
 	// These fields belong to the drain's goroutine.
-	seen  state
-	left  int       // bytes that the client had not acknowledged, see sends
-	due   time.Time // when to close the connection if it is still in the state seen; zero: never
-	asked chan bool // receives the result of unread, if that was called on another goroutine
+	seen     state
+	due      time.Time // when to close the connection if it is still in the state seen; zero: never
+	asked    chan bool // receives the result of unread, if that was called on another goroutine
+	unsent   int       // bytes that the client had not acknowledged at progress, see isSending
+	progress time.Time
 }
 
 func (l *link) current() state { return state(l.state.Load()) }
@@ -180,7 +179,7 @@ func (l *link) forgetIfDone() {
 func (l *link) end() {
 	_, isTLS := l.top.(*tls.Conn)
 	switch {
-	case isTLS:
+	case isTLS && !l.lingering.Load(): // otherwise net/http has closed it
 		go l.s.try(func() { _ = l.top.Close() })
 	case l.isSocket:
 		_ = l.raw.Close()

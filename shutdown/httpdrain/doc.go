@@ -73,7 +73,7 @@
 //
 // Over HTTP/2 a connection may be idle while the kernel still has the end of a response for a slow
 // client. On Linux the drain waits for that as long as the client acknowledges more of it each second.
-// Elsewhere, and for connections that are no sockets, net/http closes the connection after a second.
+// Elsewhere, and for connections that are no sockets, it closes the connection 250 ms after the response.
 //
 // For a proxy that speaks HTTP/2 to the server, only the delay helps. GOAWAY names the last
 // stream that is served, and some proxies (haproxy) do not repeat the streams after it. Make the

@@ -26,7 +26,7 @@ const (
 	// afterSent is how long a client of HTTP/2 may take to acknowledge a part of what was sent to it.
 	afterSent = time.Second
 	// unreadPause is how soon the drain checks a connection again that has sent bytes which
-	// net/http has not read yet.
+	// net/http has not read yet, or to which the last response is not sent yet.
 	unreadPause = 10 * time.Millisecond
 )
 
@@ -178,11 +178,7 @@ func (d *drain) claimExpired(l *link, now time.Time) (expired bool) {
 		l.due = time.Time{}
 		return false
 	}
-	if wait := d.lastResponse(l); wait > 0 {
-		l.due = now.Add(wait)
-		return false
-	}
-	if d.unread(l) { // the client has sent a request; this process is slow
+	if d.isSending(l, now) || d.unread(l) { // or the client has sent a request; this process is slow
 		l.due = now.Add(unreadPause)
 		return false
 	}

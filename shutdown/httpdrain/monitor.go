@@ -56,7 +56,7 @@ func (s *server) stats() (st Stats) {
 			st.Requests++
 		case h2active:
 			st.Active++
-			st.Requests += int(l.handlers.Load())
+			st.Requests += max(1, int(l.handlers.Load())) // 0 before a handler is called, and when it has returned
 		case h2idle, idle:
 			st.Idle++
 		case hijacked:

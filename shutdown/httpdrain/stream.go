@@ -1,11 +1,9 @@
 package httpdrain
 
 import (
-	"errors"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 )
@@ -104,7 +102,7 @@ func (w *stream) FlushError() error {
 // write writes b to w, which is the socket. Over HTTP/2 the connection is idle when the last stream has
 // ended. Its response may then be in a write that waits for a slow client.
 func (l *link) write(w net.Conn, b []byte) (int, error) {
-	if !l.current().isHTTP2() {
+	if l.current().isHTTP1() {
 		return w.Write(b)
 	}
 	l.writes.Add(1)
@@ -112,55 +110,57 @@ func (l *link) write(w net.Conn, b []byte) (int, error) {
 	return w.Write(b)
 }
 
-// sends reports whether the kernel still has bytes for a client that takes them: it has acknowledged some
-// since the last call, which left its result in last. A client that has vanished acknowledges nothing.
-func (l *link) sends(last *int) bool {
-	if !l.isSocket {
-		return false
-	}
-	n := unsent(l.raw)
-	sends := n > 0 && n != *last
-	*last = n
-	return sends
+// isWriting reports whether a response over HTTP/2 waits for its client, although no handler is running.
+// Before the first request a write has no response. The link is locked.
+func (l *link) isWriting() bool {
+	return l.streams != nil && len(l.streams) == 0 && (l.current() == h2active || l.writes.Load() > 0)
 }
 
-// lingers reports whether c is closed later, because the kernel has a part of the last response over
-// HTTP/2. A client answers what it reads with frames, and these reset a socket that is closed.
+// isSending reports whether the end of the last response of an HTTP/2 connection is still to be sent. The
+// connection is idle before net/http and the kernel have sent it. A client that has vanished acknowledges
+// nothing. One that has acknowledged everything has as much time to close the connection as after GOAWAY.
+func (d *drain) isSending(l *link, now time.Time) bool {
+	if l.seen != h2idle {
+		return false
+	}
+	l.mu.Lock()
+	writing := l.isWriting()
+	l.mu.Unlock()
+	if writing || !l.isSocket || d.leftToSend == 0 {
+		return writing // as with HTTP/1, the drain waits for a write until its deadline
+	}
+	wait := afterGoaway
+	n := unsent(l.raw)
+	if n > 0 {
+		wait = afterSent
+	}
+	if n != l.unsent {
+		l.unsent, l.progress = n, now
+	}
+	return now.Before(l.progress.Add(min(wait, d.maxWait)))
+}
+
+// lingers reports whether c stays open although net/http closes it, because the kernel has a part of the
+// last response over HTTP/2. Then the drain closes it. A client answers what it reads with frames. They
+// are read, since a socket is reset if frames are unread when it is closed, or come later.
 func (l *link) lingers(c net.Conn) bool {
 	if l.lingering.Load() {
 		return true
 	}
-	last := 0
-	if !l.s.isTold() || !l.current().isHTTP2() || !l.sends(&last) {
+	if !l.s.isTold() || l.current() != h2idle || !l.isSocket || unsent(l.raw) == 0 {
 		return false
 	}
 	if l.lingering.Swap(true) {
 		return true
 	}
-	l.handlers.Add(1) // the drain waits for it
+	l.goaway.Store(true) // net/http has sent it, or the connection has failed
+	l.handlers.Add(1)    // the drain waits for it
 	go func() {
 		defer l.leave()
 		defer c.Close()
-		for {
-			_ = c.SetReadDeadline(time.Now().Add(afterSent))
-			if _, err := io.Copy(io.Discard, c); !errors.Is(err, os.ErrDeadlineExceeded) || !l.sends(&last) {
-				return
-			}
-		}
+		_ = c.SetReadDeadline(time.Time{})
+		_, _ = io.Copy(io.Discard, c)
 	}()
+	l.s.wake()
 	return true
-}
-
-// lastResponse is how long to wait for the end of the last response of an HTTP/2 connection, which is idle
-// before net/http and the kernel have sent that: 0 if it is sent, or if the client does not take it.
-func (d *drain) lastResponse(l *link) time.Duration {
-	switch {
-	case l.seen != h2idle:
-		return 0
-	case l.writes.Load() > 0: // as with HTTP/1, the drain waits for a write until its deadline
-		return unreadPause
-	case l.sends(&l.left):
-		return min(afterSent, d.maxWait, d.leftToSend)
-	}
-	return 0
 }
