@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lastcall-go/lastcall/group"
+	"github.com/lastcall-go/lastcall/internal/tree"
 	"github.com/lastcall-go/lastcall/shutdown"
 	"github.com/lastcall-go/lastcall/signals"
 )
@@ -19,6 +20,10 @@ const (
 	// afterFailure is how long the task waits for RPCs in flight after its listener has failed.
 	// The program learns of the failure only when the task returns.
 	afterFailure = 5 * time.Second
+
+	// lastPart is the time from the end of the window of Spread to the end of the contexts of RPCs.
+	// It is at most a quarter of the budget.
+	lastPart = time.Second
 
 	// unread is longer than grpc takes to close a connection without streams whose client does
 	// not react to GOAWAY: 5 s for the answer to a ping, and 1 s for the client's close. A
@@ -71,7 +76,7 @@ func (s *server) tell(work context.Context) {
 	s.began = s.toldAt
 	if at, ok := work.Deadline(); ok {
 		left := at.Sub(s.toldAt)
-		s.window = max(0, min(s.spread, left-min(time.Second, left/4)))
+		s.window = max(0, min(s.spread, left-margin(left)-min(lastPart, tree.Budget(left)/4)))
 	}
 	for r := range s.rpcs {
 		if r.draining != nil {
@@ -143,7 +148,7 @@ func (s *server) untilLastMoment(work context.Context) time.Duration {
 // margin is the time that handlers have to answer before the deadline and, after it, about the
 // time to the end of the step. It follows the margin of a step, see package shutdown.
 func margin(all time.Duration) time.Duration {
-	return max(0, min(max(all/20, 25*time.Millisecond), all/2, 500*time.Millisecond))
+	return max(0, tree.Margin(all))
 }
 
 // atDeadline closes all connections. It is called at the deadline, or earlier after a second

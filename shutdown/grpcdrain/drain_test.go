@@ -149,12 +149,27 @@ func TestDraining(t *testing.T) {
 		}
 		synctest.Wait()
 		r, took := p.ended()
-		// The deadline of 9.5 s less a second.
-		if r.Err() != nil || took < 8400*time.Millisecond || took > 8500*time.Millisecond {
+		// The contexts end after 9.025 s.
+		if r.Err() != nil || took < 7925*time.Millisecond || took > 8025*time.Millisecond {
 			t.Errorf("the stop took %v: %v", took, r.Err())
 		}
-		if got, want := r.Steps[0].Status, "1000 RPCs finished; Spread reduced from 1h0m0s to 8.5s"; got != want {
+		if got, want := r.Steps[0].Status, "1000 RPCs finished; Spread reduced from 1h0m0s to 8s"; got != want {
 			t.Errorf("status = %q, want %q", got, want)
+		}
+	})
+	bubble(t, "Spread leaves a second before the contexts end", func(t *testing.T) {
+		p := start(t, serve(&echo{stream: func(s grpc.ServerStream) error {
+			<-grpcdrain.Draining(s.Context())
+			time.Sleep(900 * time.Millisecond)
+			return nil
+		}}), grpcdrain.Spread(time.Hour))
+		cc := p.client()
+		for range streams {
+			p.open(cc)
+		}
+		synctest.Wait()
+		if r, took := p.ended(); r.Err() != nil {
+			t.Errorf("the stop took %v: %v", took, r.Err())
 		}
 	})
 	bubble(t, "an RPC that asks after the window ends at once", func(t *testing.T) {

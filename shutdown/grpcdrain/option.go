@@ -59,10 +59,11 @@ func Health(h *health.Server) Option {
 
 // Spread spreads the moments at which RPCs learn from Draining that they should end over at most d,
 // so that their clients do not all reconnect at the same time. Each RPC has a moment of its own.
-// The window begins when the server is told to stop. It leaves the last second of the task's time,
-// or a quarter of it if that is less, to the RPCs that end last. If that makes it shorter than d,
-// the step's status says so. A second signal ends it. The drain ends with the last RPC and
-// connection, not with the window.
+// The window begins when the server is told to stop. It ends one second before the contexts of RPCs
+// end, so that the RPCs that are told last have that second. If a quarter of the task's budget is
+// less than a second, they have that quarter. If this makes the window shorter than d, the step's
+// status says so. A second signal ends the window. The task returns when the last RPC and the last
+// connection have ended, which may be earlier than the end of the window.
 //
 // Spread does not reserve time for the task; group.Reserve does. GOAWAY is sent to all connections
 // at the beginning: grpc-go cannot send it to one connection. Spread panics if d is negative.
