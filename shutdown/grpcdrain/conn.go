@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/lastcall-go/lastcall/internal/unsent"
 )
 
 // A listener passes connections to grpc, and records them. Its Accept returns as soon as Close was
@@ -85,8 +87,21 @@ const (
 // deadline.
 type conn struct {
 	net.Conn
-	s     *server
-	state atomic.Int32
+	s      *server
+	state  atomic.Int32
+	failed atomic.Bool // grpc does not read any more
+
+	// These fields are guarded by the server's mutex.
+	lingers bool // grpc has closed it
+	unsent  unsent.Watch
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil {
+		c.failed.Store(true)
+	}
+	return n, err
 }
 
 func (c *conn) SetDeadline(t time.Time) error {
@@ -98,11 +113,37 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
+// Close closes the connection, or leaves that to the drain if the kernel still has the end of a response.
+// grpc calls it a second after the last RPC, and reads until the connection is closed.
 func (c *conn) Close() error {
+	lingers := c.s.task.Err() != nil && c.state.Load() == ready && !c.failed.Load() && unsent.Bytes(c.Conn) > 0
+	c.s.mu.Lock()
+	lingers = lingers && !c.s.cut
+	c.lingers = lingers
+	c.s.mu.Unlock()
+	if lingers {
+		return nil
+	}
+	return c.end()
+}
+
+func (c *conn) end() error {
 	c.s.mu.Lock()
 	delete(c.s.conns, c)
 	c.s.mu.Unlock()
 	return c.Conn.Close()
+}
+
+// endSent closes the connections that grpc has closed, and whose clients have the end of the response or
+// do not take it.
+func (s *server) endSent(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if c.lingers && (c.failed.Load() || !c.unsent.Sends(c.Conn, now, never)) {
+			go c.end()
+		}
+	}
 }
 
 // NetConn returns the wrapped connection, as the method of tls.Conn does.
@@ -134,7 +175,7 @@ func (s *server) closeConns(states ...int32) {
 	for c := range s.conns {
 		for _, state := range states {
 			if c.state.Load() == state {
-				go c.Close()
+				go c.end()
 				break
 			}
 		}

@@ -19,7 +19,7 @@
 //
 // The task returns right after the last RPC and connection. It returns at once if there is none.
 //
-// GracefulStop of grpc loses no RPC, and Serve calls it. What Serve adds:
+// Serve calls GracefulStop of grpc, which waits for all RPCs. What Serve adds:
 //
 //   - A limit. GracefulStop waits for the last stream, and Stop cuts off everything.
 //   - [Draining] tells streams that the server stops. GOAWAY only tells clients not to open more.
@@ -35,6 +35,9 @@
 //   - Connections without a completed handshake are closed after 250 ms. While one is open, grpc
 //     sends no GOAWAY to the others, for up to 120 s. A client whose handshake takes longer than
 //     250 ms is refused, where GracefulStop would wait for it.
+//   - On Linux, a slow client gets the end of its last response. grpc closes the connection a second
+//     after the last RPC, even if the kernel has not sent all of the response yet. The drain keeps it
+//     open as long as the client acknowledges more each second.
 //   - Streams of health's Watch and of the reflection service are ended. They would last as long
 //     as their clients.
 //

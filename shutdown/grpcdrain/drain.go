@@ -51,6 +51,7 @@ func (s *server) drain(l *listener, served <-chan error) error {
 		close(done)
 	}()
 	err := s.await(work, done)
+	s.closeConns(fresh, handshaking, ready) // those that have failed, and that grpc does not wait for
 	shutdown.SetStatus(s.task, s.status())
 	if stopping { // what Accept returned after that is no failure
 		return err
@@ -109,6 +110,7 @@ func (s *server) await(work context.Context, done <-chan struct{}) error {
 				return s.closeAll(done, margin(now.Sub(s.began))/4)
 			}
 			s.closeConns(handshaking)
+			s.endSent(now)
 			s.endWatches(true)
 			shutdown.SetStatus(s.task, s.status())
 		case <-stopped: // a drain that has begun before the stop now has a deadline

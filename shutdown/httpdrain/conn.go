@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/lastcall-go/lastcall/internal/unsent"
 )
 
 // A state is what a connection is doing. Before the drain closes a connection, it moves it to
@@ -67,11 +69,10 @@ type link struct {
 	wrote bool       // the handler has written the header, or is about to
 
 	// These fields belong to the drain's goroutine.
-	seen     state
-	due      time.Time // when to close the connection if it is still in the state seen; zero: never
-	asked    chan bool // receives the result of unread, if that was called on another goroutine
-	unsent   int       // bytes that the client had not acknowledged at progress, see isSending
-	progress time.Time
+	seen   state
+	due    time.Time    // when to close the connection if it is still in the state seen; zero: never
+	asked  chan bool    // receives the result of unread, if that was called on another goroutine
+	unsent unsent.Watch // over HTTP/2, see isSending
 }
 
 func (l *link) current() state { return state(l.state.Load()) }

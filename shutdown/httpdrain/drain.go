@@ -23,8 +23,6 @@ const (
 	// afterGoaway is from HTTP/2's GOAWAY, or from the end of the last stream after it, to
 	// the close. A client that obeys GOAWAY closes earlier. net/http waits for 1 s.
 	afterGoaway = 250 * time.Millisecond
-	// afterSent is how long a client of HTTP/2 may take to acknowledge a part of what was sent to it.
-	afterSent = time.Second
 	// unreadPause is how soon the drain checks a connection again that has sent bytes which
 	// net/http has not read yet, or to which the last response is not sent yet.
 	unreadPause = 10 * time.Millisecond

@@ -71,7 +71,7 @@ const smallBuffer = 16 << 10
 
 const slowRead = 15 * time.Millisecond
 
-// afterSent is how long the drain waits for a client that acknowledges nothing.
+// afterSent is how long the drain waits for a client that acknowledges nothing, on Linux.
 const afterSent = time.Second
 
 func (c *slowReadConn) Read(b []byte) (int, error) {

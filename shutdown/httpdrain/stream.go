@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/lastcall-go/lastcall/internal/unsent"
 )
 
 // stream serves an HTTP/2 request. Without Spread, its response says nothing of the connection:
@@ -117,8 +119,7 @@ func (l *link) isWriting() bool {
 }
 
 // isSending reports whether the end of the last response of an HTTP/2 connection is still to be sent. The
-// connection is idle before net/http and the kernel have sent it. A client that has vanished acknowledges
-// nothing. One that has acknowledged everything has as much time to close the connection as after GOAWAY.
+// connection is idle before net/http and the kernel have sent it.
 func (d *drain) isSending(l *link, now time.Time) bool {
 	if l.seen != h2idle {
 		return false
@@ -126,18 +127,10 @@ func (d *drain) isSending(l *link, now time.Time) bool {
 	l.mu.Lock()
 	writing := l.isWriting()
 	l.mu.Unlock()
-	if writing || !l.isSocket || d.leftToSend == 0 {
+	if writing || d.leftToSend == 0 {
 		return writing // as with HTTP/1, the drain waits for a write until its deadline
 	}
-	wait := afterGoaway
-	n := unsent(l.raw)
-	if n > 0 {
-		wait = afterSent
-	}
-	if n != l.unsent {
-		l.unsent, l.progress = n, now
-	}
-	return now.Before(l.progress.Add(min(wait, d.maxWait)))
+	return l.unsent.Sends(l.raw, now, d.maxWait)
 }
 
 // lingers reports whether c stays open although net/http closes it, because the kernel has a part of the
@@ -147,7 +140,7 @@ func (l *link) lingers(c net.Conn) bool {
 	if l.lingering.Load() {
 		return true
 	}
-	if !l.s.isTold() || l.current() != h2idle || !l.isSocket || unsent(l.raw) == 0 {
+	if !l.s.isTold() || l.current() != h2idle || unsent.Bytes(l.raw) == 0 {
 		return false
 	}
 	if l.lingering.Swap(true) {

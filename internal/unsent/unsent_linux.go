@@ -1,18 +1,12 @@
-package httpdrain
+package unsent
 
 import (
-	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// unsent returns how many bytes of a socket the client has not acknowledged.
-func unsent(c net.Conn) (n int) {
-	s, ok := c.(syscall.Conn)
-	if !ok {
-		return 0
-	}
+func unacknowledged(s syscall.Conn) (n int) {
 	raw, err := s.SyscallConn()
 	if err != nil {
 		return 0

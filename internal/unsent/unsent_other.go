@@ -1,0 +1,7 @@
+//go:build !linux
+
+package unsent
+
+import "syscall"
+
+func unacknowledged(syscall.Conn) int { return 0 }
