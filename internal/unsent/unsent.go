@@ -15,6 +15,9 @@ const (
 	// afterAll is from the last acknowledgment to the close. The client reads the rest meanwhile, and
 	// may close the connection itself.
 	afterAll = 250 * time.Millisecond
+	// stalled is more than there is between two looks, unless this process has stalled. A client may then
+	// have stalled with it.
+	stalled = 500 * time.Millisecond
 )
 
 // Bytes returns how many bytes that were written to c its client has not acknowledged. On other systems
@@ -31,16 +34,17 @@ func Bytes(c net.Conn) int {
 
 // A Watch follows one connection. Its zero value is ready for use.
 type Watch struct {
-	bytes   int
-	changed time.Time
+	bytes           int
+	changed, looked time.Time
 }
 
-// Sends reports whether the server should wait before it closes c. It is called again and again. The wait
-// begins anew whenever the client has acknowledged more, and is at most limit.
+// Sends reports whether the server should wait before it closes c. It is called at least every 250 ms. The
+// wait begins anew whenever the client has acknowledged more, and is at most limit.
 func (w *Watch) Sends(c net.Conn, now time.Time, limit time.Duration) bool {
-	if n := Bytes(c); n != w.bytes {
+	if n := Bytes(c); n != w.bytes || n > 0 && now.Sub(w.looked) > stalled {
 		w.bytes, w.changed = n, now
 	}
+	w.looked = now
 	wait := afterAll
 	if w.bytes > 0 {
 		wait = afterPart

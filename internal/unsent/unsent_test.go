@@ -92,11 +92,18 @@ func TestWatch(t *testing.T) {
 			n, since = is, time.Now()
 		}
 	}
+	const step, part = 250 * time.Millisecond, time.Second
 	looks(0, time.Hour, true)
-	looks(time.Second-1, time.Hour, true)
+	looks(step, time.Hour, true)
+	looks(step, time.Hour, true)
+	looks(step, time.Hour, true)
+	looks(step-1, time.Hour, true)
 	looks(0, time.Minute, true)
 	looks(0, time.Millisecond, false)
 	looks(1, time.Hour, false)
+	looks(part, time.Hour, true) // after a stall of this process
+	looks(step, time.Hour, true)
+	looks(0, step, false)
 	if _, err := io.ReadFull(client, make([]byte, size)); err != nil {
 		t.Fatal(err)
 	}
