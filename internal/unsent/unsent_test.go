@@ -74,7 +74,7 @@ func TestBytes(t *testing.T) {
 // The waits are those from the last acknowledgment, whatever time it is.
 func TestWatch(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("not on this platform")
+		t.Skip("not on this platform: the kernel does not say what a client has acknowledged")
 	}
 	const all = 250 * time.Millisecond
 	server, client := connect(t)

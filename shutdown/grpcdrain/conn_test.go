@@ -63,7 +63,7 @@ func (s *seeing) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, er
 // connection. The sizes differ: so does what the kernel has.
 func TestLastResponseToSlowClients(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("not on this platform")
+		t.Skip("not on this platform: the kernel does not say what a client has acknowledged")
 	}
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	entered := make(chan struct{})
@@ -109,7 +109,7 @@ func TestLastResponseToSlowClients(t *testing.T) {
 // more.
 func TestConnectionFailsInDrain(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("not on this platform")
+		t.Skip("not on this platform: the kernel does not say what a client has acknowledged")
 	}
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	l := smallListener{listen(t, "tcp", "127.0.0.1:0"), make(chan net.Conn, 1)}
