@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/lastcall-go/lastcall/shutdown/httpdrain"
 )
@@ -19,15 +18,15 @@ func TestAcceptQueueIsServedWithFewDescriptors(t *testing.T) {
 	clients := make([]*client, n)
 	for i := range clients {
 		clients[i] = dial(t, "tcp", tl.Addr().String())
+		clients[i].get("/") // the drain closes connections that send nothing
 	}
 	limitDescriptors(t, few)
-	s := startOn(t, tl, &http.Server{Handler: hello})
-	s.until("no more descriptors", func(st httpdrain.Stats) bool { return st.New == few })
-	s.stop()
-	time.Sleep(20 * time.Millisecond) // refuses would need a descriptor
+	g := newGate(t)
+	s := startOn(t, tl, &http.Server{Handler: g})
+	s.until("no more descriptors", func(st httpdrain.Stats) bool { return st.Requests == few })
+	g.releaseAfter(s.stop)
 	for i, c := range clients {
-		c.get("/")
-		if _, body := c.answer(); body != "hello" {
+		if _, body := c.answer(); body != "held" {
 			t.Errorf("client %d: body = %q", i, body)
 		}
 	}
