@@ -65,7 +65,7 @@ func TestAttach(t *testing.T) {
 			if tt.tls {
 				srv.TLSConfig = serverTLS()
 			}
-			s := attach(t, &group.Group{Grace: patience}, srv, func(l net.Listener) error { return tt.serve(srv, l, mux) })
+			s := attach(t, &group.Group{Grace: patience}, srv, func(l net.Listener) error { return tt.serve(srv, l, mux) }, httpdrain.Linger(patience))
 			connect := func() *client {
 				if c := s.dial(); !tt.tls {
 					return c
