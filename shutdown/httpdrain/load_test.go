@@ -112,15 +112,16 @@ func TestReturnsWithTheLastResponse(t *testing.T) {
 		{"h2c", false, protocols(h2c)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var lags []time.Duration
-			for range 7 {
-				lags = append(lags, lag(t, tt.tls, tt.protocols))
-			}
-			slices.Sort(lags)
-			t.Logf("lags: %v", lags)
 			// The bound allows for a busy machine; the benchmark has the real figure.
-			if lags[0] > 20*time.Millisecond {
-				t.Errorf("the task returned at least %v after the last response, want at most 20ms", lags[0])
+			const most = 20 * time.Millisecond
+			var lags []time.Duration
+			for len(lags) < 7 || len(lags) < 50 && lags[0] > most {
+				lags = append(lags, lag(t, tt.tls, tt.protocols))
+				slices.Sort(lags)
+			}
+			t.Logf("lags: %v", lags)
+			if lags[0] > most {
+				t.Errorf("the task returned at least %v after the last response, want at most %v", lags[0], most)
 			}
 		})
 	}
@@ -149,8 +150,9 @@ func lag(t *testing.T, overTLS bool, p *http.Protocols) time.Duration {
 	return time.Since(began)
 }
 
-// A connection that is in no handler is closed when its time has passed. The fastest of five runs
-// counts, since the machine may be busy.
+// A connection that is in no handler is closed when its time has passed, and not before. One run has to
+// close it in time: in the others the machine may be busy. There are five runs, and more if none of these
+// does.
 func TestConnectionsInNoHandlerAreClosedInTime(t *testing.T) {
 	const linger = 150 * time.Millisecond
 	for _, tt := range []struct {
@@ -164,7 +166,7 @@ func TestConnectionsInNoHandlerAreClosedInTime(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			best := patience
-			for range 5 {
+			for n := 0; n < 5 || n < 50 && best > tt.to; n++ {
 				s := start(t, &http.Server{Handler: hello}, httpdrain.Linger(linger))
 				awaitClose(t, s, false) // it has begun
 				s.until("no connection", func(st httpdrain.Stats) bool { return st == httpdrain.Stats{} })
