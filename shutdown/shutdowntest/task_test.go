@@ -97,8 +97,20 @@ func TestTaskInRealTime(t *testing.T) {
 	}
 }
 
-// In real time a task returns a moment after the end of its context, unlike in a bubble.
-func TestTaskWithDeadlineInRealTime(t *testing.T) { testWorker(t, worker{}) }
+// In real time a task returns a moment after the end of its context, unlike in a bubble. With Hanging it has
+// 150 ms for that. A busy machine may take longer, so there are three attempts.
+func TestTaskWithDeadlineInRealTime(t *testing.T) {
+	r := new(recorder)
+	for range 3 {
+		r.failures = nil
+		testWorker(r, worker{})
+		r.end()
+		if len(r.failures) == 0 {
+			return
+		}
+	}
+	t.Error(strings.Join(r.failures, "\n"))
+}
 
 // The task of httpdrain passes.
 func TestTaskPassesForAServer(t *testing.T) {
