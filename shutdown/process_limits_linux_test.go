@@ -15,8 +15,8 @@ import (
 // These tests give a process too little or too much of something. The diagnosis of a stuck step
 // needs memory and processor time, and the log needs space. None of that may delay the exit.
 
-// limitGrace is the grace period of these programs. On a busy machine such a process may lose much
-// time, but not the whole second of the last handler's minimum.
+// limitGrace is the grace period of these programs. Half of it is reserved for the last handler. On a busy
+// machine such a process may lose much time, but not all of that.
 const limitGrace = 8 * time.Second
 
 // limitCases are programs with a stuck handler and one that is called after it.
@@ -37,7 +37,7 @@ func init() {
 	for _, l := range limitCases {
 		scenario("stuck where "+l.name, func() {
 			c := telling(limitGrace)
-			c.Register(says("last"))
+			c.Register(says("last"), shutdown.Reserve(limitGrace/2))
 			c.Register(func(context.Context) error { stuckOnMutex(); return nil }, shutdown.Name("handler"))
 			endMain(c, func(ctx context.Context) error {
 				l.exhaust()
@@ -47,7 +47,7 @@ func init() {
 	}
 	scenario("the disk is full", func() {
 		c := telling(limitGrace)
-		c.Register(says("last"))
+		c.Register(says("last"), shutdown.Reserve(limitGrace/2))
 		c.Register(fails(errTest), shutdown.Name("failing"))
 		c.Register(func(context.Context) error { stuckOnMutex(); return nil }, shutdown.Name("handler"))
 		endMain(c, untilStopped)
@@ -114,7 +114,7 @@ func TestProcessAtItsLimits(t *testing.T) {
 			p.exits(1)
 			p.within(limitGrace)
 			p.said("last")
-			p.abandonedAfter(limitGrace - time.Second) // the last handler's minimum
+			p.abandonedAfter(limitGrace / 2)
 		})
 	}
 }
@@ -135,7 +135,7 @@ func TestProcessDiskIsFull(t *testing.T) {
 	p.exits(1)
 	p.within(limitGrace)
 	p.said("last")
-	p.abandonedAfter(limitGrace - 2*time.Second) // the minimums of the two that follow
+	p.abandonedAfter(limitGrace/2 - time.Second) // the minimum of the other handler
 	for name, want := range map[string]string{"failing": "failed", "main": "ok"} {
 		if got := p.step(name).Outcome; got != want {
 			t.Errorf("%s was %s, want %s\n%s", name, got, want, p)

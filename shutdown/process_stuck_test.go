@@ -172,14 +172,19 @@ func stuckCoordinator() *shutdown.Coordinator {
 		c.Grace = strictGrace
 		return c
 	}
-	c.Register(func(context.Context) error {
-		for end := time.Now().Add(stuckGrace / 4); !hasStacks(c.Report()) && time.Now().Before(end); {
+	c.Register(awaitsStacks(c, stuckGrace/4), shutdown.Reserve(stuckGrace/2))
+	return c
+}
+
+// awaitsStacks returns a handler that waits for the stacks of the abandoned steps, at most so long.
+func awaitsStacks(c *shutdown.Coordinator, most time.Duration) func(context.Context) error {
+	return func(context.Context) error {
+		for end := time.Now().Add(most); !hasStacks(c.Report()) && time.Now().Before(end); {
 			time.Sleep(5 * time.Millisecond)
 		}
 		say("last")
 		return nil
-	}, shutdown.Reserve(stuckGrace/2))
-	return c
+	}
 }
 
 // hasStacks reports whether the report has the stacks of all abandoned steps.

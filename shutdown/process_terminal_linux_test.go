@@ -68,6 +68,7 @@ func init() {
 		scenario("terminal: stuck, with "+name, func() {
 			c := &shutdown.Coordinator{Grace: pipeGrace}
 			set(c)
+			c.Register(awaitsStacks(c, pipeGrace/4), shutdown.Reserve(pipeGrace/2))
 			c.Register(func(context.Context) error { stuckOnMutex(); return nil }, shutdown.Name("flush"))
 			endMain(c, untilStopped)
 		})
