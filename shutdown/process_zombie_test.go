@@ -4,6 +4,8 @@ package shutdown_test
 
 import (
 	"context"
+	"io"
+	"os"
 	"runtime"
 	"strings"
 	"syscall"
@@ -49,15 +51,25 @@ var zombieEnds = map[string]func(){
 	"Goexits": runtime.Goexit,
 }
 
+// zombieEnded is logged when a zombie has panicked, or has called Goexit.
+const zombieEnded = "abandoned step has ended"
+
 func init() {
 	for step, play := range zombieSteps {
 		for end, does := range zombieEnds {
 			scenario("zombie "+step+" "+end, func() {
-				c := telling(zombieGrace)
+				c, logged := telling(zombieGrace), &transcript{}
+				logger := zerologTo(io.MultiWriter(logged, os.Stderr))
+				c.Logger = &logger
 				risen := make(chan struct{})
-				c.Register(func(context.Context) error {
+				c.Register(func(ctx context.Context) error {
 					close(risen)
-					time.Sleep(zombieGrace / 10)
+					if end == "returns" { // which is not logged
+						time.Sleep(zombieGrace / 10)
+					}
+					for end != "returns" && !strings.Contains(logged.String(), zombieEnded) && ctx.Err() == nil {
+						time.Sleep(time.Millisecond)
+					}
 					say("last")
 					return nil
 				}, shutdown.Reserve(zombieGrace*4/10))
@@ -88,7 +100,7 @@ func TestProcessZombie(t *testing.T) {
 					t.Errorf("it crashed\n%s", p)
 				}
 				if end != "returns" {
-					p.logs("abandoned step has ended")
+					p.logs(zombieEnded)
 				}
 			})
 		}
