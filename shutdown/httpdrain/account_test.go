@@ -190,10 +190,6 @@ func TestAccountInAGroup(t *testing.T) {
 	})
 }
 
-// deadlineGrace is the grace period of tests in which the deadline passes. It is long enough for
-// the task to return between its deadline and its end on a busy machine.
-const deadlineGrace = 5 * time.Second
-
 // At the deadline the drain closes all connections and reports the requests that it has cut short.
 func TestDeadline(t *testing.T) {
 	const get = "GET / HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -255,23 +251,26 @@ func TestDeadline(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			entered := make(chan struct{})
-			srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				close(entered)
-				tt.handler(w, r)
-			})}
-			if tt.tls {
-				srv.TLSConfig = serverTLS()
-			}
-			s := startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), srv)
-			c := s.dial()
-			if tt.tls {
-				c = talk(t, tls.Client(c.conn, clientTLS("http/1.1")))
-			}
-			c.send(tt.send) // the response is not read
-			<-entered
-			s.stop()
-			if err := s.result(); err == nil || !strings.Contains(err.Error(), tt.want) {
+			err := atDeadline(func() error {
+				entered := make(chan struct{})
+				srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					close(entered)
+					tt.handler(w, r)
+				})}
+				if tt.tls {
+					srv.TLSConfig = serverTLS()
+				}
+				s := startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), srv)
+				c := s.dial()
+				if tt.tls {
+					c = talk(t, tls.Client(c.conn, clientTLS("http/1.1")))
+				}
+				c.send(tt.send) // the response is not read
+				<-entered
+				s.stop()
+				return s.result()
+			})
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the task's error = %v, want %q in it", err, tt.want)
 			}
 		})
@@ -308,23 +307,20 @@ func TestStatsAfterTheDeadline(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			returned := make(chan struct{}, 1)
-			s := startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), &http.Server{Protocols: protocols(http1, h2c), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				defer func() { returned <- struct{}{} }()
-				tt.handler(w, r)
-			})})
-			if tt.h2 {
-				res, err := newClient(t, protocols(h2c)).Get(s.url("/")) // the body is not read
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer res.Body.Close()
-			} else {
-				s.dial().get("/")
-			}
-			s.until("the request", func(st httpdrain.Stats) bool { return st.Requests+st.Hijacked == 1 })
-			s.stop()
-			if err := s.result(); err == nil || !strings.Contains(err.Error(), tt.err) {
+			var s *served
+			var returned chan struct{}
+			err := atDeadline(func() error {
+				over := make(chan struct{}, 1)
+				s = startAndRequest(t, tt.h2, func(w http.ResponseWriter, r *http.Request) {
+					defer func() { over <- struct{}{} }()
+					tt.handler(w, r)
+				})
+				returned = over
+				s.until("the request", func(st httpdrain.Stats) bool { return st.Requests+st.Hijacked == 1 })
+				s.stop()
+				return s.result()
+			})
+			if err == nil || !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("the task's error = %v, want %q in it", err, tt.err)
 			}
 			<-returned

@@ -299,7 +299,7 @@ func TestFeaturesInTheDrain(t *testing.T) {
 			handler := tt.handler(told)
 			grace := patience
 			if tt.want != "" {
-				grace = deadlineGrace
+				grace = 2 * deadlineGrace // so that the handler has half a second to answer
 			}
 			s := startIn(t, &group.Group{Grace: grace}, listen(t), &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				go func() { <-httpdrain.Draining(r.Context()); close(told) }()

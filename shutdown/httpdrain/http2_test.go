@@ -162,37 +162,40 @@ func testSlowClients(t *testing.T, scheme string) {
 // handler has returned and the connection is idle.
 func TestLastResponseIsCutShort(t *testing.T) {
 	type connKey struct{}
-	conn := &deafConn{goaway: make(chan struct{}), deaf: make(chan struct{})}
-	defer close(conn.deaf)
-	srv := &http.Server{
-		Protocols: protocols(h2c),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			_ = c.(*net.TCPConn).SetWriteBuffer(smallBuffer)
-			return context.WithValue(ctx, connKey{}, c)
-		},
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_ = http.NewResponseController(w).Flush()
-			<-conn.goaway
-			fillUp(r.Context().Value(connKey{}).(net.Conn))
-			_, _ = io.WriteString(w, "goodbye")
-		}),
-	}
-	s := startIn(t, &group.Group{Grace: 4 * time.Second}, listen(t), srv)
-	c := newClient(t, protocols(h2c))
-	c.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, addr string) (_ net.Conn, err error) {
-		if conn.Conn, err = new(net.Dialer).DialContext(ctx, network, addr); err != nil {
-			return nil, err
+	var s *served
+	err := atDeadline(func() error {
+		conn := &deafConn{goaway: make(chan struct{}), deaf: make(chan struct{})}
+		defer close(conn.deaf)
+		s = startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), &http.Server{
+			Protocols: protocols(h2c),
+			ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+				_ = c.(*net.TCPConn).SetWriteBuffer(smallBuffer)
+				return context.WithValue(ctx, connKey{}, c)
+			},
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_ = http.NewResponseController(w).Flush()
+				<-conn.goaway
+				fillUp(r.Context().Value(connKey{}).(net.Conn))
+				_, _ = io.WriteString(w, "goodbye")
+			}),
+		})
+		c := newClient(t, protocols(h2c))
+		c.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, addr string) (_ net.Conn, err error) {
+			if conn.Conn, err = new(net.Dialer).DialContext(ctx, network, addr); err != nil {
+				return nil, err
+			}
+			_ = conn.Conn.(*net.TCPConn).SetReadBuffer(smallBuffer)
+			return conn, nil
 		}
-		_ = conn.Conn.(*net.TCPConn).SetReadBuffer(smallBuffer)
-		return conn, nil
-	}
-	res, err := c.Get("http://" + s.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	s.stop()
-	if err, want := s.result(), "1 request cut short: GET /, in the middle of the response, "; err == nil || !strings.Contains(err.Error(), want) {
+		res, err := c.Get("http://" + s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		s.stop()
+		return s.result()
+	})
+	if want := "1 request cut short: GET /, in the middle of the response, "; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("the task's error = %v, want %q in it", err, want)
 	}
 	if st := s.mon.Stats(); st.Cut != 1 || st.Finished != 0 {

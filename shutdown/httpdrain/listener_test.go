@@ -102,23 +102,26 @@ func TestConnectionsThatDoNotClose(t *testing.T) {
 	released := make(chan struct{})
 	release := sync.OnceFunc(func() { close(released) })
 	defer release()
-	entered := make(chan struct{}, 1)
-	mux := http.NewServeMux()
-	mux.Handle("/", hello)
-	mux.HandleFunc("/stuck", func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-released })
-	l := &ownListener{Listener: listen(t), wrap: func(c net.Conn) net.Conn { return &slowCloseConn{c, released} }}
-	s := startIn(t, &group.Group{Grace: deadlineGrace}, l, &http.Server{Handler: mux}, httpdrain.Linger(10*time.Millisecond))
-	for range 3 {
+	var s *served
+	err := atDeadline(func() error {
+		entered := make(chan struct{}, 1)
+		mux := http.NewServeMux()
+		mux.Handle("/", hello)
+		mux.HandleFunc("/stuck", func(http.ResponseWriter, *http.Request) { entered <- struct{}{}; <-released })
+		l := &ownListener{Listener: listen(t), wrap: func(c net.Conn) net.Conn { return &slowCloseConn{c, released} }}
+		s = startIn(t, &group.Group{Grace: deadlineGrace}, l, &http.Server{Handler: mux}, httpdrain.Linger(10*time.Millisecond))
+		for range 3 {
+			c := s.dial()
+			c.get("/")
+			c.answer()
+		}
 		c := s.dial()
-		c.get("/")
-		c.answer()
-	}
-	c := s.dial()
-	c.get("/stuck")
-	<-entered
-	s.until("all connections", func(st httpdrain.Stats) bool { return st.Idle == 3 && st.Requests == 1 })
-	s.stop()
-	err := s.result()
+		c.get("/stuck")
+		<-entered
+		s.until("all connections", func(st httpdrain.Stats) bool { return st.Idle == 3 && st.Requests == 1 })
+		s.stop()
+		return s.result()
+	})
 	if want := "1 request cut short: GET /stuck, not answered"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("the task's error = %v, want %q in it", err, want)
 	}

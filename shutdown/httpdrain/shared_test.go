@@ -131,19 +131,23 @@ func TestWrapPassesConnectionsToAnotherServer(t *testing.T) {
 // Behind a listener that reads ahead, the drain does not know whether a body was received.
 func TestBodyBehindWrap(t *testing.T) {
 	t.Parallel()
-	entered, release := make(chan struct{}), make(chan struct{})
+	release := make(chan struct{})
 	defer close(release)
-	srv := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		close(entered)
-		<-release
-	})}
-	s := startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), srv, httpdrain.Wrap(func(l net.Listener) net.Listener { return &prefixListener{l} }))
-	c := s.dial()
-	c.send("PROXY UNKNOWN\nPOST /orders HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello")
-	<-entered
-	s.stop()
-	if err := s.result(); err == nil || !strings.Contains(err.Error(), "POST /orders, not answered") {
+	err := atDeadline(func() error {
+		entered := make(chan struct{})
+		srv := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			close(entered)
+			<-release
+		})}
+		s := startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), srv, httpdrain.Wrap(func(l net.Listener) net.Listener { return &prefixListener{l} }))
+		c := s.dial()
+		c.send("PROXY UNKNOWN\nPOST /orders HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello")
+		<-entered
+		s.stop()
+		return s.result()
+	})
+	if err == nil || !strings.Contains(err.Error(), "POST /orders, not answered") {
 		t.Errorf("the error is %v, want one that says: not answered", err)
 	}
 }

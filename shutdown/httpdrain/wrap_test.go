@@ -169,22 +169,24 @@ func TestLimitOfWrap(t *testing.T) {
 		s.drained()
 	})
 	t.Run("until the deadline", func(t *testing.T) {
-		g := newGate(t)
-		s := startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), &http.Server{Handler: g}, one)
-		c, waiting := s.dial(), s.dial()
-		c.get("/")
-		waiting.get("/")
-		g.wait(t)
-		s.stop()
-		c.closed()
-		g.release() // the drain need not wait for the handler
-		err := s.result()
+		err := atDeadline(func() error {
+			g := newGate(t)
+			s := startIn(t, &group.Group{Grace: deadlineGrace}, listen(t), &http.Server{Handler: g}, one)
+			c, waiting := s.dial(), s.dial()
+			c.get("/")
+			waiting.get("/")
+			g.wait(t)
+			s.stop()
+			c.closed()
+			g.release() // the drain need not wait for the handler
+			defer waiting.closed()
+			return s.result()
+		})
 		for _, want := range []string{"1 request cut short", "1 connection not served, since the server has not accepted it in time"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("the task's error = %v, want %q in it", err, want)
 			}
 		}
-		waiting.closed()
 	})
 }
 
