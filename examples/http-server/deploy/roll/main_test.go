@@ -37,6 +37,9 @@ func TestMain(m *testing.M) {
 // not imitated.
 func kubectl(args []string) {
 	line := strings.Join(args, " ")
+	if strings.Contains(line, "rollout restart") {
+		awaitWatch()
+	}
 	calls, err := os.OpenFile(os.Getenv(callsVariable), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		panic(err)
@@ -60,6 +63,17 @@ func kubectl(args []string) {
 	if strings.Contains(line, "create namespace") && os.Getenv(exitVariable) == "exists" {
 		fmt.Fprintln(os.Stderr, "namespaces already exists")
 		os.Exit(1)
+	}
+}
+
+// awaitWatch waits until the watch of this rollout has written its arguments. It was started before, as a
+// process of its own.
+func awaitWatch() {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		calls, err := os.ReadFile(os.Getenv(callsVariable))
+		if err == nil && strings.Count(string(calls), "--watch") > strings.Count(string(calls), "rollout restart") {
+			return
+		}
 	}
 }
 
