@@ -352,12 +352,6 @@ func TestProcessStuckInACrowd(t *testing.T) {
 			if runtime.NumCPU() < c.cpus {
 				t.Skipf("needs %d processors", c.cpus)
 			}
-			p := start(t, "stuck "+c.name, with(c.env...))
-			p.expect("running")
-			p.signal(syscall.SIGTERM)
-			p.exits(1)
-			p.within(stuckGrace)
-			p.said("last")
 			name := "handler"
 			if c.s.name == "main" {
 				name = "main"
@@ -366,14 +360,25 @@ func TestProcessStuckInACrowd(t *testing.T) {
 			if c.noStack {
 				want.stack = ""
 			}
-			got := p.step(name)
-			if got.Outcome != "abandoned" || !strings.Contains(got.Stack, want.stack) {
-				t.Errorf("outcome = %s, want abandoned with %q in the stack\n%s", got.Outcome, want.stack, p)
-			}
-			if !c.noState && !strings.Contains(got.Stack, "["+want.state) {
-				t.Errorf("the stack has no state %q\n%s", want.state, p)
-			}
-			p.logs(`"step":"`+name+`"`, `"outcome":"abandoned"`, got.Site)
+			// If a busy machine takes the stacks late, those of a progress line are in the report. They
+			// have no states if there are many goroutines.
+			attempt(t, func() error {
+				p := start(t, "stuck "+c.name, with(c.env...))
+				p.expect("running")
+				p.signal(syscall.SIGTERM)
+				p.exits(1)
+				p.within(stuckGrace)
+				p.said("last")
+				got := p.step(name)
+				if got.Outcome != "abandoned" || !strings.Contains(got.Stack, want.stack) {
+					t.Errorf("outcome = %s, want abandoned with %q in the stack\n%s", got.Outcome, want.stack, p)
+				}
+				p.logs(`"step":"`+name+`"`, `"outcome":"abandoned"`, got.Site)
+				if !c.noState && !strings.Contains(got.Stack, "["+want.state) {
+					return fmt.Errorf("the stack has no state %q\n%s", want.state, p)
+				}
+				return nil
+			})
 		})
 	}
 }
