@@ -61,8 +61,8 @@ func TestLastResponseIsSentAtTheDeadline(t *testing.T) {
 // A slowReadConn reads little at a time.
 type slowReadConn struct {
 	net.Conn
-	last    time.Time
-	longest atomic.Int64 // pause between two reads
+	returned time.Time    // the last read
+	longest  atomic.Int64 // pause between two reads
 }
 
 // smallBuffer makes the kernel hold little of a connection.
@@ -75,11 +75,12 @@ const afterSent = time.Second
 
 func (c *slowReadConn) Read(b []byte) (int, error) {
 	time.Sleep(slowRead)
-	if now := time.Now(); !c.last.IsZero() {
-		c.longest.Store(max(c.longest.Load(), int64(now.Sub(c.last))))
+	if !c.returned.IsZero() { // a read that waits for the server is no pause
+		c.longest.Store(max(c.longest.Load(), int64(time.Since(c.returned))))
 	}
-	c.last = time.Now()
-	return c.Conn.Read(b[:min(len(b), 2<<10)])
+	n, err := c.Conn.Read(b[:min(len(b), 2<<10)])
+	c.returned = time.Now()
+	return n, err
 }
 
 // Over HTTP/2 a slow client gets the whole of the last response, which the kernel may still have when the
