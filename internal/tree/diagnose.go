@@ -61,20 +61,22 @@ func (t *Tree) takeRequestedStacks() {
 }
 
 // TakeStacks takes the stacks of the nodes now. The lock must not be held.
-func (t *Tree) TakeStacks(nodes []*Node) { t.setStacks(nodes, stacks.Take()) }
+func (t *Tree) TakeStacks(nodes []*Node) { t.setStacks(nodes, stacks.Take(), false) }
 
 // TakeStacksBriefly is TakeStacks without a long interruption of the steps, which may be busy ending:
-// connections that leave one after the other would else leave in bursts.
-func (t *Tree) TakeStacksBriefly(nodes []*Node) { t.setStacks(nodes, stacks.TakeBriefly()) }
+// connections that leave one after the other would else leave in bursts. What it finds is for a progress
+// line, and does not replace the stacks of the report.
+func (t *Tree) TakeStacksBriefly(nodes []*Node) { t.setStacks(nodes, stacks.TakeBriefly(), true) }
 
-func (t *Tree) setStacks(nodes []*Node, look stacks.Snapshot) {
+func (t *Tree) setStacks(nodes []*Node, look stacks.Snapshot, brief bool) {
 	for _, n := range nodes {
 		t.Lock()
 		family := t.family(n)
 		t.Unlock()
 		stack, waitsFor := stacksOf(look, family)
 		t.Lock()
-		if stack != "" && (n.state != over || n.Stack() == "") { // the stacks of a step that is over may have been reported, so they do not change
+		keep := n.state == over || brief && n.StacksRequested() // they may be in the report, so they do not change
+		if stack != "" && (!keep || n.Stack() == "") {
 			n.ensureDetails().stack, n.ensureDetails().waitsFor = stack, waitsFor
 		}
 		t.Unlock()

@@ -226,6 +226,10 @@ func TestTheStacksOfAStuckStepAreTakenOnceAndShared(t *testing.T) {
 	inBubble(t, func(p *program) {
 		stuck := func(context.Context) error {
 			go blockHere(p.over)
+			go func() {
+				time.Sleep(970 * ms)
+				blockHere(p.over)
+			}()
 			blockHere(p.over)
 			return nil
 		}
@@ -256,6 +260,8 @@ func TestTheStacksOfAStuckStepAreTakenOnceAndShared(t *testing.T) {
 				}
 			}
 		})
+		time.Sleep(20 * ms)
+		p.TakeStacksBriefly(steps) // of a progress line that has begun before, and is late
 		<-done
 		synctest.Wait()
 		for i, n := range steps {
