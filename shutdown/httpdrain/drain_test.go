@@ -197,6 +197,7 @@ func TestHTTP2PeerThatStays(t *testing.T) {
 // A stream that waits for Draining ends when the server is told to stop, one that waits for its
 // context shortly before the deadline.
 func TestStreams(t *testing.T) {
+	t.Parallel()
 	for _, overTLS := range []bool{false, true} {
 		t.Run(fmt.Sprintf("TLS %v", overTLS), func(t *testing.T) {
 			t.Parallel()

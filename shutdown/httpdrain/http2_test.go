@@ -86,6 +86,7 @@ func (c *slowReadConn) Read(b []byte) (int, error) {
 // Over HTTP/2 a slow client gets the whole of the last response, which the kernel may still have when the
 // connection is idle. The sizes differ: so does what the kernel has, and what net/http.
 func TestLastResponseToSlowClients(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("not on this platform: the kernel does not say what a client has acknowledged")
 	}
@@ -162,6 +163,7 @@ func testSlowClients(t *testing.T, scheme string) {
 // Over HTTP/2 a response whose end still waits for the client at the deadline is cut short, although the
 // handler has returned and the connection is idle.
 func TestLastResponseIsCutShort(t *testing.T) {
+	t.Parallel()
 	type connKey struct{}
 	var s *served
 	err := atDeadline(func() error {

@@ -66,6 +66,7 @@ func TestLastResponseWithoutWindow(t *testing.T) {
 // A client that reads nothing does not hold up the drain if it waits for no response, or if the kernel
 // has all of it.
 func TestVanishedClients(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		sends   string
