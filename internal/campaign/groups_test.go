@@ -173,7 +173,7 @@ func (sn *seen) group() string {
 // checkShares checks that each task of main's group has its minimum of the time until main's deadline,
 // if the group stops because main is told to, and there is no second signal.
 func (m *model) checkShares() {
-	if m.p.Group.slack() > 0 {
+	if m.p.Group.slack() > 0 || m.aTaskStops(m.main(), nil) < m.delayEnd {
 		return
 	}
 	var tasks []*seen
