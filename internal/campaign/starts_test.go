@@ -180,7 +180,7 @@ func (m *model) groupStartedAt(of *seen) time.Duration {
 		tasks++
 		begun = begun || sn.calls > 0
 		stops := sn.bad() && !sn.MayFail || sn.told && sn.alone == 0 && !sn.failedToStart()
-		if stops && sn.shuts == nil && m.startedAt(sn) == never {
+		if stops && !sn.wasShut() && m.startedAt(sn) == never {
 			return never // the group stops
 		}
 		at = max(at, m.waitedFor(sn))
