@@ -490,7 +490,7 @@ func (o *observation) lives() (n int) {
 		if sn.leak {
 			n++
 		}
-		if sn.calls > 0 && !sn.over {
+		if sn.calls > 0 && !sn.over && (sn.alone == 0 || sn.told) { // else the first function of the pair has returned
 			n++
 		}
 	}
