@@ -75,7 +75,7 @@ func (m *model) wasReady() (yes, known bool) {
 			if ready, known := m.readyAt(at + 1); ready && known {
 				return true, true
 			}
-			known = known && slices.ContainsFunc(m.seen, func(o *seen) bool { return m.countsForReady(o) && o.begin < at && m.startedAt(o) > at })
+			known = known && slices.ContainsFunc(m.seen, func(o *seen) bool { return m.countsForReady(o) && o.begin < at && m.waitedFor(o) > at })
 		}
 	}
 	return false, known

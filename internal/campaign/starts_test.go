@@ -239,7 +239,8 @@ func (m *model) checkStarts() {
 			e, ok := n.Event.(shutdown.Warmed)
 			if ok && m.named(e.Kind, e.Name) == sn {
 				events++
-				tied := n.at == m.stop || sn.told && n.at == sn.toldAt // each order is possible
+				// Each order is possible. A group has started and ended if its last task has failed to start.
+				tied := n.at == m.stop || sn.told && n.at == sn.toldAt || sn.Inner != nil && sn.over && n.at == sn.end
 				if !tied && (n.at != at || e.Took != at-sn.begin) {
 					m.found("start", "there is an event at %v that %s has started, after %v; want %v", n.at, sn.Name, e.Took, at)
 				}
