@@ -167,6 +167,9 @@ func (m *model) startedAt(sn *seen) time.Duration {
 	if limit := sn.begin + min(sn.warmup(), never); at >= limit && !m.asked(limit) || sn.told && sn.toldAt <= at || sn.over && sn.end <= at {
 		return never
 	}
+	if slices.ContainsFunc(sn.shuts, func(c *shut) bool { return c.at < at }) { // it may not have noticed
+		return never
+	}
 	return at
 }
 
