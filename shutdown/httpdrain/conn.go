@@ -51,7 +51,7 @@ type link struct {
 	state     atomic.Uint32
 	handlers  atomic.Int32 // running handlers, for HTTP/2 and hijacked connections only
 	closed    atomic.Bool
-	lingering atomic.Bool   // see lingers
+	lingering atomic.Bool   // net/http has closed it, and the drain closes it later
 	lateIdle  atomic.Bool   // it has become idle after the announcement
 	body      atomic.Uint32 // of the request in progress, with HTTP/1 and without TLS
 	writes    atomic.Int32  // to the socket, in progress; not of HTTP/1
